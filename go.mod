@@ -1,0 +1,3 @@
+module github.com/weir-proxy/weir
+
+go 1.26

@@ -1,0 +1,88 @@
+package message
+
+// Method is a request method; MethodOther for every token that has no row here.
+type Method uint8
+
+const (
+	MethodOther Method = iota
+	MethodGET
+	MethodHEAD
+	MethodPOST
+	MethodPUT
+	MethodDELETE
+	MethodCONNECT
+	MethodOPTIONS
+	MethodTRACE
+	MethodPATCH
+	methodCount
+)
+
+// methods says of each method what RFC 9110 section 9.2 says of it.
+var methods = [methodCount]struct {
+	name             string
+	safe, idempotent bool
+}{
+	MethodGET: {"GET", true, true}, MethodHEAD: {"HEAD", true, true}, MethodPOST: {"POST", false, false},
+	MethodPUT: {"PUT", false, true}, MethodDELETE: {"DELETE", false, true}, MethodCONNECT: {"CONNECT", false, false},
+	MethodOPTIONS: {"OPTIONS", true, true}, MethodTRACE: {"TRACE", true, true}, MethodPATCH: {"PATCH", false, false},
+}
+
+// String returns the method's token; "" for MethodOther.
+func (m Method) String() string { return methods[m].name }
+
+// IsSafe and IsIdempotent are RFC 9110 sections 9.2.1 and 9.2.2; false for a method unknown to weir.
+func (m Method) IsSafe() bool       { return methods[m].safe }
+func (m Method) IsIdempotent() bool { return methods[m].idempotent }
+
+// MethodOf finds the method of a token; methods are case-sensitive (RFC 9110 section 9.1).
+func MethodOf(b []byte) Method {
+	for m := MethodGET; m < methodCount; m++ {
+		if string(b) == methods[m].name {
+			return m
+		}
+	}
+	return MethodOther
+}
+
+// Framing says how the end of a body is found (RFC 9112 section 6).
+type Framing uint8
+
+const (
+	FramingNone       Framing = iota // no body
+	FramingLength                    // Head.Length bytes
+	FramingChunked                   // chunks, then trailers
+	FramingUntilClose                // a response that ends with its connection
+)
+
+// Head is what a request and a response have in common.
+type Head struct {
+	Fields
+	Raw       Span // the whole head with its empty line
+	FieldsAt  Span // the field lines, without start line and empty line
+	Framing   Framing
+	Length    int64 // with FramingLength: bytes of the body
+	Minor     uint8 // HTTP/1.x: x
+	KeepAlive bool  // the peer lets this connection be used again
+	Upgrade   bool  // a Connection: upgrade option and an Upgrade field are present
+}
+
+// Request is a request head. Spans point into Buf.
+type Request struct {
+	Head
+	Method     Method
+	MethodName Span
+	Target     Span // request-target as received
+	Path       Span // path of the target, as received; "*" for the asterisk form
+	Query      Span // query without '?', empty if none
+	Authority  Span // host[:port] the request is for: the target's if absolute, the Host field's otherwise
+	HasQuery   bool // a '?' was there, maybe with nothing after it
+	Expect     bool // Expect: 100-continue
+	Trailers   bool // TE: trailers
+}
+
+// Response is a response head. Spans point into Buf.
+type Response struct {
+	Head
+	Status int
+	Reason Span
+}
