@@ -1,0 +1,65 @@
+package config
+
+// Config is a whole configuration: one file and all it includes.
+type Config struct {
+	// Files merged into this one, as paths or globs relative to the file that names them.
+	// The same name twice is an error that shows both places. A file takes part once.
+	Include []string `yaml:"include" example:"[conf.d/*.yaml]"`
+
+	// The addresses on which weir accepts connections, by name.
+	// Without any: port 80, and port 443 with a redirect to it once a certificate is given under `tls`.
+	Listeners []Listener `yaml:"listeners,named" example:"{ http: { address: \":80\", redirect: https }, https: { address: \":443\", tls: { certificates: [{ cert: site.pem, key: site.key }] } } }"`
+
+	// Groups of servers that can answer the same requests, by name.
+	Pools []Pool `yaml:"pools,named" example:"{ api: { servers: [10.0.0.1:8080, 10.0.0.2:8080], health: /healthz } }"`
+
+	// What is published, by host pattern: an exact name, `*.example.com`, a glob such as `lyncweb.*`, or `"*"` for the rest.
+	// The most specific wins, in any order of writing.
+	Sites []Site `yaml:"sites,named" example:"{ app.example.com: http://10.0.0.1:8080 }"`
+
+	// Route settings for all sites. A site's own value wins, and a route's over both.
+	Defaults Defaults `yaml:"defaults" example:"{ timeouts: { response: 30s }, body_limit: 10MiB }"`
+
+	// Certificates and TLS settings for all listeners that have `tls`.
+	TLS TLS `yaml:"tls" example:"{ certificates: [{ cert: site.pem, key: site.key }] }"`
+
+	// The store of the cache.
+	Cache Later `yaml:"cache" example:"{ memory: 256MiB, disk: { path: /var/cache/weir, size: 10GiB } }"`
+
+	// The address of status, metrics and the API.
+	Admin Admin `yaml:"admin" example:"{ address: 127.0.0.1:9180 }"`
+
+	// What is logged, how and where.
+	Logs Logs `yaml:"logs" example:"{ access: { format: json, file: /var/log/weir/access.log }, level: info }"`
+
+	// Other weirs that share state with this one.
+	Cluster Later `yaml:"cluster"`
+
+	// Names that weir answers for as a DNS server.
+	DNS Later `yaml:"dns"`
+
+	// The operator's scripts.
+	Scripts Later `yaml:"scripts"`
+
+	// Requests and what must come of them, run by `weir check`.
+	Tests []Test `yaml:"tests" example:"[{ request: GET https://app.example.com/api/users, expect: { pool: api } }]"`
+
+	// The directory in which weir keeps what must survive a restart.
+	Data string `yaml:"data" default:"/var/lib/weir" example:"/var/lib/weir"`
+
+	positions positions
+}
+
+// Pool returns the pool of that name, named or anonymous, or nil.
+func (c *Config) Pool(name string) *Pool {
+	for i := range c.Pools {
+		if c.Pools[i].Name == name {
+			return &c.Pools[i]
+		}
+	}
+	return nil
+}
+
+// Later is the value of a key whose meaning is fixed and whose work is not built yet. Nothing below it is looked at;
+// notyet.go says what writing it leads to.
+type Later struct{}

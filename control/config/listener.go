@@ -1,0 +1,92 @@
+package config
+
+import "net/netip"
+
+// Listener is an address, or several, on which connections are accepted. A bare value is its address.
+type Listener struct {
+	// The name under `listeners`.
+	Name string `yaml:"-,name"`
+
+	// Where to listen: `:443`, `10.0.0.1:443`, `[::]:443`, a port range `:8000-8099`, `unix:/run/weir.sock`, or a list of these.
+	// An address without a host takes all IPv4 and IPv6 addresses of the machine.
+	Address []Address `yaml:"address,short,required" example:"[\":443\", \"unix:/run/weir.sock\"]"`
+
+	// What is spoken on it.
+	Protocol string `yaml:"protocol" default:"http" words:"http tcp udp tls ftp" example:"http"`
+
+	// Turns TLS on. `on` takes everything from the top-level `tls`; certificates given here are added to those.
+	TLS *TLS `yaml:"tls" example:"{ certificates: [{ cert: site.pem, key: site.key }] }"`
+
+	// Answers every request with a 308 to the same URL with this scheme.
+	Redirect string `yaml:"redirect" words:"https" example:"https"`
+
+	// Networks of proxies in front of weir, whose `X-Forwarded-*` and `Forwarded` fields are believed.
+	// What anybody else sends in them is discarded.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" example:"[10.0.0.0/8]"`
+
+	// Reads the PROXY protocol from these networks.
+	ProxyProtocol Later `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
+
+	// Takes connections that the kernel redirects here, whatever their destination.
+	Capture Later `yaml:"capture" example:"tproxy"`
+
+	// What a client may send at most.
+	Limits Limits `yaml:"limits" example:"{ header_size: 32KiB }"`
+
+	// How long a client may take.
+	Timeouts ListenerTimeouts `yaml:"timeouts" example:"{ idle: 2m }"`
+
+	// The HTTP versions offered to clients and their options.
+	HTTP HTTP `yaml:"http" example:"{ versions: [http1] }"`
+
+	// The pool of a listener that is not `http`.
+	Pool string `yaml:"pool"`
+
+	// Pools by server name, for a listener with protocol `tls`.
+	Sites Later `yaml:"sites" example:"{ a.example.com: pool-a }"`
+}
+
+// Limits bounds what a client may send on a listener. What exceeds one is answered with 414, 431 or 503.
+type Limits struct {
+	// All header fields of a request together.
+	HeaderSize Size `yaml:"header_size" default:"64KiB" example:"32KiB"`
+
+	// The number of header fields of a request.
+	HeaderCount int `yaml:"header_count" default:"128" example:"64"`
+
+	// The request line's target.
+	URLSize Size `yaml:"url_size" default:"16KiB" example:"8KiB"`
+
+	// Connections open at the same time; `0` is no limit but the system's.
+	Connections int `yaml:"connections" default:"0" example:"10000"`
+
+	// Requests on one connection before it is closed; `0` is no limit.
+	Requests int `yaml:"requests" default:"0" example:"1000"`
+}
+
+// ListenerTimeouts bounds how long a client may take. `off` waits for ever.
+type ListenerTimeouts struct {
+	// The TLS handshake.
+	Handshake Duration `yaml:"handshake" default:"10s" example:"5s"`
+
+	// The head of a request, from its first byte to its last.
+	Header Duration `yaml:"header" default:"10s" example:"5s"`
+
+	// The pause between two arrivals of a request's body.
+	Body Duration `yaml:"body" default:"30s" example:"1m"`
+
+	// The pause in which the client takes none of the response.
+	Send Duration `yaml:"send" default:"30s" example:"1m"`
+
+	// A kept-open connection without a request.
+	Idle Duration `yaml:"idle" default:"75s" example:"2m"`
+
+	// What is in flight when the listener goes away: a reload that drops it, or the end of weir.
+	Drain Duration `yaml:"drain" default:"30s" example:"5m"`
+}
+
+// HTTP says which versions are spoken. A bare value is the versions.
+type HTTP struct {
+	// The versions offered to clients. Without it: all that are built.
+	Versions []string `yaml:"versions,short" words:"http1 http2 http3" example:"[http1]"`
+}

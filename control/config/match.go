@@ -1,0 +1,35 @@
+package config
+
+import "net/netip"
+
+// Match is what a request must be besides its path; all that is written must hold.
+type Match struct {
+	// Any of these methods.
+	Methods []string `yaml:"methods" example:"[GET, HEAD]"`
+
+	// Header fields by name, each with the value it must have: a text, `~` and an RE2 expression, or `*` for any value.
+	Headers []FieldMatch `yaml:"headers,named" example:"{ X-Canary: \"yes\", User-Agent: \"~^curl/\" }"`
+
+	// Query parameters by name, likewise.
+	Query []FieldMatch `yaml:"query,named" example:"{ debug: \"*\" }"`
+
+	// Any of these client networks.
+	Clients []netip.Prefix `yaml:"clients" example:"[10.0.0.0/8]"`
+
+	// An expression.
+	When Later `yaml:"when"`
+}
+
+// IsEmpty reports whether every request matches.
+func (m *Match) IsEmpty() bool {
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients) == 0
+}
+
+// FieldMatch is a header field or query parameter and the value it must have.
+type FieldMatch struct {
+	// The name.
+	Name string `yaml:"-,name"`
+
+	// The value: a text, `~` and an RE2 expression, or `*` for any.
+	Value Pattern `yaml:"value,short" example:"\"yes\""`
+}

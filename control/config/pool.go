@@ -1,0 +1,119 @@
+package config
+
+// Pool is a group of servers that can answer the same requests. A list in its place is its servers.
+type Pool struct {
+	// The name under `pools`. A pool written as servers in a route is named after them.
+	Name string `yaml:"-,name"`
+
+	// The servers: `host:port`, a URL, `unix:/path`, or an object. Names are resolved again by their TTL.
+	Servers []Server `yaml:"servers,short" example:"[10.0.0.1:8080, { address: 10.0.0.2:8080, weight: 3 }]"`
+
+	// A name whose SRV records are the servers, beside or in place of `servers`.
+	SRV string `yaml:"srv" example:"_http._tcp.api.example.com"`
+
+	// How a server is chosen.
+	Balance Balance `yaml:"balance" example:"{ hash: { on: \"cookie:user\" } }"`
+
+	// Asks each server at intervals whether it is well. Without it a server counts as well until it is ejected.
+	Health *Health `yaml:"health" example:"{ path: /healthz, every: 5s, expect: { status: 200 } }"`
+
+	// Takes a server out for a while when its answers to real requests fail. On by default; `off` turns it off.
+	Eject Eject `yaml:"eject" example:"{ consecutive: 3, time: 30s }"`
+
+	// Encrypts the way to the servers. A `https://` URL or port 443 turns it on with all defaults; `off` prevents that.
+	TLS *PoolTLS `yaml:"tls" example:"{ ca: internal-ca.pem }"`
+
+	// The protocol spoken with the servers.
+	Protocol string `yaml:"protocol" default:"auto" words:"auto http1 http2 h2c http3" example:"http1"`
+
+	// How long a server may take. A site's or route's own value wins.
+	Timeouts Timeouts `yaml:"timeouts" example:"{ response: 200s }"`
+
+	// What is tried again on another server. A site's or route's own value wins.
+	Retries Retries `yaml:"retries" example:"{ count: 1, budget: 10% }"`
+
+	// How many connections are opened and kept.
+	Connections Connections `yaml:"connections" example:"{ max: 500, idle: 64 }"`
+
+	// Raises the share of a new or returned server over this time.
+	SlowStart Later `yaml:"slow_start" example:"30s"`
+
+	// Keeps a client with its server.
+	Persistence Later `yaml:"persistence" example:"{ cookie: WeirServer }"`
+
+	// Sends the PROXY protocol to the servers.
+	ProxyProtocol Later `yaml:"proxy_protocol" example:"v2"`
+
+	// Holds requests while all servers are at their limit.
+	Queue Later `yaml:"queue" example:"{ length: 100, wait: 5s }"`
+
+	// The source address of connections to the servers.
+	Source Later `yaml:"source" example:"client"`
+
+	// Whether connections are proxied or forwarded by the kernel.
+	Mode string `yaml:"mode" default:"proxy" words:"proxy nat direct" example:"proxy"`
+
+	// The pool that takes over when no server of this one is well.
+	Fallback Later `yaml:"fallback" example:"maintenance"`
+}
+
+// Server is one server of a pool. A bare value is its address.
+type Server struct {
+	// Where it is: `host:port`, a URL such as `https://host`, or `unix:/path`. Without a port: 80, or 443 over TLS.
+	Address ServerAddress `yaml:"address,short,required" example:"10.0.0.1:8080"`
+
+	// Its share beside the others, from 0 (none) to 1000.
+	Weight int `yaml:"weight" default:"1" example:"3"`
+
+	// Used only while no other server is well.
+	Backup bool `yaml:"backup" example:"true"`
+
+	// Servers of a lower number are used first.
+	Priority int `yaml:"priority" example:"1"`
+
+	// Gets nothing new; what is under way goes on.
+	Drain bool `yaml:"drain" example:"true"`
+
+	// Connections to it at the same time; `0` is no limit.
+	MaxConnections int `yaml:"max_connections" default:"0" example:"200"`
+}
+
+// Connections is how many connections to the servers of a pool are opened and kept.
+type Connections struct {
+	// Connections to one server at the same time, all loops together; `0` is no limit.
+	Max int `yaml:"max" default:"0" example:"500"`
+
+	// Connections to one server kept open without a request, all loops together.
+	Idle int `yaml:"idle" default:"256" example:"64"`
+
+	// Connections kept ready before they are needed.
+	Warm Later `yaml:"warm" example:"4"`
+
+	// Which clients may share a connection.
+	Share Later `yaml:"share" example:"false"`
+}
+
+// PoolTLS is how servers are met over TLS. `on` is all defaults, `off` clear text whatever the port.
+type PoolTLS struct {
+	// Files of the authorities that sign the servers' certificates. Without it: the system's.
+	CA []string `yaml:"ca" example:"internal-ca.pem"`
+
+	// Whether the servers' certificates are checked. `off` trusts anybody who answers.
+	Verify bool `yaml:"verify" default:"on" example:"off"`
+
+	// The name asked for and checked. Without it: the server's own host name, or the request's when the server is an address.
+	ServerName string `yaml:"server_name" example:"mail.contoso.local"`
+
+	// The certificate that weir shows to the servers.
+	ClientCert *Certificate `yaml:"client_cert" example:"{ cert: weir.pem, key: weir.key }"`
+
+	// Off is set by `tls: off`; Load replaces such a value by nil.
+	Off bool `yaml:"-"`
+}
+
+// FromWord takes `on` and `off`.
+func (t *PoolTLS) FromWord(word string) (err error) {
+	t.Off, err = isOff(word)
+	return err
+}
+

@@ -1,0 +1,91 @@
+package config
+
+import "net/netip"
+
+// Settings is how a route treats its requests. The same keys under a site or under `defaults` apply to all routes below;
+// the nearest wins: key by key, in `timeouts` and `retries` each on its own, in header edits for each field's name.
+type Settings struct {
+	// Changes path and query before the request goes to the server.
+	Rewrite *Rewrite `yaml:"rewrite" example:"/v2/*"`
+
+	// Changes header fields of the request before it goes to the server.
+	RequestHeaders HeaderEdit `yaml:"request_headers" example:"{ set: { X-Env: prod }, remove: [X-Debug] }"`
+
+	// Changes header fields of the response before it goes to the client.
+	ResponseHeaders HeaderEdit `yaml:"response_headers" example:"{ remove: [X-Powered-By] }"`
+
+	// The Host that the server gets: `preserve` (the client's), `server` (the server's own address), or a name.
+	Host string `yaml:"host" fill:"preserve" example:"server"`
+
+	// How long a server may take.
+	Timeouts Timeouts `yaml:"timeouts" example:"{ response: 30m }"`
+
+	// What is tried again on another server.
+	Retries Retries `yaml:"retries" example:"0"`
+
+	// The largest request body; a larger one is answered with 413. `off` is no limit.
+	BodyLimit Size `yaml:"body_limit" fill:"64MiB" example:"2GiB"`
+
+	// Networks of clients that are served; all others get 403. Without it: all.
+	Allow []netip.Prefix `yaml:"allow" example:"[10.0.0.0/8, 192.0.2.7]"`
+
+	// Networks of clients that get 403, whatever `allow` says.
+	Deny []netip.Prefix `yaml:"deny" example:"[203.0.113.0/24]"`
+
+	// How much of a response is held back before it is sent on.
+	Buffer Later `yaml:"buffer" example:"off"`
+
+	// Keeps responses and answers with them.
+	Cache Later `yaml:"cache" example:"10m"`
+
+	// Compresses responses.
+	Compress Later `yaml:"compress" example:"on"`
+
+	// Bounds the requests of a client.
+	RateLimit Later `yaml:"rate_limit" example:"100/s"`
+
+	// Asks who the client is.
+	Auth Later `yaml:"auth"`
+
+	// Refuses requests that look like attacks.
+	WAF Later `yaml:"waf" example:"on"`
+
+	// Runs the operator's script.
+	Script Later `yaml:"script"`
+
+	// Sends a copy of requests to another pool.
+	Mirror Later `yaml:"mirror" example:"shadow"`
+
+	// Keeps a client with its server.
+	Persistence Later `yaml:"persistence" example:"{ cookie: WeirServer }"`
+}
+
+// Defaults are route settings for all sites.
+type Defaults struct {
+	Settings `yaml:",inline"`
+}
+
+// Timeouts is how long a server may take. `off` waits for ever.
+type Timeouts struct {
+	// Until the connection stands, the TLS handshake included.
+	Connect Duration `yaml:"connect" fill:"3s" example:"1s"`
+
+	// From the request's last byte to the first of the answer, and between two arrivals of the answer's body.
+	Response Duration `yaml:"response" fill:"60s" example:"200s"`
+
+	// How long a connection without a request is kept open. Of a pool or of `defaults`.
+	Idle Duration `yaml:"idle" fill:"55s" example:"20s"`
+
+	// How long an upgraded connection (WebSocket) may be silent in both directions.
+	Tunnel Duration `yaml:"tunnel" fill:"1h" example:"10m"`
+}
+
+// Retries is what is tried again on another server: a request that failed before anything of an answer reached the
+// client, and that is safe to repeat or was never sent. A bare value is `count`.
+type Retries struct {
+	// Further tries after the first; `0` is none.
+	Count Count `yaml:"count,short" fill:"2" example:"1"`
+
+	// The share of a pool's requests that may be retries, so that a failing pool is not loaded more.
+	Budget Percent `yaml:"budget" fill:"20%" example:"10%"`
+}

@@ -1,0 +1,81 @@
+package config
+
+// Site is what is published under a host pattern. In its place may stand a pool's name, a server's URL, or a route;
+// its keys are path patterns to routes, beside route settings for all of them.
+type Site struct {
+	// The host pattern under `sites`, in lower case.
+	Name string `yaml:"-,name"`
+
+	// Routes in written order, complete: what `defaults`, the pool and the site say is already in each, and an action
+	// of the site itself stands here as a route for `/*`.
+	Routes []Route `yaml:",paths"`
+
+	Action   `yaml:",inline"`
+	Settings `yaml:",inline"`
+}
+
+// Route is what happens with the requests of a path pattern: exactly one action, and settings. In its place may stand a
+// pool's name, a server's URL, or a list of routes that differ in `match`.
+type Route struct {
+	// The path pattern: exact (`/login`), a prefix at a segment border (`/api/*` takes `/api` and all below), or an RE2
+	// expression (`~^/…`).
+	Path string `yaml:"-,name"`
+
+	// Key is the route's place in the file, for PosOf and for people: `sites."app.example.com"."/api/*"`.
+	Key string `yaml:"-"`
+
+	// What the request must be besides its path.
+	Match Match `yaml:"match" example:"{ methods: [GET, HEAD] }"`
+
+	// Overrides the order of precedence: a higher number is asked first.
+	Priority int `yaml:"priority" default:"0" example:"10"`
+
+	Action   `yaml:",inline"`
+	Settings `yaml:",inline"`
+}
+
+// Action is what a route does: one of these.
+type Action struct {
+	// The pool that answers.
+	Pool string `yaml:"pool" example:"api"`
+
+	// Servers that answer, as in a pool of their own with all defaults. Load turns them into a named pool.
+	Servers []Server `yaml:"servers" example:"[10.0.0.1:8080, 10.0.0.2:8080]"`
+
+	// Sends the client elsewhere.
+	Redirect *Redirect `yaml:"redirect" example:"{ to: \"https://{host}/new{path}\", status: 301 }"`
+
+	// Answers without a server.
+	Respond *Respond `yaml:"respond" example:"{ status: 503, body: back soon }"`
+
+	// Serves files from a directory.
+	Files Later `yaml:"files" example:"/srv/www"`
+
+	// An ordered list of rules.
+	Rules Later `yaml:"rules"`
+
+	// Divides requests between pools.
+	Split Later `yaml:"split" example:"{ a: 90%, b: 10% }"`
+}
+
+// Redirect sends the client elsewhere. A bare value is `to`.
+type Redirect struct {
+	// The target: a URL or path, with `{host}`, `{path}`, `{query}`, `{uri}` (path and query) and the other variables, `*` and
+	// `$1` as in `rewrite`. The word `https` alone is the same URL with that scheme.
+	To string `yaml:"to,short,required" example:"\"https://www.example.com{uri}\""`
+
+	// The status of the answer: 301, 302, 303, 307 or 308.
+	Status int `yaml:"status" default:"308" example:"301"`
+}
+
+// Respond is an answer without a server. A bare value is its status.
+type Respond struct {
+	// The status of the answer.
+	Status int `yaml:"status,short" default:"200" example:"404"`
+
+	// The body of the answer, sent as text/plain unless `headers` say otherwise.
+	Body string `yaml:"body" example:"back soon"`
+
+	// Header fields of the answer, by name.
+	Headers []Header `yaml:"headers,named" example:"{ Retry-After: \"120\" }"`
+}
