@@ -1,0 +1,76 @@
+package pool
+
+// Config says what a pool is made of. Zero means default everywhere.
+type Config struct {
+	Name    string
+	Loops   int // loops that pick from it; 1 by default
+	Servers []ServerConfig
+	Balance BalanceConfig
+	Eject   EjectConfig
+	Retries RetryConfig
+}
+
+// ServerConfig is one server as the operator wrote it; a name stands for every address behind it.
+type ServerConfig struct {
+	Name     string // unique within the pool; Address by default
+	Address  string // what ParseTarget takes
+	Weight   int    // share of the load beside its neighbours; 1 by default
+	Priority int    // servers of a higher number are used only if none of a lower one can be; 0 is first
+	Backup   bool   // used only if none of the others can be, whatever their priority
+	Drain    bool   // gets no new work
+}
+
+// BalanceConfig names the policy that chooses among the servers that can be chosen.
+type BalanceConfig struct {
+	Policy string  // a name of Policies; least_latency by default
+	Bound  float64 // hash only: no server above Bound x its fair share of requests in flight; 1.25 by default
+}
+
+// EjectConfig says when a server that fails real traffic is left alone for a while.
+type EjectConfig struct {
+	Off         bool
+	Consecutive int     // failures in a row, over all loops; 5 by default
+	Ratio       float64 // share of failures within 10 s on one loop; 0.5 by default
+	Requests    int     // requests needed before Ratio counts; 10 by default
+	Base        int64   // milliseconds of the first ejection, times n for the nth; 10 s by default
+	Max         int64   // milliseconds of the longest ejection; 5 min by default
+	Quiet       int64   // milliseconds without ejection after which n starts again; 60 s by default
+	Share       float64 // share of the set that may be ejected at a time; 0.5 by default
+}
+
+// RetryConfig bounds retries, so that they never multiply the load on servers that are already in trouble.
+type RetryConfig struct {
+	Share     float64 // retries per request; 0.2 by default
+	PerSecond float64 // retries per second that are always allowed, over all loops; 3 by default
+}
+
+const defaultPolicy = "least_latency"
+
+func (c Config) withDefaults() Config {
+	c.Loops = or(c.Loops, 1)
+	c.Balance.Policy = or(c.Balance.Policy, defaultPolicy)
+	c.Balance.Bound = or(c.Balance.Bound, 1.25)
+	c.Eject = c.Eject.withDefaults()
+	c.Retries.Share = or(c.Retries.Share, 0.2)
+	c.Retries.PerSecond = or(c.Retries.PerSecond, 3)
+	return c
+}
+
+func (e EjectConfig) withDefaults() EjectConfig {
+	e.Consecutive = or(e.Consecutive, 5)
+	e.Ratio = or(e.Ratio, 0.5)
+	e.Requests = or(e.Requests, 10)
+	e.Base = or(e.Base, 10_000)
+	e.Max = or(e.Max, 300_000)
+	e.Quiet = or(e.Quiet, 60_000)
+	e.Share = or(e.Share, 0.5)
+	return e
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,55 @@
+package pool
+
+// failed judges the server after a failure of real traffic. Rare, so it may write what all loops read.
+func (p *Pool) failed(s *Server, load *Load, now int64) {
+	c := &p.config.Eject
+	if c.Off || s.IsEjected(now) {
+		return // what was in flight when it was ejected says nothing new
+	}
+	load.window.count(now, true)
+	inARow := s.consecutive.Add(1)
+	if int(inARow) >= c.Consecutive || load.window.exceeds(c.Ratio, c.Requests) {
+		p.eject(s, load, now)
+	}
+}
+
+// succeeded ends a row of failures; it writes to the shared Server only if there was one.
+func (p *Pool) succeeded(s *Server, load *Load, now int64) {
+	load.window.count(now, false)
+	if s.consecutive.Load() != 0 {
+		s.consecutive.Store(0)
+	}
+}
+
+// eject leaves the server alone for Base x n, unless too many of the set are already.
+func (p *Pool) eject(s *Server, load *Load, now int64) {
+	// Two loops must not eject the last allowed server both. Whoever comes second leaves it to its next failure.
+	if !p.isEjecting.CompareAndSwap(false, true) {
+		return
+	}
+	defer p.isEjecting.Store(false)
+	if s.IsEjected(now) || !p.mayEject(now) {
+		return
+	}
+	c := &p.config.Eject
+	if now-s.ejectedUntil.Load() > c.Quiet {
+		s.ejections.Store(0)
+	}
+	n := int64(s.ejections.Add(1))
+	s.consecutive.Store(0)
+	s.ejectedUntil.Store(now + min(c.Base*n, c.Max))
+	load.window = window{}
+	load.Ejections++
+}
+
+// mayEject reports whether one more of the set may be ejected.
+func (p *Pool) mayEject(now int64) bool {
+	ejected := 1
+	servers := p.Set().Servers
+	for _, s := range servers {
+		if s.IsEjected(now) {
+			ejected++
+		}
+	}
+	return float64(ejected) <= p.config.Eject.Share*float64(len(servers))
+}

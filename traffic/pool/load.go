@@ -1,0 +1,37 @@
+package pool
+
+// Load is what one loop knows of one server. Owned by that loop: plain fields, never read from outside it.
+type Load struct {
+	InFlight int32 // attempts begun and not ended
+	Counters
+	Transport any // belongs to traffic/transport: the connections this loop keeps to the server
+
+	latency latency
+	window  window
+
+	// 256 bytes in all, a size class of its own: no other loop writes to the pair of lines the prefetcher fetches together.
+	_ [24]byte
+}
+
+// Counters only grow. The loop that owns the Load they are in adds to them.
+type Counters struct {
+	Requests          uint64 // attempts begun
+	Retries           uint64 // of those, attempts after the first of their exchange
+	ConnectionsOpened uint64
+	BytesSent         uint64
+	BytesReceived     uint64
+	Outcomes          [outcomeCount]uint64 // attempts ended, by outcome
+	Ejections         uint64
+}
+
+func (c *Counters) add(other *Counters) {
+	c.Requests += other.Requests
+	c.Retries += other.Retries
+	c.ConnectionsOpened += other.ConnectionsOpened
+	c.BytesSent += other.BytesSent
+	c.BytesReceived += other.BytesReceived
+	c.Ejections += other.Ejections
+	for i := range c.Outcomes {
+		c.Outcomes[i] += other.Outcomes[i]
+	}
+}

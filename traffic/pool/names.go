@@ -1,0 +1,124 @@
+package pool
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Record is one address behind a name.
+type Record struct {
+	Address  netip.AddrPort
+	Host     string // the SRV record's target; "" for a host name
+	Weight   int    // of SRV, beside the other records of that name; 0: the configured one
+	Priority int    // of SRV; added to the configured one
+}
+
+// Targets are the names of the pool that need resolving, each once.
+func (p *Pool) Targets() []Target {
+	var names []Target
+	for _, t := range p.targets {
+		if t.Name != "" && !slices.Contains(names, t) {
+			names = append(names, t)
+		}
+	}
+	return names
+}
+
+// SetRecords publishes what a name stands for now; the servers whose address stays are the same as before. Control plane.
+func (p *Pool) SetRecords(t Target, records []Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Equal(p.answers[t], records) {
+		return
+	}
+	p.answers[t] = slices.Clone(records)
+	before := p.Set()
+	after := p.build(before.Servers)
+	p.set.Store(after)
+	retire(before.Servers, after.Servers)
+	for _, f := range p.onChange {
+		f(after)
+	}
+}
+
+// OnChange has f called with every later Set, one at a time, by whoever causes it; f must not call the pool's setters.
+func (p *Pool) OnChange(f func(*Set)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onChange = append(p.onChange, f)
+}
+
+// adopt takes over what the previous pool knew about names.
+func (p *Pool) adopt(previous *Pool) {
+	previous.mu.Lock()
+	defer previous.mu.Unlock()
+	for _, t := range p.Targets() {
+		if records, isKnown := previous.answers[t]; isKnown {
+			p.answers[t] = records
+		}
+	}
+}
+
+// build makes the set from configuration and answers, with the Servers of known wherever name and address are the same.
+func (p *Pool) build(known []*Server) *Set {
+	b := builder{loops: p.config.Loops, known: map[identity]*Server{}, isIn: map[identity]bool{}}
+	for _, s := range known {
+		b.known[identity{s.Name, s.Host, s.Address}] = s
+	}
+	for i, c := range p.config.Servers {
+		if t := p.targets[i]; t.Name == "" {
+			b.add(c, "", t.Address, Record{})
+		} else {
+			b.addName(c, t, p.answers[t])
+		}
+	}
+	return newSet(b.entries, b.unresolved, p.config.Balance)
+}
+
+// identity is what makes a server the same one after a change.
+type identity struct {
+	name, host string
+	address    Address
+}
+
+type builder struct {
+	loops      int
+	known      map[identity]*Server
+	isIn       map[identity]bool
+	entries    []entry
+	unresolved []string
+}
+
+func (b *builder) addName(c ServerConfig, t Target, records []Record) {
+	if len(records) == 0 {
+		b.unresolved = append(b.unresolved, t.Name)
+	}
+	for _, r := range records {
+		b.add(c, or(r.Host, t.Name), Address{AddrPort: r.Address}, r)
+	}
+}
+
+func (b *builder) add(c ServerConfig, host string, address Address, r Record) {
+	id := identity{or(c.Name, c.Address), host, address}
+	if b.isIn[id] {
+		return
+	}
+	b.isIn[id] = true
+	server := b.known[id]
+	if server == nil {
+		server = newServer(id.name, host, address, b.loops)
+	}
+	e := entry{server: server, weight: or(r.Weight, or(c.Weight, 1)), priority: c.Priority + r.Priority, drain: c.Drain}
+	if c.Backup {
+		e.priority = backupPriority
+	}
+	b.entries = append(b.entries, e)
+}
+
+func retire(before, kept []*Server) {
+	for _, s := range before {
+		if !slices.Contains(kept, s) {
+			s.isGone.Store(true)
+		}
+	}
+}

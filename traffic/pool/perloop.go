@@ -1,0 +1,40 @@
+package pool
+
+import "math/rand/v2"
+
+// perLoop is what one loop knows of one pool, and the question it is asking the balancer at the moment. Owned by that loop;
+// carried from pool to pool at a reload.
+type perLoop struct {
+	loop       int
+	now        int64
+	key        uint64
+	tried      *Tried
+	ejectedToo bool // second round: rather an ejected server than none
+	inFlight   int32
+	cursor     uint64   // round_robin's place in its schedule
+	random     rand.PCG // good enough to balance, and no lock
+	budget     RetryBudget
+
+	_ [128]byte
+}
+
+func newPerLoop(loop int) *perLoop {
+	l := &perLoop{loop: loop}
+	l.random.Seed(rand.Uint64(), uint64(loop))
+	l.cursor = uint64(loop) // loops start apart, or all would send their first request to the same server
+	return l
+}
+
+// takes reports whether the server may be chosen in this round.
+func (l *perLoop) takes(s *Server) bool {
+	if s.blocked.Load() != 0 {
+		return false
+	}
+	if !l.ejectedToo && s.ejectedUntil.Load() > l.now {
+		return false
+	}
+	return l.tried == nil || !l.tried.Has(s)
+}
+
+// below is a random number in [0, n).
+func (l *perLoop) below(n int) int { return int(l.random.Uint64() >> 32 * uint64(n) >> 32) }

@@ -1,0 +1,121 @@
+package pool
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Pool is a named set of servers with its balancing. Immutable after New but for the Set.
+type Pool struct {
+	Name string
+
+	config  Config
+	targets []Target // of config.Servers
+	set     atomic.Pointer[Set]
+	loops   []*perLoop
+
+	isEjecting atomic.Bool
+
+	mu       sync.Mutex // control plane only: guards what a new Set is made from
+	answers  map[Target][]Record
+	onChange []func(*Set)
+}
+
+// New builds the pool and takes over the live state of the previous one, if there is one with the same number of loops. It
+// changes nothing in previous, so a snapshot that is given up leaves no trace. The addresses of cfg.Servers have been checked
+// with ParseTarget.
+func New(cfg Config, previous *Pool) *Pool {
+	p := &Pool{Name: cfg.Name, config: cfg.withDefaults(), answers: map[Target][]Record{}}
+	for _, s := range cfg.Servers {
+		target, err := ParseTarget(s.Address)
+		if err != nil {
+			panic("BUG: pool " + cfg.Name + ": " + err.Error())
+		}
+		p.targets = append(p.targets, target)
+	}
+	var known []*Server
+	if previous != nil && previous.config.Loops == p.config.Loops {
+		known = previous.Set().Servers
+		p.loops = previous.loops
+		p.adopt(previous)
+	} else {
+		for i := range p.config.Loops {
+			p.loops = append(p.loops, newPerLoop(i))
+		}
+	}
+	p.set.Store(p.build(known))
+	return p
+}
+
+// Set is the servers of the moment. Any goroutine or loop may call it.
+func (p *Pool) Set() *Set { return p.set.Load() }
+
+// Budget is the loop's retry budget; only that loop may touch it.
+func (p *Pool) Budget(loop int) *RetryBudget {
+	b := &p.loops[loop].budget
+	b.share, b.perMs = p.config.Retries.Share, p.config.Retries.PerSecond/1000/float64(p.config.Loops)
+	return b
+}
+
+// Pick chooses a server for an attempt, or says why there is none. key is what the hashing policies go by; tried may be nil
+// and is borrowed. Servers that are down, drained or tried are never chosen; ejected ones only if there is no other.
+func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Reason) {
+	set, l := p.set.Load(), p.loops[loop]
+	l.now, l.key, l.tried, l.ejectedToo = now, key, tried, false
+	s := set.pick(l)
+	if s == nil {
+		l.ejectedToo = true
+		s = set.pick(l)
+	}
+	reason := Picked
+	if s == nil {
+		reason = set.why(l)
+	}
+	l.tried = nil
+	return s, reason
+}
+
+func (s *Set) pick(l *perLoop) *Server {
+	for i := range s.tiers {
+		if server := s.tiers[i].balancer.pick(l); server != nil {
+			return server
+		}
+	}
+	return nil
+}
+
+// Begin counts an attempt to s; each is followed by exactly one End with the same pool.
+func (p *Pool) Begin(s *Server, loop int) {
+	load := s.loads[loop]
+	load.InFlight++
+	load.Requests++
+	p.loops[loop].inFlight++
+}
+
+// End counts how the attempt went: latencyMicros is the time to the head of the answer. It may eject the server.
+func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcome) {
+	load := s.loads[loop]
+	load.InFlight--
+	load.Outcomes[outcome]++
+	p.loops[loop].inFlight--
+	switch {
+	case outcome == Cancelled:
+		return
+	case outcome.IsFailure():
+		load.latency.fail(now, float64(latencyMicros))
+		p.failed(s, load, now)
+	default:
+		load.latency.observe(now, float64(latencyMicros))
+		p.succeeded(s, load, now)
+	}
+}
+
+// Retire marks the servers that are not in next as gone, so that their kept connections are closed; control calls it after
+// next has replaced p, with nil if nothing did.
+func (p *Pool) Retire(next *Pool) {
+	var kept []*Server
+	if next != nil {
+		kept = next.Set().Servers
+	}
+	retire(p.Set().Servers, kept)
+}

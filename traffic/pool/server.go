@@ -1,0 +1,82 @@
+package pool
+
+import "sync/atomic"
+
+// Server is one address that can do the pool's work, with its live state. The named fields are immutable; the rest is
+// atomic and may be read from anywhere, but for the loads, which belong to their loops. The same Server lives on through
+// reloads as long as its name and address stay.
+type Server struct {
+	Name    string // as configured
+	Host    string // the name it was resolved from (for SNI and Host), "" if configured by address
+	Address Address
+
+	blocked      atomic.Uint32 // blockDown | blockDrained
+	ejectedUntil atomic.Int64  // ms; 0: never
+	health       atomic.Uint32 // Health
+	isGone       atomic.Bool
+
+	consecutive atomic.Int32 // failures in a row over all loops
+	ejections   atomic.Int32 // n of the last ejection
+
+	loads []*Load // by loop
+}
+
+const (
+	blockDown uint32 = 1 << iota
+	blockDrained
+)
+
+// Health is the verdict of active checks.
+type Health uint32
+
+const (
+	Unknown Health = iota // not checked yet, or never: counts as up
+	Up
+	Down
+)
+
+func (h Health) String() string { return [...]string{"unknown", "up", "down"}[h] }
+
+func newServer(name, host string, address Address, loops int) *Server {
+	s := &Server{Name: name, Host: host, Address: address, loads: make([]*Load, loops)}
+	for i := range s.loads {
+		// One allocation each: of a slice of them, only the first would be sure to begin a cache line.
+		s.loads[i] = new(Load)
+	}
+	return s
+}
+
+// Load is the loop's own view of the server; only that loop may touch it.
+func (s *Server) Load(loop int) *Load { return s.loads[loop] }
+
+// Health is the verdict of the active checks.
+func (s *Server) Health() Health { return Health(s.health.Load()) }
+
+// SetHealth publishes the verdict of the active checks to all loops.
+func (s *Server) SetHealth(h Health) {
+	s.health.Store(uint32(h))
+	s.block(blockDown, h == Down)
+}
+
+// SetDrained stops new work for the server, or lets it come again; what is in flight goes on.
+func (s *Server) SetDrained(drained bool) { s.block(blockDrained, drained) }
+
+// IsDrained reports what SetDrained said last.
+func (s *Server) IsDrained() bool { return s.blocked.Load()&blockDrained != 0 }
+
+// IsEjected reports whether the server is left alone at now because of failures of real traffic.
+func (s *Server) IsEjected(now int64) bool { return s.ejectedUntil.Load() > now }
+
+// EjectedUntil is the time of the loops' clock, in ms, at which the last ejection ends or ended; 0 if there was none.
+func (s *Server) EjectedUntil() int64 { return s.ejectedUntil.Load() }
+
+// IsGone reports whether the server has left its pool for good: kept connections to it should be closed.
+func (s *Server) IsGone() bool { return s.isGone.Load() }
+
+func (s *Server) block(bit uint32, on bool) {
+	if on {
+		s.blocked.Or(bit)
+	} else {
+		s.blocked.And(^bit)
+	}
+}

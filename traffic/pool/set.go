@@ -1,0 +1,74 @@
+package pool
+
+import (
+	"math"
+	"slices"
+)
+
+// Set is the servers of a pool at one moment: replaced whole when addresses or weights change. Immutable.
+type Set struct {
+	Servers    []*Server // in the order of the configuration, also those that get no work
+	Unresolved []string  // names that have no address yet
+
+	tiers []tier // by priority
+}
+
+// Find is the server of that configured name or address; nil if there is none.
+func (s *Set) Find(name string) *Server {
+	for _, server := range s.Servers {
+		if server.Name == name || server.Address.String() == name {
+			return server
+		}
+	}
+	return nil
+}
+
+// newSet lays out the entries by priority; an entry with drain is in the set but in no tier.
+func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
+	set := &Set{Unresolved: unresolved}
+	byPriority := map[int][]member{}
+	for _, e := range entries {
+		set.Servers = append(set.Servers, e.server)
+		if !e.drain {
+			byPriority[e.priority] = append(byPriority[e.priority], member{Server: e.server, weight: e.weight})
+		}
+	}
+	priorities := make([]int, 0, len(byPriority))
+	for p := range byPriority {
+		priorities = append(priorities, p)
+	}
+	slices.Sort(priorities)
+	for _, p := range priorities {
+		set.tiers = append(set.tiers, newTier(byPriority[p], c))
+	}
+	return set
+}
+
+// entry is a server on its way into a set.
+type entry struct {
+	server   *Server
+	weight   int
+	priority int
+	drain    bool
+}
+
+// backupPriority is after every other.
+const backupPriority = math.MaxInt
+
+// why says which of the reasons for no server it is.
+func (s *Set) why(l *perLoop) Reason {
+	switch {
+	case len(s.Servers) == 0 && len(s.Unresolved) > 0:
+		return NotResolved
+	case len(s.Servers) == 0:
+		return NoServers
+	}
+	for i := range s.tiers {
+		for _, m := range s.tiers[i].members {
+			if l.tried != nil && l.tried.Has(m.Server) {
+				return AllTried
+			}
+		}
+	}
+	return AllDown
+}
