@@ -13,6 +13,11 @@ var policies = []struct {
 }{
 	{"least_latency", newLeastLatency},
 	{"round_robin", newRoundRobin},
+	{"least_requests", newLeastRequests},
+	{"random", newRandom},
+	{"hash", newHash},
+	{"maglev", newMaglev},
+	{"first", newFirst},
 }
 
 // Policies are the words that BalanceConfig.Policy takes, the default first.

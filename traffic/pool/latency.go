@@ -1,5 +1,7 @@
 package pool
 
+import "math"
+
 // latency is a peak-sensitive moving average: a slower answer counts at once, a faster one pulls it down by time. A server
 // that is left alone because it was slow is forgiven by half every halfLife, so it will be tried again.
 type latency struct {
@@ -40,10 +42,7 @@ func decay(ms int64) float64 {
 	if ms <= 0 {
 		return 1
 	}
-	shifts := uint64(ms) >> halfLifeBits
-	if shifts > forgottenShifts {
-		shifts = forgottenShifts
-	}
+	shifts := min(uint64(ms)>>halfLifeBits, forgottenShifts)
 	part := float64(ms&(halfLife-1)) * (0.5 / halfLife)
-	return (1 - part) / float64(uint64(1)<<shifts)
+	return (1 - part) * math.Float64frombits((1023-shifts)<<52) // the bits of 2^-shifts
 }

@@ -4,7 +4,7 @@ package pool
 // textbook's, but with two slow servers of four both can be slow (reference: p99 7676 µs against 307 µs with four).
 type least struct {
 	*tier
-	cost func(m *member, l *perLoop) float64
+	byLatency bool
 }
 
 const (
@@ -20,25 +20,45 @@ func (b *least) pick(l *perLoop) *Server {
 	if best == nil {
 		return nil
 	}
-	cost := b.cost(best, l)
 	if len(b.members) > scanMax {
-		for range choices - 1 {
-			best, cost = b.better(best, cost, b.any(l), l)
-		}
-		return best.Server
+		return b.ofSome(best, l)
 	}
+	return b.ofAll(best, l)
+}
+
+func (b *least) ofAll(best *member, l *perLoop) *Server {
+	limit := b.cost(best, l) * clearly
 	for i := range b.members {
-		best, cost = b.better(best, cost, &b.members[i], l)
+		m := &b.members[i]
+		if c := b.cost(m, l); c < limit && l.takes(m.Server) {
+			best, limit = m, c*clearly
+		}
 	}
 	return best.Server
 }
 
-func (b *least) better(best *member, cost float64, m *member, l *perLoop) (*member, float64) {
-	if m == best || !l.takes(m.Server) {
-		return best, cost
+func (b *least) ofSome(best *member, l *perLoop) *Server {
+	limit := b.cost(best, l) * clearly
+	for range choices - 1 {
+		m := b.any(l)
+		if c := b.cost(m, l); c < limit && l.takes(m.Server) {
+			best, limit = m, c*clearly
+		}
 	}
-	if c := b.cost(m, l); c < cost*clearly {
-		return m, c
+	return best.Server
+}
+
+// cost takes the weight by the in-flight part alone: idle servers of different weight cost the same and share by draw, busy
+// ones hold requests in proportion to their weights.
+func (b *least) cost(m *member, l *perLoop) float64 {
+	load := m.loads[l.loop]
+	waiting := float64(load.InFlight) * m.perWeight
+	switch {
+	case !b.byLatency:
+		return waiting
+	case load.latency.micros == 0:
+		// A new server gets one request at a time until its latency is known: tried at once, but not by a herd.
+		return waiting * unknownPenalty
 	}
-	return best, cost
+	return load.latency.asOf(l.now) * (1 + waiting)
 }

@@ -3,11 +3,11 @@ package pool
 // Load is what one loop knows of one server. Owned by that loop: plain fields, never read from outside it.
 type Load struct {
 	InFlight int32 // attempts begun and not ended
+	latency  latency
 	Counters
 	Transport any // belongs to traffic/transport: the connections this loop keeps to the server
 
-	latency latency
-	window  window
+	window window
 
 	// 256 bytes in all, a size class of its own: no other loop writes to the pair of lines the prefetcher fetches together.
 	_ [24]byte

@@ -5,15 +5,18 @@ import "math/rand/v2"
 // perLoop is what one loop knows of one pool, and the question it is asking the balancer at the moment. Owned by that loop;
 // carried from pool to pool at a reload.
 type perLoop struct {
-	loop       int
-	now        int64
-	key        uint64
-	tried      *Tried
-	ejectedToo bool // second round: rather an ejected server than none
-	inFlight   int32
-	cursor     uint64   // round_robin's place in its schedule
-	random     rand.PCG // good enough to balance, and no lock
-	budget     RetryBudget
+	loop  int
+	now   int64
+	key   uint64
+	tried *Tried
+
+	// ejectedUntilMax is now; in the second round it is any time: rather an ejected server than none.
+	ejectedUntilMax int64
+
+	inFlight int32
+	cursor   uint64   // round_robin's place in its schedule
+	random   rand.PCG // good enough to balance, and no lock
+	budget   RetryBudget
 
 	_ [128]byte
 }
@@ -27,13 +30,7 @@ func newPerLoop(loop int) *perLoop {
 
 // takes reports whether the server may be chosen in this round.
 func (l *perLoop) takes(s *Server) bool {
-	if s.blocked.Load() != 0 {
-		return false
-	}
-	if !l.ejectedToo && s.ejectedUntil.Load() > l.now {
-		return false
-	}
-	return l.tried == nil || !l.tried.Has(s)
+	return s.blocked.Load() == 0 && s.ejectedUntil.Load() <= l.ejectedUntilMax && (l.tried == nil || !l.tried.Has(s))
 }
 
 // below is a random number in [0, n).

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -61,10 +62,10 @@ func (p *Pool) Budget(loop int) *RetryBudget {
 // and is borrowed. Servers that are down, drained or tried are never chosen; ejected ones only if there is no other.
 func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Reason) {
 	set, l := p.set.Load(), p.loops[loop]
-	l.now, l.key, l.tried, l.ejectedToo = now, key, tried, false
+	l.now, l.key, l.tried, l.ejectedUntilMax = now, key, tried, now
 	s := set.pick(l)
 	if s == nil {
-		l.ejectedToo = true
+		l.ejectedUntilMax = math.MaxInt64
 		s = set.pick(l)
 	}
 	reason := Picked

@@ -6,19 +6,19 @@ import "sync/atomic"
 // atomic and may be read from anywhere, but for the loads, which belong to their loops. The same Server lives on through
 // reloads as long as its name and address stay.
 type Server struct {
+	// What a pick reads comes first, in one cache line.
+	blocked      atomic.Uint32 // blockDown | blockDrained
+	ejectedUntil atomic.Int64  // ms; 0: never
+	loads        []*Load       // by loop
+
 	Name    string // as configured
 	Host    string // the name it was resolved from (for SNI and Host), "" if configured by address
 	Address Address
 
-	blocked      atomic.Uint32 // blockDown | blockDrained
-	ejectedUntil atomic.Int64  // ms; 0: never
-	health       atomic.Uint32 // Health
-	isGone       atomic.Bool
-
+	health      atomic.Uint32 // Health
+	isGone      atomic.Bool
 	consecutive atomic.Int32 // failures in a row over all loops
 	ejections   atomic.Int32 // n of the last ejection
-
-	loads []*Load // by loop
 }
 
 const (

@@ -13,8 +13,16 @@ type tier struct {
 // member is a server with what this set's configuration says of it.
 type member struct {
 	*Server
-	weight int
-	share  float64 // weight beside the tier's average
+	weight    int
+	perWeight float64 // the tier's average weight / weight
+}
+
+// server is the member's Server; nil for no member.
+func (m *member) server() *Server {
+	if m == nil {
+		return nil
+	}
+	return m.Server
 }
 
 func newTier(members []member, c BalanceConfig) tier {
@@ -30,7 +38,7 @@ func newTier(members []member, c BalanceConfig) tier {
 		t.totals = nil
 	}
 	for i := range members {
-		members[i].share = float64(members[i].weight*len(members)) / float64(sum)
+		members[i].perWeight = float64(sum) / float64(members[i].weight*len(members))
 	}
 	t.balancer = newBalancer(&t, c)
 	return t
