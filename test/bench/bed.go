@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// A bed is where the proxies stand: the origin behind them, the certificate, and the proxies themselves, which run
+// through the whole program so that rounds can be interleaved.
+type bed struct {
+	seconds int // of each load
+
+	dir         string
+	certificate *peers.Certificate
+	origin      *peers.Process
+	originAt    string
+	binaries    map[string]string // of what was built here
+	subjects    []*subject
+}
+
+// A subject is one running proxy.
+type subject struct {
+	name          string
+	process       *peers.Process
+	plainAddress  string
+	secureAddress string
+}
+
+func (s *subject) plain(path string) string  { return "http://" + s.plainAddress + path }
+func (s *subject) secure(path string) string { return "https://" + s.secureAddress + path }
+
+// newBed starts the origin and those of the named proxies that the questions need.
+func newBed(names []string, chosen []*question) (b *bed, err error) {
+	b = &bed{binaries: map[string]string{}}
+	if b.dir, err = os.MkdirTemp("", "weir-bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	// nginx's workers run as another user when started by root.
+	if err = os.Chmod(b.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if b.certificate, err = peers.NewCertificate(b.dir); err != nil {
+		return nil, err
+	}
+	if err = b.startOrigin(); err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(chosen, func(q *question) bool { return slices.Contains(q.subjects, name) }) {
+			continue
+		}
+		s, err := b.fresh(name)
+		if err != nil {
+			return nil, err
+		}
+		b.subjects = append(b.subjects, s)
+	}
+	return b, nil
+}
+
+// among returns the running subjects that are named.
+func (b *bed) among(names ...string) []*subject {
+	var found []*subject
+	for _, s := range b.subjects {
+		if slices.Contains(names, s.name) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// fresh starts one more process of a proxy; the caller stops it.
+func (b *bed) fresh(name string) (*subject, error) {
+	start, known := starters()[name]
+	if !known {
+		return nil, fmt.Errorf("no proxy %q", name)
+	}
+	addresses, err := peers.FreeAddresses(3)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.dir, name+"-")
+	if err != nil {
+		return nil, err
+	}
+	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1]}
+	s.process, err = start(b, dir, site{
+		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Origin: b.originAt,
+		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
+	})
+	return s, err
+}
+
+// startOrigin writes the bodies and starts the nginx that serves them.
+func (b *bed) startOrigin() error {
+	dir := filepath.Join(b.dir, "origin")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	for name, size := range map[string]int{"128": 128, "10k": 10_000, "100k": 100_000, "1m": 1_000_000, "sink": 1} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
+			return err
+		}
+	}
+	address, err := peers.FreeAddress()
+	if err != nil {
+		return err
+	}
+	config, err := fill("origin.conf", site{Plain: address})
+	if err != nil {
+		return err
+	}
+	b.originAt = address
+	b.origin, err = peers.Nginx(dir, config, address)
+	return err
+}
+
+// close stops all and removes the directory.
+func (b *bed) close() {
+	for _, s := range b.subjects {
+		s.process.Stop()
+	}
+	if b.origin != nil {
+		b.origin.Stop()
+	}
+	os.RemoveAll(b.dir)
+}

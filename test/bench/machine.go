@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// machine describes what the figures were taken on: processor, cores, kernel, congestion control.
+func machine() string {
+	return fmt.Sprintf("%d × %s, %s, congestion control %s, %s",
+		runtime.NumCPU(), field("/proc/cpuinfo", "model name"), strings.TrimSpace(first("/proc/sys/kernel/ostype")+" "+kernel()),
+		first("/proc/sys/net/ipv4/tcp_congestion_control"), runtime.Version())
+}
+
+// kernel returns the kernel's version without what its builder appended.
+func kernel() string {
+	version, _, _ := strings.Cut(first("/proc/sys/kernel/osrelease"), "-")
+	return version
+}
+
+// versions describes the peers.
+func versions() string {
+	return strings.Join([]string{
+		version("nginx", "-v"), version("haproxy", "-v"), "Caddy " + caddyVersion(), version("wrk", "-v"), version("h2load", "--version"),
+	}, "; ")
+}
+
+// version runs a program that prints its version, and returns the first words of what it prints.
+func version(program, flag string) string {
+	path, err := peers.Find(program)
+	if err != nil {
+		return program + " (absent)"
+	}
+	out, _ := exec.Command(path, flag).CombinedOutput() // wrk -v exits with 1
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	words := strings.Fields(string(line))
+	return strings.Join(words[:min(3, len(words))], " ")
+}
+
+// caddyVersion reads the version that test/bench/caddy asks for.
+func caddyVersion() string {
+	root, err := peers.ModuleRoot()
+	if err != nil {
+		return ""
+	}
+	mod, _ := os.ReadFile(root + "/test/bench/caddy/go.mod")
+	_, after, _ := strings.Cut(string(mod), "github.com/caddyserver/caddy/v2 ")
+	version, _, _ := strings.Cut(after, "\n")
+	return version
+}
+
+// first returns the first line of a file.
+func first(file string) string {
+	text, _ := os.ReadFile(file)
+	line, _, _ := strings.Cut(string(text), "\n")
+	return line
+}
+
+// field returns the value of "name : value" in a file.
+func field(file, name string) string {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// options are the command line.
+type options struct {
+	cases    string
+	subjects string
+	rounds   int
+	seconds  int
+	json     string
+	write    bool
+}
+
+func main() {
+	if len(os.Args) == 4 && os.Args[1] == "hold" {
+		exit(hold(os.Args[2], os.Args[3]))
+	}
+	var o options
+	flag.StringVar(&o.cases, "cases", "", "comma-separated `names` of questions; all when empty")
+	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,caddy,weir", "comma-separated `names` of the proxies to load")
+	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
+	flag.IntVar(&o.seconds, "seconds", 3, "seconds of load for each proxy and round")
+	flag.StringVar(&o.json, "json", "", "`file` that takes the result as JSON")
+	flag.BoolVar(&o.write, "write", false, "rewrite the table in docs/benchmarks.md")
+	flag.Usage = usage
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	exit(run(ctx, o))
+}
+
+// usage prints the flags and the questions.
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: go run ./test/bench [flags]")
+	flag.PrintDefaults()
+	fmt.Fprintln(os.Stderr, "\nquestions:")
+	for _, q := range questions() {
+		fmt.Fprintf(os.Stderr, "  %-18s %s\n", q.Name, q.Asks)
+	}
+}
+
+// run asks the chosen questions and reports.
+func run(ctx context.Context, o options) error {
+	if o.rounds < 1 || o.seconds < 1 {
+		return errors.New("-rounds and -seconds must be at least 1")
+	}
+	chosen, err := choose(o.cases)
+	if err != nil {
+		return err
+	}
+	bed, err := newBed(strings.Split(o.subjects, ","), chosen)
+	if err != nil {
+		return err
+	}
+	defer bed.close()
+	bed.seconds = o.seconds
+	report := newReport(o)
+	for _, q := range chosen {
+		answer, err := ask(ctx, bed, q, o.rounds)
+		if err != nil {
+			return fmt.Errorf("%s: %w", q.Name, err)
+		}
+		answer.print(os.Stdout)
+		report.Answers = append(report.Answers, answer)
+	}
+	return report.keep(o)
+}
+
+// exit ends the program: 0 done, 1 not.
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

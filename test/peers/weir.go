@@ -1,0 +1,68 @@
+package peers
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// BuildWeir builds the weir of this tree into the directory and returns the binary's path.
+func BuildWeir(dir string) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	return build(root, "./cmd/weir", filepath.Join(dir, "weir"))
+}
+
+// BuildCaddy builds the Caddy of test/bench/caddy, a module of its own so that weir does not depend on it, into
+// build/caddy. That takes minutes the first time, and is a no-op while the version stays.
+func BuildCaddy() (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	return build(filepath.Join(root, "test/bench/caddy"), ".", filepath.Join(root, "build/caddy"))
+}
+
+// Weir starts a built weir with the configuration given.
+func Weir(binary, dir, config string, addresses ...string) (*Process, error) {
+	file := filepath.Join(dir, "weir.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return Start("weir", dir, onTwoCores(exec.Command(binary, "run", "-c", file)), addresses...)
+}
+
+// Caddy starts a built Caddy with the Caddyfile given.
+func Caddy(binary, dir, config string, addresses ...string) (*Process, error) {
+	file := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, "run", "--config", file, "--adapter", "caddyfile")
+	cmd = onTwoCores(cmd)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	return Start("caddy", dir, cmd, addresses...)
+}
+
+// ModuleRoot returns the directory of weir's go.mod.
+func ModuleRoot() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/weir-proxy/weir").Output()
+	if err != nil {
+		return "", fmt.Errorf("find weir's module: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// build builds one package.
+func build(dir, pkg, binary string) (string, error) {
+	cmd := exec.Command("go", "build", "-o", binary, pkg)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	}
+	return binary, nil
+}
