@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Conn is a byte stream as handlers see it, in the shape of net.Conn. All methods are called on the connection's loop.
+type Conn interface {
+	// Read reads at least one byte into p, which must not be empty; it parks until there is one. io.EOF when the peer has
+	// finished, ErrTimeout at the read deadline, ErrInterrupted after Interrupt.
+	Read(p []byte) (int, error)
+	// Write writes all of p or fails; it parks while the peer does not read. It borrows p.
+	Write(p []byte) (int, error)
+	// SetReadTimeout and SetWriteTimeout set the deadline of this and later waits, counted from the current turn. There is no
+	// way to wait without one: a connection that has none set waits DefaultTimeout.
+	SetReadTimeout(d time.Duration)
+	SetWriteTimeout(d time.Duration)
+	// CloseWrite tells the peer that nothing more will come.
+	CloseWrite() error
+	// Close ends the connection at once and wakes who waits on it with ErrClosed. It may be called again.
+	Close() error
+	// Await gives the connection back to its loop: h.Serve runs on a new coroutine when bytes, the end, or the read deadline
+	// come. The caller must not touch the connection afterwards, except by Reclaim.
+	Await(h Handler)
+	// Reclaim takes back an awaited connection for use; false when it is no longer idle and clean: its handler is
+	// about to run or has run.
+	Reclaim() bool
+	// IsIdle reports whether an idle connection is still clean after its event: nothing unasked for arrived,
+	// the peer has not closed, and the read deadline is ahead. It consumes what a layer below the application protocol sent, such as session tickets.
+	IsIdle() bool
+	// Interrupt makes waits that run now or come later on this connection return ErrInterrupted, until ClearInterrupt.
+	Interrupt()
+	ClearInterrupt()
+	// LinkHangup interrupts other when this connection is reset; nil unlinks.
+	LinkHangup(other Conn)
+	LocalAddr() netip.AddrPort
+	RemoteAddr() netip.AddrPort
+	Loop() *Loop
+}
+
+// Handler serves a connection in direct style. Serve returns after it closed the connection or gave it back with Await.
+type Handler interface{ Serve(c Conn) }
+
+// Runner is work in direct style on a loop, without a connection of its own.
+type Runner interface{ Run() }
+
+// DefaultTimeout is the deadline of a wait for which none was set.
+const DefaultTimeout = 60 * time.Second
+
+// What a wait can end with besides bytes, io.EOF and the system's errors.
+var (
+	ErrTimeout     = errors.New("timeout")
+	ErrClosed      = errors.New("connection closed")
+	ErrInterrupted = errors.New("interrupted")
+)

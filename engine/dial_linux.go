@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+)
+
+// Dial connects to address; it parks until that is done.
+func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
+	if l.portable != nil {
+		return l.dialPortable(address, options)
+	}
+	l.Stats.Dialed++
+	domain, sa := sockaddr(address)
+	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	if address.Path == "" {
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		if options.Congestion != "" {
+			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, options.Congestion)
+		}
+	}
+	err = syscall.Connect(fd, sa)
+	if err != nil && err != syscall.EINPROGRESS {
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("connect", err)
+	}
+	c, adoptErr := l.adopt(fd, netip.AddrPort{}, address.IP)
+	if adoptErr != nil {
+		return nil, adoptErr
+	}
+	c.readable = false
+	if err == nil {
+		return c, nil
+	}
+	c.writable = false
+	c.SetWriteTimeout(options.Timeout)
+	if err := c.waitWrite(); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	if e, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR); err != nil || e != 0 {
+		c.Close()
+		return nil, os.NewSyscallError("connect", syscall.Errno(e))
+	}
+	return c, nil
+}

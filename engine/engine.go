@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"log"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config sizes an engine. The zero Config means: a loop per processor, the system's best poller.
+type Config struct {
+	Loops    int                              // number of loops; 0: one per processor
+	Portable bool                             // goroutines over package net even where epoll is there
+	SlowTurn time.Duration                    // the watchdog reports a loop's turn that takes longer; 0: 2 s
+	Log      func(format string, args ...any) // for panics, slow turns, accept pauses; nil: package log
+}
+
+// Engine is a set of loops. Its methods may be called from any goroutine.
+type Engine struct {
+	config  Config
+	loops   []*Loop
+	started time.Time
+	stop    chan struct{}
+	done    sync.WaitGroup
+}
+
+// New makes an engine and starts its loops.
+func New(config Config) (*Engine, error) {
+	if config.Loops <= 0 {
+		config.Loops = runtime.GOMAXPROCS(0)
+	}
+	if config.SlowTurn <= 0 {
+		config.SlowTurn = 2 * time.Second
+	}
+	if config.Log == nil {
+		config.Log = log.Printf
+	}
+	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
+	for i := range config.Loops {
+		l := &Loop{Index: i, engine: e}
+		l.now = l.clock()
+		l.wheel.init(l.now)
+		if config.Portable || !hasPoller {
+			l.portable = newPortable(l)
+		} else if err := l.openPoller(); err != nil {
+			e.Close()
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	if e.loops[0].portable == nil {
+		for _, l := range e.loops {
+			e.done.Go(l.run)
+		}
+		e.done.Go(e.watch)
+	}
+	return e, nil
+}
+
+// Loops returns the loops, in order of their Index.
+func (e *Engine) Loops() []*Loop { return e.loops }
+
+// Each runs f on every loop, one after the other, and returns when all have. Not from a loop.
+func (e *Engine) Each(f func(l *Loop)) {
+	for _, l := range e.loops {
+		l.Call(func() { f(l) })
+	}
+}
+
+// Close stops the loops and waits for them. Connections that are open stay open in the system until the process ends: close them first.
+func (e *Engine) Close() {
+	close(e.stop)
+	for _, l := range e.loops {
+		if l.portable == nil {
+			l.Post(func() { l.stopped = true })
+		}
+	}
+	e.done.Wait()
+	for _, l := range e.loops {
+		l.closePoller()
+	}
+}
+
+// Loop is one core's share of the work: its connections, timers, buffers and counters. All fields and methods belong to code
+// that runs on the loop, except Post and Call.
+type Loop struct {
+	Index int
+	Stats Stats
+
+	engine   *Engine
+	now      int64 // ms since the engine started, read once per turn
+	nowMicro int64
+	buffers  buffers
+	wheel    wheel
+
+	current        *coroutine
+	freeCoroutines *coroutine
+	idleCoroutines int
+	ready          []*coroutine // resumed before the turn ends
+	readySpare     []*coroutine
+	spawned        []*spawn
+	stopped        bool
+
+	posts    posts
+	openSeen atomic.Int64  // connections open, for other loops that choose where a new one goes
+	turnAt   atomic.Int64  // ms at which the running turn began; 0 between turns
+	poller   poller        // epoll
+	portable *portableLoop // or goroutines
+}
+
+type spawn struct {
+	h Handler
+	c Conn
+	r Runner
+}
+
+// Now is the loop's clock: milliseconds since the engine started, monotonic, read once per turn.
+func (l *Loop) Now() int64 {
+	if l.portable != nil {
+		return l.clock()
+	}
+	return l.now
+}
+
+// Micros is the same clock in microseconds, for measuring.
+func (l *Loop) Micros() int64 {
+	if l.portable != nil {
+		return int64(time.Since(l.engine.started) / time.Microsecond)
+	}
+	return l.nowMicro
+}
+
+// Time turns a reading of Micros into the time of day.
+func (l *Loop) Time(micros int64) time.Time {
+	return l.engine.started.Add(time.Duration(micros) * time.Microsecond)
+}
+
+// Engine returns the engine the loop belongs to.
+func (l *Loop) Engine() *Engine { return l.engine }
+
+func (l *Loop) clock() int64 { return int64(time.Since(l.engine.started)/time.Millisecond) + 1 }
+
+func (l *Loop) deadline(d time.Duration) int64 { return l.Now() + int64(d/time.Millisecond) }
+
+// Go runs r on a coroutine of its own, soon.
+func (l *Loop) Go(r Runner) {
+	if l.portable != nil {
+		go l.portable.do(r.Run, r)
+		return
+	}
+	l.spawned = append(l.spawned, &spawn{r: r})
+}
+
+// Post runs f on the loop, outside of any coroutine: f must not wait. Any goroutine may call it.
+func (l *Loop) Post(f func()) {
+	if l.portable != nil {
+		go l.portable.do(f, nil)
+		return
+	}
+	l.posts.add(f)
+	l.wakePoller()
+}
+
+// Call runs f on the loop and returns when it has run. Not from a loop, and not after Close.
+func (l *Loop) Call(f func()) {
+	done := make(chan struct{})
+	l.Post(func() {
+		defer close(done)
+		f()
+	})
+	select {
+	case <-done:
+	case <-l.engine.stop:
+	}
+}
+
+// Block runs f, which may wait for anything, on a worker goroutine and parks until it has returned. f must not touch what
+// belongs to the loop.
+func (l *Loop) Block(f func()) {
+	l.Stats.Blocked++
+	if l.portable != nil {
+		l.portable.release()
+		defer l.portable.acquire()
+		f()
+		return
+	}
+	co := l.current
+	go func() {
+		defer l.Post(func() { l.unpark(co, wakeReady) })
+		f()
+	}()
+	l.park()
+}
+
+// posts is the mailbox of a loop.
+type posts struct {
+	mu   sync.Mutex
+	list []func()
+}
+
+func (p *posts) add(f func()) {
+	p.mu.Lock()
+	p.list = append(p.list, f)
+	p.mu.Unlock()
+}
+
+func (p *posts) take() []func() {
+	p.mu.Lock()
+	list := p.list
+	p.list = nil
+	p.mu.Unlock()
+	return list
+}

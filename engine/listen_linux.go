@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// acceptsPerTurn bounds what a connection storm takes from the loop's other connections. HAProxy found 4 best; with
+// a batch of 256 events per turn 16 keeps short connections from queueing.
+const acceptsPerTurn = 16
+
+// acceptor is a listening socket on one loop. Owned by its loop.
+type acceptor struct {
+	loop    *Loop
+	fd      int
+	gen     int32
+	handler Handler
+	isUnix  bool
+	paused  bool
+	timer   timer
+	single  bool // the only socket of its listener, as for Unix sockets: connections are dealt to all loops
+}
+
+// Listen binds address on every loop, a socket each (SO_REUSEPORT), and serves accepted connections with h. Not from a loop.
+func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Listener, error) {
+	if e.loops[0].portable != nil {
+		return e.listenPortable(address, h)
+	}
+	ln := &Listener{Address: address, engine: e}
+	var fds []int
+	sockets := len(e.loops)
+	if address.Path != "" {
+		sockets = 1
+	}
+	for range sockets {
+		fd, err := listenSocket(ln.Address, config)
+		if err != nil {
+			for _, fd := range fds {
+				syscall.Close(fd)
+			}
+			return nil, fmt.Errorf("listen %s: %w", address, err)
+		}
+		fds = append(fds, fd)
+		if address.Path == "" && ln.Address.IP.Port() == 0 {
+			sa, _ := syscall.Getsockname(fd)
+			ln.Address.IP = netip.AddrPortFrom(address.IP.Addr(), addrPort(sa).Port())
+		}
+	}
+	acceptors := make([]*acceptor, sockets)
+	for i, fd := range fds {
+		a := &acceptor{loop: e.loops[i], fd: fd, handler: h, isUnix: address.Path != "", single: sockets == 1}
+		a.timer.owner = a
+		acceptors[i] = a
+		a.loop.Call(a.open)
+	}
+	ln.close = func() {
+		for _, a := range acceptors {
+			a.loop.Call(a.shut)
+		}
+		if address.Path != "" {
+			os.Remove(address.Path)
+		}
+	}
+	return ln, nil
+}
+
+func listenSocket(address Address, config ListenConfig) (int, error) {
+	domain, sa := sockaddr(address)
+	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	fail := func(call string, err error) (int, error) {
+		syscall.Close(fd)
+		return -1, os.NewSyscallError(call, err)
+	}
+	if address.Path != "" {
+		removeStale(address.Path)
+	} else {
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
+			return fail("setsockopt SO_REUSEPORT", err)
+		}
+		if domain == syscall.AF_INET6 {
+			only := 1
+			if address.IP.Addr().IsUnspecified() {
+				only = 0
+			}
+			syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, only)
+		}
+		// Accepted sockets inherit these, so that no connection pays a system call for them.
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		if config.DeferAccept {
+			syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, 5)
+		}
+		if config.Congestion != "" {
+			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, config.Congestion)
+		}
+	}
+	if err := syscall.Bind(fd, sa); err != nil {
+		return fail("bind", err)
+	}
+	backlog := config.Backlog
+	if backlog == 0 {
+		backlog = 4096
+	}
+	if err := syscall.Listen(fd, backlog); err != nil {
+		return fail("listen", err)
+	}
+	return fd, nil
+}
+
+const soReusePort = 0xf
+
+// removeStale removes a Unix socket that a dead process left behind: nobody answers there.
+func removeStale(path string) {
+	if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer syscall.Close(fd)
+	if errors.Is(syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}), syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}
+
+func (a *acceptor) open() {
+	l := a.loop
+	l.poller.gen++
+	a.gen = l.poller.gen
+	l.poller.accepts[a.fd] = a
+	a.control(syscall.EPOLL_CTL_ADD, syscall.EPOLLIN)
+}
+
+func (a *acceptor) control(op int, events uint32) {
+	ev := syscall.EpollEvent{Events: events, Fd: int32(a.fd), Pad: a.gen}
+	syscall.EpollCtl(a.loop.poller.fd, op, a.fd, &ev)
+}
+
+// shut takes what waits in the socket's own queue, which closing would reset, and closes it.
+func (a *acceptor) shut() {
+	for a.acceptOne() {
+	}
+	a.loop.wheel.remove(&a.timer)
+	delete(a.loop.poller.accepts, a.fd)
+	syscall.Close(a.fd)
+}
+
+func (a *acceptor) accept() {
+	for range acceptsPerTurn {
+		if !a.acceptOne() {
+			return
+		}
+	}
+}
+
+// acceptOne reports whether there was a connection.
+func (a *acceptor) acceptOne() bool {
+	var raw syscall.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(raw))
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(a.fd), uintptr(unsafe.Pointer(&raw)),
+		uintptr(unsafe.Pointer(&size)), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
+	switch errno {
+	case 0:
+	case syscall.EINTR, syscall.ECONNABORTED:
+		return true
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		a.pause(errno)
+		return false
+	default:
+		return false
+	}
+	l := a.loop
+	l.Stats.Accepted++
+	remote := rawAddrPort(&raw)
+	if to := a.lighter(); to != nil {
+		l.Stats.MovedAway++
+		to.Post(func() { to.serve(int(fd), remote, a.handler) })
+		return true
+	}
+	l.serve(int(fd), remote, a.handler)
+	return true
+}
+
+func (l *Loop) serve(fd int, remote netip.AddrPort, h Handler) {
+	c, err := l.adopt(fd, netip.AddrPort{}, remote)
+	if err != nil {
+		return
+	}
+	l.start(h, c, nil)
+}
+
+// lighter is the loop that should have a new connection instead of this one: the system spreads connections by a hash, which leaves
+// one loop with half as many again when connections are few. nil: this one.
+func (a *acceptor) lighter() *Loop {
+	loops := a.loop.engine.loops
+	if len(loops) == 1 {
+		return nil
+	}
+	least := a.loop
+	for _, l := range loops {
+		if l.openSeen.Load() < least.openSeen.Load() {
+			least = l
+		}
+	}
+	mine, its := a.loop.Stats.Open, least.openSeen.Load()
+	if a.single && mine > its || mine > its+its/8+8 {
+		return least
+	}
+	return nil
+}
+
+// pause stops accepting for a moment when descriptors or memory have run out: the connections that are open go on, those that wait
+// stay in the system's queue.
+func (a *acceptor) pause(errno syscall.Errno) {
+	if a.paused {
+		return
+	}
+	a.paused = true
+	a.loop.Stats.AcceptPause++
+	if n := a.loop.Stats.AcceptPause; n&(n-1) == 0 {
+		a.loop.engine.config.Log("accept: %v: connections wait in the system's queue until some of the open ones end (seen %d times)", errno, n)
+	}
+	a.control(syscall.EPOLL_CTL_MOD, 0)
+	a.loop.wheel.add(&a.timer, a.loop.now+50)
+}
+
+func (a *acceptor) expire(int64) {
+	a.paused = false
+	a.control(syscall.EPOLL_CTL_MOD, syscall.EPOLLIN)
+}

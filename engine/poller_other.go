@@ -1,0 +1,31 @@
+//go:build !linux
+
+package engine
+
+import "errors"
+
+const hasPoller = false
+
+type poller struct{}
+
+var errNoPoller = errors.New("BUG: no poller on this system")
+
+// ErrNoSplice says that a connection's bytes cannot be moved by the kernel.
+var ErrNoSplice = errors.New("no bare socket to splice")
+
+func (l *Loop) openPoller() error { return errNoPoller }
+func (l *Loop) closePoller()      {}
+func (l *Loop) wakePoller()       {}
+func (l *Loop) run()              {}
+
+func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Listener, error) {
+	return e.listenPortable(address, h)
+}
+
+func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
+	return l.dialPortable(address, options)
+}
+
+func canSplice(dst, src Conn) bool { return false }
+
+func splice(dst, src Conn, n int64) (int64, error) { return 0, ErrNoSplice }

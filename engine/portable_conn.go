@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// netConn is a net.Conn under the contract of Conn. Fields are guarded by the loop's lock.
+type netConn struct {
+	loop        *Loop
+	nc          net.Conn
+	readBy      time.Time
+	writeBy     time.Time
+	interrupted bool
+	closed      bool
+	reading     bool // a read is under way without the lock
+
+	peeked    []byte // what a watch of the idle connection has read: at most one byte
+	peekErr   error
+	handler   Handler
+	watchDone chan struct{}
+}
+
+func newNetConn(l *Loop, nc net.Conn) *netConn {
+	l.portable.acquire()
+	defer l.portable.release()
+	return newNetConnLocked(l, nc)
+}
+
+func newNetConnLocked(l *Loop, nc net.Conn) *netConn {
+	l.Stats.Open++
+	c := &netConn{loop: l, nc: nc}
+	c.SetReadTimeout(DefaultTimeout)
+	c.SetWriteTimeout(DefaultTimeout)
+	return c
+}
+
+func (c *netConn) Loop() *Loop                     { return c.loop }
+func (c *netConn) SetReadTimeout(d time.Duration)  { c.readBy = time.Now().Add(d) }
+func (c *netConn) SetWriteTimeout(d time.Duration) { c.writeBy = time.Now().Add(d) }
+func (c *netConn) LocalAddr() netip.AddrPort       { return netAddrPort(c.nc.LocalAddr()) }
+func (c *netConn) RemoteAddr() netip.AddrPort      { return netAddrPort(c.nc.RemoteAddr()) }
+
+func netAddrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+func (c *netConn) Read(p []byte) (int, error) {
+	if len(c.peeked) > 0 {
+		n := copy(p, c.peeked)
+		c.peeked = c.peeked[n:]
+		return n, nil
+	}
+	if c.peekErr != nil {
+		return 0, c.peekErr
+	}
+	if err := c.refuse(); err != nil {
+		return 0, err
+	}
+	c.nc.SetReadDeadline(c.readBy)
+	c.reading = true
+	c.loop.portable.release()
+	n, err := c.nc.Read(p)
+	c.loop.portable.acquire()
+	c.reading = false
+	if n > 0 {
+		return n, nil
+	}
+	return 0, c.reason(err)
+}
+
+func (c *netConn) Write(p []byte) (int, error) {
+	if err := c.refuse(); err != nil {
+		return 0, err
+	}
+	c.nc.SetWriteDeadline(c.writeBy)
+	c.loop.portable.release()
+	n, err := c.nc.Write(p)
+	c.loop.portable.acquire()
+	return n, c.reason(err)
+}
+
+func (c *netConn) refuse() error {
+	switch {
+	case c.closed:
+		return ErrClosed
+	case c.interrupted:
+		return ErrInterrupted
+	}
+	return nil
+}
+
+func (c *netConn) reason(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.closed:
+		return ErrClosed
+	case c.interrupted:
+		return ErrInterrupted
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrTimeout
+	}
+	return err
+}
+
+func (c *netConn) Await(h Handler) { c.await(h, c) }
+
+// await watches the idle connection on a goroutine that reads one byte ahead.
+func (c *netConn) await(h Handler, outer Conn) {
+	if c.closed {
+		return
+	}
+	c.handler = h
+	done := make(chan struct{})
+	c.watchDone = done
+	if len(c.peeked) > 0 || c.peekErr != nil {
+		close(done)
+		c.handler = nil
+		go c.loop.portable.serve(h, outer)
+		return
+	}
+	c.nc.SetReadDeadline(c.readBy)
+	go func() {
+		var one [1]byte
+		n, err := c.nc.Read(one[:])
+		c.loop.portable.acquire()
+		close(done)
+		run := c.handler != nil && !c.closed
+		if n > 0 {
+			c.peeked = append(c.peeked, one[0])
+		} else if run {
+			c.peekErr = c.reason(err)
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.peekErr = err
+		}
+		c.handler = nil
+		c.loop.portable.release()
+		if run {
+			c.loop.portable.serve(h, outer)
+		}
+	}()
+}
+
+func (c *netConn) Reclaim() bool {
+	if c.handler == nil || c.closed {
+		return false
+	}
+	c.handler = nil
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	done := c.watchDone
+	c.loop.portable.release()
+	<-done
+	c.loop.portable.acquire()
+	return len(c.peeked) == 0 && c.peekErr == nil && !c.closed
+}
+
+func (c *netConn) IsIdle() bool { return !c.closed && len(c.peeked) == 0 && c.peekErr == nil }
+
+func (c *netConn) Interrupt() {
+	c.interrupted = true
+	c.nc.SetDeadline(time.Unix(1, 0))
+}
+
+func (c *netConn) ClearInterrupt() { c.interrupted = false }
+
+// LinkHangup does nothing here: package net tells of a reset only to who reads or writes.
+func (c *netConn) LinkHangup(Conn) {}
+
+func (c *netConn) CloseWrite() error {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+func (c *netConn) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	c.handler = nil
+	c.loop.Stats.Open--
+	return c.nc.Close()
+}

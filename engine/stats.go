@@ -1,0 +1,17 @@
+package engine
+
+// Stats are a loop's own counters: plain fields, written by the loop alone. Others read them by posting to the loop.
+type Stats struct {
+	Turns       uint64 // rounds of the loop
+	Events      uint64 // readiness events
+	Accepted    uint64 // connections accepted
+	AcceptPause uint64 // times accepting paused because descriptors or memory ran out
+	MovedAway   uint64 // accepted connections handed to a less loaded loop
+	Dialed      uint64 // connections opened to servers
+	Open        int64  // connections open now
+	Posted      uint64 // functions run for others
+	Blocked     uint64 // pieces of blocking work given to workers
+	Panics      uint64 // panics recovered
+	SlowTurns   uint64 // turns longer than SlowTurn
+	Spliced     uint64 // bytes moved by splice
+}

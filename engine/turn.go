@@ -1,0 +1,64 @@
+package engine
+
+import "time"
+
+// finishTurn runs what became ready during the turn, at most a bounded number of rounds, so that new events are not kept waiting.
+// It reports whether something is left.
+func (l *Loop) finishTurn() bool {
+	for range 4 {
+		if len(l.ready) == 0 && len(l.spawned) == 0 {
+			return false
+		}
+		ready, spawned := l.ready, l.spawned
+		l.ready, l.spawned = l.readySpare[:0], nil
+		for i, co := range ready {
+			ready[i] = nil
+			l.switchTo(co)
+		}
+		l.readySpare = ready
+		for _, s := range spawned {
+			l.start(s.h, s.c, s.r)
+		}
+	}
+	return len(l.ready) > 0 || len(l.spawned) > 0
+}
+
+func (l *Loop) readClock() {
+	d := time.Since(l.engine.started)
+	l.nowMicro = int64(d / time.Microsecond)
+	l.now = int64(d/time.Millisecond) + 1
+}
+
+// Yield lets the other work of the loop go first.
+func (l *Loop) Yield() {
+	if l.portable != nil {
+		l.portable.release()
+		l.portable.acquire()
+		return
+	}
+	l.unpark(l.current, wakeReady)
+	l.park()
+}
+
+// watch reports a loop whose turn does not end: something in it waits where it must not.
+func (e *Engine) watch() {
+	tick := time.NewTicker(e.config.SlowTurn / 2)
+	defer tick.Stop()
+	reported := make([]int64, len(e.loops))
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		now := e.loops[0].clock()
+		for i, l := range e.loops {
+			at := l.turnAt.Load()
+			if at == 0 || at == reported[i] || now-at < e.config.SlowTurn.Milliseconds() {
+				continue
+			}
+			reported[i] = at
+			e.stuck(l, now-at)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package reason
+
+// Reason is a row of the table; the zero Reason is a complete exchange.
+type Reason uint8
+
+const (
+	Done Reason = iota
+	Redirected
+	Responded
+	ClientGone
+	ClientHeadTimeout
+	ClientMalformed
+	ClientBodyMalformed
+	ClientBodyTimeout
+	ClientBodyTooLarge
+	ClientBodyCut
+	NoSite
+	NoRoute
+	Denied
+	PoolEmpty
+	PoolUnresolved
+	PoolDown
+	ConnectRefused
+	ConnectTimeout
+	ConnectTLS
+	ConnectLimit
+	SendCut
+	ResponseTimeout
+	ResponseCut
+	ResponseMalformed
+	BodyCut
+	BodyTimeout
+	BodyMalformed
+	ClientCut
+	ClientStalled
+	Upgraded
+	Panicked
+	Stopping
+	Count // number of reasons
+)
+
+// row is what there is to say about a reason.
+type row struct {
+	Side  string // client, weir or server: whose doing it was
+	Stage string // the stage it happened in
+	Why   string
+}
+
+var table = [Count]row{
+	Done:                {"none", "finish", "done"},
+	Redirected:          {"none", "request", "redirected"},
+	Responded:           {"none", "request", "responded"},
+	ClientGone:          {"client", "read", "closed"},
+	ClientHeadTimeout:   {"client", "read", "timeout"},
+	ClientMalformed:     {"client", "read", "malformed"},
+	ClientBodyMalformed: {"client", "send", "malformed_body"},
+	ClientBodyTimeout:   {"client", "send", "body_timeout"},
+	ClientBodyTooLarge:  {"client", "request", "body_too_large"},
+	ClientBodyCut:       {"client", "send", "body_cut"},
+	NoSite:              {"weir", "match", "no_site"},
+	NoRoute:             {"weir", "match", "no_route"},
+	Denied:              {"weir", "request", "denied"},
+	PoolEmpty:           {"weir", "pick", "no_servers"},
+	PoolUnresolved:      {"weir", "pick", "names_not_resolved"},
+	PoolDown:            {"server", "pick", "all_down"},
+	ConnectRefused:      {"server", "connect", "refused"},
+	ConnectTimeout:      {"server", "connect", "timeout"},
+	ConnectTLS:          {"server", "connect", "tls"},
+	ConnectLimit:        {"weir", "connect", "limit"},
+	SendCut:             {"server", "send", "closed"},
+	ResponseTimeout:     {"server", "receive", "timeout"},
+	ResponseCut:         {"server", "receive", "closed"},
+	ResponseMalformed:   {"server", "receive", "malformed"},
+	BodyCut:             {"server", "deliver", "closed"},
+	BodyTimeout:         {"server", "deliver", "timeout"},
+	BodyMalformed:       {"server", "deliver", "malformed"},
+	ClientCut:           {"client", "deliver", "closed"},
+	ClientStalled:       {"client", "deliver", "stalled"},
+	Upgraded:            {"none", "deliver", "upgraded"},
+	Panicked:            {"weir", "finish", "panicked"},
+	Stopping:            {"weir", "read", "stopping"},
+}
+
+// Side, Stage and Why are the columns of the table.
+func (r Reason) Side() string  { return table[r].Side }
+func (r Reason) Stage() string { return table[r].Stage }
+func (r Reason) Why() string   { return table[r].Why }
+
+// String is "side.stage.why", as logs and metrics have it.
+func (r Reason) String() string { return names[r] }
+
+var names = func() (t [Count]string) {
+	for r, row := range table {
+		t[r] = row.Side + "." + row.Stage + "." + row.Why
+	}
+	return
+}()

@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// Config says how connections to the servers of a pool are made and kept. Immutable.
+type Config struct {
+	TLS         TLS           // nil: clear
+	Connect     time.Duration // to connect, TLS handshake included; 0: 3 s
+	Idle        time.Duration // an unused connection is kept; 0: 55 s
+	MaxIdle     int           // unused connections kept per loop and server; 0: 256, negative: none
+	MaxRequests int           // requests after which a connection is closed; 0: no limit
+	Congestion  string        // TCP congestion control; "": the system's
+}
+
+// TLS wraps a connection to a server and completes the handshake with it.
+type TLS interface {
+	Client(c engine.Conn, server string) (engine.Conn, error)
+}
+
+// Defaults. Reference: features.md section 6.
+const (
+	DefaultConnect = 3 * time.Second
+	DefaultIdle    = 55 * time.Second
+	DefaultMaxIdle = 256
+)
+
+// Conns are one loop's connections to one server. Owned by the loop.
+type Conns struct {
+	loop    *engine.Loop
+	newest  *Conn
+	Idle    int           // connections that wait for work
+	Open    int           // connections that exist
+	Opened  uint64        // connections made since the start
+	Reused  uint64        // exchanges that found a connection
+	learned time.Duration // the server's own idle timeout as far as it is known; 0: not yet
+}
+
+// NewConns makes the place for a loop's connections to a server.
+func NewConns(l *engine.Loop) *Conns { return &Conns{loop: l} }
+
+// Conn is a connection to a server.
+type Conn struct {
+	engine.Conn
+	Requests int  // exchanges begun on it
+	Reused   bool // the running exchange is not its first
+
+	home         *Conns
+	newer, older *Conn
+	idleSince    int64
+	idle         bool
+	closed       bool
+}
+
+// Take returns the connection that was used last, nil if none is idle.
+func (s *Conns) Take() *Conn {
+	for c := s.newest; c != nil; c = s.newest {
+		s.unlink(c)
+		if c.Conn.Reclaim() {
+			s.Reused++
+			c.Requests++
+			c.Reused = true
+			return c
+		}
+		// Its end, or bytes nobody asked for, came in this very turn: its handler is about to close it.
+		c.Close()
+	}
+	return nil
+}
+
+// Dial opens a connection to address; it parks. server is the name for TLS.
+func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Conn, error) {
+	connect := config.Connect
+	if connect == 0 {
+		connect = DefaultConnect
+	}
+	s.Open++
+	ec, err := s.loop.Dial(address, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
+	if err != nil {
+		s.Open--
+		return nil, err
+	}
+	if config.TLS != nil {
+		ec.SetReadTimeout(connect)
+		ec.SetWriteTimeout(connect)
+		secure, err := config.TLS.Client(ec, server)
+		if err != nil {
+			ec.Close()
+			s.Open--
+			return nil, &TLSError{err}
+		}
+		ec = secure
+	}
+	s.Opened++
+	return &Conn{Conn: ec, home: s, Requests: 1}, nil
+}
+
+// TLSError is a handshake that failed.
+type TLSError struct{ Err error }
+
+func (e *TLSError) Error() string { return "tls: " + e.Err.Error() }
+func (e *TLSError) Unwrap() error { return e.Err }
+
+// Keep puts a connection back that is clean: the answer was read to its end, nothing follows, the server lets it live.
+func (c *Conn) Keep(config *Config) {
+	s := c.home
+	most := config.MaxIdle
+	if most == 0 {
+		most = DefaultMaxIdle
+	}
+	if s.Idle >= most || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+		c.Close()
+		return
+	}
+	idle := config.Idle
+	if idle == 0 {
+		idle = DefaultIdle
+	}
+	if s.learned > 0 && s.learned < idle {
+		idle = s.learned
+	}
+	c.idle = true
+	c.idleSince = s.loop.Now()
+	c.older = s.newest
+	if c.older != nil {
+		c.older.newer = c
+	}
+	s.newest = c
+	s.Idle++
+	c.Conn.LinkHangup(nil)
+	c.Conn.SetReadTimeout(idle)
+	c.Conn.Await(c)
+}
+
+// Serve runs when an idle connection has its event: the server closed it, sent what nobody asked for, or it was idle long enough.
+func (c *Conn) Serve(engine.Conn) {
+	if !c.idle {
+		return
+	}
+	if c.Conn.IsIdle() {
+		c.Conn.Await(c)
+		return
+	}
+	s := c.home
+	s.unlink(c)
+	c.Conn.SetReadTimeout(0)
+	var one [1]byte
+	if n, err := c.Conn.Read(one[:]); n == 0 && err != engine.ErrTimeout {
+		s.learnIdle(time.Duration(s.loop.Now()-c.idleSince) * time.Millisecond)
+	}
+	c.Close()
+}
+
+// learnIdle remembers how long the server kept a connection that nobody used. Connections are then given up a little
+// earlier than the server would, so that no request meets a closing one.
+func (s *Conns) learnIdle(after time.Duration) {
+	if after < time.Second {
+		return // it closed for another reason: a restart, a limit of requests
+	}
+	limit := after - max(after/10, 500*time.Millisecond)
+	if s.learned == 0 || limit < s.learned {
+		s.learned = limit
+	}
+}
+
+// LearnKeepAlive takes the server's announcement, Keep-Alive: timeout=N, in seconds.
+func (c *Conn) LearnKeepAlive(seconds int) {
+	if seconds > 0 {
+		c.home.learnIdle(time.Duration(seconds) * time.Second)
+	}
+}
+
+// Learned is the server's idle timeout less a margin, 0 while it is not known.
+func (s *Conns) Learned() time.Duration { return s.learned }
+
+// Close ends the connection.
+func (c *Conn) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	if c.idle {
+		c.home.unlink(c)
+	}
+	c.home.Open--
+	return c.Conn.Close()
+}
+
+// CloseIdle ends all idle connections, as when the server has left its pool.
+func (s *Conns) CloseIdle() {
+	for s.newest != nil {
+		s.newest.Close()
+	}
+}
+
+func (s *Conns) unlink(c *Conn) {
+	if !c.idle {
+		return
+	}
+	c.idle = false
+	if c.newer != nil {
+		c.newer.older = c.older
+	} else {
+		s.newest = c.older
+	}
+	if c.older != nil {
+		c.older.newer = c.newer
+	}
+	c.newer, c.older = nil, nil
+	s.Idle--
+}

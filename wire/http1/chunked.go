@@ -1,0 +1,240 @@
+package http1
+
+// Chunked decodes the chunked transfer coding (RFC 9112 section 7.1) from bytes as they come. The zero Chunked is at the start of
+// a body. Extensions are checked and dropped; trailer lines are handed out one by one.
+type Chunked struct {
+	Left      int64 // data bytes of the running chunk that are to come
+	Total     int64 // data bytes so far
+	state     chunkState
+	digits    uint8
+	extension uint16 // bytes of all extensions
+	trailers  uint16 // bytes of the trailer section
+	quoted    bool
+	escaped   bool
+	overhead  int32 // chunks smaller than 16 bytes, less one for each that is larger
+}
+
+type chunkState uint8
+
+const (
+	chunkSize chunkState = iota
+	chunkExtension
+	chunkSizeLF
+	chunkData
+	chunkDataCR
+	chunkDataLF
+	chunkTrailer
+	chunkEndLF
+	chunkDone
+)
+
+// Bounds: reliability.md class 6.
+const (
+	maxExtension = 256
+	maxTrailers  = 8 << 10
+	maxTiny      = 4096 // tiny chunks in a row of mostly tiny ones
+)
+
+// IsDone reports whether the body, with its trailers, has ended.
+func (c *Chunked) IsDone() bool { return c.state == chunkDone }
+
+// InData reports whether the next Left bytes are data, so that they may be moved without looking at them; tell Skip how many were.
+func (c *Chunked) InData() bool { return c.state == chunkData && c.Left > 0 }
+
+// Skip says that n data bytes passed outside of Decode; n is at most Left.
+func (c *Chunked) Skip(n int64) {
+	c.Left -= n
+	c.Total += n
+	if c.Left == 0 {
+		c.state = chunkDataCR
+	}
+}
+
+// Decode reads b and moves the data it finds to the front of b. It returns the number of data bytes and how many bytes of b it
+// consumed: all of them, unless the body has ended. Trailer fields are dropped after a check; see Trailers for who wants them.
+func (c *Chunked) Decode(b []byte) (data, consumed int, fault *Fault) {
+	i, out := 0, 0
+	for i < len(b) && c.state != chunkDone {
+		if c.state == chunkData {
+			n := int(min(int64(len(b)-i), c.Left))
+			if out != i {
+				copy(b[out:], b[i:i+n])
+			}
+			out += n
+			i += n
+			c.Skip(int64(n))
+			continue
+		}
+		if c.state == chunkTrailer {
+			n, fault := c.trailerByte(b[i:])
+			if fault != nil {
+				return out, i, fault
+			}
+			i += n
+			continue
+		}
+		if fault := c.step(b[i]); fault != nil {
+			return out, i, fault
+		}
+		i++
+	}
+	return out, i, nil
+}
+
+// step takes one byte of framing.
+func (c *Chunked) step(b byte) *Fault {
+	switch c.state {
+	case chunkSize:
+		return c.sizeByte(b)
+	case chunkExtension:
+		return c.extensionByte(b)
+	case chunkSizeLF:
+		if b != '\n' {
+			return FaultLineEnd
+		}
+		c.startChunk()
+	case chunkDataCR:
+		if b != '\r' {
+			return FaultChunkEnd
+		}
+		c.state = chunkDataLF
+	case chunkDataLF:
+		if b != '\n' {
+			return FaultChunkEnd
+		}
+		c.state, c.digits = chunkSize, 0
+		if c.overhead > maxTiny {
+			return FaultChunkSize
+		}
+	case chunkEndLF:
+		if b != '\n' {
+			return FaultLineEnd
+		}
+		c.state = chunkDone
+	}
+	return nil
+}
+
+func (c *Chunked) startChunk() {
+	if c.Left == 0 {
+		c.state = chunkTrailer
+		c.digits = 0
+		return
+	}
+	c.state = chunkData
+	if c.Left < 16 {
+		c.overhead++
+	} else if c.overhead > 0 {
+		c.overhead--
+	}
+}
+
+// sizeByte: "chunk-size = 1*HEXDIG". "A recipient MUST … anticipate potentially large hexadecimal numerals and prevent parsing
+// errors due to integer conversion overflows": 15 digits at most.
+func (c *Chunked) sizeByte(b byte) *Fault {
+	if v := hexValue(b); v >= 0 {
+		if c.digits == 0 {
+			c.Left = 0
+		}
+		if c.digits++; c.digits > 15 {
+			return FaultChunkSize
+		}
+		c.Left = c.Left<<4 | int64(v)
+		return nil
+	}
+	switch {
+	case c.digits == 0:
+		return FaultChunkSize
+	case b == '\r':
+		c.state = chunkSizeLF
+	case b == ';':
+		c.state = chunkExtension
+		return c.extensionByte(b)
+	default:
+		return FaultChunkSize
+	}
+	return nil
+}
+
+// extensionByte: "chunk-ext = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )". "A recipient MUST ignore
+// unrecognized chunk extensions."
+func (c *Chunked) extensionByte(b byte) *Fault {
+	if c.extension++; c.extension > maxExtension {
+		return FaultChunkExt
+	}
+	switch {
+	case c.escaped:
+		c.escaped = false
+	case c.quoted && b == '\\':
+		c.escaped = true
+	case b == '"':
+		c.quoted = !c.quoted
+	case b == '\r':
+		if c.quoted {
+			return FaultChunkExt
+		}
+		c.state = chunkSizeLF
+		return nil
+	case !c.quoted && b != ';' && b != '=' && b != ' ' && b != '\t' && chars[b]&isToken == 0:
+		return FaultChunkExt
+	}
+	if chars[b]&isValue == 0 {
+		return FaultChunkExt
+	}
+	return nil
+}
+
+// trailerByte reads the trailer section byte by byte, checking lines as in a head; digits counts where in the line it is: 0 at its
+// start, 1 in the name, 2 in the value, 3 after CR.
+func (c *Chunked) trailerByte(b []byte) (int, *Fault) {
+	if c.trailers++; c.trailers > maxTrailers {
+		return 0, FaultTrailer
+	}
+	ch := b[0]
+	switch c.digits {
+	case 0:
+		switch {
+		case ch == '\r':
+			c.state = chunkEndLF
+		case chars[ch]&isToken == 0:
+			return 0, FaultTrailer
+		default:
+			c.digits = 1
+		}
+	case 1:
+		if ch == ':' {
+			c.digits = 2
+		} else if chars[ch]&isToken == 0 {
+			return 0, FaultTrailer
+		}
+	case 2:
+		if ch == '\r' {
+			c.digits = 3
+		} else if chars[ch]&isValue == 0 {
+			return 0, FaultTrailer
+		}
+	case 3:
+		if ch != '\n' {
+			return 0, FaultLineEnd
+		}
+		c.digits = 0
+	}
+	return 1, nil
+}
+
+// AppendChunkHead appends the head of a chunk of n bytes.
+func AppendChunkHead(dst []byte, n int) []byte {
+	const hex = "0123456789abcdef"
+	started := false
+	for shift := 28; shift >= 0; shift -= 4 {
+		d := n >> shift & 15
+		if d != 0 || started || shift == 0 {
+			started = true
+			dst = append(dst, hex[d])
+		}
+	}
+	return append(dst, '\r', '\n')
+}
+
+// LastChunk ends a body without trailers.
+const LastChunk = "0\r\n\r\n"

@@ -1,0 +1,37 @@
+package http1
+
+import "github.com/weir-proxy/weir/wire/message"
+
+// Limits bound what one head may cost. Zero fields mean the default.
+type Limits struct {
+	Head   int // bytes of the whole head; default 64 KiB
+	Target int // bytes of the request target; default 8 KiB; more is answered with 414
+	Fields int // field lines; default and most message.MaxFields
+}
+
+// Default limits. Reference: reliability.md class 37.
+const (
+	DefaultHead   = 64 << 10
+	DefaultTarget = 8 << 10
+)
+
+func (l *Limits) head() int {
+	if l == nil || l.Head == 0 {
+		return DefaultHead
+	}
+	return l.Head
+}
+
+func (l *Limits) target() int {
+	if l == nil || l.Target == 0 {
+		return DefaultTarget
+	}
+	return l.Target
+}
+
+func (l *Limits) fields() int {
+	if l == nil || l.Fields == 0 {
+		return message.MaxFields
+	}
+	return l.Fields
+}
