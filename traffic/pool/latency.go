@@ -12,8 +12,9 @@ type latency struct {
 const (
 	halfLife        = 1 << halfLifeBits // ms
 	halfLifeBits    = 12
-	failureFloor    = 10_000 // µs
-	unknownPenalty  = 1e12   // µs: above every known latency
+	failureFloor    = 10_000  // µs
+	failureMax      = 100_000 // µs
+	unknownPenalty  = 1e12    // µs: above every known latency
 	forgottenShifts = 40
 )
 
@@ -30,7 +31,7 @@ func (l *latency) observe(now int64, micros float64) {
 
 // fail makes the server less attractive: one that refuses everything within microseconds must not look like the fastest.
 func (l *latency) fail(now int64, micros float64) {
-	l.micros = max(micros, 2*l.asOf(now), failureFloor)
+	l.micros = max(micros, min(2*l.asOf(now), failureMax), failureFloor)
 	l.at = now
 }
 

@@ -56,8 +56,9 @@ func (b *least) cost(m *member, l *perLoop) float64 {
 	switch {
 	case !b.byLatency:
 		return waiting
-	case load.latency.micros == 0:
-		// A new server gets one request at a time until its latency is known: tried at once, but not by a herd.
+	case load.latency.micros == 0 || load.latency.at < m.ejectedUntil.Load():
+		// A new server, or one back from ejection, gets one request at a time until its latency is known: tried at once, but
+		// not by a herd.
 		return waiting * unknownPenalty
 	}
 	return load.latency.asOf(l.now) * (1 + waiting)

@@ -99,9 +99,13 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 	load.InFlight--
 	load.Outcomes[outcome]++
 	p.loops[loop].inFlight--
-	switch {
-	case outcome == Cancelled:
+	if outcome == Cancelled {
 		return
+	}
+	if load.latency.at < s.ejectedUntil.Load() {
+		load.latency = latency{} // from before its ejection
+	}
+	switch {
 	case outcome.IsFailure():
 		load.latency.fail(now, float64(latencyMicros))
 		p.failed(s, load, now)

@@ -1,0 +1,202 @@
+package pool
+
+import (
+	"sync"
+	"testing"
+)
+
+// attempt is one attempt on s that ends at once.
+func attempt(p *Pool, s *Server, loop int, now int64, outcome Outcome) {
+	p.Begin(s, loop)
+	p.End(s, loop, now, 100, outcome)
+}
+
+func attempts(n int, p *Pool, s *Server, loop int, now int64, outcome Outcome) {
+	for range n {
+		attempt(p, s, loop, now, outcome)
+	}
+}
+
+func TestEachFailureCountsAndNothingElse(t *testing.T) {
+	for outcome := range outcomeCount {
+		p := weighted("", 1, 1)
+		s := p.Set().Servers[0]
+		attempts(20, p, s, 0, 1000, outcome)
+		if want := outcome.IsFailure(); s.IsEjected(1001) != want {
+			t.Errorf("20 x %v: ejected %v", outcome, !want)
+		}
+	}
+}
+
+func TestFiveFailuresInARowOverAllLoopsEject(t *testing.T) {
+	p := weighted("", 1, 1)
+	s := p.Set().Servers[0]
+	attempts(2, p, s, 0, 1000, Reset)
+	attempts(2, p, s, 1, 1000, ConnectFailed)
+	attempt(p, s, 1, 1000, OK)
+	attempts(2, p, s, 0, 1000, Timeout)
+	attempts(2, p, s, 1, 1000, BadResponse)
+	if s.IsEjected(1000) {
+		t.Fatal("ejected after four in a row")
+	}
+	attempt(p, s, 0, 1000, GatewayError)
+	if s.EjectedUntil() != 11_000 {
+		t.Fatalf("ejected until %d, want 11000", s.EjectedUntil())
+	}
+	for key := range uint64(100) {
+		for loop := range 2 {
+			if got, _ := p.Pick(loop, 10_999, key, nil); got == s {
+				t.Fatal("picked while ejected")
+			}
+		}
+	}
+	other := p.Set().Servers[1]
+	for loop := range 2 {
+		attempt(p, other, loop, 10_999, OK)
+		if got, _ := p.Pick(loop, 11_000, 0, nil); got != s {
+			t.Fatal("not tried as soon as the ejection has ended")
+		}
+		p.Begin(s, loop)
+		if got, _ := p.Pick(loop, 11_000, 0, nil); got != other {
+			t.Fatal("tried by more than one request at a time")
+		}
+		p.End(s, loop, 11_001, 100, OK)
+	}
+	w := traffic{pool: p, now: 11_001, atOnce: 32}
+	if w.run(t, 10_000); w.received[s] < 4000 {
+		t.Errorf("%d of 10000 requests after the ejection has ended", w.received[s])
+	}
+}
+
+func TestHalfOfTenWithinTenSecondsEject(t *testing.T) {
+	alternate := func(n int, step int64) *Server {
+		p := weighted("", 1, 1)
+		s := p.Set().Servers[0]
+		for i := range n {
+			attempt(p, s, 0, 1000+int64(i)*step, []Outcome{OK, Reset}[i%2])
+		}
+		return s
+	}
+	if s := alternate(9, 100); s.EjectedUntil() != 0 {
+		t.Error("ejected after nine requests")
+	}
+	if s := alternate(10, 100); s.EjectedUntil() == 0 {
+		t.Error("not ejected after 5 of 10 failed within a second")
+	}
+	if s := alternate(10, 1000); s.EjectedUntil() == 0 {
+		t.Error("not ejected after 5 of 10 failed within ten seconds")
+	}
+	if s := alternate(40, 1300); s.EjectedUntil() != 0 {
+		t.Error("ejected although there were never ten requests within ten seconds")
+	}
+}
+
+func TestFewerThanHalfFailingIsBorne(t *testing.T) {
+	p := weighted("", 1, 1)
+	s := p.Set().Servers[0]
+	for i := range 300 {
+		attempt(p, s, 0, int64(i)*50, []Outcome{OK, OK, Reset}[i%3])
+	}
+	if s.EjectedUntil() != 0 {
+		t.Error("ejected with a third failing")
+	}
+}
+
+func TestEjectionsGrowAndAreForgotten(t *testing.T) {
+	p := weighted("", 1, 1)
+	s := p.Set().Servers[0]
+	eject := func(now int64) int64 {
+		attempts(5, p, s, 0, now, Reset)
+		return s.EjectedUntil() - now
+	}
+	now := int64(1000)
+	for n := int64(1); n <= 40; n++ {
+		got := eject(now)
+		if want := min(n*10_000, 300_000); got != want {
+			t.Fatalf("ejection %d: %d ms, want %d", n, got, want)
+		}
+		now += got + 1
+	}
+	if got := eject(now + 60_001); got != 10_000 {
+		t.Errorf("after a quiet minute: %d ms, want 10000", got)
+	}
+}
+
+func TestFailuresWhileEjectedChangeNothing(t *testing.T) {
+	p := weighted("", 1, 1)
+	s := p.Set().Servers[0]
+	attempts(20, p, s, 0, 1000, Reset)
+	if s.EjectedUntil() != 11_000 || s.Load(0).Ejections != 1 {
+		t.Errorf("ejected until %d, %d times", s.EjectedUntil(), s.Load(0).Ejections)
+	}
+	attempts(4, p, s, 0, 11_001, Reset)
+	if s.IsEjected(11_001) {
+		t.Error("what failed before the end of the ejection was counted after it")
+	}
+}
+
+func TestAtMostHalfAreEjected(t *testing.T) {
+	for count, want := range map[int]int{1: 0, 2: 1, 3: 1, 4: 2, 9: 4} {
+		p := weighted("", make([]int, count)...)
+		ejected := 0
+		for _, s := range p.Set().Servers {
+			attempts(50, p, s, 0, 1000, ConnectFailed)
+			if s.IsEjected(1000) {
+				ejected++
+			}
+		}
+		if ejected != want {
+			t.Errorf("%d of %d ejected, want %d", ejected, count, want)
+		}
+	}
+}
+
+func TestEjectionCanBeOff(t *testing.T) {
+	p := New(Config{Servers: servers(2), Eject: EjectConfig{Off: true}}, nil)
+	s := p.Set().Servers[0]
+	attempts(50, p, s, 0, 1000, ConnectFailed)
+	if s.IsEjected(1000) {
+		t.Error("ejected although off")
+	}
+}
+
+func TestAFailingServerLosesItsAppealBeforeItIsEjected(t *testing.T) {
+	p := weighted("", 1, 1)
+	set := p.Set().Servers
+	attempt(p, set[0], 0, 1000, OK)
+	attempt(p, set[1], 0, 1000, ConnectFailed) // in no time
+	for range 100 {
+		if s, _ := p.Pick(0, 1001, 0, nil); s == set[1] {
+			t.Fatal("the server that refuses at once looks like the fastest")
+		}
+	}
+}
+
+func TestLoopsEjectAtTheSameTime(t *testing.T) {
+	const loops = 4
+	for range 50 {
+		p := New(Config{Loops: loops, Servers: servers(4)}, nil)
+		var group sync.WaitGroup
+		for loop := range loops {
+			group.Go(func() {
+				for i := range 40 {
+					now := int64(1000 + i)
+					if s, _ := p.Pick(loop, now, 0, nil); s != nil {
+						attempt(p, s, loop, now, Reset)
+					}
+					attempt(p, p.Set().Servers[loop], loop, now, Reset)
+				}
+			})
+		}
+		group.Wait()
+		ejected := 0
+		for _, s := range p.Set().Servers {
+			if s.IsEjected(1040) {
+				ejected++
+			}
+		}
+		if ejected != 2 {
+			t.Fatalf("%d of 4 ejected by four loops at once, want 2", ejected)
+		}
+	}
+}
