@@ -31,7 +31,7 @@ func latency() *question {
 			return nil
 		},
 		measure: func(ctx context.Context, b *bed, s *subject) (sample, error) {
-			return h2load(ctx, s.plain("/128"), rate, b.seconds)
+			return pace(ctx, s.plainAddress, "/128", 128, rate, b.seconds)
 		},
 	}
 }

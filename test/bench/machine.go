@@ -27,7 +27,7 @@ func kernel() string {
 // versions describes the peers.
 func versions() string {
 	return strings.Join([]string{
-		version("nginx", "-v"), version("haproxy", "-v"), "Caddy " + caddyVersion(), version("wrk", "-v"), version("h2load", "--version"),
+		version("nginx", "-v"), version("haproxy", "-v"), "Caddy " + caddyVersion(), version("wrk", "-v"),
 	}, "; ")
 }
 
