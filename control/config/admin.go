@@ -30,7 +30,7 @@ type AccessLog struct {
 	Format string `yaml:"format" default:"combined" words:"combined json" example:"json"`
 
 	// The file, `stdout` or `stderr`. A file is opened again after it was moved away.
-	File string `yaml:"file,short" default:"stdout" example:"/var/log/weir/access.log"`
+	File string `yaml:"file,short,file" default:"stdout" example:"/var/log/weir/access.log"`
 
 	// Off is set by `access: off`.
 	Off bool `yaml:"-"`

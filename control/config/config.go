@@ -45,19 +45,31 @@ type Config struct {
 	Tests []Test `yaml:"tests" example:"[{ request: GET https://app.example.com/api/users, expect: { pool: api } }]"`
 
 	// The directory in which weir keeps what must survive a restart.
-	Data string `yaml:"data" default:"/var/lib/weir" example:"/var/lib/weir"`
+	Data string `yaml:"data,file" default:"/var/lib/weir" example:"/var/lib/weir"`
 
+	pools     map[string]int // in Pools, by name
 	positions positions
+	lines     map[string][]string
 }
 
 // Pool returns the pool of that name, named or anonymous, or nil.
 func (c *Config) Pool(name string) *Pool {
-	for i := range c.Pools {
-		if c.Pools[i].Name == name {
-			return &c.Pools[i]
-		}
+	if i, found := c.pools[name]; found {
+		return &c.Pools[i]
 	}
 	return nil
+}
+
+func (c *Config) indexPools() {
+	c.pools = make(map[string]int, len(c.Pools))
+	for i := range c.Pools {
+		c.pools[c.Pools[i].Name] = i
+	}
+}
+
+func (c *Config) addPool(p Pool) {
+	c.pools[p.Name] = len(c.Pools)
+	c.Pools = append(c.Pools, p)
 }
 
 // Later is the value of a key whose meaning is fixed and whose work is not built yet. Nothing below it is looked at;

@@ -10,10 +10,11 @@
 //	yaml:",paths"       receives all keys that start with "/" or "~"
 //	yaml:"key,short"    a bare value in place of the object is this field
 //	yaml:"key,required" must be written
-//	yaml:"key,secret"   may be given as {file: path}
+//	yaml:"key,file"     a file's name, relative to the file that names it
 //	default:"3s"        set before decoding
 //	fill:"3s"           set after inheritance (defaults < pool < site < route), where still unset
 //	words:"a b c"       the only values allowed
+//	range:"1 65535"     the least and the largest number; without it 0 and 2147483647
 //	example:"..."       a value for the manual; a test decodes each
 //
 // Invariants: a *Config returned without errors is complete (defaults filled, short forms expanded, inheritance

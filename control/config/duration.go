@@ -9,9 +9,6 @@ import (
 // Duration is a time span such as `200s` or `1m30s`. In a loaded Config, 0 is "without limit", written `off` or `0`.
 type Duration time.Duration
 
-// off marks a written zero of a Duration, Size or Count while inheritance is being resolved; zero is "not written" there.
-const off = -1
-
 // Std returns the duration in the standard library's type.
 func (d Duration) Std() time.Duration { return time.Duration(d) }
 

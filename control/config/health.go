@@ -18,16 +18,16 @@ type Health struct {
 	Timeout Duration `yaml:"timeout" default:"2s" example:"1s"`
 
 	// Successes in a row after which a server is well again.
-	Rise int `yaml:"rise" default:"2" example:"1"`
+	Rise int `yaml:"rise" range:"1 1000" default:"2" example:"1"`
 
 	// Failures in a row after which a server is not well.
-	Fall int `yaml:"fall" default:"3" example:"2"`
+	Fall int `yaml:"fall" range:"1 1000" default:"3" example:"2"`
 
 	// What the answer must be.
 	Expect Expect `yaml:"expect" example:"{ status: 200, body: ready }"`
 
 	// The port asked, where it is not the server's own.
-	Port int `yaml:"port" example:"9000"`
+	Port int `yaml:"port" range:"1 65535" example:"9000"`
 
 	// The Host sent. Without it: the server's own address.
 	Host string `yaml:"host" example:"app.example.com"`

@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"reflect"
+)
 
 // Match is what a request must be besides its path; all that is written must hold.
 type Match struct {
@@ -33,3 +36,8 @@ type FieldMatch struct {
 	// The value: a text, `~` and an RE2 expression, or `*` for any.
 	Value Pattern `yaml:"value,short" example:"\"yes\""`
 }
+
+// covers reports whether m holds for every request for which other holds; it may say no where the answer is yes.
+func (m *Match) covers(other *Match) bool { return m.IsEmpty() || m.equals(other) }
+
+func (m *Match) equals(other *Match) bool { return reflect.DeepEqual(m, other) }

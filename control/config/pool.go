@@ -63,7 +63,7 @@ type Server struct {
 	Address ServerAddress `yaml:"address,short,required" example:"10.0.0.1:8080"`
 
 	// Its share beside the others, from 0 (none) to 1000.
-	Weight int `yaml:"weight" default:"1" example:"3"`
+	Weight int `yaml:"weight" default:"1" range:"0 1000" example:"3"`
 
 	// Used only while no other server is well.
 	Backup bool `yaml:"backup" example:"true"`
@@ -96,7 +96,7 @@ type Connections struct {
 // PoolTLS is how servers are met over TLS. `on` is all defaults, `off` clear text whatever the port.
 type PoolTLS struct {
 	// Files of the authorities that sign the servers' certificates. Without it: the system's.
-	CA []string `yaml:"ca" example:"internal-ca.pem"`
+	CA []string `yaml:"ca,file" example:"internal-ca.pem"`
 
 	// Whether the servers' certificates are checked. `off` trusts anybody who answers.
 	Verify bool `yaml:"verify" default:"on" example:"off"`
@@ -116,4 +116,3 @@ func (t *PoolTLS) FromWord(word string) (err error) {
 	t.Off, err = isOff(word)
 	return err
 }
-

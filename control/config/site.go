@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Site is what is published under a host pattern. In its place may stand a pool's name, a server's URL, or a route;
 // its keys are path patterns to routes, beside route settings for all of them.
 type Site struct {
@@ -28,7 +30,7 @@ type Route struct {
 	Match Match `yaml:"match" example:"{ methods: [GET, HEAD] }"`
 
 	// Overrides the order of precedence: a higher number is asked first.
-	Priority int `yaml:"priority" default:"0" example:"10"`
+	Priority int `yaml:"priority" default:"0" range:"-1000000 1000000" example:"10"`
 
 	Action   `yaml:",inline"`
 	Settings `yaml:",inline"`
@@ -65,17 +67,29 @@ type Redirect struct {
 	To string `yaml:"to,short,required" example:"\"https://www.example.com{uri}\""`
 
 	// The status of the answer: 301, 302, 303, 307 or 308.
-	Status int `yaml:"status" default:"308" example:"301"`
+	Status int `yaml:"status" default:"308" words:"301 302 303 307 308" example:"301"`
 }
 
 // Respond is an answer without a server. A bare value is its status.
 type Respond struct {
 	// The status of the answer.
-	Status int `yaml:"status,short" default:"200" example:"404"`
+	Status int `yaml:"status,short" default:"200" range:"200 599" example:"404"`
 
 	// The body of the answer, sent as text/plain unless `headers` say otherwise.
 	Body string `yaml:"body" example:"back soon"`
 
 	// Header fields of the answer, by name.
 	Headers []Header `yaml:"headers,named" example:"{ Retry-After: \"120\" }"`
+}
+
+// FromWord takes the name of a pool, or a server.
+func (a *Action) FromWord(word string) error {
+	if !strings.Contains(word, ":") {
+		a.Pool = word
+		return nil
+	}
+	server := *withDefaults[Server]()
+	err := server.Address.FromText(word)
+	a.Servers = []Server{server}
+	return err
 }

@@ -28,16 +28,16 @@ func (t *TLS) FromWord(word string) error {
 // Certificate is a certificate chain and its key, both PEM. A bare value is one file that holds both.
 type Certificate struct {
 	// The file of the chain, the server's own certificate first.
-	Cert string `yaml:"cert,short,required" example:"site.pem"`
+	Cert string `yaml:"cert,short,required,file" example:"site.pem"`
 
 	// The file of the private key. Without it: the file of `cert`.
-	Key string `yaml:"key" example:"site.key"`
+	Key string `yaml:"key,file" example:"site.key"`
 }
 
 // ClientAuth is how certificates of clients are checked. A bare value is the `ca`.
 type ClientAuth struct {
 	// Files of the authorities that sign clients' certificates.
-	CA []string `yaml:"ca,short,required" example:"clients.pem"`
+	CA []string `yaml:"ca,short,required,file" example:"clients.pem"`
 
 	// Whether a client must have a certificate. One that is shown is always checked.
 	Verify string `yaml:"verify" default:"require" words:"require optional" example:"optional"`

@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Test is a request and what must come of it. `weir check` runs it without sending anything.
 type Test struct {
@@ -35,6 +38,16 @@ type TestRequest struct {
 	Client netip.Addr `yaml:"client" default:"192.0.2.1" example:"10.1.2.3"`
 }
 
+// FromWord takes `METHOD URL`, or a URL for GET.
+func (t *TestRequest) FromWord(word string) error {
+	method, url, found := strings.Cut(word, " ")
+	if !found {
+		method, url = "GET", word
+	}
+	t.Method, t.URL = method, strings.TrimSpace(url)
+	return nil
+}
+
 // TestExpect is what must come of a test's request. A bare value is the pool.
 type TestExpect struct {
 	// The pool that gets it.
@@ -53,7 +66,7 @@ type TestExpect struct {
 	Redirect string `yaml:"redirect" example:"https://app.example.com/api/users"`
 
 	// The status of an answer that needs no server.
-	Status int `yaml:"status" example:"403"`
+	Status int `yaml:"status" range:"200 599" example:"403"`
 
 	// Header fields of an answer that needs no server, and fields that `response_headers` sets, by name.
 	Headers []FieldMatch `yaml:"headers,named" example:"{ Location: \"~^https:\" }"`

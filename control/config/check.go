@@ -1,0 +1,84 @@
+package config
+
+import "strings"
+
+// checkWritten looks for mistakes in what was written, before anything is inherited, so that each is reported once and
+// at its own place.
+func (r *reader) checkWritten(cfg *Config) {
+	r.checkListeners(cfg)
+	for i := range cfg.Pools {
+		r.checkPool(&cfg.Pools[i])
+	}
+	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
+	cfg.indexPools()
+	r.checkSites(cfg)
+	for i := range cfg.Tests {
+		r.checkTest(cfg, indexPath("tests", i), &cfg.Tests[i])
+	}
+}
+
+// checkResolved looks for what shows only when everything is in its place.
+func (r *reader) checkResolved(cfg *Config) {
+	if len(r.problems.Errors()) > 0 {
+		return
+	}
+	for i := range cfg.Sites {
+		r.warnUnreachable(&cfg.Sites[i])
+	}
+	r.warnUnused(cfg)
+}
+
+// at returns the place of a key, or of the nearest one above it.
+func (r *reader) at(path string) Pos {
+	c := Config{positions: r.place}
+	return c.PosOf(path)
+}
+
+// wrong reports an error at a key.
+func (r *reader) wrong(path, format string, args ...any) {
+	r.problem(r.at(path), path, format, args...)
+}
+
+// isWritten reports whether a key stands in the file, understood or not.
+func (r *reader) isWritten(path string) bool {
+	_, found := r.place[path]
+	return found
+}
+
+// isMapping reports whether an object was written out under a top-level key.
+func (r *reader) isMapping(key, name string) bool {
+	named := r.root.value(key).value(name)
+	return named != nil && named.kind == mapping
+}
+
+// checkPoolName reports a pool that does not exist.
+func (r *reader) checkPoolName(cfg *Config, path, name string) {
+	if cfg.Pool(name) != nil {
+		return
+	}
+	var names []string
+	for _, p := range cfg.Pools {
+		names = append(names, p.Name)
+	}
+	r.suggest(r.at(path), path, nearest(name, names), "no pool %q", name)
+}
+
+// warnUnused tells of pools that nothing uses.
+func (r *reader) warnUnused(cfg *Config) {
+	used := map[string]bool{}
+	for i := range cfg.Sites {
+		for j := range cfg.Sites[i].Routes {
+			used[cfg.Sites[i].Routes[j].Pool] = true
+		}
+	}
+	for _, p := range cfg.Pools {
+		if path := joinPath("pools", p.Name); !used[p.Name] {
+			r.warn(r.at(path), path, "no route uses this pool")
+		}
+	}
+}
+
+// hasControl reports whether a text holds bytes that may not stand in a field's value.
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
+}

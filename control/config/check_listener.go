@@ -1,0 +1,48 @@
+package config
+
+const portsMax = 1024 // of one range
+
+func (r *reader) checkListeners(cfg *Config) {
+	taken := map[string]string{}
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		path := joinPath("listeners", l.Name)
+		r.checkAddresses(joinPath(path, "address"), path, l.Address, taken)
+		r.checkListenerTLS(cfg, path, l)
+	}
+	if !cfg.Admin.Off {
+		r.checkAddresses("admin.address", "admin", cfg.Admin.Address, taken)
+	}
+}
+
+// checkAddresses finds addresses that two listeners want.
+func (r *reader) checkAddresses(path, owner string, list []Address, taken map[string]string) {
+	for _, a := range list {
+		if int(a.Last)-int(a.First) >= portsMax {
+			r.wrong(path, "%v: a range has at most %d ports", a, portsMax)
+			continue
+		}
+		names := []string{a.String()}
+		for i, ap := range a.AddrPorts() {
+			single := Address{IP: ap.Addr(), First: ap.Port(), Last: ap.Port()}
+			names = append(names[:i], single.String())
+		}
+		for _, name := range names {
+			if other, found := taken[name]; found {
+				r.wrong(path, "%s is taken by %s at %v", name, other, r.at(other))
+				break
+			}
+			taken[name] = owner
+		}
+	}
+}
+
+func (r *reader) checkListenerTLS(cfg *Config, path string, l *Listener) {
+	switch {
+	case l.TLS == nil:
+	case l.Redirect != "":
+		r.wrong(joinPath(path, "redirect"), "a listener with tls is https already and would redirect to itself")
+	case len(l.TLS.Certificates)+len(cfg.TLS.Certificates) == 0 && !r.isWritten(joinPath(path, "tls")+".certificates") && !r.isWritten("tls.certificates"):
+		r.wrong(joinPath(path, "tls"), "needs certificates, here or under the top-level tls")
+	}
+}

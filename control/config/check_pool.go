@@ -1,0 +1,77 @@
+package config
+
+import "strings"
+
+func (r *reader) checkPool(p *Pool) {
+	path := joinPath("pools", p.Name)
+	if strings.Trim(p.Name, hostNameBytes+".") != "" || p.Name == "" {
+		r.wrong(path, "a pool's name has letters, digits, dots, hyphens and underscores")
+	}
+	r.checkServers(path, p)
+	r.checkBalance(joinPath(path, "balance"), &p.Balance)
+	if p.Health != nil {
+		r.checkHealth(joinPath(path, "health"), p.Health)
+	}
+}
+
+func (r *reader) checkServers(path string, p *Pool) {
+	if len(p.Servers) == 0 && p.SRV == "" && !r.isWritten(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
+		r.wrong(path, "needs servers or srv")
+	}
+	if p.SRV != "" && !isHostName(p.SRV) {
+		r.wrong(joinPath(path, "srv"), "%q is no name of SRV records; write it like _http._tcp.example.com", p.SRV)
+	}
+	first, schemes := map[string]int{}, map[string]bool{}
+	for i := range p.Servers {
+		at, a := indexPath(joinPath(path, "servers"), i), p.Servers[i].Address
+		if other, twice := first[a.String()]; twice && a != (ServerAddress{}) {
+			r.wrong(at, "%v stands at %v already; to give it a larger share, give it a weight", a, r.at(indexPath(joinPath(path, "servers"), other)))
+		}
+		first[a.String()] = i
+		schemes[a.Scheme] = true
+		switch {
+		case a.Scheme == "http" && p.TLS != nil && !p.TLS.Off:
+			r.wrong(at, "says http:// and the pool says tls")
+		case a.Scheme == "https" && p.TLS != nil && p.TLS.Off:
+			r.wrong(at, "says https:// and the pool says tls: off")
+		}
+	}
+	if schemes["http"] && schemes["https"] {
+		r.wrong(path, "has servers with http:// and with https://; a pool speaks one of them")
+	}
+}
+
+func (r *reader) checkBalance(path string, b *Balance) {
+	if b.Hash != nil && b.Maglev != nil {
+		r.wrong(path, "hash and maglev contradict each other")
+	}
+	if b.Hash != nil && b.Hash.Load != 0 && b.Hash.Load < 1 {
+		r.wrong(joinPath(path, "hash")+".load", "want 0 or at least 1, because a server with its fair share is at 1")
+	}
+	if b.Maglev != nil && r.isWritten(joinPath(path, "maglev")+".load") {
+		r.wrong(joinPath(path, "maglev")+".load", "only hash bounds the load")
+	}
+}
+
+func (r *reader) checkHealth(path string, h *Health) {
+	asksHTTP := h.Type == "" || h.Type == "http" || h.Type == "https"
+	switch {
+	case h.Path != "" && !strings.HasPrefix(h.Path, "/"):
+		r.wrong(joinPath(path, "path"), "want a path that starts with \"/\", not %q", h.Path)
+	case hasControl(h.Path) || strings.Contains(h.Path, " "):
+		r.wrong(joinPath(path, "path"), "%q holds bytes that a path may not have", h.Path)
+	case h.Path != "" && !asksHTTP:
+		r.wrong(path, "a check of type %s has no path", h.Type)
+	case r.isWritten(joinPath(path, "expect")) && (!asksHTTP || h.Path == "" && h.Type == ""):
+		r.wrong(joinPath(path, "expect"), "only a check of type http or https gets an answer; give it a path")
+	}
+	if hasControl(h.Host) {
+		r.wrong(joinPath(path, "host"), "%q is no host", h.Host)
+	}
+	if h.Every == off {
+		r.wrong(joinPath(path, "every"), "a check needs a pace; leave health away to check nothing")
+	}
+	if h.Timeout == off {
+		r.wrong(joinPath(path, "timeout"), "a check needs an end")
+	}
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (r *reader) checkSites(cfg *Config) {
+	first := map[string]string{}
+	for i := range cfg.Sites {
+		site := &cfg.Sites[i]
+		path := joinPath("sites", site.Name)
+		r.checkHostPattern(path, site.Name)
+		if other, twice := first[strings.ToLower(site.Name)]; twice {
+			r.wrong(path, "stands at %v already, as hosts know no case", r.at(other))
+		}
+		first[strings.ToLower(site.Name)] = path
+		r.checkSettings(path, "", &site.Settings)
+		r.checkAction(cfg, path, &site.Action)
+		r.checkRoutes(cfg, path, site)
+	}
+}
+
+func (r *reader) checkHostPattern(path, name string) {
+	if name == "*" {
+		return
+	}
+	plain := strings.ReplaceAll(name, "*", "x")
+	if ip, found := strings.CutPrefix(plain, "["); found {
+		if _, err := parseIP(strings.TrimSuffix(ip, "]")); err == nil && plain == name {
+			return
+		}
+	}
+	switch {
+	case strings.Contains(name, "/"):
+		r.wrong(path, "a site is a host without scheme and path; paths are keys below it")
+	case strings.Contains(name, ":"):
+		r.wrong(path, "a site is a host without a port; ports belong to listeners")
+	case !isHostName(plain) || strings.Contains(name, "**"):
+		r.wrong(path, "want a host name, *.example.com, a glob such as app.*, or \"*\"")
+	}
+}
+
+func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
+	for i := range site.Routes {
+		route := &site.Routes[i]
+		r.checkPath(route.Key, route.Path)
+		r.checkAction(cfg, route.Key, &route.Action)
+		r.checkMatch(joinPath(route.Key, "match"), &route.Match)
+		r.checkSettings(route.Key, route.Path, &route.Settings)
+		if !route.Action.isSet() && !site.Action.isSet() && !r.hasAction(route.Key) && !r.hasAction(path) {
+			r.wrong(route.Key, "does nothing; give it pool, servers, redirect or respond")
+		}
+	}
+	if len(site.Routes) == 0 && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && len(r.problems.Errors()) == 0 {
+		r.wrong(path, "has no route; give it pool, servers, redirect, respond, or paths")
+	}
+}
+
+// actionKeys are the keys of Action.
+func actionKeys() []string {
+	return []string{"pool", "servers", "redirect", "respond", "files", "rules", "split"}
+}
+
+// hasAction reports whether an action was written, understood or not; a bare value is one.
+func (r *reader) hasAction(path string) bool {
+	return slices.ContainsFunc(actionKeys(), func(key string) bool { return r.isWritten(joinPath(path, key)) }) || r.failed(path)
+}
+
+// failed reports whether a value has an error of its own, so that no other follows from it.
+func (r *reader) failed(path string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return !p.Warning && p.Path == path })
+}
+
+func (r *reader) checkPath(key, path string) {
+	if expression, isRegexp := strings.CutPrefix(path, "~"); isRegexp {
+		if err := checkRegexp(expression); err != nil {
+			r.wrong(key, "%v", err)
+		}
+		return
+	}
+	body, isPrefix := strings.CutSuffix(path, "*")
+	switch {
+	case strings.Contains(body, "*"), isPrefix && !strings.HasSuffix(body, "/"):
+		r.wrong(key, "a \"*\" stands for whole segments at the end, like /api/*; for more write an expression: ~^/")
+	case strings.ContainsAny(path, "?#"):
+		r.wrong(key, "a path has no query; ask for parameters with match: { query: ... }")
+	case hasControl(path) || strings.Contains(path, " "):
+		r.wrong(key, "holds bytes that a path may not have")
+	}
+}
+
+func (r *reader) checkAction(cfg *Config, path string, a *Action) {
+	var written []string
+	for _, key := range actionKeys() {
+		if r.isWritten(joinPath(path, key)) {
+			written = append(written, key)
+		}
+	}
+	if len(written) > 1 {
+		second := joinPath(path, written[1])
+		r.wrong(second, "%s stands at %v already, and a route does one thing", written[0], r.at(joinPath(path, written[0])))
+	}
+	if a.Pool != "" {
+		at := path
+		if len(written) > 0 {
+			at = joinPath(path, "pool")
+		}
+		r.checkPoolName(cfg, at, a.Pool)
+	}
+	if len(a.Servers) > 0 {
+		r.checkServers(path, &Pool{Servers: a.Servers})
+	}
+	if a.Redirect != nil {
+		r.checkRedirect(joinPath(path, "redirect"), a.Redirect)
+	}
+	if a.Respond != nil {
+		r.checkHeaders(joinPath(joinPath(path, "respond"), "headers"), a.Respond.Headers)
+	}
+}
+
+func (r *reader) checkRedirect(path string, redirect *Redirect) {
+	to := redirect.To
+	switch {
+	case to == "" || to == "https":
+	case hasControl(to) || strings.Contains(to, " "):
+		r.wrong(path, "%q holds bytes that a URL may not have", to)
+	case !strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "{") && !strings.HasPrefix(to, "$") && !strings.Contains(to, "://"):
+		r.wrong(path, "want a URL, a path, or https, not %q", to)
+	}
+	r.checkVariables(path, to)
+}
+
+func (r *reader) checkMatch(path string, m *Match) {
+	for _, method := range m.Methods {
+		if !isToken(method) {
+			r.wrong(joinPath(path, "methods"), "%q is no method", method)
+		} else if upper := strings.ToUpper(method); upper != method {
+			r.suggest(r.at(joinPath(path, "methods")), joinPath(path, "methods"), upper, "methods know case: %q", method)
+		}
+	}
+	for _, h := range m.Headers {
+		if !isToken(h.Name) {
+			r.wrong(joinPath(joinPath(path, "headers"), h.Name), "%q is no field name", h.Name)
+		}
+	}
+}
+
+// warnUnreachable tells of routes before which another takes every request.
+func (r *reader) warnUnreachable(site *Site) {
+	if len(site.Routes) > 1000 {
+		return // each is compared with each
+	}
+	for j := range site.Routes {
+		for i := range site.Routes {
+			if a, b := &site.Routes[i], &site.Routes[j]; i != j && shadows(a, b, i < j) {
+				r.warn(r.at(b.Key), b.Key, "can never match: %s at %v takes all its requests", fmt.Sprintf("%q", a.Path), r.at(a.Key))
+				break
+			}
+		}
+	}
+}
+
+// shadows reports whether a is asked before b and takes all that b would.
+func shadows(a, b *Route, aFirst bool) bool {
+	switch {
+	case a.Priority != b.Priority:
+		return a.Priority > b.Priority && a.Match.covers(&b.Match) && pathCovers(a.Path, b.Path)
+	case a.Path == b.Path:
+		return aFirst && a.Match.equals(&b.Match)
+	}
+	return false
+}
+
+func pathCovers(a, b string) bool {
+	prefix, isPrefix := strings.CutSuffix(a, "/*")
+	if a == b || a == "/*" {
+		return true
+	}
+	return isPrefix && !strings.HasPrefix(b, "~") && (b == prefix || strings.HasPrefix(b, prefix+"/"))
+}

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"os"
+	"strings"
+)
+
+// text returns a scalar with its environment variables read. What they hold is text and never becomes structure.
+func (r *reader) text(n *node, path string) (string, bool) {
+	if n.kind != scalar {
+		r.problem(n.pos, path, "want a value, not %v", n.kind)
+		return "", false
+	}
+	return r.expand(n, path)
+}
+
+// expand replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. Other dollars, as in `$1`, are left alone.
+func (r *reader) expand(n *node, path string) (string, bool) {
+	if !strings.Contains(n.text, "${") {
+		return n.text, true
+	}
+	var b strings.Builder
+	ok := true
+	for rest := n.text; rest != ""; {
+		before, after, found := strings.Cut(rest, "${")
+		b.WriteString(strings.TrimSuffix(before, "$"))
+		if !found {
+			if strings.HasSuffix(before, "$") {
+				b.WriteByte('$')
+			}
+			break
+		}
+		if strings.HasSuffix(before, "$") {
+			b.WriteString("${")
+			rest = after
+			continue
+		}
+		reference, tail, closed := strings.Cut(after, "}")
+		name, fallback, hasFallback := strings.Cut(reference, ":-")
+		switch value, set := r.env(name); {
+		case !closed || !isVariableName(name):
+			b.WriteString("${")
+			tail = after
+		case set && (value != "" || !hasFallback):
+			b.WriteString(value)
+		case hasFallback:
+			b.WriteString(fallback)
+		default:
+			r.problem(n.pos, path, "environment variable %s is not set; ${%s:-default} gives it a default", name, name)
+			ok = false
+		}
+		rest = tail
+	}
+	return b.String(), ok
+}
+
+func isVariableName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if !(c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || i > 0 && '0' <= c && c <= '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// secret reads a text that may be given as `{file: path}`; the line end that editors leave is taken off.
+func (r *reader) secret(n *node, path string) (Secret, bool) {
+	file := n.value("file")
+	if n.kind != mapping || file == nil || len(n.entries) != 1 {
+		value, ok := r.text(n, path)
+		return Secret{Value: value, Written: n.text}, ok
+	}
+	name, ok := r.text(file, joinPath(path, "file"))
+	if !ok {
+		return Secret{}, false
+	}
+	name = relativeTo(n.file(), name)
+	info, err := os.Stat(name)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > 64<<10) {
+		err = problemf("%s: want a regular file of at most 64KiB", name)
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		r.problem(file.pos, path, "%v", err)
+		return Secret{}, false
+	}
+	return Secret{strings.TrimRight(string(data), "\r\n"), "{file: " + name + "}"}, true
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// notBuilt is a key, or one value of a key, whose shape is fixed and whose work is not built yet.
+type notBuilt struct {
+	key    string // owner type and key
+	value  string // the one value meant; empty for any
+	unsafe bool   // leaving it without effect would be dangerous or change the meaning: an error and no warning
+	effect string // what happens instead
+}
+
+// notBuiltYet is everything that the file may say and weir cannot do yet. Building it removes the row and, where the
+// value is Later, gives the key its type.
+var notBuiltYet = []notBuilt{
+	{"Config.cache", "", false, "nothing is cached"},
+	{"Config.cluster", "", true, "this weir would stand alone"},
+	{"Config.dns", "", true, "no name would be answered"},
+	{"Config.scripts", "", true, "no script would run"},
+
+	{"Listener.protocol", "tcp", true, "only http is spoken"},
+	{"Listener.protocol", "udp", true, "only http is spoken"},
+	{"Listener.protocol", "tls", true, "only http is spoken"},
+	{"Listener.protocol", "ftp", true, "only http is spoken"},
+	{"Listener.proxy_protocol", "", true, "clients' addresses would be wrong"},
+	{"Listener.capture", "", true, "nothing would be captured"},
+	{"Listener.pool", "", true, "it belongs to the protocols tcp, udp and ftp"},
+	{"Listener.sites", "", true, "it belongs to the protocol tls"},
+	{"HTTP.versions", "http2", false, "clients get HTTP/1.1"},
+	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
+	{"TLS.acme", "", true, "no certificate would be obtained"},
+
+	{"Pool.slow_start", "", false, "a new server gets its full share at once"},
+	{"Pool.persistence", "", false, "clients do not stay with a server"},
+	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
+	{"Pool.queue", "", false, "requests are not held back"},
+	{"Pool.source", "", true, "servers would see weir's own address"},
+	{"Pool.mode", "nat", true, "connections would be proxied"},
+	{"Pool.mode", "direct", true, "connections would be proxied"},
+	{"Pool.fallback", "", false, "no other pool takes over"},
+	{"Pool.protocol", "http2", false, "servers are spoken to in HTTP/1.1"},
+	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
+	{"Pool.protocol", "h2c", true, "servers that speak only h2c would not understand"},
+	{"Balance.method", "prequal", false, "least_latency chooses in its place"},
+	{"Connections.warm", "", false, "connections are opened when they are needed"},
+	{"Connections.share", "", false, "every client may share connections"},
+	{"Health.type", "grpc", true, "servers would go unchecked"},
+	{"Health.type", "script", true, "servers would go unchecked"},
+	{"Health.type", "exec", true, "servers would go unchecked"},
+	{"Server.backup", "", true, "the server would be used like the others"},
+	{"Server.priority", "", true, "the server would be used like the others"},
+	{"Server.drain", "", true, "the server would be used like the others"},
+	{"Server.max_connections", "", false, "connections to the server are not bounded"},
+
+	{"Action.files", "", true, "no file would be served"},
+	{"Action.rules", "", true, "no rule would run"},
+	{"Action.split", "", true, "requests would not be divided"},
+	{"Match.when", "", true, "the route would match more than it should"},
+	{"Settings.buffer", "", false, "responses are sent on as they come"},
+	{"Settings.cache", "", false, "nothing is cached"},
+	{"Settings.compress", "", false, "responses are sent as the server made them"},
+	{"Settings.rate_limit", "", true, "nothing would be limited"},
+	{"Settings.auth", "", true, "everybody would be let in"},
+	{"Settings.waf", "", true, "attacks would pass"},
+	{"Settings.script", "", true, "the script would not run"},
+	{"Settings.mirror", "", false, "no copies are sent"},
+	{"Settings.persistence", "", false, "clients do not stay with a server"},
+}
+
+// notYet reports a key that was written and is not built.
+func (r *reader) notYet(pos Pos, f *field, v reflect.Value, path string) {
+	key := f.owner.Name() + "." + f.key
+	if f.key == "" {
+		key += strings.ToLower(f.goName)
+	}
+	isLater := f.typ == reflect.TypeFor[Later]()
+	for i := range notBuiltYet {
+		row := &notBuiltYet[i]
+		if row.key == key && (row.value != "" && hasWord(v, row.value) || row.value == "" && (isLater || !v.IsZero())) {
+			r.reportNotBuilt(row, pos, path)
+		}
+	}
+}
+
+func (r *reader) reportNotBuilt(row *notBuilt, pos Pos, path string) {
+	what := ""
+	if row.value != "" {
+		what = fmt.Sprintf("%q ", row.value)
+	}
+	if row.unsafe {
+		r.problem(pos, path, "%sis not built yet, and without it %s", what, row.effect)
+	} else {
+		r.warn(pos, path, "%sis not built yet and has no effect: %s", what, row.effect)
+	}
+}
+
+// hasWord reports whether v is the word or a list that holds it.
+func hasWord(v reflect.Value, word string) bool {
+	switch x := v.Interface().(type) {
+	case string:
+		return x == word
+	case []string:
+		return slices.Contains(x, word)
+	}
+	return false
+}
