@@ -39,6 +39,15 @@ func (r *reader) wrong(path, format string, args ...any) {
 	r.problem(r.at(path), path, format, args...)
 }
 
+// wrongKey reports an error in a key itself.
+func (r *reader) wrongKey(path, format string, args ...any) {
+	pos, found := r.keys[path]
+	if !found {
+		pos = r.at(path)
+	}
+	r.problem(pos, path, format, args...)
+}
+
 // isWritten reports whether a key stands in the file, understood or not.
 func (r *reader) isWritten(path string) bool {
 	_, found := r.place[path]

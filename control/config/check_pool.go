@@ -5,7 +5,7 @@ import "strings"
 func (r *reader) checkPool(p *Pool) {
 	path := joinPath("pools", p.Name)
 	if strings.Trim(p.Name, hostNameBytes+".") != "" || p.Name == "" {
-		r.wrong(path, "a pool's name has letters, digits, dots, hyphens and underscores")
+		r.wrongKey(path, "a pool's name has letters, digits, dots, hyphens and underscores")
 	}
 	r.checkServers(path, p)
 	r.checkBalance(joinPath(path, "balance"), &p.Balance)
@@ -16,7 +16,7 @@ func (r *reader) checkPool(p *Pool) {
 
 func (r *reader) checkServers(path string, p *Pool) {
 	if len(p.Servers) == 0 && p.SRV == "" && !r.isWritten(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
-		r.wrong(path, "needs servers or srv")
+		r.wrongKey(path, "needs servers or srv")
 	}
 	if p.SRV != "" && !isHostName(p.SRV) {
 		r.wrong(joinPath(path, "srv"), "%q is no name of SRV records; write it like _http._tcp.example.com", p.SRV)

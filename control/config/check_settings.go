@@ -68,9 +68,9 @@ func (r *reader) checkHeaders(path string, list []Header) {
 
 func (r *reader) checkFieldName(path, name string) {
 	if !isToken(name) {
-		r.wrong(path, "%q is no field name", name)
+		r.wrongKey(path, "%q is no field name", name)
 	} else if why, managed := managedFields()[strings.ToLower(name)]; managed {
-		r.wrong(path, "%s is written by weir: %s", name, why)
+		r.wrongKey(path, "%s is written by weir: %s", name, why)
 	}
 }
 

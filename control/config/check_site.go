@@ -13,7 +13,7 @@ func (r *reader) checkSites(cfg *Config) {
 		path := joinPath("sites", site.Name)
 		r.checkHostPattern(path, site.Name)
 		if other, twice := first[strings.ToLower(site.Name)]; twice {
-			r.wrong(path, "stands at %v already, as hosts know no case", r.at(other))
+			r.wrongKey(path, "stands at %v already, as hosts know no case", r.keys[other])
 		}
 		first[strings.ToLower(site.Name)] = path
 		r.checkSettings(path, "", &site.Settings)
@@ -34,11 +34,11 @@ func (r *reader) checkHostPattern(path, name string) {
 	}
 	switch {
 	case strings.Contains(name, "/"):
-		r.wrong(path, "a site is a host without scheme and path; paths are keys below it")
+		r.wrongKey(path, "a site is a host without scheme and path; paths are keys below it")
 	case strings.Contains(name, ":"):
-		r.wrong(path, "a site is a host without a port; ports belong to listeners")
+		r.wrongKey(path, "a site is a host without a port; ports belong to listeners")
 	case !isHostName(plain) || strings.Contains(name, "**"):
-		r.wrong(path, "want a host name, *.example.com, a glob such as app.*, or \"*\"")
+		r.wrongKey(path, "want a host name, *.example.com, a glob such as app.*, or \"*\"")
 	}
 }
 
@@ -50,11 +50,11 @@ func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
 		r.checkMatch(joinPath(route.Key, "match"), &route.Match)
 		r.checkSettings(route.Key, route.Path, &route.Settings)
 		if !route.Action.isSet() && !site.Action.isSet() && !r.hasAction(route.Key) && !r.hasAction(path) {
-			r.wrong(route.Key, "does nothing; give it pool, servers, redirect or respond")
+			r.wrongKey(route.Key, "does nothing; give it pool, servers, redirect or respond")
 		}
 	}
 	if len(site.Routes) == 0 && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && len(r.problems.Errors()) == 0 {
-		r.wrong(path, "has no route; give it pool, servers, redirect, respond, or paths")
+		r.wrongKey(path, "has no route; give it pool, servers, redirect, respond, or paths")
 	}
 }
 
@@ -76,18 +76,18 @@ func (r *reader) failed(path string) bool {
 func (r *reader) checkPath(key, path string) {
 	if expression, isRegexp := strings.CutPrefix(path, "~"); isRegexp {
 		if err := checkRegexp(expression); err != nil {
-			r.wrong(key, "%v", err)
+			r.wrongKey(key, "%v", err)
 		}
 		return
 	}
 	body, isPrefix := strings.CutSuffix(path, "*")
 	switch {
 	case strings.Contains(body, "*"), isPrefix && !strings.HasSuffix(body, "/"):
-		r.wrong(key, "a \"*\" stands for whole segments at the end, like /api/*; for more write an expression: ~^/")
+		r.wrongKey(key, "a \"*\" stands for whole segments at the end, like /api/*; for more write an expression: ~^/")
 	case strings.ContainsAny(path, "?#"):
-		r.wrong(key, "a path has no query; ask for parameters with match: { query: ... }")
+		r.wrongKey(key, "a path has no query; ask for parameters with match: { query: ... }")
 	case hasControl(path) || strings.Contains(path, " "):
-		r.wrong(key, "holds bytes that a path may not have")
+		r.wrongKey(key, "holds bytes that a path may not have")
 	}
 }
 
@@ -142,7 +142,7 @@ func (r *reader) checkMatch(path string, m *Match) {
 	}
 	for _, h := range m.Headers {
 		if !isToken(h.Name) {
-			r.wrong(joinPath(joinPath(path, "headers"), h.Name), "%q is no field name", h.Name)
+			r.wrongKey(joinPath(joinPath(path, "headers"), h.Name), "%q is no field name", h.Name)
 		}
 	}
 }

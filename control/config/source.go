@@ -21,7 +21,8 @@ type reader struct {
 	files     map[string]bool     // by absolute name
 	root      *node
 	problems  Problems
-	place     positions
+	place     positions // of values
+	keys      positions // of their keys
 	shapes    *shapes
 	env       func(string) (string, bool)
 }
@@ -32,6 +33,7 @@ func newReader() *reader {
 		files:  map[string]bool{},
 		root:   &node{kind: mapping},
 		place:  positions{},
+		keys:   positions{},
 		shapes: newShapes(),
 		env:    os.LookupEnv,
 	}
