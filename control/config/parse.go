@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -44,10 +45,7 @@ func (r *reader) parse(name string, data []byte) *node {
 }
 
 func documentOf(file *ast.File) ast.Node {
-	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		return nil
-	}
-	if _, comment := file.Docs[0].Body.(*ast.CommentGroupNode); comment {
+	if len(file.Docs) == 0 {
 		return nil
 	}
 	return file.Docs[0].Body
@@ -65,7 +63,10 @@ func parseYAML(data []byte) (file *ast.File, err error) {
 	if deep := tooDeep(tokens); deep != nil {
 		return nil, &yaml.SyntaxError{Message: fmt.Sprintf("nested more than %d levels deep", depthMax), Token: deep}
 	}
-	return parser.Parse(tokens, parser.ParseComments, parser.AllowDuplicateMapKey())
+	// Comments are taken out first: inside brackets the library does not expect them.
+	tokens = slices.DeleteFunc(tokens, func(t *token.Token) bool { return t.Type == token.CommentType })
+	link(tokens)
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 }
 
 // tooDeep returns the token at which nesting exceeds the bound: of brackets, of "- - -" and "? ? ?" on a line, or of
