@@ -80,3 +80,14 @@ type TestResult struct {
 	Index    int      // in Config.Tests
 	Failures []string // what was expected and what came instead; empty when the test passed
 }
+
+// Title is the test's name, or its request where it has none.
+func (t *Test) Title() string {
+	if t.Name != "" {
+		return t.Name
+	}
+	if t.Request.URL != "" {
+		return t.Request.Method + " " + t.Request.URL
+	}
+	return t.Request.Method + " " + t.Request.Host + t.Request.Path
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/docs/reference"
+)
+
+func main() {
+	os.Exit(cli.Run(program(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func program() cli.Program {
+	return cli.Program{
+		Version:  version(),
+		Schema:   reference.Schema,
+		Commands: commands(),
+	}
+}
+
+// commands are those beside the ones that the command line has of its own. A new command is a row here.
+func commands() []*cobra.Command {
+	return []*cobra.Command{}
+}
+
+// version is the module's, or the commit that was built.
+func version() string {
+	name := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		name = info.Main.Version
+	}
+	return fmt.Sprintf("weir %s (%s, %s/%s)", name, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-proxy/weir/control/config"
+)
+
+func checkCommand(p Program) *cobra.Command {
+	var path string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check [-c weir.yaml]",
+		Short: "Validate the configuration and run its tests",
+		Long: `Reads the configuration with all files it includes, prints every problem with its place and the nearest known word, and
+runs the tests that stand in it. Nothing is sent and nothing is changed.
+
+The exit status is 0 when weir could run with it, warnings or not, and 1 when it could not or a test fails.`,
+		Example: `  weir check
+  weir check -c /etc/weir/weir.yaml
+  weir check --json | jq '.problems[].path'
+  weir check -c - < candidate.yaml
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			report, err := p.check(path, c.InOrStdin())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = report.writeJSON(c.OutOrStdout())
+			} else {
+				err = report.write(c.OutOrStdout())
+			}
+			if err == nil && !report.OK {
+				err = ErrNotSo
+			}
+			return err
+		},
+	}
+	AddConfigFlag(c, &path)
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	return c
+}
+
+// checkReport is the outcome of a check; its fields are those of the JSON.
+type checkReport struct {
+	OK       bool            `json:"ok"`
+	Config   string          `json:"config"`
+	Sites    int             `json:"sites"`
+	Pools    int             `json:"pools"`
+	Problems []reportProblem `json:"problems"`
+	Tests    []reportTest    `json:"tests"`
+
+	problems config.Problems
+}
+
+type reportProblem struct {
+	File       string `json:"file"`
+	Line       int    `json:"line"`
+	Column     int    `json:"column"`
+	Path       string `json:"path"`
+	Message    string `json:"message"`
+	Suggestion string `json:"suggestion,omitempty"`
+	Warning    bool   `json:"warning"`
+}
+
+type reportTest struct {
+	Name     string   `json:"name"`
+	Place    string   `json:"place"`
+	OK       bool     `json:"ok"`
+	Failures []string `json:"failures"`
+}
+
+func (p Program) check(path string, stdin io.Reader) (*checkReport, error) {
+	cfg, problems, err := LoadConfig(path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	if cfg != nil && p.Verify != nil {
+		problems = append(problems, p.Verify(cfg)...)
+	}
+	report := &checkReport{OK: len(problems.Errors()) == 0, Config: path, Problems: []reportProblem{}, Tests: []reportTest{}, problems: problems}
+	for _, problem := range problems {
+		report.Problems = append(report.Problems, reportProblem{
+			problem.Pos.File, problem.Pos.Line, problem.Pos.Col, problem.Path, problem.Message, problem.Suggestion, problem.Warning})
+	}
+	if cfg == nil || !report.OK {
+		return report, nil
+	}
+	report.Sites, report.Pools = len(cfg.Sites), len(cfg.Pools)
+	return report, report.runTests(cfg, p.RunTests)
+}
+
+func (r *checkReport) runTests(cfg *config.Config, run func(*config.Config) []config.TestResult) error {
+	if len(cfg.Tests) == 0 {
+		return nil
+	}
+	if run == nil {
+		return fmt.Errorf("this program cannot run the tests of a configuration")
+	}
+	for _, result := range run(cfg) {
+		key := fmt.Sprintf("tests[%d]", result.Index)
+		test := cfg.Tests[result.Index]
+		ok := len(result.Failures) == 0
+		r.OK = r.OK && ok
+		r.Tests = append(r.Tests, reportTest{test.Title(), cfg.PosOf(key).String(), ok, result.Failures})
+	}
+	return nil
+}
+
+func (r *checkReport) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+func (r *checkReport) write(w io.Writer) error {
+	if err := r.problems.Write(w, UsesColor(w)); err != nil {
+		return err
+	}
+	passed := 0
+	for _, test := range r.Tests {
+		if test.OK {
+			passed++
+			continue
+		}
+		fmt.Fprintf(w, "%s: test failed: %s\n", test.Place, test.Name)
+		for _, failure := range test.Failures {
+			fmt.Fprintf(w, "      %s\n", failure)
+		}
+	}
+	if len(r.problems.Errors()) > 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%s: %d sites, %d pools", r.Config, r.Sites, r.Pools)
+	if len(r.Tests) > 0 && err == nil {
+		_, err = fmt.Fprintf(w, ", %d of %d tests passed", passed, len(r.Tests))
+	}
+	fmt.Fprintln(w)
+	return err
+}
