@@ -32,3 +32,13 @@ func TestRetriesAreAFifthOfRequestsAndAFloor(t *testing.T) {
 		t.Errorf("a million requests saved up %d retries, want %d", n, budgetMax)
 	}
 }
+
+func TestRetriesCanBeOff(t *testing.T) {
+	p := New(Config{Loops: 1, Servers: servers(1), Retries: RetryConfig{Share: -1, PerSecond: -1}}, nil)
+	for now := range int64(10_000) {
+		p.Budget(0).Deposit()
+		if p.Budget(0).Withdraw(now) {
+			t.Fatal("a retry was allowed")
+		}
+	}
+}

@@ -23,15 +23,16 @@ type ServerConfig struct {
 // BalanceConfig names the policy that chooses among the servers that can be chosen.
 type BalanceConfig struct {
 	Policy string  // a name of Policies; least_latency by default
-	Bound  float64 // hash only: no server above Bound x its fair share of requests in flight; 1.25 by default
+	Bound  float64 // hash only: no server above Bound x its fair share of requests in flight; 1.25 by default, no bound if negative
 }
 
 // EjectConfig says when a server that fails real traffic is left alone for a while.
 type EjectConfig struct {
 	Off         bool
-	Consecutive int     // failures in a row, over all loops; 5 by default
-	Ratio       float64 // share of failures within 10 s on one loop; 0.5 by default
+	Consecutive int     // failures in a row, over all loops; 5 by default, negative: this rule is off
+	Ratio       float64 // share of failures within Window on one loop; 0.5 by default, negative: this rule is off
 	Requests    int     // requests needed before Ratio counts; 10 by default
+	Window      int64   // milliseconds; 10 s by default
 	Base        int64   // milliseconds of the first ejection, times n for the nth; 10 s by default
 	Max         int64   // milliseconds of the longest ejection; 5 min by default
 	Quiet       int64   // milliseconds without ejection after which n starts again; 60 s by default
@@ -40,8 +41,8 @@ type EjectConfig struct {
 
 // RetryConfig bounds retries, so that they never multiply the load on servers that are already in trouble.
 type RetryConfig struct {
-	Share     float64 // retries per request; 0.2 by default
-	PerSecond float64 // retries per second that are always allowed, over all loops; 3 by default
+	Share     float64 // retries per request; 0.2 by default, none if negative
+	PerSecond float64 // retries per second that are always allowed, over all loops; 3 by default, none if negative
 }
 
 const defaultPolicy = "least_latency"
@@ -51,8 +52,8 @@ func (c Config) withDefaults() Config {
 	c.Balance.Policy = or(c.Balance.Policy, defaultPolicy)
 	c.Balance.Bound = or(c.Balance.Bound, 1.25)
 	c.Eject = c.Eject.withDefaults()
-	c.Retries.Share = or(c.Retries.Share, 0.2)
-	c.Retries.PerSecond = or(c.Retries.PerSecond, 3)
+	c.Retries.Share = max(or(c.Retries.Share, 0.2), 0)
+	c.Retries.PerSecond = max(or(c.Retries.PerSecond, 3), 0)
 	return c
 }
 
@@ -60,6 +61,7 @@ func (e EjectConfig) withDefaults() EjectConfig {
 	e.Consecutive = or(e.Consecutive, 5)
 	e.Ratio = or(e.Ratio, 0.5)
 	e.Requests = or(e.Requests, 10)
+	e.Window = max(or(e.Window, 10_000), windowSlots)
 	e.Base = or(e.Base, 10_000)
 	e.Max = or(e.Max, 300_000)
 	e.Quiet = or(e.Quiet, 60_000)

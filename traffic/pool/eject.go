@@ -6,16 +6,16 @@ func (p *Pool) failed(s *Server, load *Load, now int64) {
 	if c.Off || s.IsEjected(now) {
 		return // what was in flight when it was ejected says nothing new
 	}
-	load.window.count(now, true)
-	inARow := s.consecutive.Add(1)
-	if int(inARow) >= c.Consecutive || load.window.exceeds(c.Ratio, c.Requests) {
+	load.window.count(now, p.slotWidth, true)
+	inARow := int(s.consecutive.Add(1))
+	if c.Consecutive > 0 && inARow >= c.Consecutive || c.Ratio > 0 && load.window.exceeds(c.Ratio, c.Requests) {
 		p.eject(s, load, now)
 	}
 }
 
 // succeeded ends a row of failures; it writes to the shared Server only if there was one.
 func (p *Pool) succeeded(s *Server, load *Load, now int64) {
-	load.window.count(now, false)
+	load.window.count(now, p.slotWidth, false)
 	if s.consecutive.Load() != 0 {
 		s.consecutive.Store(0)
 	}

@@ -160,6 +160,30 @@ func TestEjectionCanBeOff(t *testing.T) {
 	}
 }
 
+func TestEachRuleCanBeOffAndTheWindowIsConfigurable(t *testing.T) {
+	for name, c := range map[string]struct {
+		eject    EjectConfig
+		outcomes []Outcome // repeated, one each second
+		want     bool
+	}{
+		"no rule for rows":       {EjectConfig{Consecutive: -1, Requests: 1000}, []Outcome{Reset}, false},
+		"no rule for the ratio":  {EjectConfig{Ratio: -1}, []Outcome{Reset, OK}, false},
+		"a window of 2 s":        {EjectConfig{Window: 2000}, []Outcome{Reset, OK}, false},
+		"a window of 20 s":       {EjectConfig{Window: 20_000}, []Outcome{Reset, OK}, true},
+		"a tenth of two in 20 s": {EjectConfig{Window: 20_000, Ratio: 0.1, Requests: 2}, []Outcome{OK, OK, OK, OK, Reset}, true},
+		"two in a row":           {EjectConfig{Consecutive: 2, Ratio: -1}, []Outcome{OK, Reset, Reset}, true},
+	} {
+		p := New(Config{Servers: servers(2), Eject: c.eject}, nil)
+		s := p.Set().Servers[0]
+		for i := range 40 {
+			attempt(p, s, 0, int64(i)*1000, c.outcomes[i%len(c.outcomes)])
+		}
+		if got := s.EjectedUntil() != 0; got != c.want {
+			t.Errorf("%s: ejected %v", name, got)
+		}
+	}
+}
+
 func TestAFailingServerLosesItsAppealBeforeItIsEjected(t *testing.T) {
 	p := weighted("", 1, 1)
 	set := p.Set().Servers

@@ -6,7 +6,7 @@ package pool
 type jump struct {
 	*tier
 	lookup func(hash uint64) *member // the table: the same for the same hash
-	bound  float64                   // 0: none
+	bound  float64                   // none if not positive
 }
 
 const (
@@ -39,7 +39,7 @@ func (b *jump) pick(l *perLoop) *Server {
 
 // hasRoom reports whether one more request leaves the server within bound x its fair share of this loop's requests.
 func (b *jump) hasRoom(m *member, l *perLoop) bool {
-	if b.bound == 0 {
+	if b.bound <= 0 {
 		return true
 	}
 	inFlight := m.loads[l.loop].InFlight

@@ -35,8 +35,14 @@ func (l *latency) fail(now int64, micros float64) {
 	l.at = now
 }
 
-// asOf is the latency in microseconds as of now; 0 if not known.
-func (l *latency) asOf(now int64) float64 { return l.micros * decay(now-l.at) }
+// asOf is the latency in microseconds as of now; 0 if not known. A busy server's is taken as it is: half a percent of
+// forgiveness is not worth a third of a pick's time.
+func (l *latency) asOf(now int64) float64 {
+	if now-l.at < halfLife/128 {
+		return l.micros
+	}
+	return l.micros * decay(now-l.at)
+}
 
 // decay is 2^(-ms/halfLife), linear between the powers: math.Exp for eight servers would be most of a pick's cost.
 func decay(ms int64) float64 {

@@ -15,6 +15,7 @@ type Pool struct {
 	set     atomic.Pointer[Set]
 	loops   []*perLoop
 
+	slotWidth  int64 // of the ejection window, ms
 	isEjecting atomic.Bool
 
 	mu       sync.Mutex // control plane only: guards what a new Set is made from
@@ -27,6 +28,7 @@ type Pool struct {
 // with ParseTarget.
 func New(cfg Config, previous *Pool) *Pool {
 	p := &Pool{Name: cfg.Name, config: cfg.withDefaults(), answers: map[Target][]Record{}}
+	p.slotWidth = p.config.Eject.Window / windowSlots
 	for _, s := range cfg.Servers {
 		target, err := ParseTarget(s.Address)
 		if err != nil {

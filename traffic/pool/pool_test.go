@@ -3,6 +3,8 @@ package pool
 import (
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -105,6 +107,50 @@ func TestSRVRecordsBringWeightAndPriority(t *testing.T) {
 	set := p.Set()
 	if len(set.tiers) != 2 || len(set.tiers[0].members) != 2 || set.tiers[0].members[0].weight != 3 || set.Servers[2].Host != "c.test" {
 		t.Errorf("%+v", set.tiers)
+	}
+}
+
+// The loops pick and count while the control plane changes what it may: names, health, drain, and the pool itself.
+func TestLoopsGoOnWhileEverythingChanges(t *testing.T) {
+	const loops = 3
+	cfg := Config{Name: "web", Loops: loops, Servers: []ServerConfig{{Address: "app.test:80"}, {Address: "10.0.0.9:80"}}}
+	var running atomic.Pointer[Pool]
+	running.Store(New(cfg, nil))
+	var done atomic.Bool
+	var group sync.WaitGroup
+	for loop := range loops {
+		group.Go(func() {
+			for now := int64(1); !done.Load() || now < 1000; now++ {
+				p := running.Load()
+				s, reason := p.Pick(loop, now, uint64(now), nil)
+				if s == nil {
+					t.Errorf("no server: %v", reason)
+					return
+				}
+				attempt(p, s, loop, now, Outcome(now%3))
+			}
+		})
+	}
+	for i := range 300 {
+		p := running.Load()
+		p.SetRecords(p.Targets()[0], []Record{record("10.0.0.1:80"), record([]string{"10.0.0.2:80", "10.0.0.3:80"}[i%2])})
+		for j, s := range p.Set().Servers[:2] {
+			s.SetHealth(Health(i % 3))
+			s.SetDrained((i+j)%2 == 0)
+		}
+		cfg.Balance.Policy = Policies()[i%len(Policies())]
+		next := New(cfg, p)
+		running.Store(next)
+		p.Retire(next)
+	}
+	done.Store(true)
+	group.Wait()
+	for _, s := range running.Load().Set().Servers {
+		for loop := range loops {
+			if n := s.Load(loop).InFlight; n != 0 {
+				t.Errorf("%v: %d in flight at the end", s.Address, n)
+			}
+		}
 	}
 }
 

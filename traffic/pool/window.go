@@ -1,32 +1,33 @@
 package pool
 
-// window counts requests and failures of the last ten seconds, by second. Owned by its loop.
+// window counts requests and failures of the last while in slots of a tenth of it. Owned by its loop.
 type window struct {
-	second   int64 // the newest
-	requests [windowSeconds]uint32
-	failures [windowSeconds]uint32
+	slot     int64 // the newest
+	requests [windowSlots]uint32
+	failures [windowSlots]uint32
 }
 
-const windowSeconds = 10
+const windowSlots = 10
 
-func (w *window) count(now int64, isFailure bool) {
-	second := now / 1000
-	if second != w.second {
-		w.advance(second)
+// count adds a request in the slot of now; width is a slot's in ms.
+func (w *window) count(now, width int64, isFailure bool) {
+	slot := now / width
+	if slot != w.slot {
+		w.advance(slot)
 	}
-	at := second % windowSeconds
+	at := slot % windowSlots
 	w.requests[at]++
 	if isFailure {
 		w.failures[at]++
 	}
 }
 
-// advance forgets the seconds that lie between the newest and this one, both sides of the ring's end.
-func (w *window) advance(second int64) {
-	for i := max(w.second+1, second-windowSeconds+1); i <= second; i++ {
-		w.requests[i%windowSeconds], w.failures[i%windowSeconds] = 0, 0
+// advance forgets what was in the slots after the newest up to this one.
+func (w *window) advance(slot int64) {
+	for i := max(w.slot+1, slot-windowSlots+1); i <= slot; i++ {
+		w.requests[i%windowSlots], w.failures[i%windowSlots] = 0, 0
 	}
-	w.second = second
+	w.slot = slot
 }
 
 // exceeds reports whether at least ratio of at least enough requests failed.
