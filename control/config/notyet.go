@@ -74,10 +74,7 @@ var notBuiltYet = []notBuilt{
 
 // notYet reports a key that was written and is not built.
 func (r *reader) notYet(pos Pos, f *field, v reflect.Value, path string) {
-	key := f.owner.Name() + "." + f.key
-	if f.key == "" {
-		key += strings.ToLower(f.goName)
-	}
+	key := f.rowKey()
 	isLater := f.typ == reflect.TypeFor[Later]()
 	for i := range notBuiltYet {
 		row := &notBuiltYet[i]
@@ -108,4 +105,12 @@ func hasWord(v reflect.Value, word string) bool {
 		return slices.Contains(x, word)
 	}
 	return false
+}
+
+// rowKey is the field's key in the table.
+func (f *field) rowKey() string {
+	if f.key == "" {
+		return f.owner.Name() + "." + strings.ToLower(f.goName)
+	}
+	return f.owner.Name() + "." + f.key
 }
