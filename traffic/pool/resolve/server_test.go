@@ -30,15 +30,8 @@ type nameServer struct {
 func startNameServer(t *testing.T) *nameServer {
 	t.Helper()
 	s := &nameServer{zone: map[string][]dns.RR{}, fails: map[string]bool{}, asked: map[string]int{}}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, listener := bothOnOnePort(t)
 	s.address = packets.LocalAddr().String()
-	listener, err := net.Listen("tcp", s.address)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: s}, {Listener: listener, Handler: s}} {
 		started := make(chan struct{})
 		server.NotifyStartedFunc = func() { close(started) }
@@ -47,6 +40,23 @@ func startNameServer(t *testing.T) *nameServer {
 		t.Cleanup(func() { server.Shutdown() })
 	}
 	return s
+}
+
+// bothOnOnePort tries ports until one is free for UDP and TCP.
+func bothOnOnePort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 100 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if packets, err := net.ListenPacket("udp", listener.Addr().String()); err == nil {
+			return packets, listener
+		}
+		listener.Close()
+	}
+	t.Fatal("no port is free for both UDP and TCP")
+	return nil, nil
 }
 
 func (s *nameServer) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
