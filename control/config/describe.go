@@ -48,11 +48,11 @@ type Key struct {
 	Example string
 
 	// Required is set when the key must be written.
-	Required bool	// NotBuilt says what of it has no effect yet, and what happens instead.
+	Required bool // NotBuilt says what of it has no effect yet, and what happens instead.
 	NotBuilt []NotBuilt
 
 	// Least and Most bound a whole number.
-Least, Most int64
+	Least, Most int64
 }
 
 // NotBuilt is a key or one of its values that has no effect yet.
@@ -120,7 +120,8 @@ func describe(t reflect.Type) (o Object, below []reflect.Type) {
 func describeKey(f *field) (Key, reflect.Type) {
 	k := Key{Name: f.key, Owner: f.owner.Name(), Field: f.goName, IsNamed: f.named, Words: f.words, Example: f.example, Required: f.required}
 	k.Default = f.fallback + f.fill
-	k.Least, k.Most = f.intRange()	for _, row := range notBuiltYet {
+	k.Least, k.Most = f.intRange()
+	for _, row := range notBuiltYet {
 		if row.key == f.rowKey() {
 			k.NotBuilt = append(k.NotBuilt, NotBuilt{row.value, row.effect, row.unsafe})
 		}
