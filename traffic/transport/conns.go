@@ -131,6 +131,7 @@ func (c *Conn) Keep(config *Config) {
 	s.newest = c
 	s.Idle++
 	c.Conn.LinkHangup(nil)
+	c.Conn.ClearInterrupt()
 	c.Conn.SetReadTimeout(idle)
 	c.Conn.Await(c)
 }

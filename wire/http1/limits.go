@@ -35,3 +35,6 @@ func (l *Limits) fields() int {
 	}
 	return l.Fields
 }
+
+// HeadMost is the limit of a head in bytes.
+func (l *Limits) HeadMost() int { return l.head() }

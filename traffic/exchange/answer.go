@@ -1,0 +1,171 @@
+package exchange
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// localAnswer is an answer of weir's own.
+type localAnswer struct {
+	status   int
+	detail   string           // what is wrong with the request, in one word
+	location *filter.Template // of a redirect
+	secure   bool             // redirect to the same URL by https
+	respond  *site.Respond
+}
+
+// answer sends an answer of weir's own.
+func (x *Exchange) answer() Stage {
+	x.endAttempt()
+	x.stamp(Deliver)
+	x.status = x.local.status
+	if x.driver.draining.Load() {
+		x.keepAlive = false
+	}
+	x.settleBody()
+	b := x.scratch()
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(x.status)...)
+	b = append(b, "\r\n"...)
+	b = append(b, x.at.dateLine()...)
+	b = x.appendAnswer(b)
+	if !x.toClient(b) {
+		return x.abandon(x.reason)
+	}
+	return Finish
+}
+
+// scratch is a buffer for what weir itself says to the client. The loop's own scratch would be overwritten by others while the client
+// makes weir wait.
+func (x *Exchange) scratch() []byte {
+	if x.out == nil {
+		x.out = x.at.loop.Buffer(engine.Buffer4K)
+	}
+	return x.out[:0]
+}
+
+// settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
+// the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
+func (x *Exchange) settleBody() {
+	if x.headLen == 0 || !x.keepAlive {
+		x.keepAlive = false
+		return
+	}
+	if _, whole := x.inBuffer(); whole {
+		return
+	}
+	if x.req.Expect {
+		x.keepAlive = false // the client was not told to go on, and need not send the body
+		return
+	}
+	const drainMost = 64 << 10
+	if x.body.framing != message.FramingLength || x.body.length-int64(x.inLen-x.headLen) > drainMost {
+		x.keepAlive, x.linger = false, true
+		return
+	}
+	left := x.body.length - int64(x.inLen-x.headLen)
+	buf := x.at.loop.Buffer(engine.Buffer4K)
+	defer x.at.loop.Release(buf)
+	for left > 0 {
+		x.client.SetReadTimeout(x.bodyTimeout(x.body.length - left))
+		n, err := x.client.Read(buf[:min(int64(len(buf)), left)])
+		if err != nil {
+			x.keepAlive = false
+			return
+		}
+		left -= int64(n)
+		x.received += int64(n)
+	}
+	x.body.length = int64(x.inLen - x.headLen)
+}
+
+// appendAnswer appends fields and body.
+func (x *Exchange) appendAnswer(b []byte) []byte {
+	if !x.keepAlive {
+		b = append(b, "Connection: close\r\n"...)
+	} else if x.req.Minor == 0 {
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	a := &x.local
+	switch {
+	case a.secure:
+		b = x.appendHTTPSLocation(b)
+	case a.location != nil:
+		b = append(b, "Location: "...)
+		b = a.location.Append(b, x.gather())
+		b = append(b, "\r\n"...)
+	case a.respond != nil:
+		return x.appendRespond(b, a.respond)
+	case x.status == 503:
+		b = append(b, "Retry-After: 1\r\n"...)
+	case x.status == 405:
+		b = append(b, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
+	}
+	if x.route != nil && x.route.ResponseHeaders != nil {
+		b = x.route.ResponseHeaders.Append(b, x.gather())
+	}
+	return x.appendText(b)
+}
+
+// appendText appends a short body for people: the status, and for a client's fault the word for it.
+func (x *Exchange) appendText(b []byte) []byte {
+	var text [128]byte
+	t := strconv.AppendInt(text[:0], int64(x.status), 10)
+	t = append(t, ' ')
+	t = append(t, http.StatusText(x.status)...)
+	if x.local.detail != "" {
+		t = append(t, ": "...)
+		t = append(t, x.local.detail...)
+	}
+	t = append(t, '\n')
+	b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	b = appendLength(b, int64(len(t)))
+	b = append(b, "\r\n"...)
+	if x.req.Method == message.MethodHEAD && x.headLen > 0 {
+		return b
+	}
+	return append(b, t...)
+}
+
+func (x *Exchange) appendRespond(b []byte, a *site.Respond) []byte {
+	if a.Headers != nil {
+		b = a.Headers.Append(b, x.gather())
+	}
+	if x.route.ResponseHeaders != nil {
+		b = x.route.ResponseHeaders.Append(b, x.gather())
+	}
+	if a.Status == 204 || a.Status == 304 {
+		return append(b, "\r\n"...)
+	}
+	if len(a.Body) > 0 && !a.HasType {
+		b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
+	}
+	b = appendLength(b, int64(len(a.Body)))
+	b = append(b, "\r\n"...)
+	if x.req.Method == message.MethodHEAD {
+		return b
+	}
+	return append(b, a.Body...)
+}
+
+func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
+	b = append(b, "Location: https://"...)
+	b = append(b, x.host...)
+	if p := x.setup.RedirectHTTPS; p != "443" {
+		b = append(b, ':')
+		b = append(b, p...)
+	}
+	b = append(b, x.path...)
+	if x.req.HasQuery {
+		b = append(b, '?')
+		b = append(b, x.req.Query.Of(x.req.Buf)...)
+	}
+	return append(b, "\r\n"...)
+}

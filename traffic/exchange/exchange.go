@@ -1,0 +1,132 @@
+package exchange
+
+import (
+	"net/netip"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// Exchange is one request and its answer on the way. Owned by its loop and reused; reset says what a new one begins with.
+type Exchange struct {
+	session *session
+	setup   *Setup // the snapshot it began under, whatever is swapped meanwhile
+	driver  *Driver
+	at      *perLoop
+	client  engine.Conn
+	stage   Stage
+
+	// The request.
+	in      []byte // what was read from the client: head, then body
+	inLen   int
+	headLen int
+	req     message.Request
+	host    []byte // in lower case, without port and final dot; into hostBuf or req
+	port    []byte
+	path    []byte // in normal form; into pathBuf or req
+	forward []byte // path and query that the server gets, when they are not the request's own
+	from    netip.Addr
+	trusted bool // the peer is a trusted proxy
+	body    requestBody
+	route   *site.Route
+	facts   filter.Facts
+
+	// The attempt.
+	server    *pool.Server
+	load      *pool.Load
+	conn      *transport.Conn
+	out       []byte // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
+	tried     pool.Tried
+	attempts  int
+	stale     int // attempts that met a closing idle connection
+	up        upload
+	begun     int64 // microseconds: the attempt was sent
+	outcome   pool.Outcome
+	attempted bool // Begin was called and End was not
+	isClean   bool // the server connection can be kept
+
+	// The answer.
+	resp      []byte
+	respFrom  int // where the answer begins in resp: before it is room for a longer head
+	respLen   int // end of what was read
+	respHead  int // length of the head as received
+	res       message.Response
+	rest      responseBody
+	status    int
+	interim   int
+	local     localAnswer
+	sentAny   bool // a byte of the answer reached the client
+	keepAlive bool // the client connection goes on after this exchange
+	linger    bool // what the client still sends is read for a moment before its connection is closed
+
+	reason   reason.Reason
+	detail   string
+	received int64
+	sent     int64
+	times    [Done]int64 // microseconds at which stages began
+
+	hostBuf [264]byte
+	pathBuf []byte
+	fields  [2][message.MaxFields]message.Field
+}
+
+func newExchange(d *Driver, at *perLoop) *Exchange {
+	x := &Exchange{driver: d, at: at}
+	x.req.List = x.fields[0][:0]
+	x.res.List = x.fields[1][:0]
+	x.up.x = x
+	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
+	return x
+}
+
+// reset makes x ready for a request of s. Buffers with bytes of a pipelined request stay.
+func (x *Exchange) reset(s *session) {
+	x.session, x.client = s, s.conn
+	x.setup = s.http.setup.Load()
+	x.headLen = 0
+	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
+	x.route, x.server, x.load, x.conn = nil, nil, nil, nil
+	x.attempts, x.stale = 0, 0
+	x.outcome, x.attempted, x.isClean = pool.OK, false, false
+	x.respFrom, x.respLen, x.respHead = 0, 0, 0
+	x.status, x.interim = 0, 0
+	x.sentAny, x.keepAlive, x.linger = false, false, false
+	x.reason, x.detail = reason.Done, ""
+	x.received, x.sent = 0, 0
+	x.times = [Done]int64{}
+	x.body = requestBody{}
+	x.rest = responseBody{}
+	x.up.started = false
+	x.local = localAnswer{}
+}
+
+// stamp notes that the running stage began now.
+func (x *Exchange) stamp(s Stage) { x.times[s] = x.at.loop.Micros() }
+
+// fail ends the exchange with an answer of weir's own.
+func (x *Exchange) fail(status int, why reason.Reason) Stage {
+	x.reason = why
+	x.local = localAnswer{status: status}
+	return Answer
+}
+
+// refuse ends the exchange because of what the client sent: the answer says so, and nothing more is read from it as a request.
+func (x *Exchange) refuse(f *http1.Fault, why reason.Reason) Stage {
+	x.reason, x.detail = why, f.Reason
+	x.local = localAnswer{status: f.Status, detail: f.Reason}
+	x.keepAlive, x.linger = false, true
+	return Answer
+}
+
+// abandon ends the exchange without an answer: there is nobody to answer, or it is too late.
+func (x *Exchange) abandon(why reason.Reason) Stage {
+	x.reason = why
+	x.keepAlive = false
+	return Finish
+}

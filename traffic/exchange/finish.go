@@ -1,0 +1,144 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// finish settles, counts and logs.
+func (x *Exchange) finish() Stage {
+	x.stamp(Finish)
+	if x.attempted || x.conn != nil {
+		x.endAttempt()
+	}
+	x.client.LinkHangup(nil)
+	x.count()
+	if x.setup.Log {
+		x.log()
+	}
+	x.next()
+	return Done
+}
+
+func (x *Exchange) count() {
+	st := &x.at.Stats
+	st.Reasons[x.reason]++
+	if class := x.status / 100; class > 0 && class < len(st.Status) {
+		st.Status[class]++
+	}
+	st.Received += uint64(x.received)
+	st.Sent += uint64(x.sent)
+}
+
+// next leaves in the buffer what belongs to the next request, and gives the buffers back.
+func (x *Exchange) next() {
+	end := x.headLen
+	switch x.body.framing {
+	case message.FramingLength:
+		end += int(min(x.body.length, int64(x.inLen-x.headLen)))
+	case message.FramingChunked:
+		end += x.body.buffered
+	}
+	x.session.hint = 0
+	if end > len(x.in)/4 && end <= 16<<10 {
+		x.session.hint = 16 << 10
+	}
+	if x.keepAlive && x.inLen > end {
+		x.inLen = copy(x.in, x.in[end:x.inLen])
+		x.at.loop.Release(x.out)
+		x.at.loop.Release(x.resp)
+		x.out, x.resp = nil, nil
+		return
+	}
+	x.inLen = 0
+}
+
+// keepPipelined puts bytes that followed a streamed body behind what the buffer holds. A client that sends more than fits
+// before it has its answer is not waited for: its connection ends with this exchange.
+func (x *Exchange) keepPipelined(b []byte) {
+	if len(b) > len(x.in)-x.inLen {
+		x.keepAlive, x.linger = false, true
+		return
+	}
+	x.inLen += copy(x.in[x.inLen:], b)
+}
+
+// releaseAll gives all buffers back to the loop.
+func (x *Exchange) releaseAll() {
+	l := x.at.loop
+	l.Release(x.in)
+	l.Release(x.out)
+	l.Release(x.resp)
+	x.in, x.out, x.resp, x.inLen = nil, nil, nil, 0
+}
+
+// settlePanic is finish for an exchange whose stage panicked: its buffers are not used again, they may be anywhere.
+func (x *Exchange) settlePanic() {
+	x.keepAlive, x.isClean = false, false
+	x.reason = reason.Panicked
+	x.outcome = pool.Cancelled
+	if x.up.started && x.up.running {
+		x.up.conn.Interrupt()
+		x.up.x = nil
+	}
+	if x.conn != nil {
+		x.conn.Close()
+		x.conn = nil
+	}
+	if x.attempted {
+		x.attempted = false
+		x.route.Destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
+	}
+	x.at.Stats.Active--
+	x.count()
+	if x.setup.Log && x.headLen > 0 {
+		x.log()
+	}
+}
+
+// log puts a record of the exchange into the loop's ring.
+func (x *Exchange) log() {
+	l := x.at.loop
+	began := x.times[Read]
+	r := accesslog.Record{
+		At: l.Time(began).UnixMicro(), Client: x.from, Peer: x.session.peer, Status: uint16(x.status), Minor: x.req.Minor,
+		TLS: x.session.secure, Attempts: uint8(min(x.attempts, 255)), Reason: x.reason, Sent: x.sent, Received: x.received,
+		Matched: since(began, x.times[Match]), Connected: since(began, x.times[Send]), Answered: since(began, x.times[Receive]),
+		Ended: since(began, l.Micros()),
+	}
+	if !r.Client.IsValid() {
+		r.Client = r.Peer
+	}
+	if x.headLen > 0 {
+		r.Method, r.Target = x.req.MethodName.Of(x.req.Buf), x.req.Target.Of(x.req.Buf)
+		r.Host = x.host
+		r.Referer, r.UserAgent = x.req.Get(message.FieldReferer), x.req.Get(message.FieldUserAgent)
+	}
+	r.Detail = append(x.at.detail[:0], x.detail...)
+	x.at.detail = r.Detail
+	if x.route != nil {
+		r.Route = append(x.at.names[0][:0], x.route.Name...)
+		x.at.names[0] = r.Route
+		if d := x.route.Destination; d != nil {
+			r.Pool = append(x.at.names[1][:0], d.Pool.Name...)
+			x.at.names[1] = r.Pool
+		}
+	}
+	if x.server != nil {
+		r.Server = append(x.at.names[2][:0], x.server.Name...)
+		x.at.names[2] = r.Server
+	}
+	x.at.record = r.Append(x.at.record[:0])
+	if !x.at.Ring.Put(x.at.record) {
+		x.at.Stats.LogDrops++
+	}
+}
+
+func since(began, at int64) int32 {
+	if at == 0 || began == 0 {
+		return -1
+	}
+	return int32(at - began)
+}

@@ -1,0 +1,194 @@
+package exchange
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/http1"
+)
+
+// Setup is what the exchanges of a listener are served by. Immutable; a reload swaps it whole.
+type Setup struct {
+	Listener      string
+	Sites         *site.Index
+	Limits        http1.Limits
+	Secure        bool // clients come by TLS
+	RedirectHTTPS string // port of the https listener, "" if requests are served here
+	Trusted       *filter.Networks
+	Forwarded     Forwarded
+	Header        time.Duration // a request's head, from first byte to last
+	Body          time.Duration // pause between two arrivals of a request's body
+	Send          time.Duration // pause in which the client takes nothing
+	Idle          time.Duration // connection without a request
+	MaxRequests   int           // on one connection; 0: no limit
+	MaxClients    int           // connections at the same time, per loop; 0: no limit
+	Log           bool          // ended exchanges go to the access log
+}
+
+// Forwarded says in which fields servers learn who the client is.
+type Forwarded uint8
+
+const (
+	ForwardedX    Forwarded = iota // X-Forwarded-For, -Proto, -Host
+	ForwardedRFC                   // Forwarded (RFC 7239)
+	ForwardedBoth
+	ForwardedNone
+)
+
+// Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.
+type Driver struct {
+	loops []*perLoop
+	// Fault is called as every stage begins, if it is set: how tests inject panics. Set before the first exchange.
+	Fault func(Stage)
+	// draining: answers ask clients to come back on a new connection.
+	draining atomic.Bool
+}
+
+// NewDriver makes the driver for the loops of an engine.
+func NewDriver(e *engine.Engine) *Driver {
+	d := &Driver{}
+	for _, l := range e.Loops() {
+		d.loops = append(d.loops, &perLoop{driver: d, loop: l, Ring: accesslog.NewRing(1 << 20)})
+	}
+	return d
+}
+
+// Rings returns the access log's rings, one per loop.
+func (d *Driver) Rings() []*accesslog.Ring {
+	var rings []*accesslog.Ring
+	for _, p := range d.loops {
+		rings = append(rings, p.Ring)
+	}
+	return rings
+}
+
+// Drain makes every answer from now on the last of its connection.
+func (d *Driver) Drain() { d.draining.Store(true) }
+
+// Stats copies a loop's counters. On that loop.
+func (d *Driver) Stats(loop int) Stats { return d.loops[loop].Stats }
+
+// Stats are what one loop counts of exchanges.
+type Stats struct {
+	Clients  int64  // client connections open
+	Accepted uint64 // client connections seen
+	Requests uint64
+	Active   int64     // exchanges under way
+	Status   [6]uint64 // answers by class: Status[2] is 2xx
+	Reasons  [reason.Count]uint64
+	Received uint64 // bytes from clients
+	Sent     uint64 // bytes to clients
+	Retries  uint64
+	LogDrops uint64 // log records that found no room
+}
+
+// perLoop is a loop's share of the driver. Owned by its loop.
+type perLoop struct {
+	driver *Driver
+	loop   *engine.Loop
+	free   []*Exchange
+	Stats  Stats
+	Ring   *accesslog.Ring
+	record []byte // scratch for heads and log records, never kept over a wait
+	detail []byte
+	names  [3][]byte
+	date   []byte // "Date: …\r\n"
+	dateAt int64  // second it is of
+}
+
+const exchangesKept = 1024
+
+func (p *perLoop) take() *Exchange {
+	p.Stats.Active++
+	if n := len(p.free); n > 0 {
+		x := p.free[n-1]
+		p.free = p.free[:n-1]
+		return x
+	}
+	return newExchange(p.driver, p)
+}
+
+// give takes back an exchange that is finished, with its buffers.
+func (p *perLoop) give(x *Exchange) {
+	p.Stats.Active--
+	x.releaseAll()
+	x.session, x.client = nil, nil
+	if len(p.free) < exchangesKept {
+		p.free = append(p.free, x)
+	}
+}
+
+// dateLine returns the Date field line of this second.
+func (p *perLoop) dateLine() []byte {
+	second := p.loop.Now() / 1000
+	if second != p.dateAt || p.date == nil {
+		p.dateAt = second
+		p.date = append(p.date[:0], "Date: "...)
+		p.date = p.loop.Time(p.loop.Micros()).UTC().AppendFormat(p.date, "Mon, 02 Jan 2006 15:04:05 GMT")
+		p.date = append(p.date, "\r\n"...)
+	}
+	return p.date
+}
+
+// HTTP serves the connections of one listener. Its setup may be swapped at any time from any goroutine.
+type HTTP struct {
+	driver *Driver
+	setup  atomic.Pointer[Setup]
+	counts []openCount
+}
+
+type openCount struct {
+	n int64
+	_ [56]byte
+}
+
+// NewHTTP makes the handler of a listener.
+func (d *Driver) NewHTTP(setup *Setup) *HTTP {
+	h := &HTTP{driver: d, counts: make([]openCount, len(d.loops))}
+	h.setup.Store(setup)
+	return h
+}
+
+// Swap replaces the setup: exchanges under way end under the one they began with.
+func (h *HTTP) Swap(setup *Setup) { h.setup.Store(setup) }
+
+// Setup returns the current setup.
+func (h *HTTP) Setup() *Setup { return h.setup.Load() }
+
+// Open is the number of connections the loop has for this listener. On that loop.
+func (h *HTTP) Open(loop int) int64 { return h.counts[loop].n }
+
+func (h *HTTP) open(p *perLoop, n int64) { h.counts[p.loop.Index].n += n }
+
+// Serve takes a new connection, clear or with TLS done.
+func (h *HTTP) Serve(c engine.Conn) {
+	p := h.driver.loops[c.Loop().Index]
+	setup := h.setup.Load()
+	if setup.MaxClients > 0 && h.counts[p.loop.Index].n >= int64(setup.MaxClients) {
+		c.SetWriteTimeout(time.Second)
+		c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+		lingerClose(c)
+		c.Close()
+		return
+	}
+	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure}
+	if s.peer.IsValid() {
+		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
+	}
+	p.Stats.Clients++
+	p.Stats.Accepted++
+	h.open(p, 1)
+	c.SetReadTimeout(setup.Header)
+	defer func() {
+		if r := recover(); r != nil {
+			s.Panicked()
+			panic(r) // the loop ends the connection and reports the stack
+		}
+	}()
+	s.Serve(c)
+}

@@ -1,0 +1,112 @@
+package exchange
+
+import (
+	"net/netip"
+
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// match brings host and path into their one form and finds the route.
+func (x *Exchange) match() Stage {
+	x.stamp(Match)
+	x.at.Stats.Requests++
+	x.session.requests++
+	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.driver.draining.Load() {
+		x.keepAlive = false
+	}
+	x.splitHost()
+	x.path = x.req.Path.Of(x.req.Buf)
+	if len(x.path) == 0 {
+		x.path = rootPath
+	} else if !message.IsNormalPath(x.path) {
+		var err error
+		if x.pathBuf, err = message.AppendNormalPath(x.pathBuf[:0], x.path); err != nil {
+			return x.refuse(http1.FaultPath, reason.ClientMalformed)
+		}
+		x.path = x.pathBuf
+	}
+	x.whoAsks()
+	if x.setup.RedirectHTTPS != "" {
+		return x.toHTTPS()
+	}
+	q := site.Query{Host: x.host, Path: x.path, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from}
+	s, route := x.setup.Sites.Find(&q)
+	if route == nil {
+		if s == nil {
+			return x.fail(404, reason.NoSite)
+		}
+		return x.fail(404, reason.NoRoute)
+	}
+	x.route = route
+	return Request
+}
+
+var rootPath = []byte("/")
+
+// splitHost sets host, in lower case and without final dot, and port.
+func (x *Exchange) splitHost() {
+	a := x.req.Authority.Of(x.req.Buf)
+	end := len(a)
+	for i := len(a) - 1; i >= 0 && a[i] != ']'; i-- {
+		if a[i] == ':' {
+			end = i
+			x.port = a[i+1:]
+			break
+		}
+	}
+	h := a[:end]
+	if n := len(h); n > 1 && h[n-1] == '.' {
+		h = h[:n-1]
+	}
+	for _, c := range h {
+		if c != message.Lower(c) {
+			for i, c := range h {
+				x.hostBuf[i] = message.Lower(c)
+			}
+			h = x.hostBuf[:len(h)]
+			break
+		}
+	}
+	x.host = h
+}
+
+// whoAsks sets the client's address: the connection's peer, or whom a trusted proxy names.
+func (x *Exchange) whoAsks() {
+	x.from, x.trusted = x.session.peer, false
+	if x.setup.Trusted == nil || !x.setup.Trusted.Contains(x.from) {
+		return
+	}
+	x.trusted = true
+	// The rightmost address that is not a trusted proxy's is the last that somebody trusted has seen.
+	for i := len(x.req.List) - 1; i >= 0; i-- {
+		if x.req.List[i].ID != message.FieldXForwardedFor {
+			continue
+		}
+		rest := x.req.ValueOf(i)
+		for len(rest) > 0 {
+			var item []byte
+			item, rest = lastItem(rest)
+			addr, err := netip.ParseAddr(string(item))
+			if err != nil {
+				return
+			}
+			x.from = addr.Unmap()
+			if !x.setup.Trusted.Contains(x.from) {
+				return
+			}
+		}
+	}
+}
+
+// lastItem cuts the last item off a comma-separated list.
+func lastItem(list []byte) (item, rest []byte) {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == ',' {
+			return message.TrimOWS(list[i+1:]), list[:i]
+		}
+	}
+	return message.TrimOWS(list), nil
+}

@@ -1,0 +1,186 @@
+package exchange
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// pick chooses a server.
+func (x *Exchange) pick() Stage {
+	d := x.route.Destination
+	if x.attempts == 0 {
+		x.stamp(Pick)
+		x.tried.Reset()
+		d.Pool.Budget(x.at.loop.Index).Deposit()
+		if x.session.counted != d {
+			x.session.counted = d
+			d.Loops[x.at.loop.Index].Clients++
+		}
+	}
+	s, why := d.Pool.Pick(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried)
+	if s == nil {
+		return x.noServer(why)
+	}
+	x.server, x.load = s, s.Load(x.at.loop.Index)
+	x.attempts++
+	x.outcome = pool.OK
+	d.Pool.Begin(s, x.at.loop.Index)
+	x.attempted = true
+	return Connect
+}
+
+func (x *Exchange) noServer(why pool.Reason) Stage {
+	if x.attempts > 0 {
+		// Every server was tried: the client learns how the last attempt failed.
+		return x.fail(x.local.status, x.reason)
+	}
+	switch why {
+	case pool.NoServers:
+		return x.fail(503, reason.PoolEmpty)
+	case pool.NotResolved:
+		return x.fail(503, reason.PoolUnresolved)
+	}
+	return x.fail(503, reason.PoolDown)
+}
+
+func (x *Exchange) hashKey(k *site.Key) uint64 {
+	switch k.Kind {
+	case site.KeyClient:
+		ip := x.from.As16()
+		return pool.Key(ip[:])
+	case site.KeyPath:
+		return pool.Key(x.path)
+	case site.KeyURI:
+		return pool.Key(x.req.Target.Of(x.req.Buf))
+	case site.KeyHeader:
+		return pool.Key(x.req.Lookup(k.Name))
+	case site.KeyCookie:
+		return pool.Key(cookie(&x.req.Fields, k.Name))
+	}
+	return 0
+}
+
+// cookie finds the value of a cookie; nil if it was not sent.
+func cookie(f *message.Fields, name string) []byte {
+	for i := range f.List {
+		if f.List[i].ID != message.FieldCookie {
+			continue
+		}
+		for v := f.ValueOf(i); len(v) > 0; {
+			var pair []byte
+			end := 0
+			for end < len(v) && v[end] != ';' {
+				end++
+			}
+			pair, v = message.TrimOWS(v[:end]), v[min(end+1, len(v)):]
+			if len(pair) > len(name) && pair[len(name)] == '=' && string(pair[:len(name)]) == name {
+				return pair[len(name)+1:]
+			}
+		}
+	}
+	return nil
+}
+
+// connect takes a warm connection to the server, or opens one.
+func (x *Exchange) connect() Stage {
+	conns, _ := x.load.Transport.(*transport.Conns)
+	if conns == nil {
+		conns = transport.NewConns(x.at.loop)
+		x.load.Transport = conns
+	}
+	if x.stale < 2 {
+		if x.conn = conns.Take(); x.conn != nil {
+			return Send
+		}
+	} else {
+		conns.CloseIdle()
+	}
+	d := x.route.Destination
+	a := x.server.Address
+	x.stamp(Connect)
+	conn, err := conns.Dial(engine.Address{IP: a.AddrPort, Path: a.Path}, x.server.Host, d.Transport)
+	if err != nil {
+		return x.connectFailed(err)
+	}
+	x.load.ConnectionsOpened++
+	x.conn = conn
+	return Send
+}
+
+// connectFailed: nothing was sent, so any request may go to another server.
+func (x *Exchange) connectFailed(err error) Stage {
+	var tlsErr *transport.TLSError
+	x.detail = err.Error()
+	switch {
+	case errors.As(err, &tlsErr):
+		return x.attemptFailed(502, reason.ConnectTLS, pool.ConnectFailed, true)
+	case errors.Is(err, engine.ErrTimeout):
+		return x.attemptFailed(504, reason.ConnectTimeout, pool.ConnectFailed, true)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return x.attemptFailed(503, reason.ConnectLimit, pool.Cancelled, false)
+	}
+	return x.attemptFailed(502, reason.ConnectRefused, pool.ConnectFailed, true)
+}
+
+// attemptFailed ends an attempt, and leads to another one where that is safe and the budget allows. unsent says that the server
+// cannot have seen anything of the request.
+func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Outcome, unsent bool) Stage {
+	x.outcome = outcome
+	reused := x.conn != nil && x.conn.Reused
+	consumed := x.up.started // bytes of the body that are gone
+	x.endAttempt()
+	x.reason = why
+	x.local = localAnswer{status: status}
+	safe := unsent || x.req.Method.IsIdempotent()
+	if consumed || x.sentAny || !safe {
+		return Answer
+	}
+	if reused && outcome == pool.Cancelled && x.stale < 3 {
+		// The server closed the idle connection as the request was on its way: says nothing about the server, costs no budget.
+		x.stale++
+		return Pick
+	}
+	d := x.route.Destination
+	x.tried.Add(x.server)
+	if x.attempts > x.route.Retries || !d.Pool.Budget(x.at.loop.Index).Withdraw(x.at.loop.Now()) {
+		return Answer
+	}
+	x.at.Stats.Retries++
+	x.load.Retries++
+	return Pick
+}
+
+// endAttempt settles the attempt: its server connection is kept or closed, its outcome counted.
+func (x *Exchange) endAttempt() {
+	if !x.attempted && x.conn == nil {
+		return
+	}
+	x.client.LinkHangup(nil)
+	if x.up.started {
+		x.up.stop()
+	}
+	d := x.route.Destination
+	if c := x.conn; c != nil {
+		x.conn = nil
+		if x.isClean {
+			c.Keep(d.Transport)
+		} else {
+			c.Close()
+		}
+	}
+	if x.attempted {
+		x.attempted = false
+		latency := int64(0)
+		if at := x.times[Receive]; at > 0 {
+			latency = at - x.begun
+		}
+		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.outcome)
+	}
+}

@@ -1,0 +1,196 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// read reads the request's head and, of a chunked body, as much as shows that it is well begun.
+func (x *Exchange) read() Stage {
+	if x.in == nil {
+		x.in = x.at.loop.Buffer(max(x.session.hint, engine.Buffer4K))
+		x.inLen = 0
+	}
+	parsed := 0 // bytes that were there at the last try
+	if x.inLen > 0 {
+		x.startClock()
+		if next := x.parse(&parsed); next != Read {
+			return next
+		}
+	}
+	for {
+		if x.inLen == len(x.in) && !x.grow() {
+			return x.refuse(http1.FaultHeadSize, reason.ClientMalformed)
+		}
+		n, err := x.client.Read(x.in[x.inLen:])
+		if err != nil {
+			return x.readFailed(err)
+		}
+		if x.inLen == 0 {
+			x.startClock()
+		}
+		x.inLen += n
+		x.received += int64(n)
+		if !worthParsing(x.in[:x.inLen], n, parsed) {
+			continue
+		}
+		if next := x.parse(&parsed); next != Read {
+			return next
+		}
+	}
+}
+
+// startClock begins the exchange: its first byte is here, and the head must be complete within the header timeout.
+func (x *Exchange) startClock() {
+	x.stamp(Read)
+	x.client.SetReadTimeout(x.setup.Header)
+}
+
+// worthParsing bounds what a head that comes in drops costs: it is parsed when it may be complete and when it has doubled.
+func worthParsing(b []byte, added, parsed int) bool {
+	if len(b) >= 2*parsed {
+		return true
+	}
+	tail := b[max(0, len(b)-added-3):]
+	for i := 0; i+2 < len(tail); i++ {
+		if tail[i] == '\n' && tail[i+1] == '\r' && tail[i+2] == '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+// parse tries to parse the head; Read means that more is needed.
+func (x *Exchange) parse(parsed *int) Stage {
+	n, fault := http1.ParseRequest(x.in[:x.inLen], &x.req, &x.setup.Limits)
+	if fault != nil {
+		return x.refuse(fault, reason.ClientMalformed)
+	}
+	if n == 0 {
+		*parsed = x.inLen
+		return Read
+	}
+	x.headLen = n
+	x.keepAlive = x.req.KeepAlive
+	x.body.start(&x.req)
+	if x.req.Framing == message.FramingChunked {
+		if next := x.firstChunk(); next != Match {
+			return next
+		}
+	}
+	return Match
+}
+
+// firstChunk decodes the body bytes that came with the head and reads on until the first chunk's head has been found good: a fault in
+// it is the client's and must not look like a server's (Go's proxy answers 502 there, after the head has gone out).
+func (x *Exchange) firstChunk() Stage {
+	for {
+		at := x.headLen + x.body.buffered
+		data, consumed, fault := x.body.chunks.Decode(x.in[at:x.inLen])
+		if fault != nil {
+			return x.refuse(fault, reason.ClientBodyMalformed)
+		}
+		x.body.buffered += data
+		if x.body.chunks.IsDone() {
+			// What follows the body is the next request; it moves up behind the data.
+			x.inLen = at + data + copy(x.in[at+data:], x.in[at+consumed:x.inLen])
+			return Match
+		}
+		x.inLen = at + data
+		if x.body.chunks.Total > 0 || x.body.chunks.InData() || x.req.Expect && consumed == 0 {
+			return Match
+		}
+		if x.inLen == len(x.in) && !x.grow() {
+			return x.refuse(http1.FaultHeadSize, reason.ClientMalformed)
+		}
+		n, err := x.client.Read(x.in[x.inLen:])
+		if err != nil {
+			return x.readFailed(err)
+		}
+		x.inLen += n
+		x.received += int64(n)
+	}
+}
+
+// grow moves the request into a buffer of the next class; false at the limit of a head. Spans stay valid: they are offsets.
+func (x *Exchange) grow() bool {
+	size := len(x.in) * 4
+	if len(x.in) >= x.setup.Limits.HeadMost() {
+		return false
+	}
+	b := x.at.loop.Buffer(size)
+	copy(b, x.in[:x.inLen])
+	x.at.loop.Release(x.in)
+	x.in = b
+	x.req.Buf = b
+	return true
+}
+
+// readFailed ends an exchange whose request did not come whole.
+func (x *Exchange) readFailed(err error) Stage {
+	if x.inLen == 0 {
+		// A connection that ends between requests is no exchange: nothing is counted or logged.
+		x.keepAlive = false
+		x.stage = Done
+		return Done
+	}
+	if errors.Is(err, engine.ErrTimeout) {
+		x.reason = reason.ClientHeadTimeout
+		x.local = localAnswer{status: 408}
+		x.keepAlive, x.linger = false, true
+		return Answer
+	}
+	if errors.Is(err, io.EOF) {
+		// The client may have only finished sending: it is told what is wrong.
+		return x.refuse(http1.FaultRequestLine, reason.ClientGone)
+	}
+	return x.abandon(reason.ClientGone)
+}
+
+// requestBody is what is known of the request's body.
+type requestBody struct {
+	framing  message.Framing
+	length   int64 // FramingLength: all bytes
+	chunks   http1.Chunked
+	buffered int   // chunked: decoded data bytes in the buffer behind the head
+	began    int64 // ms
+}
+
+func (b *requestBody) start(r *message.Request) {
+	b.framing, b.length, b.buffered = r.Framing, r.Length, 0
+	b.chunks = http1.Chunked{}
+}
+
+// inBuffer returns the body bytes that are in the buffer and whether the body ends with them.
+func (x *Exchange) inBuffer() (data []byte, whole bool) {
+	switch x.body.framing {
+	case message.FramingLength:
+		n := int(min(x.body.length, int64(x.inLen-x.headLen)))
+		return x.in[x.headLen : x.headLen+n], int64(n) == x.body.length
+	case message.FramingChunked:
+		return x.in[x.headLen : x.headLen+x.body.buffered], x.body.chunks.IsDone()
+	}
+	return nil, true
+}
+
+// bodyRate is the least a client must send of a body, in bytes per second, after bodyGrace.
+const (
+	bodyRate  = 500
+	bodyGrace = 10 * time.Second
+)
+
+// bodyTimeout is how long the next bytes of a body may take: the pause allowed, and no longer than the least rate leaves.
+func (x *Exchange) bodyTimeout(got int64) time.Duration {
+	now := x.at.loop.Now()
+	if x.body.began == 0 {
+		x.body.began = now
+	}
+	left := bodyGrace + time.Duration(got/bodyRate)*time.Second - time.Duration(now-x.body.began)*time.Millisecond
+	return max(0, min(x.setup.Body, left))
+}

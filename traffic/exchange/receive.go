@@ -1,0 +1,164 @@
+package exchange
+
+import (
+	"errors"
+	"io"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/wire/http1"
+)
+
+// respRoom is what is left free before an answer, so that a head that has grown still ends where the body begins and both leave in one
+// send without moving the body.
+const respRoom = 1024
+
+// interimMost bounds the 1xx answers before the real one.
+const interimMost = 8
+
+// receive reads the answer's head.
+func (x *Exchange) receive() Stage {
+	if x.resp == nil {
+		x.resp = x.at.loop.Buffer(engine.Buffer16K)
+	}
+	x.respFrom, x.respLen = respRoom, respRoom
+	c := x.conn
+	c.SetReadTimeout(x.route.Response)
+	for {
+		if x.respLen == len(x.resp) && !x.growResponse() {
+			return x.badResponse(http1.FaultHeadSize)
+		}
+		n, err := c.Read(x.resp[x.respLen:])
+		if err != nil {
+			return x.receiveFailed(err)
+		}
+		x.respLen += n
+		x.load.BytesReceived += uint64(n)
+		for {
+			next, again := x.parseResponse()
+			if !again {
+				if next == Receive {
+					break
+				}
+				return next
+			}
+		}
+	}
+}
+
+// parseResponse tries to parse a head; Receive means that more is needed, again that an interim answer was dealt with.
+func (x *Exchange) parseResponse() (next Stage, again bool) {
+	b := x.resp[x.respFrom:x.respLen]
+	n, fault := http1.ParseResponse(b, &x.res, x.req.Method, &x.setup.Limits)
+	if fault != nil {
+		return x.badResponse(fault), false
+	}
+	if n == 0 {
+		return Receive, false
+	}
+	if x.res.Status >= 200 || x.res.Status == 101 {
+		x.respHead = n
+		x.stamp(Receive)
+		x.status = x.res.Status
+		if x.status == 502 || x.status == 503 || x.status == 504 {
+			x.outcome = pool.GatewayError
+		}
+		return Response, false
+	}
+	if x.interim++; x.interim > interimMost {
+		return x.badResponse(http1.FaultStatusLine), false
+	}
+	if !x.passInterim(b[:n]) {
+		return x.abandon(reason.ClientCut), false
+	}
+	x.respFrom += n
+	if x.respFrom == x.respLen {
+		x.respFrom, x.respLen = respRoom, respRoom
+		return Receive, false
+	}
+	return Receive, true
+}
+
+// passInterim hands a 1xx answer on; false when the client is gone.
+// RFC 9110 section 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client." "A proxy MUST forward 1xx responses unless the
+// proxy itself requested the generation of the 1xx response."
+func (x *Exchange) passInterim(head []byte) bool {
+	if x.res.Status == 100 {
+		if x.up.started && x.up.waiting {
+			defer x.at.loop.Fire(&x.up.goAhead)
+		} else if !x.req.Expect {
+			return true
+		}
+	}
+	if x.req.Minor == 0 {
+		return true
+	}
+	b := append(x.scratch(), "HTTP/1.1"...)
+	b = append(b, head[len("HTTP/1.1"):int(x.res.FieldsAt.Off)]...)
+	if x.res.Status != 100 {
+		b = x.appendResponseFields(b)
+	}
+	b = append(b, "\r\n"...)
+	x.client.SetWriteTimeout(x.setup.Send)
+	_, err := x.client.Write(b)
+	x.sent += int64(len(b))
+	return err == nil
+}
+
+// growResponse moves the answer into a larger buffer; false at the limit of a head.
+func (x *Exchange) growResponse() bool {
+	if x.respLen-x.respFrom >= x.setup.Limits.HeadMost() {
+		return false
+	}
+	b := x.at.loop.Buffer(len(x.resp) * 4)
+	x.respLen = respRoom + copy(b[respRoom:], x.resp[x.respFrom:x.respLen])
+	x.respFrom = respRoom
+	x.at.loop.Release(x.resp)
+	x.resp = b
+	return true
+}
+
+func (x *Exchange) badResponse(f *http1.Fault) Stage {
+	x.detail = f.Reason
+	return x.attemptFailed(502, reason.ResponseMalformed, pool.BadResponse, false)
+}
+
+// receiveFailed: no answer came.
+func (x *Exchange) receiveFailed(err error) Stage {
+	if x.up.started && !x.up.running && !x.up.finished && x.up.why != reason.SendCut {
+		return x.uploadFailed()
+	}
+	switch {
+	case errors.Is(err, engine.ErrInterrupted):
+		return x.clientHungUp()
+	case errors.Is(err, engine.ErrTimeout):
+		return x.attemptFailed(504, reason.ResponseTimeout, pool.Timeout, false)
+	}
+	outcome := pool.Reset
+	if x.conn.Reused && x.respLen == respRoom {
+		outcome = pool.Cancelled
+	}
+	if !errors.Is(err, io.EOF) {
+		x.detail = err.Error()
+	}
+	return x.attemptFailed(502, reason.ResponseCut, outcome, false)
+}
+
+// uploadFailed: the client's body was not good or did not come; it is told so.
+func (x *Exchange) uploadFailed() Stage {
+	why, fault := x.up.why, x.up.fault
+	x.outcome = pool.Cancelled
+	x.endAttempt()
+	switch {
+	case fault != nil:
+		return x.refuse(fault, why)
+	case why == reason.ClientBodyTimeout:
+		x.reason = why
+		x.local = localAnswer{status: 408}
+		x.keepAlive, x.linger = false, true
+		return Answer
+	}
+	return x.abandon(why)
+}
+

@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// request does what the route says before a server is involved.
+func (x *Exchange) request() Stage {
+	x.stamp(Request)
+	r := x.route
+	if r.Access != nil && !r.Access.Allows(x.from) {
+		return x.fail(403, reason.Denied)
+	}
+	if r.BodyLimit > 0 && x.body.framing == message.FramingLength && x.body.length > r.BodyLimit {
+		return x.refuse(http1.FaultBodyTooLarge, reason.ClientBodyTooLarge)
+	}
+	if d := r.Redirect; d != nil {
+		x.gather()
+		x.reason = reason.Redirected
+		x.local = localAnswer{status: d.Status, location: d.To}
+		return Answer
+	}
+	if a := r.Respond; a != nil {
+		x.reason = reason.Responded
+		x.local = localAnswer{status: a.Status, respond: a}
+		return Answer
+	}
+	if r.Rewrite != nil {
+		x.gather()
+		x.forward = r.Rewrite.Append(x.forward[:0:0], &x.facts)
+	}
+	return Pick
+}
+
+// gather collects the facts that templates may ask for. Only routes that have templates pay for it.
+func (x *Exchange) gather() *filter.Facts {
+	f := &x.facts
+	f.Scheme = x.scheme()
+	f.Method = x.req.MethodName.Of(x.req.Buf)
+	f.Host, f.Port = x.host, x.port
+	f.Path = x.path
+	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
+	f.Client = x.from
+	f.Groups = nil
+	if x.route != nil && x.route.Match.Path != nil {
+		f.Groups = x.route.Match.Path.Groups(x.path)
+	}
+	return f
+}
+
+// scheme is the one the client used, as far as weir knows: a trusted proxy in front may have ended TLS.
+func (x *Exchange) scheme() string {
+	if x.trusted {
+		if v := x.req.Get(message.FieldXForwardedProto); message.EqualFold(v, "https") {
+			return "https"
+		} else if message.EqualFold(v, "http") {
+			return "http"
+		}
+	}
+	if x.session.secure {
+		return "https"
+	}
+	return "http"
+}
+
+// toHTTPS sends the client to the same URL over TLS.
+func (x *Exchange) toHTTPS() Stage {
+	if len(x.host) == 0 {
+		return x.fail(400, reason.NoSite)
+	}
+	x.reason = reason.Redirected
+	x.local = localAnswer{status: 308, secure: true}
+	return Answer
+}

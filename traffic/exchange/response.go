@@ -1,0 +1,193 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// responseBody is what is known of the answer's body.
+type responseBody struct {
+	framing message.Framing // as the server sends it
+	left    int64           // FramingLength: bytes that have not been read
+	chunks  http1.Chunked
+	chunked bool // the client gets chunks
+	ended   bool
+}
+
+// response writes the answer's head anew, in the room before the body.
+func (x *Exchange) response() Stage {
+	if x.status == 101 {
+		return x.upgrade()
+	}
+	x.learn()
+	at := x.respFrom + x.respHead
+	have := x.respLen - at
+	x.rest.framing = x.res.Framing
+	data := have
+	x.isClean = x.res.KeepAlive
+	switch x.res.Framing {
+	case message.FramingNone:
+		x.rest.ended = true
+		data = 0
+	case message.FramingLength:
+		x.rest.left = x.res.Length - int64(have)
+		if x.rest.left <= 0 {
+			data, x.rest.ended = int(x.res.Length), true
+		}
+	case message.FramingChunked:
+		n, consumed, fault := x.rest.chunks.Decode(x.resp[at:x.respLen])
+		if fault != nil {
+			return x.badResponse(fault)
+		}
+		data, x.rest.ended = n, x.rest.chunks.IsDone()
+		have = data + have - consumed
+	}
+	if x.rest.ended && have > data {
+		// Bytes that nobody asked for follow: the next exchange on this connection would take them for its answer.
+		x.isClean = false
+	}
+	x.rest.chunked = !x.rest.ended && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD &&
+		(x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
+	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength {
+		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
+	}
+	if x.body.framing != message.FramingNone && !x.up.started {
+		x.isClean = x.isClean && x.wholeSent()
+	}
+	if x.driver.draining.Load() || x.up.started && x.up.running && x.status >= 400 {
+		x.keepAlive = false
+	}
+	head := x.appendResponse(x.at.record[:0], int64(data))
+	x.at.record = head
+	x.placeHead(head, at, data)
+	return Deliver
+}
+
+func (x *Exchange) wholeSent() bool {
+	_, whole := x.inBuffer()
+	return whole
+}
+
+// placeHead puts the new head before the body's bytes at resp[at:at+data], with a chunk's head between them where the client gets chunks.
+func (x *Exchange) placeHead(head []byte, at, data int) {
+	end := at + data
+	if x.rest.chunked && data > 0 {
+		var buf [12]byte
+		h := http1.AppendChunkHead(buf[:0], data)
+		if at-len(h)-len(head) >= 0 && end+2 <= len(x.resp) {
+			at -= copy(x.resp[at-len(h):], h)
+			end += copy(x.resp[end:], "\r\n")
+		} else {
+			x.moveBody(&at, &end, len(head)+len(h))
+			at -= copy(x.resp[at-len(h):], h)
+			end += copy(x.resp[end:], "\r\n")
+		}
+	} else if at < len(head) {
+		x.moveBody(&at, &end, len(head))
+	}
+	x.respFrom = at - copy(x.resp[at-len(head):], head)
+	x.respLen = end
+}
+
+// moveBody moves the body's bytes into a larger buffer with room before them.
+func (x *Exchange) moveBody(at, end *int, room int) {
+	n := *end - *at
+	b := x.at.loop.Buffer(room + n + 64)
+	copy(b[room:], x.resp[*at:*end])
+	x.at.loop.Release(x.resp)
+	x.resp = b
+	*at, *end = room, room+n
+}
+
+// learn takes what the server says of its connections: Keep-Alive: timeout=5.
+func (x *Exchange) learn() {
+	v := x.res.Get(message.FieldKeepAlive)
+	for len(v) > 0 {
+		var item []byte
+		item, v = message.NextItem(v)
+		const name = "timeout="
+		if len(item) <= len(name) || !message.EqualFold(item[:len(name)], name) {
+			continue
+		}
+		seconds := 0
+		for _, c := range item[len(name):] {
+			if c < '0' || c > '9' || seconds > 1<<20 {
+				return
+			}
+			seconds = seconds*10 + int(c-'0')
+		}
+		x.conn.LearnKeepAlive(seconds)
+	}
+}
+
+// What becomes of an answer's fields: hop-by-hop ones, and those that tell what the server is.
+var responseDrops = [256]bool{
+	message.FieldConnection: true, message.FieldTransferEncoding: true, message.FieldKeepAlive: true,
+	message.FieldProxyConnection: true, message.FieldTE: true, message.FieldTrailer: true, message.FieldUpgrade: true,
+	message.FieldServer: true, message.FieldXPoweredBy: true, message.FieldContentLength: true,
+}
+
+func (x *Exchange) appendResponse(b []byte, data int64) []byte {
+	r := &x.res
+	b = append(b, "HTTP/1.1"...)
+	b = append(b, r.Buf[len("HTTP/1.1"):r.FieldsAt.Off]...)
+	b = x.appendResponseFields(b)
+	if !r.Has(message.FieldDate) {
+		b = append(b, x.at.dateLine()...)
+	}
+	b = x.appendResponseFraming(b, data)
+	switch {
+	case !x.keepAlive:
+		b = append(b, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	if e := x.route.ResponseHeaders; e != nil {
+		b = e.Append(b, x.gather())
+	}
+	return append(b, "\r\n"...)
+}
+
+func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
+	r := &x.res
+	switch {
+	case x.rest.chunked:
+		return append(b, "Transfer-Encoding: chunked\r\n"...)
+	case r.Framing == message.FramingLength:
+		return appendLength(b, r.Length)
+	case r.Framing == message.FramingChunked && x.rest.ended:
+		return appendLength(b, data) // the whole body is here: its length is known
+	case r.Framing == message.FramingNone && r.Status != 204 && (r.Status >= 200 || r.Status == 101):
+		if x.req.Method == message.MethodHEAD || r.Status == 304 {
+			if v := r.Get(message.FieldContentLength); v != nil {
+				return appendLength(b, r.Length)
+			}
+			return b
+		}
+		return append(b, "Content-Length: 0\r\n"...)
+	}
+	return b
+}
+
+func (x *Exchange) appendResponseFields(b []byte) []byte {
+	r := &x.res
+	edit := x.route.ResponseHeaders
+	named := hasConnectionNames(&r.Fields)
+	run := r.FieldsAt.Off
+	for i := range r.List {
+		f := &r.List[i]
+		drop := responseDrops[f.ID]
+		if !drop && named {
+			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
+		}
+		if !drop && edit != nil {
+			drop = edit.Drops(f.Name.Of(r.Buf))
+		}
+		if drop {
+			b = append(b, r.Buf[run:f.Line.Off]...)
+			run = f.Line.End
+		}
+	}
+	return append(b, r.Buf[run:r.FieldsAt.End]...)
+}
+

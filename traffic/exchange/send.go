@@ -1,0 +1,295 @@
+package exchange
+
+import (
+	"strconv"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// send writes the request's head anew and sends it with what is there of the body in one piece.
+func (x *Exchange) send() Stage {
+	x.stamp(Send)
+	x.begun = x.times[Send]
+	data, whole := x.inBuffer()
+	need := x.req.Raw.Len() + len(x.forward) + headRoom
+	if x.out == nil || len(x.out) < need {
+		x.at.loop.Release(x.out)
+		x.out = x.at.loop.Buffer(max(need, min(need+len(data), engine.Buffer16K)))
+	}
+	b := x.appendRequest(x.out[:0], int64(len(data)), whole)
+	b, extra := x.appendBody(b, data, whole)
+	c := x.conn
+	x.client.LinkHangup(c)
+	c.SetWriteTimeout(x.route.Response)
+	if _, err := c.Write(b); err != nil {
+		return x.sendFailed(err)
+	}
+	if len(extra) > 0 {
+		if _, err := c.Write(extra); err != nil {
+			return x.sendFailed(err)
+		}
+	}
+	x.load.BytesSent += uint64(len(b) + len(extra))
+	if !whole {
+		x.up.begin(c, x.req.Expect && len(data) == 0)
+	}
+	return Receive
+}
+
+// headRoom is room for the fields weir adds.
+const headRoom = 1024
+
+// sendFailed: the server may have answered before it closed, so the answer is looked for; a connection that was reused and has
+// nothing to say was closed by the server before the request came.
+func (x *Exchange) sendFailed(err error) Stage {
+	if err == engine.ErrInterrupted {
+		return x.clientHungUp()
+	}
+	if err == engine.ErrTimeout {
+		return x.attemptFailed(504, reason.SendCut, pool.Timeout, false)
+	}
+	if !x.conn.Reused {
+		return Receive
+	}
+	return x.attemptFailed(502, reason.SendCut, pool.Cancelled, false)
+}
+
+func (x *Exchange) clientHungUp() Stage {
+	x.outcome = pool.Cancelled
+	return x.abandon(reason.ClientGone)
+}
+
+// appendRequest appends the head that the server gets: untouched runs of field lines are copied as they came.
+func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
+	r := &x.req
+	b = append(b, r.MethodName.Of(r.Buf)...)
+	b = append(b, ' ')
+	b = x.appendTarget(b)
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = x.appendHost(b)
+	b = x.appendFields(b)
+	b = x.appendForwarded(b)
+	b = append(b, "Via: 1.1 weir\r\n"...)
+	switch {
+	case x.body.framing == message.FramingChunked && !whole:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case x.body.framing == message.FramingChunked:
+		b = appendLength(b, have)
+	case x.body.framing == message.FramingLength:
+		b = appendLength(b, x.body.length)
+	case r.Has(message.FieldContentLength):
+		b = append(b, "Content-Length: 0\r\n"...)
+	}
+	if x.wantsUpgrade() {
+		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
+		b = append(b, r.Get(message.FieldUpgrade)...)
+		b = append(b, "\r\n"...)
+	}
+	if r.Expect && !whole && have == 0 {
+		b = append(b, "Expect: 100-continue\r\n"...)
+	}
+	if e := x.route.RequestHeaders; e != nil {
+		b = e.Append(b, x.gather())
+	}
+	return append(b, "\r\n"...)
+}
+
+func appendLength(b []byte, n int64) []byte {
+	b = append(b, "Content-Length: "...)
+	b = strconv.AppendInt(b, n, 10)
+	return append(b, "\r\n"...)
+}
+
+func (x *Exchange) appendTarget(b []byte) []byte {
+	if x.forward != nil {
+		return append(b, x.forward...)
+	}
+	b = append(b, x.path...)
+	if x.req.HasQuery {
+		b = append(b, '?')
+		b = append(b, x.req.Query.Of(x.req.Buf)...)
+	}
+	return b
+}
+
+func (x *Exchange) appendHost(b []byte) []byte {
+	b = append(b, "Host: "...)
+	switch {
+	case x.route.Host == site.HostNamed:
+		b = append(b, x.route.HostName...)
+	case x.route.Host == site.HostServer || x.req.Authority.Len() == 0:
+		b = append(b, x.server.Name...)
+	default:
+		b = append(b, x.req.Authority.Of(x.req.Buf)...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// What becomes of a request's fields. hopByHop and managed ones never pass as they came.
+var requestDrops = [256]bool{
+	message.FieldHost: true, message.FieldContentLength: true,
+	// RFC 9110 section 7.6.1: "Intermediaries SHOULD remove or replace fields that are known to require removal before forwarding,
+	// whether or not they appear as a connection-option".
+	message.FieldConnection: true, message.FieldTransferEncoding: true, message.FieldKeepAlive: true,
+	message.FieldProxyConnection: true, message.FieldTE: true, message.FieldTrailer: true, message.FieldUpgrade: true,
+	message.FieldHTTP2Settings: true, message.FieldProxyAuthorization: true, message.FieldExpect: true,
+	// What says who the client is comes from weir alone.
+	message.FieldForwarded: true, message.FieldXForwardedFor: true, message.FieldXForwardedProto: true,
+	message.FieldXForwardedHost: true, message.FieldXForwardedPort: true, message.FieldXForwardedPrefix: true,
+	message.FieldXForwardedServer: true, message.FieldXForwardedSSL: true, message.FieldXRealIP: true,
+}
+
+func (x *Exchange) appendFields(b []byte) []byte {
+	r := &x.req
+	edit := x.route.RequestHeaders
+	named := hasConnectionNames(&r.Fields)
+	run := r.FieldsAt.Off
+	for i := range r.List {
+		f := &r.List[i]
+		drop := requestDrops[f.ID]
+		if drop && x.trusted && f.ID == message.FieldVia {
+			drop = false
+		}
+		if !drop && named {
+			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
+		}
+		if !drop && edit != nil {
+			drop = edit.Drops(f.Name.Of(r.Buf))
+		}
+		if drop {
+			b = append(b, r.Buf[run:f.Line.Off]...)
+			run = f.Line.End
+		}
+	}
+	return append(b, r.Buf[run:r.FieldsAt.End]...)
+}
+
+// hasConnectionNames reports whether a Connection field names other fields.
+func hasConnectionNames(f *message.Fields) bool {
+	for i := range f.List {
+		if f.List[i].ID != message.FieldConnection {
+			continue
+		}
+		for v := f.ValueOf(i); len(v) > 0; {
+			var item []byte
+			item, v = message.NextItem(v)
+			if !message.EqualFold(item, "keep-alive") && !message.EqualFold(item, "close") && !message.EqualFold(item, "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isConnectionName: RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is
+// forwarded and, for each connection-option in this field, remove any header or trailer field(s) from the message with the same name".
+// Only fields that weir has no interest in can be named away: a client must not make weir forget who it is, or a Cookie
+// (Traefik CVE-2024-45410).
+func isConnectionName(f *message.Fields, name []byte) bool {
+	for i := range f.List {
+		if f.List[i].ID == message.FieldConnection && message.HasToken(f.ValueOf(i), string(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendForwarded says who the client is. What a trusted proxy said is kept and continued.
+func (x *Exchange) appendForwarded(b []byte) []byte {
+	mode := x.setup.Forwarded
+	if mode == ForwardedNone {
+		return b
+	}
+	peer := x.session.peerText[:x.session.peerLen]
+	if mode != ForwardedRFC && len(peer) > 0 {
+		b = append(b, "X-Forwarded-For: "...)
+		if x.trusted {
+			b = x.appendTrusted(b, message.FieldXForwardedFor)
+		}
+		b = append(b, peer...)
+		b = append(b, "\r\n"...)
+	}
+	if mode != ForwardedRFC {
+		b = append(b, "X-Forwarded-Proto: "...)
+		b = append(b, x.scheme()...)
+		b = append(b, "\r\n"...)
+		host := x.req.Authority.Of(x.req.Buf)
+		if v := x.req.Get(message.FieldXForwardedHost); x.trusted && len(v) > 0 {
+			host = v
+		}
+		if len(host) > 0 && (x.trusted || x.route.Host != site.HostPreserve) {
+			b = append(b, "X-Forwarded-Host: "...)
+			b = append(b, host...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	if mode != ForwardedX {
+		b = x.appendRFC7239(b, peer)
+	}
+	return b
+}
+
+// appendTrusted appends the values that came in a field, each with ", " behind it.
+func (x *Exchange) appendTrusted(b []byte, id message.FieldID) []byte {
+	for i := range x.req.List {
+		if x.req.List[i].ID == id {
+			if v := x.req.ValueOf(i); len(v) > 0 {
+				b = append(b, v...)
+				b = append(b, ", "...)
+			}
+		}
+	}
+	return b
+}
+
+// appendRFC7239 appends Forwarded: for=…;proto=…;host=…. An IPv6 address is "enclosed in square brackets" and quoted (section 6).
+func (x *Exchange) appendRFC7239(b, peer []byte) []byte {
+	b = append(b, "Forwarded: "...)
+	if x.trusted {
+		b = x.appendTrusted(b, message.FieldForwarded)
+	}
+	switch {
+	case len(peer) == 0:
+		b = append(b, "for=unknown"...)
+	case x.session.peer.Is4():
+		b = append(b, "for="...)
+		b = append(b, peer...)
+	default:
+		b = append(b, `for="[`...)
+		b = append(b, peer...)
+		b = append(b, `]"`...)
+	}
+	b = append(b, ";proto="...)
+	b = append(b, x.scheme()...)
+	b = append(b, `;host="`...)
+	b = append(b, x.req.Authority.Of(x.req.Buf)...)
+	return append(b, "\"\r\n"...)
+}
+
+// appendBody appends the body bytes that are there, framed for the server; extra is what did not fit beside the head and
+// needs no framing.
+func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
+	if len(data) == 0 {
+		return b, nil
+	}
+	if x.body.framing == message.FramingChunked && !whole {
+		b = http1.AppendChunkHead(b, len(data))
+		b = append(b, data...)
+		return append(b, "\r\n"...), nil
+	}
+	if len(b)+len(data) > cap(b) {
+		return b, data
+	}
+	return append(b, data...), nil
+}
+
+// wantsUpgrade reports whether the client asks for a protocol that weir passes on.
+// A request with a body is no upgrade: its bytes and the new protocol's could be confused.
+func (x *Exchange) wantsUpgrade() bool {
+	return x.req.Upgrade && x.body.framing == message.FramingNone && message.EqualFold(x.req.Get(message.FieldUpgrade), "websocket")
+}

@@ -1,0 +1,191 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// upload relays the rest of a request's body on a coroutine of its own while the exchange waits for the answer, which may come
+// before the body has ended.
+type upload struct {
+	x        *Exchange
+	conn     *transport.Conn
+	started  bool
+	running  bool
+	waiting  bool // for the server's 100 (Continue)
+	finished bool // the whole body was sent
+	why      reason.Reason
+	fault    *http1.Fault
+	buf      []byte
+	done     engine.Signal
+	goAhead  engine.Signal
+}
+
+// continueAfter is how long weir waits for a server that was asked for 100 (Continue) before it tells the client to go on itself.
+const continueAfter = time.Second
+
+func (u *upload) begin(c *transport.Conn, wait bool) {
+	*u = upload{x: u.x, conn: c, started: true, running: true, waiting: wait}
+	u.x.at.loop.Go(u)
+}
+
+// Run relays until the body ends, or one of the two sides fails.
+func (u *upload) Run() {
+	x := u.x
+	l := x.at.loop
+	if u.waiting {
+		if !l.Wait(&u.goAhead, continueAfter) && !x.sentAny {
+			x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		}
+		u.waiting = false
+	}
+	u.why = u.relay()
+	u.finished = u.why == reason.Done
+	l.Release(u.buf)
+	u.buf = nil
+	u.running = false
+	l.Fire(&u.done)
+	if !u.finished && u.why != reason.SendCut {
+		// The client's side failed: the exchange waits for an answer that must not be waited for.
+		u.conn.Interrupt()
+	}
+}
+
+// Panicked ends an upload that panicked.
+func (u *upload) Panicked() {
+	u.running, u.why = false, reason.Panicked
+	u.conn.Interrupt()
+	u.x.at.loop.Fire(&u.done)
+}
+
+const chunkRoom = 16
+
+func (u *upload) relay() reason.Reason {
+	x := u.x
+	left := int64(0)
+	if x.body.framing == message.FramingLength {
+		left = x.body.length - int64(x.inLen-x.headLen)
+	}
+	got := int64(0)
+	if left >= spliceFrom && engine.CanSplice(u.conn.Conn, x.client) {
+		return u.splice(left)
+	}
+	u.buf = x.at.loop.Buffer(engine.Buffer16K)
+	for {
+		room := u.buf[chunkRoom : len(u.buf)-chunkRoom]
+		if x.body.framing == message.FramingLength && int64(len(room)) > left {
+			room = room[:left]
+		}
+		x.client.SetReadTimeout(x.bodyTimeout(got))
+		n, err := x.client.Read(room)
+		if err != nil {
+			return bodyFailure(err)
+		}
+		got += int64(n)
+		x.received += int64(n)
+		out, ended := room[:n], false
+		if x.body.framing == message.FramingLength {
+			left -= int64(n)
+			ended = left == 0
+		} else if out, ended, err = u.rechunk(n); err != nil {
+			u.fault = err.(*http1.Fault)
+			return reason.ClientBodyMalformed
+		}
+		if limit := x.route.BodyLimit; limit > 0 && x.body.framing == message.FramingChunked && x.body.chunks.Total > limit {
+			u.fault = http1.FaultBodyTooLarge
+			return reason.ClientBodyTooLarge
+		}
+		if len(out) > 0 {
+			u.conn.SetWriteTimeout(x.route.Response)
+			if _, err := u.conn.Write(out); err != nil {
+				return reason.SendCut
+			}
+			x.load.BytesSent += uint64(len(out))
+		}
+		if ended {
+			return reason.Done
+		}
+	}
+}
+
+// splice moves a body of known length in the kernel.
+func (u *upload) splice(left int64) reason.Reason {
+	x := u.x
+	got := int64(0)
+	for left > 0 {
+		x.client.SetReadTimeout(x.bodyTimeout(got))
+		u.conn.SetWriteTimeout(x.route.Response)
+		n, err := engine.Splice(u.conn.Conn, x.client, min(left, splicePiece))
+		left -= n
+		got += n
+		x.received += n
+		x.load.BytesSent += uint64(n)
+		if err != nil {
+			return bodyFailure(err)
+		}
+	}
+	return reason.Done
+}
+
+// rechunk decodes n bytes that were read and frames them anew; extensions and trailers stay behind.
+func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
+	x := u.x
+	b := u.buf[chunkRoom:]
+	data, consumed, fault := x.body.chunks.Decode(b[:n])
+	if fault != nil {
+		return nil, false, fault
+	}
+	ended = x.body.chunks.IsDone()
+	if consumed < n {
+		// The next request has begun behind the body; it waits in the exchange's buffer.
+		x.keepPipelined(b[consumed:n])
+	}
+	return frameChunk(u.buf, chunkRoom, data, ended), ended, nil
+}
+
+// frameChunk puts a chunk's head before, and its end behind, the data at buf[at:at+n]; there is room for both.
+func frameChunk(buf []byte, at, n int, last bool) []byte {
+	end := at + n
+	if n > 0 {
+		var head [12]byte
+		h := http1.AppendChunkHead(head[:0], n)
+		at -= len(h)
+		copy(buf[at:], h)
+		end += copy(buf[end:], "\r\n")
+	}
+	if last {
+		end += copy(buf[end:], http1.LastChunk)
+	}
+	return buf[at:end]
+}
+
+func bodyFailure(err error) reason.Reason {
+	switch err {
+	case engine.ErrTimeout:
+		return reason.ClientBodyTimeout
+	case engine.ErrInterrupted:
+		return reason.ClientCut
+	}
+	return reason.ClientBodyCut
+}
+
+// stop ends an upload that still runs, as when the answer was complete before the body was.
+func (u *upload) stop() {
+	if u.running {
+		u.x.client.Interrupt()
+		u.conn.Interrupt()
+		u.x.at.loop.Fire(&u.goAhead)
+		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
+		u.x.client.ClearInterrupt()
+	}
+	u.started = false
+	if !u.finished {
+		u.x.isClean = false
+		u.x.keepAlive, u.x.linger = false, true
+	}
+}

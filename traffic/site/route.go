@@ -1,0 +1,87 @@
+package site
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/transport"
+)
+
+// Route is what happens with the requests that it matches: exactly one of Destination, Redirect and Respond. Immutable.
+type Route struct {
+	Site    string // the host pattern
+	Pattern string // the path pattern
+	Name    string // for logs and people: site and pattern
+
+	Match       Match
+	Destination *Destination
+	Redirect    *Redirect
+	Respond     *Respond
+
+	Access          *filter.Access // nil: everybody
+	Rewrite         *filter.Rewrite
+	RequestHeaders  *filter.HeaderEdit
+	ResponseHeaders *filter.HeaderEdit
+	Host            HostMode
+	HostName        string        // with HostName
+	BodyLimit       int64         // bytes; 0: no limit
+	Response        time.Duration // until the answer begins, and between two arrivals of it
+	Tunnel          time.Duration // silence of an upgraded connection
+	Retries         int           // further attempts
+}
+
+// HostMode says which Host a server gets.
+type HostMode uint8
+
+const (
+	HostPreserve HostMode = iota // the client's
+	HostServer                   // the server's own address
+	HostNamed                    // Route.HostName
+)
+
+// Redirect sends the client elsewhere.
+type Redirect struct {
+	To     *filter.Template
+	Status int
+}
+
+// Respond is an answer without a server.
+type Respond struct {
+	Status  int
+	Body    []byte
+	Headers *filter.HeaderEdit // fields of the answer
+	HasType bool               // Headers set a Content-Type
+}
+
+// Destination is a pool with the way to its servers. Immutable but for what hangs on Pool.
+type Destination struct {
+	Pool      *pool.Pool
+	Transport *transport.Config
+	Key       Key
+	Loops     []DestinationLoop // by loop; carried over by the pool's name
+}
+
+// DestinationLoop is what one loop counts for a pool. Owned by the loop.
+type DestinationLoop struct {
+	Clients uint64   // client connections that sent the pool at least one request
+	_       [120]byte // keeps loops out of each other's cache lines
+}
+
+// Key says what of a request the pool's policy hashes.
+type Key struct {
+	Kind KeyKind
+	Name string // of the header field or cookie
+}
+
+// KeyKind is a row of what can be hashed.
+type KeyKind uint8
+
+const (
+	KeyNone KeyKind = iota
+	KeyClient
+	KeyPath
+	KeyURI
+	KeyHeader
+	KeyCookie
+)
