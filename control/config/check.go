@@ -22,6 +22,9 @@ func (r *reader) checkResolved(cfg *Config) {
 	if len(r.problems.Errors()) > 0 {
 		return
 	}
+	if len(cfg.Sites) > 0 && r.root.value("listeners") == nil && len(cfg.TLS.Certificates) == 0 {
+		r.warn(r.at("sites"), "sites", "no certificate is given under tls, and obtaining them is not built yet: served as clear text on :80 only")
+	}
 	for i := range cfg.Sites {
 		r.warnUnreachable(&cfg.Sites[i])
 	}

@@ -18,6 +18,9 @@ func (r *reader) checkListeners(cfg *Config) {
 // checkAddresses finds addresses that two listeners want.
 func (r *reader) checkAddresses(path, owner string, list []Address, taken map[string]string) {
 	for _, a := range list {
+		if a == (Address{}) {
+			continue // reported already
+		}
 		if int(a.Last)-int(a.First) >= portsMax {
 			r.wrong(path, "%v: a range has at most %d ports", a, portsMax)
 			continue

@@ -15,7 +15,7 @@ func (r *reader) checkPool(p *Pool) {
 }
 
 func (r *reader) checkServers(path string, p *Pool) {
-	if len(p.Servers) == 0 && p.SRV == "" && !r.isWritten(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
+	if len(p.Servers) == 0 && p.SRV == "" && !r.failedBelow(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
 		r.wrongKey(path, "needs servers or srv")
 	}
 	if p.SRV != "" && !isHostName(p.SRV) {

@@ -53,7 +53,7 @@ func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
 			r.wrongKey(route.Key, "does nothing; give it pool, servers, redirect or respond")
 		}
 	}
-	if len(site.Routes) == 0 && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && len(r.problems.Errors()) == 0 {
+	if len(site.Routes) == 0 && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && !r.failedBelow(path) {
 		r.wrongKey(path, "has no route; give it pool, servers, redirect, respond, or paths")
 	}
 }
@@ -71,6 +71,14 @@ func (r *reader) hasAction(path string) bool {
 // failed reports whether a value has an error of its own, so that no other follows from it.
 func (r *reader) failed(path string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool { return !p.Warning && p.Path == path })
+}
+
+// failedBelow reports whether a value or anything in it has an error.
+func (r *reader) failedBelow(path string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool {
+		rest, below := strings.CutPrefix(p.Path, path)
+		return !p.Warning && below && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 func (r *reader) checkPath(key, path string) {

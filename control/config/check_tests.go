@@ -32,7 +32,7 @@ func (r *reader) checkTest(cfg *Config, path string, t *Test) {
 }
 
 func (r *reader) checkExpect(cfg *Config, path string, e *TestExpect) {
-	if reflect.ValueOf(*e).IsZero() && r.isWritten(path) && !r.failed(path) {
+	if reflect.ValueOf(*e).IsZero() && r.isWritten(path) && !r.failedBelow(path) {
 		r.wrong(path, "expects nothing, so it cannot fail")
 	}
 	if e.Pool != "" && !strings.Contains(e.Pool, ":") {

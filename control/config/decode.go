@@ -15,6 +15,9 @@ func (r *reader) decodeRoot(cfg *Config) {
 
 // decode fills v from n. f says how the key that holds n is written; path is for messages.
 func (r *reader) decode(n *node, v reflect.Value, f *field, path string) {
+	if n.kind == broken {
+		return
+	}
 	if v.Kind() == reflect.Pointer {
 		if n.kind == null {
 			r.problem(n.pos, path, "has no value")
@@ -149,7 +152,7 @@ func (r *reader) decodeList(n *node, v reflect.Value, f *field, path string) {
 
 // decodeNamed takes a map by name, in the order written.
 func (r *reader) decodeNamed(n *node, v reflect.Value, path string) {
-	if n.kind == null {
+	if n.kind == null || n.kind == broken {
 		return
 	}
 	if n.kind != mapping {

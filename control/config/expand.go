@@ -7,6 +7,10 @@ import (
 
 // text returns a scalar with its environment variables read. What they hold is text and never becomes structure.
 func (r *reader) text(n *node, path string) (string, bool) {
+	if n.kind == null {
+		r.problem(n.pos, path, "has no value")
+		return "", false
+	}
 	if n.kind != scalar {
 		r.problem(n.pos, path, "want a value, not %v", n.kind)
 		return "", false

@@ -19,10 +19,11 @@ const (
 	scalar
 	mapping
 	sequence
+	broken // reported already
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "a value", "an object", "a list"}[k]
+	return [...]string{"nothing", "a value", "an object", "a list", "nothing"}[k]
 }
 
 // entry is one key of a mapping.

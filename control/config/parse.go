@@ -37,7 +37,10 @@ func (r *reader) parse(name string, data []byte) *node {
 		return nil
 	}
 	tree := r.convert(name, body, 0)
-	if tree != nil && tree.kind != mapping {
+	if tree.kind != mapping {
+		if tree.kind == broken {
+			return nil
+		}
 		r.problem(tree.pos, "", "want keys such as pools and sites, not %v", tree.kind)
 		return nil
 	}
@@ -114,16 +117,13 @@ func posOf(name string, t *token.Token) Pos {
 	return Pos{name, max(1, t.Position.Line), max(1, t.Position.Column)}
 }
 
-// convert turns the library's tree into ours, which is smaller and knows its file. It returns nil for what has been
-// reported.
+// convert turns the library's tree into ours, which is smaller and knows its file. What has been reported
+// becomes a broken node.
 func (r *reader) convert(name string, n ast.Node, depth int) *node {
-	if n == nil {
-		return nil
-	}
 	pos := posOf(name, n.GetToken())
 	if depth > depthMax {
 		r.problem(pos, "", "nested more than %d levels deep", depthMax)
-		return nil
+		return &node{kind: broken, pos: pos}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -148,7 +148,7 @@ func (r *reader) convert(name string, n ast.Node, depth int) *node {
 	default:
 		r.problem(pos, "", "not understood here")
 	}
-	return nil
+	return &node{kind: broken, pos: pos}
 }
 
 func (r *reader) convertMapping(name string, pos Pos, values []*ast.MappingValueNode, depth int) *node {
@@ -163,9 +163,7 @@ func (r *reader) convertMapping(name string, pos Pos, values []*ast.MappingValue
 			r.problem(keyPos, "", "a key is a plain word or a quoted text")
 			continue
 		}
-		if value := r.convert(name, v.Value, depth+1); value != nil {
-			m.entries = append(m.entries, entry{keyText(key), keyPos, value})
-		}
+		m.entries = append(m.entries, entry{keyText(key), keyPos, r.convert(name, v.Value, depth+1)})
 	}
 	return m
 }
@@ -180,9 +178,7 @@ func keyText(key ast.ScalarNode) string {
 func (r *reader) convertSequence(name string, pos Pos, n *ast.SequenceNode, depth int) *node {
 	list := &node{kind: sequence, pos: pos}
 	for _, v := range n.Values {
-		if item := r.convert(name, v, depth+1); item != nil {
-			list.items = append(list.items, item)
-		}
+		list.items = append(list.items, r.convert(name, v, depth+1))
 	}
 	return list
 }

@@ -40,9 +40,6 @@ func (r *reader) impliedListeners(cfg *Config) []Listener {
 	http.Name, http.Address = "http", []Address{{First: 80, Last: 80}}
 	https.Name, https.Address = "https", []Address{{First: 443, Last: 443}}
 	if len(cfg.TLS.Certificates) == 0 {
-		if len(cfg.Sites) > 0 && r.root.value("tls") == nil {
-			r.warn(r.place["sites"], "sites", "no certificate is given under tls, and obtaining them is not built yet: served as clear text on :80 only")
-		}
 		return []Listener{http}
 	}
 	http.Redirect, https.TLS = "https", &TLS{}
