@@ -191,10 +191,13 @@ func (r *reader) eachKey(n *node, path string, do func(e entry, at string)) {
 
 // decodeStruct takes an object, or what may stand in its place.
 func (r *reader) decodeStruct(n *node, v reflect.Value, path string) {
-	switch n.kind {
-	case mapping:
+	short := findField(r.shapes.fieldsOf(v.Type()), func(f *field) bool { return f.short })
+	switch {
+	case short != nil && short.typ == reflect.TypeFor[Secret]() && n.isFileReference():
+		r.decode(n, v.FieldByIndex(short.index), short, path)
+	case n.kind == mapping:
 		r.decodeMapping(n, v, path)
-	case null:
+	case n.kind == null:
 		r.problem(n.pos, path, "has no value")
 	default:
 		r.decodeShort(n, v, path)

@@ -68,13 +68,18 @@ func isVariableName(name string) bool {
 	return name != ""
 }
 
+// isFileReference reports whether the value is `{file: path}`.
+func (n *node) isFileReference() bool {
+	return n.kind == mapping && len(n.entries) == 1 && n.entries[0].key == "file"
+}
+
 // secret reads a text that may be given as `{file: path}`; the line end that editors leave is taken off.
 func (r *reader) secret(n *node, path string) (Secret, bool) {
-	file := n.value("file")
-	if n.kind != mapping || file == nil || len(n.entries) != 1 {
+	if !n.isFileReference() {
 		value, ok := r.text(n, path)
 		return Secret{Value: value, Written: n.text}, ok
 	}
+	file := n.entries[0].value
 	name, ok := r.text(file, joinPath(path, "file"))
 	if !ok {
 		return Secret{}, false
