@@ -26,9 +26,8 @@ func idle() *question {
 	}
 }
 
-// watchIdle loads a fresh proxy for a second, lets it rest, and watches it. The resident memory is that of all its
-// processes, pages that they share counted for each, as ps shows it: a page is counted against nginx's workers
-// twice, and weir has one process.
+// watchIdle loads a fresh proxy for a second, lets it rest, and watches it. A page that nginx's processes share counts
+// for each of them; weir has one process.
 func watchIdle(ctx context.Context, b *bed, s *subject) (sample, error) {
 	fresh, err := b.fresh(s.name)
 	if err != nil {

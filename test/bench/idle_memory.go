@@ -54,8 +54,8 @@ func holdConnections(ctx context.Context, b *bed, s *subject) (sample, error) {
 		return nil, err
 	}
 	return sample{
-		"per connection": float64(after.Resident-before.Resident) / held / 1e3,
-		"before":         float64(before.Resident) / 1e6,
-		"after":          float64(after.Resident) / 1e6,
+		"per connection": float64(after.Private-before.Private) / held / 1e3,
+		"before":         float64(before.Private) / 1e6,
+		"after":          float64(after.Private) / 1e6,
 	}, nil
 }

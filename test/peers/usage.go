@@ -17,12 +17,13 @@ type Usage struct {
 	CPU      time.Duration // exact, from the scheduler's own count
 	User     time.Duration // by ticks: only good as a share
 	System   time.Duration // by ticks
-	Resident int64         // bytes, private pages only, so that forked workers do not count a page twice
+	Resident int64         // bytes, as ps shows them; a page that forked workers share counts for each
+	Private  int64         // bytes that no other process shares
 }
 
 // Sub returns what was used between an earlier reading and this one.
 func (u Usage) Sub(earlier Usage) Usage {
-	return Usage{u.CPU - earlier.CPU, u.User - earlier.User, u.System - earlier.System, u.Resident - earlier.Resident}
+	return Usage{u.CPU - earlier.CPU, u.User - earlier.User, u.System - earlier.System, u.Resident - earlier.Resident, u.Private - earlier.Private}
 }
 
 // Usage reads what the process and all its descendants have used. Threads that have ended are not in the CPU time:
@@ -38,6 +39,7 @@ func (p *Process) Usage() (Usage, error) {
 		total.User += u.User
 		total.System += u.System
 		total.Resident += u.Resident
+		total.Private += u.Private
 	}
 	return total, nil
 }
@@ -77,37 +79,25 @@ func usageOf(pid int) (Usage, error) {
 	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
 	u.User = time.Duration(number(fields, 11)) * tick
 	u.System = time.Duration(number(fields, 12)) * tick
-	u.Resident, err = privateBytes(pid)
+	u.Resident, u.Private, err = memoryOf(pid)
 	return u, err
 }
 
-// privateBytes returns the resident memory that the process shares with nobody.
-func privateBytes(pid int) (int64, error) {
+// memoryOf returns the resident memory of one process, and the part of it that it shares with nobody.
+func memoryOf(pid int) (resident, private int64, err error) {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var total int64
 	for line := range strings.Lines(string(rollup)) {
-		if strings.HasPrefix(line, "Private_") {
-			total += number(strings.Fields(line), 1) << 10
+		switch fields := strings.Fields(line); {
+		case strings.HasPrefix(line, "Rss:"):
+			resident = number(fields, 1) << 10
+		case strings.HasPrefix(line, "Private_"):
+			private += number(fields, 1) << 10
 		}
 	}
-	return total, nil
-}
-
-// Resident returns the whole resident memory of the first process, as ps and top show it.
-func (p *Process) Resident() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(status)) {
-		if strings.HasPrefix(line, "VmRSS:") {
-			return number(strings.Fields(line), 1) << 10, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: no VmRSS", p.Name)
+	return resident, private, nil
 }
 
 // number returns the i-th field as a number, or 0.
