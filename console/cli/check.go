@@ -23,7 +23,7 @@ The exit status is 0 when weir could run with it, warnings or not, and 1 when it
 		Example: `  weir check
   weir check -c /etc/weir/weir.yaml
   weir check --json | jq '.problems[].path'
-  weir check -c - < candidate.yaml
+  weir check -c - < candidate.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			report, err := p.check(path, c.InOrStdin())
@@ -137,10 +137,17 @@ func (r *checkReport) write(w io.Writer) error {
 	if len(r.problems.Errors()) > 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%s: %d sites, %d pools", r.Config, r.Sites, r.Pools)
+	_, err := fmt.Fprintf(w, "%s: %s, %s", r.Config, counted(r.Sites, "site"), counted(r.Pools, "pool"))
 	if len(r.Tests) > 0 && err == nil {
 		_, err = fmt.Fprintf(w, ", %d of %d tests passed", passed, len(r.Tests))
 	}
 	fmt.Fprintln(w)
 	return err
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
