@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,23 +23,26 @@ func kernel() string {
 	return version
 }
 
-// versions describes the peers.
+// versions describes the peers and the load generator.
 func versions() string {
 	return strings.Join([]string{
-		version("nginx", "-v"), version("haproxy", "-v"), "Caddy " + caddyVersion(), version("wrk", "-v"),
-	}, "; ")
+		"nginx " + version("nginx", "-v"), "HAProxy " + version("haproxy", "-v"), "Caddy " + caddyVersion(), "wrk " + version("wrk", "-v"),
+	}, ", ")
 }
 
-// version runs a program that prints its version, and returns the first words of what it prints.
+// version runs a program that prints its version, and returns the first word with a digit in it.
 func version(program, flag string) string {
 	path, err := peers.Find(program)
 	if err != nil {
-		return program + " (absent)"
+		return "(absent)"
 	}
 	out, _ := exec.Command(path, flag).CombinedOutput() // wrk -v exits with 1
-	line, _, _ := bytes.Cut(out, []byte("\n"))
-	words := strings.Fields(string(line))
-	return strings.Join(words[:min(3, len(words))], " ")
+	for word := range strings.FieldsSeq(string(out)) {
+		if strings.ContainsAny(word, "0123456789") {
+			return word[strings.LastIndexByte(word, '/')+1:]
+		}
+	}
+	return "(unknown version)"
 }
 
 // caddyVersion reads the version that test/bench/caddy asks for.

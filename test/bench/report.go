@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,10 +29,25 @@ func newReport(o options) *report {
 		Commit:   commit(),
 		Machine:  machine(),
 		Versions: versions(),
-		Command:  "go run ./test/bench " + strings.Join(os.Args[1:], " "),
+		Command:  command(),
 		Rounds:   o.rounds,
 		Seconds:  o.seconds,
 	}
+}
+
+// command is what repeats the run: the flags that were given, without the file for the result.
+func command() string {
+	words := []string{"go run ./test/bench"}
+	flag.Visit(func(f *flag.Flag) {
+		switch f.Name {
+		case "json":
+		case "write":
+			words = append(words, "-write")
+		default:
+			words = append(words, "-"+f.Name, f.Value.String())
+		}
+	})
+	return strings.Join(words, " ")
 }
 
 // commit names the commit of the tree.
