@@ -13,7 +13,7 @@ type Object struct {
 	// Keys are those of the file, in declared order.
 	Keys []Key
 
-	// Words are what may stand in place of the object besides its short form, such as `off`.
+	// TakesWord is set when certain words, such as `off`, may stand in place of the object.
 	TakesWord bool
 
 	// TakesPaths is set when path patterns are keys too.
