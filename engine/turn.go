@@ -29,6 +29,15 @@ func (l *Loop) readClock() {
 	l.now = int64(d/time.Millisecond) + 1
 }
 
+// Start runs h for c on a coroutine, soon.
+func (l *Loop) Start(h Handler, c Conn) {
+	if l.portable != nil {
+		go l.portable.serve(h, c)
+		return
+	}
+	l.spawned = append(l.spawned, &spawn{h: h, c: c})
+}
+
 // Yield lets the other work of the loop go first.
 func (l *Loop) Yield() {
 	if l.portable != nil {

@@ -35,9 +35,9 @@ func (x *Exchange) deliver() Stage {
 // toClient writes b to the client; false when that failed.
 func (x *Exchange) toClient(b []byte) bool {
 	x.client.SetWriteTimeout(x.setup.Send)
+	x.sentAny = true // from here on nobody else writes to the client
 	n, err := x.client.Write(b)
 	x.sent += int64(n)
-	x.sentAny = x.sentAny || n > 0
 	if err != nil {
 		x.reason = reason.ClientCut
 		if errors.Is(err, engine.ErrTimeout) {

@@ -28,6 +28,7 @@ type Setup struct {
 	MaxRequests   int           // on one connection; 0: no limit
 	MaxClients    int           // connections at the same time, per loop; 0: no limit
 	Log           bool          // ended exchanges go to the access log
+	Closing       bool          // the listener is gone: connections end with their next answer
 }
 
 // Forwarded says in which fields servers learn who the client is.

@@ -114,6 +114,13 @@ func (x *Exchange) connect() Stage {
 	return Send
 }
 
+// CloseIdle ends the idle connections that a loop keeps to a server, as when it has left its pool. On that loop.
+func CloseIdle(load *pool.Load) {
+	if conns, _ := load.Transport.(*transport.Conns); conns != nil {
+		conns.CloseIdle()
+	}
+}
+
 // connectFailed: nothing was sent, so any request may go to another server.
 func (x *Exchange) connectFailed(err error) Stage {
 	var tlsErr *transport.TLSError

@@ -1,0 +1,325 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/pool/health"
+	"github.com/weir-proxy/weir/traffic/pool/resolve"
+)
+
+// Options are what is fixed for a process.
+type Options struct {
+	Load  func() (*config.Config, config.Problems) // reads the configuration, at the start and for each reload
+	Loops int                                      // 0: one per processor
+	Log   *slog.Logger                             // nil: slog's default
+}
+
+// Daemon is a running weir. Its methods may be called from any goroutine.
+type Daemon struct {
+	options  Options
+	log      *slog.Logger
+	engine   *engine.Engine
+	driver   *exchange.Driver
+	access   *accesslog.Writer
+	resolver *resolve.Resolver
+	monitor  *health.Monitor
+	started  time.Time
+
+	mu       sync.Mutex // one reload at a time; guards open and reloads
+	running  atomic.Pointer[snapshot.Snapshot]
+	open     map[string]*openListener // by address
+	reloads  int
+	refused  int
+	stopping atomic.Bool
+	quit     chan struct{}
+	done     sync.WaitGroup
+}
+
+// openListener is an address that is listened on.
+type openListener struct {
+	name    string
+	socket  *engine.Listener
+	handler *listener.Listener
+}
+
+// Refused is a configuration that was not taken.
+type Refused struct{ Problems config.Problems }
+
+func (r *Refused) Error() string {
+	return fmt.Sprintf("the configuration has %d problems; nothing was changed", len(r.Problems.Errors()))
+}
+
+// Start loads the configuration and serves it. Warnings are returned beside the daemon.
+func Start(options Options) (*Daemon, config.Problems, error) {
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
+	if options.Loops <= 0 {
+		options.Loops = runtime.NumCPU()
+	}
+	tune(options.Loops)
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), open: map[string]*openListener{}, quit: make(chan struct{})}
+	e, err := engine.New(engine.Config{Loops: options.Loops, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
+	if err != nil {
+		return nil, nil, err
+	}
+	d.engine = e
+	d.driver = exchange.NewDriver(e)
+	d.access = accesslog.NewWriter(d.driver.Rings())
+	d.resolver = resolve.New(resolve.Config{OnChange: d.nameChanged})
+	d.monitor = health.New(health.MonitorConfig{OnChange: d.healthChanged})
+	problems, err := d.Reload()
+	if err != nil {
+		d.close()
+		return nil, problems, err
+	}
+	d.done.Go(d.watchFiles)
+	return d, problems, nil
+}
+
+// tune gives every loop a processor of the runtime's own and one or two more to the control plane: a loop waits in raw system calls and
+// never gives its processor up. The heap is small and nearly all of it is reused, so collections may be rare.
+func tune(loops int) {
+	runtime.GOMAXPROCS(loops + 1 + min(1, loops/2))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+}
+
+// Reload loads the configuration and makes it the running one. On an error nothing has changed.
+func (d *Daemon) Reload() (config.Problems, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping.Load() {
+		return nil, errors.New("weir is stopping")
+	}
+	cfg, problems := d.options.Load()
+	if len(problems.Errors()) > 0 {
+		d.refused++
+		return problems, &Refused{problems}
+	}
+	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
+	problems = append(problems, more...)
+	if next == nil {
+		d.refused++
+		return problems, &Refused{problems}
+	}
+	if err := d.commit(next); err != nil {
+		d.refused++
+		return problems, err
+	}
+	d.reloads++
+	return problems, nil
+}
+
+// commit makes next the running snapshot: first what may fail, then what cannot.
+func (d *Daemon) commit(next *snapshot.Snapshot) error {
+	opened, err := d.openNew(next)
+	if err != nil {
+		return err
+	}
+	if err := d.configureLog(next.Config); err != nil {
+		for _, o := range opened {
+			o.socket.Close()
+		}
+		return err
+	}
+	for address, o := range opened {
+		d.open[address] = o
+	}
+	d.swapSetups(next)
+	previous := d.running.Swap(next)
+	d.resolver.Watch(next.Pools())
+	d.monitor.Watch(next.Checks)
+	d.retire(previous, next)
+	return nil
+}
+
+// openNew opens the addresses that are not open yet; all or none.
+func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, error) {
+	opened := map[string]*openListener{}
+	for i := range next.Listeners {
+		l := &next.Listeners[i]
+		for _, a := range l.Addresses {
+			key := a.String()
+			if d.open[key] != nil || opened[key] != nil {
+				continue
+			}
+			handler := listener.New(d.driver, l.Setup, d.options.Loops)
+			socket, err := d.engine.Listen(a, engine.ListenConfig{}, handler)
+			if err != nil {
+				for _, o := range opened {
+					o.socket.Close()
+				}
+				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+			opened[key] = &openListener{l.Name, socket, handler}
+		}
+	}
+	return opened, nil
+}
+
+// swapSetups gives open addresses their new setup and closes those that are not listened on any more.
+func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
+	wanted := map[string]bool{}
+	for i := range next.Listeners {
+		l := &next.Listeners[i]
+		for _, a := range l.Addresses {
+			key := a.String()
+			wanted[key] = true
+			d.open[key].name = l.Name
+			d.open[key].handler.Swap(l.Setup)
+		}
+	}
+	for key, o := range d.open {
+		if wanted[key] {
+			continue
+		}
+		delete(d.open, key)
+		last := *o.handler.Setup()
+		http := *last.HTTP
+		http.Closing = true
+		last.HTTP = &http
+		o.handler.Swap(&last)
+		o.socket.Close()
+	}
+}
+
+// retire tells pools that have been replaced, so that connections to servers that are gone end.
+func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
+	if previous == nil {
+		return
+	}
+	for name, old := range previous.Destinations {
+		var now *pool.Pool
+		if n := next.Destinations[name]; n != nil {
+			now = n.Pool
+		}
+		if now == old.Pool {
+			continue
+		}
+		servers := old.Pool.Set().Servers
+		old.Pool.Retire(now)
+		d.engine.Each(func(l *engine.Loop) {
+			for _, s := range servers {
+				if s.IsGone() {
+					exchange.CloseIdle(s.Load(l.Index))
+				}
+			}
+		})
+	}
+}
+
+func (d *Daemon) configureLog(cfg *config.Config) error {
+	a := &cfg.Logs.Access
+	c := accesslog.WriterConfig{File: a.File, Format: accesslog.Formats()[a.Format],
+		Log: func(f string, args ...any) { d.log.Error(fmt.Sprintf(f, args...)) }}
+	if a.Off {
+		c.File = ""
+	}
+	return d.access.Configure(c)
+}
+
+func (d *Daemon) healthChanged(c health.Change) {
+	if c.Err != nil {
+		d.log.Warn("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String(), "error", c.Err)
+		return
+	}
+	d.log.Info("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String())
+}
+
+func (d *Daemon) nameChanged(name string, records []pool.Record, err error) {
+	if err != nil {
+		d.log.Warn("name does not resolve; what is known of it stays in use", "name", name, "addresses", len(records), "error", err)
+		return
+	}
+	d.log.Info("name resolved", "name", name, "addresses", len(records))
+}
+
+// watchFiles reads certificates again when their files change.
+func (d *Daemon) watchFiles() {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		for _, s := range d.running.Load().Stores {
+			changed, problems := s.Refresh()
+			for _, p := range problems {
+				d.log.Error("the certificate's files have changed and cannot be used; the one in use stays", "error", p)
+			}
+			if changed > 0 {
+				d.log.Info("certificates read again", "changed", changed)
+			}
+		}
+	}
+}
+
+// Stop ends weir: nothing new is accepted, what is under way ends, at most until ctx does. progress, if not nil, is told how many
+// exchanges are left.
+func (d *Daemon) Stop(ctx context.Context, progress func(left int64)) error {
+	if !d.stopping.CompareAndSwap(false, true) {
+		return errors.New("weir is stopping already")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.driver.Drain()
+	for key, o := range d.open {
+		o.socket.Close()
+		delete(d.open, key)
+	}
+	err := d.drain(ctx, progress)
+	d.close()
+	return err
+}
+
+func (d *Daemon) drain(ctx context.Context, progress func(left int64)) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; ; {
+		left := int64(0)
+		d.engine.Each(func(l *engine.Loop) { left += d.driver.Stats(l.Index).Active })
+		if progress != nil {
+			progress(left)
+		}
+		// Twice in a row, so that a request that was in the socket when listening ended is not missed.
+		if quiet++; left > 0 {
+			quiet = 0
+		} else if quiet >= 2 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d exchanges were still under way", left)
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *Daemon) close() {
+	close(d.quit)
+	d.monitor.Close()
+	d.resolver.Close()
+	d.done.Wait()
+	d.engine.Close()
+	d.access.Close()
+}

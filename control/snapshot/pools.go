@@ -1,0 +1,183 @@
+package snapshot
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/pool/health"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+	wiretls "github.com/weir-proxy/weir/wire/tls"
+)
+
+func (b *builder) pool(p *config.Pool) {
+	path := "pools." + p.Name
+	var old *site.Destination
+	if b.previous != nil {
+		old = b.previous.Destinations[p.Name]
+		if was := b.previous.Config.Pool(p.Name); was != nil && p.TLS == nil && reflect.DeepEqual(was, p) {
+			b.keepPool(p, old)
+			return
+		}
+	}
+	var oldPool *pool.Pool
+	d := &site.Destination{Loops: make([]site.DestinationLoop, b.loops)}
+	if old != nil {
+		oldPool = old.Pool
+		if len(old.Loops) == b.loops {
+			d.Loops = old.Loops
+		}
+	}
+	d.Pool = pool.New(b.poolConfig(p), oldPool)
+	d.Key = hashKey(&p.Balance)
+	d.Transport = &transport.Config{
+		Connect: p.Timeouts.Connect.Std(),
+		Idle:    p.Timeouts.Idle.Std(),
+		MaxIdle: perLoop(p.Connections.Idle, b.loops),
+	}
+	var clientTLS *tls.Config
+	if p.TLS != nil {
+		clientTLS = b.clientTLS(p, path)
+		d.Transport.TLS = wiretls.NewDialer(clientTLS, p.TLS.ServerName, b.loops)
+	}
+	if h := p.Health; h != nil {
+		if !slices.Contains(health.Types(), healthType(p)) {
+			b.refuse(path+".health.type", fmt.Sprintf("checks of type %q are not built yet; there are %v", h.Type, health.Types()))
+			return
+		}
+		b.out.Checks = append(b.out.Checks, health.Watched{Pool: d.Pool, Config: checkConfig(p, clientTLS)})
+	}
+	b.out.Destinations[p.Name] = d
+}
+
+// keepPool takes a pool over that was not changed, as it is.
+func (b *builder) keepPool(p *config.Pool, d *site.Destination) {
+	b.out.Destinations[p.Name] = d
+	for _, c := range b.previous.Checks {
+		if c.Pool == d.Pool {
+			b.out.Checks = append(b.out.Checks, c)
+		}
+	}
+}
+
+// perLoop divides a number for all loops; none becomes -1, which the transport takes for none.
+func perLoop(n, loops int) int {
+	if n <= 0 {
+		return -1
+	}
+	return (n + loops - 1) / loops
+}
+
+func (b *builder) poolConfig(p *config.Pool) pool.Config {
+	c := pool.Config{Name: p.Name, Loops: b.loops,
+		Balance: pool.BalanceConfig{Policy: p.Balance.Method},
+		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
+			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most))},
+		Retries: pool.RetryConfig{Share: orOff(float64(p.Retries.Budget))},
+	}
+	if k := p.Balance.Key(); k != nil && p.Balance.Method == "hash" {
+		c.Balance.Bound = orOff(k.Load)
+	}
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		c.Servers = append(c.Servers, pool.ServerConfig{Address: s.Address.String(), Weight: s.Weight, Backup: s.Backup,
+			Priority: s.Priority, Drain: s.Drain || s.Weight == 0})
+	}
+	if p.SRV != "" {
+		c.Servers = append(c.Servers, pool.ServerConfig{Address: "srv:" + p.SRV})
+	}
+	return c
+}
+
+// orOff turns a loaded configuration's 0, which is off, into the negative number that pools take for off.
+func orOff[T int | float64](n T) T {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}
+
+func ms(d config.Duration) int64 { return int64(d.Std() / time.Millisecond) }
+
+func hashKey(b *config.Balance) site.Key {
+	k := b.Key()
+	if k == nil {
+		return site.Key{}
+	}
+	kinds := map[string]site.KeyKind{"client_ip": site.KeyClient, "path": site.KeyPath, "uri": site.KeyURI,
+		"header": site.KeyHeader, "cookie": site.KeyCookie}
+	return site.Key{Kind: kinds[k.On.Kind], Name: k.On.Name}
+}
+
+func healthType(p *config.Pool) string {
+	h := p.Health
+	switch {
+	case h.Type != "":
+		return h.Type
+	case h.Path == "":
+		return "tcp"
+	case p.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+func checkConfig(p *config.Pool, clientTLS *tls.Config) health.Config {
+	h := p.Health
+	c := health.Config{Type: healthType(p), Path: h.Path, Host: h.Host, Port: uint16(h.Port), Every: h.Every.Std(),
+		Jitter: orOff(float64(h.Jitter)), Timeout: h.Timeout.Std(), Rise: h.Rise, Fall: h.Fall, Body: h.Expect.Body, TLS: clientTLS}
+	if p.TLS != nil && p.TLS.ServerName != "" {
+		c.TLS = clientTLS.Clone()
+		c.TLS.ServerName = p.TLS.ServerName
+	}
+	for _, s := range h.Expect.Status {
+		c.Status = append(c.Status, health.Range{From: s.First, To: s.Last})
+	}
+	return c
+}
+
+// clientTLS is whom weir trusts, and who it is, towards the servers of a pool. What cannot be read refuses the configuration: a
+// connection that is not verified must never come of a missing file.
+func (b *builder) clientTLS(p *config.Pool, path string) *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: !p.TLS.Verify, NextProtos: []string{"http/1.1"}}
+	if len(p.TLS.CA) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		for i, file := range p.TLS.CA {
+			b.addCA(c.RootCAs, file, path+".tls.ca["+strconv.Itoa(i)+"]")
+		}
+	}
+	if pair := p.TLS.ClientCert; pair != nil {
+		cert, err := tls.LoadX509KeyPair(pair.Cert, keyFile(pair))
+		if err != nil {
+			b.refuse(path+".tls.client_cert", err.Error())
+		} else {
+			c.Certificates = []tls.Certificate{cert}
+		}
+	}
+	return c
+}
+
+func (b *builder) addCA(into *x509.CertPool, file, path string) {
+	pem, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		b.refuse(path, "cannot be read: "+err.Error())
+	case !into.AppendCertsFromPEM(pem):
+		b.refuse(path, fmt.Sprintf("%s holds no certificate in PEM form", file))
+	}
+}
+
+func keyFile(c *config.Certificate) string {
+	if c.Key != "" {
+		return c.Key
+	}
+	return c.Cert
+}

@@ -1,0 +1,69 @@
+package snapshot
+
+import (
+	"github.com/weir-proxy/weir/control/certs"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/pool/health"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// Snapshot is everything built from one configuration.
+type Snapshot struct {
+	Config       *config.Config
+	Sites        *site.Index
+	Listeners    []Listener
+	Destinations map[string]*site.Destination // by pool
+	Checks       []health.Watched
+	Stores       []*certs.Store
+}
+
+// Listener is a listener of the configuration with the addresses it stands for.
+type Listener struct {
+	Name      string
+	Addresses []engine.Address
+	Setup     *listener.Setup
+	Store     *certs.Store // of its certificates; nil without TLS
+}
+
+// Pools returns all pools.
+func (s *Snapshot) Pools() []*pool.Pool {
+	list := make([]*pool.Pool, 0, len(s.Config.Pools))
+	for i := range s.Config.Pools {
+		list = append(list, s.Destinations[s.Config.Pools[i].Name].Pool)
+	}
+	return list
+}
+
+// builder collects what is built and what is wrong.
+type builder struct {
+	cfg      *config.Config
+	previous *Snapshot // nil at the start
+	loops    int
+	out      *Snapshot
+	problems config.Problems
+}
+
+// Build makes a snapshot for that many loops. previous is the running one, whose live state is taken over; nil if nothing runs. With an
+// error among the problems there is no snapshot.
+func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
+	b := &builder{cfg: cfg, previous: previous, loops: loops,
+		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}}}
+	for i := range cfg.Pools {
+		b.pool(&cfg.Pools[i])
+	}
+	index, problems := BuildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] })
+	b.problems = append(b.problems, problems...)
+	b.out.Sites = index
+	b.listeners()
+	if len(b.problems.Errors()) > 0 {
+		return nil, b.problems
+	}
+	return b.out, b.problems
+}
+
+func (b *builder) refuse(path, message string) {
+	b.problems = append(b.problems, config.Problem{Pos: b.cfg.PosOf(path), Path: path, Message: message})
+}

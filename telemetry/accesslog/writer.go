@@ -1,0 +1,172 @@
+package accesslog
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// WriterConfig says where lines go.
+type WriterConfig struct {
+	File   string // a path, "stdout" or "stderr"; "" writes nothing
+	Format Format
+	Log    func(format string, args ...any) // told when writing fails and when it works again
+}
+
+// Writer is the worker that empties the rings.
+type Writer struct {
+	rings  []*Ring
+	mu     sync.Mutex // guards config, out and file
+	config WriterConfig
+	out    io.Writer
+	file   *os.File
+	buf    []byte
+	record []byte
+	failed bool
+	Lost   uint64 // lines that could not be written; guarded by mu
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+// How often the rings are looked at: often under load, seldom when nothing comes, and never woken by a loop.
+const (
+	pollBusy = 10 * time.Millisecond
+	pollIdle = 500 * time.Millisecond
+	flushAt  = 64 << 10
+)
+
+// NewWriter starts the worker; Configure says where to.
+func NewWriter(rings []*Ring) *Writer {
+	w := &Writer{rings: rings, stop: make(chan struct{}), done: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+// Configure changes where lines go. A file that cannot be opened is an error, and the old one stays.
+func (w *Writer) Configure(c WriterConfig) error {
+	var out io.Writer
+	var file *os.File
+	switch c.File {
+	case "", "off":
+	case "stdout":
+		out = os.Stdout
+	case "stderr":
+		out = os.Stderr
+	default:
+		f, err := open(c.File)
+		if err != nil {
+			return fmt.Errorf("access log: %w", err)
+		}
+		out, file = f, f
+	}
+	if c.Log == nil {
+		c.Log = func(string, ...any) {}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.file != nil {
+		w.file.Close()
+	}
+	w.config, w.out, w.file, w.failed = c, out, file, false
+	return nil
+}
+
+func open(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+}
+
+// Close writes what is left and ends the worker.
+func (w *Writer) Close() {
+	close(w.stop)
+	<-w.done
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	wait := pollBusy
+	for {
+		select {
+		case <-w.stop:
+			w.drain()
+			return
+		case <-time.After(wait):
+		}
+		if w.drain() {
+			wait = pollBusy
+		} else {
+			wait = min(2*wait, pollIdle)
+		}
+	}
+}
+
+// drain writes what the rings hold; it reports whether there was anything.
+func (w *Writer) drain() (any bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reopen()
+	for _, r := range w.rings {
+		for {
+			record, ok := r.Take(w.record[:0])
+			if !ok {
+				break
+			}
+			any = true
+			w.record = record
+			if w.out == nil {
+				continue
+			}
+			var rec Record
+			rec.parse(record)
+			w.buf = w.config.Format(w.buf, &rec)
+			if len(w.buf) >= flushAt {
+				w.flush()
+			}
+		}
+	}
+	w.flush()
+	return any
+}
+
+// flush writes the buffer. A full disk loses lines and says so, and ends nothing.
+func (w *Writer) flush() {
+	if len(w.buf) == 0 {
+		return
+	}
+	_, err := w.out.Write(w.buf)
+	if err != nil {
+		for _, c := range w.buf {
+			if c == '\n' {
+				w.Lost++
+			}
+		}
+		if !w.failed {
+			w.config.Log("access log: %v; serving goes on, lines are lost until it can be written again", err)
+		}
+	} else if w.failed {
+		w.config.Log("access log: can be written again; %d lines were lost", w.Lost)
+	}
+	w.failed = err != nil
+	w.buf = w.buf[:0]
+}
+
+// reopen follows a file that was moved away, as log rotation does.
+func (w *Writer) reopen() {
+	if w.file == nil {
+		return
+	}
+	mine, err := w.file.Stat()
+	if err != nil {
+		return
+	}
+	if now, err := os.Stat(w.config.File); err == nil && os.SameFile(mine, now) {
+		return
+	}
+	f, err := open(w.config.File)
+	if err != nil {
+		return // the old one still takes lines
+	}
+	w.file.Close()
+	w.file, w.out = f, f
+}

@@ -1,0 +1,296 @@
+package tls
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// Conn is a TLS connection. Owned by its loop.
+type Conn struct {
+	raw     engine.Conn
+	tls     *tls.Conn
+	handler engine.Handler // who waits for the next bytes
+
+	in      []byte // ciphertext that crypto/tls has not been given: in[inFrom:inTo]; nil while there is none
+	inFrom  int
+	inTo    int
+	left    int  // bytes of the running record that crypto/tls has not been given
+	maybe   bool // the last Read filled its buffer: there may be more plaintext inside
+	out     []byte
+	outLen  int
+	started bool
+}
+
+// Server makes c a server's connection; Handshake completes it.
+func Server(c engine.Conn, config *tls.Config) *Conn {
+	s := &Conn{raw: c}
+	s.tls = tls.Server((*pipe)(s), config)
+	return s
+}
+
+// Client makes c a client's connection; Handshake completes it.
+func Client(c engine.Conn, config *tls.Config) *Conn {
+	s := &Conn{raw: c}
+	s.tls = tls.Client((*pipe)(s), config)
+	return s
+}
+
+// Handshake does the handshake; it parks. The connection's timeouts bound each of its waits.
+func (c *Conn) Handshake() error {
+	err := c.tls.Handshake()
+	if ferr := c.flush(); err == nil {
+		err = ferr
+	}
+	return plain(err)
+}
+
+// State is what was negotiated.
+func (c *Conn) State() tls.ConnectionState { return c.tls.ConnectionState() }
+
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.tls.Read(p)
+	if c.outLen > 0 { // answers of the protocol's own, such as key updates
+		if ferr := c.flush(); err == nil && n == 0 {
+			err = ferr
+		}
+	}
+	c.maybe = n == len(p)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, plain(err)
+}
+
+// writePiece keeps what is encrypted at a time within one buffer of 64 KiB.
+const writePiece = 48 << 10
+
+func (c *Conn) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := c.tls.Write(p[done:min(len(p), done+writePiece)])
+		if ferr := c.flush(); err == nil {
+			err = ferr
+		}
+		if err != nil {
+			return done, plain(err)
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// flush sends what crypto/tls has written.
+func (c *Conn) flush() error {
+	if c.outLen == 0 {
+		return nil
+	}
+	out, n := c.out, c.outLen
+	c.out, c.outLen = nil, 0
+	_, err := c.raw.Write(out[:n])
+	c.raw.Loop().Release(out)
+	return err
+}
+
+// Await runs h when bytes come; at once when some are inside already.
+func (c *Conn) Await(h engine.Handler) {
+	if c.maybe || c.inTo > c.inFrom {
+		c.raw.Loop().Start(h, c)
+		return
+	}
+	c.handler = h
+	c.raw.Await(c)
+}
+
+// Serve passes the raw connection's event on.
+func (c *Conn) Serve(engine.Conn) {
+	h := c.handler
+	c.handler = nil
+	if h != nil {
+		h.Serve(c)
+	}
+}
+
+// Panicked passes the end of a panicked handler on.
+func (c *Conn) Panicked() {
+	if p, ok := c.handler.(interface{ Panicked() }); ok {
+		p.Panicked()
+	}
+}
+
+func (c *Conn) Reclaim() bool {
+	if c.handler == nil || !c.raw.Reclaim() {
+		return false
+	}
+	c.handler = nil
+	return true
+}
+
+// IsIdle takes in what the protocol itself sent, session tickets above all, without waiting.
+func (c *Conn) IsIdle() bool {
+	if c.raw.IsIdle() {
+		return true
+	}
+	var one [1]byte
+	c.raw.SetReadTimeout(0)
+	n, err := c.Read(one[:])
+	return n == 0 && errors.Is(err, engine.ErrTimeout)
+}
+
+func (c *Conn) CloseWrite() error {
+	err := c.tls.CloseWrite()
+	if ferr := c.flush(); err == nil {
+		err = ferr
+	}
+	if err == nil {
+		err = c.raw.CloseWrite()
+	}
+	return err
+}
+
+// Close ends the connection; the peer is told by close_notify when that needs no waiting.
+func (c *Conn) Close() error {
+	if c.tls.ConnectionState().HandshakeComplete && !c.started {
+		c.started = true
+		c.tls.CloseWrite()
+		c.raw.SetWriteTimeout(0)
+		c.flush()
+	}
+	l := c.raw.Loop()
+	l.Release(c.in)
+	l.Release(c.out)
+	c.in, c.out, c.inFrom, c.inTo, c.outLen = nil, nil, 0, 0, 0
+	return c.raw.Close()
+}
+
+func (c *Conn) SetReadTimeout(d time.Duration)  { c.raw.SetReadTimeout(d) }
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.raw.SetWriteTimeout(d) }
+func (c *Conn) Interrupt()                      { c.raw.Interrupt() }
+func (c *Conn) ClearInterrupt()                 { c.raw.ClearInterrupt() }
+func (c *Conn) LinkHangup(other engine.Conn)    { c.raw.LinkHangup(other) }
+func (c *Conn) LocalAddr() netip.AddrPort       { return c.raw.LocalAddr() }
+func (c *Conn) RemoteAddr() netip.AddrPort      { return c.raw.RemoteAddr() }
+func (c *Conn) Loop() *engine.Loop              { return c.raw.Loop() }
+
+// again is a wait that ended without harm: crypto/tls keeps every other error for ever.
+type again struct{ error }
+
+func (again) Timeout() bool   { return true }
+func (again) Temporary() bool { return true }
+func (a again) Unwrap() error { return a.error }
+
+var (
+	againTimeout     = again{engine.ErrTimeout}
+	againInterrupted = again{engine.ErrInterrupted}
+)
+
+// plain turns an error back into the engine's.
+func plain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, engine.ErrTimeout):
+		return engine.ErrTimeout
+	case errors.Is(err, engine.ErrInterrupted):
+		return engine.ErrInterrupted
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		// The peer closed without close_notify, as most do. Whoever reads knows from the message's framing whether it was whole.
+		return io.EOF
+	}
+	return err
+}
+
+// pipe is the side of a Conn that crypto/tls sees.
+type pipe Conn
+
+const recordHeader = 5
+
+// Read gives crypto/tls bytes of one record and no further.
+func (p *pipe) Read(b []byte) (int, error) {
+	c := (*Conn)(p)
+	if c.outLen > 0 {
+		// A handshake's flight goes out before its answer is waited for.
+		if err := c.flush(); err != nil {
+			return 0, temporary(err)
+		}
+	}
+	if err := c.fill(); err != nil {
+		return 0, temporary(err)
+	}
+	if c.left == 0 {
+		c.left = recordHeader + int(binary.BigEndian.Uint16(c.in[c.inFrom+3:]))
+	}
+	n := copy(b, c.in[c.inFrom:min(c.inTo, c.inFrom+c.left)])
+	c.inFrom += n
+	c.left -= n
+	if c.inFrom == c.inTo {
+		c.raw.Loop().Release(c.in)
+		c.in, c.inFrom, c.inTo = nil, 0, 0
+	}
+	return n, nil
+}
+
+// fill reads until there is something to give: part of the running record, or the header of the next.
+func (c *Conn) fill() error {
+	for {
+		have := c.inTo - c.inFrom
+		if c.left > 0 && have > 0 || have >= recordHeader {
+			return nil
+		}
+		if c.in == nil {
+			c.in = c.raw.Loop().Buffer(engine.Buffer16K)
+			c.inFrom, c.inTo = 0, 0
+		}
+		if c.inTo == len(c.in) || c.inFrom > 0 && have < recordHeader {
+			c.inTo = copy(c.in, c.in[c.inFrom:c.inTo])
+			c.inFrom = 0
+		}
+		n, err := c.raw.Read(c.in[c.inTo:])
+		if err != nil {
+			if have == 0 {
+				c.raw.Loop().Release(c.in)
+				c.in = nil
+			}
+			return err
+		}
+		c.inTo += n
+	}
+}
+
+// Write keeps ciphertext until the next flush.
+func (p *pipe) Write(b []byte) (int, error) {
+	l := p.raw.Loop()
+	if p.out == nil {
+		p.out = l.Buffer(len(b))
+	} else if p.outLen+len(b) > len(p.out) {
+		larger := l.Buffer(max(2*len(p.out), p.outLen+len(b)))
+		copy(larger, p.out[:p.outLen])
+		l.Release(p.out)
+		p.out = larger
+	}
+	p.outLen += copy(p.out[p.outLen:], b)
+	return len(b), nil
+}
+
+func temporary(err error) error {
+	switch err {
+	case engine.ErrTimeout:
+		return againTimeout
+	case engine.ErrInterrupted:
+		return againInterrupted
+	}
+	return err
+}
+
+func (p *pipe) Close() error                     { return nil }
+func (p *pipe) LocalAddr() net.Addr              { return net.TCPAddrFromAddrPort(p.raw.LocalAddr()) }
+func (p *pipe) RemoteAddr() net.Addr             { return net.TCPAddrFromAddrPort(p.raw.RemoteAddr()) }
+func (p *pipe) SetDeadline(time.Time) error      { return nil }
+func (p *pipe) SetReadDeadline(time.Time) error  { return nil }
+func (p *pipe) SetWriteDeadline(time.Time) error { return nil }
