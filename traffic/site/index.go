@@ -10,27 +10,78 @@ import (
 type Query struct {
 	Host    []byte // in lower case, without port and final dot
 	Path    []byte // in normal form
-	Query   []byte
+	Query   []byte // without '?'
 	Request *message.Request
 	Client  netip.Addr
 }
 
-// Match is what a request must be besides its host. Immutable.
-type Match struct {
-	Path *PathPattern
+// Spec is a site as it is written: a host pattern in lower case with its routes in written order.
+type Spec struct {
+	Pattern string
+	Routes  []*Route
 }
 
-// PathPattern is a path pattern.
-type PathPattern struct{}
+// Index finds the route of a request. Immutable, and shared by all loops.
+type Index struct {
+	exact     map[string]*Site // by host
+	wildcards map[string]*Site // *.example.com by "example.com"
+	longest   int              // of the keys of wildcards
+	globs     globs
+	rest      *Site   // "*"
+	sites     []*Site // the most specific pattern first
+}
 
-// Groups returns what the pattern's groups took of the path.
-func (p *PathPattern) Groups(path []byte) [][]byte { return nil }
+// NewIndex compiles the sites, and says which routes no request can reach. The patterns are checked: equal ones must not be among them.
+func NewIndex(specs []Spec) (*Index, []Unreachable) {
+	ix := &Index{exact: make(map[string]*Site, len(specs)), wildcards: map[string]*Site{}}
+	var shadowed []Unreachable
+	for _, spec := range specs {
+		s := newSite(spec)
+		ix.sites = append(ix.sites, s)
+		shadowed = append(shadowed, unreachable(s)...)
+		switch s.host.kind {
+		case hostExact:
+			ix.exact[spec.Pattern] = s
+		case hostWildcard:
+			ix.wildcards[s.host.literal] = s
+			ix.longest = max(ix.longest, len(s.host.literal))
+		case hostRest:
+			ix.rest = s
+		}
+	}
+	sortSites(ix.sites)
+	ix.globs = newGlobs(ix.sites)
+	return ix, shadowed
+}
 
-// Site is a host pattern with its routes.
-type Site struct{ Pattern string }
+// Sites are all sites, the most specific host pattern first. The caller must not change them.
+func (ix *Index) Sites() []*Site { return ix.sites }
 
-// Index finds routes.
-type Index struct{ Only *Route }
+// Find finds the site of a request and its route; the site alone where no route of it matches, as no less specific site is asked then.
+func (ix *Index) Find(q *Query) (*Site, *Route) {
+	s := ix.FindSite(q.Host)
+	if s == nil {
+		return nil, nil
+	}
+	return s, s.find(q)
+}
 
-// Find finds the site and route of a request; nil where there is none.
-func (ix *Index) Find(q *Query) (*Site, *Route) { return nil, ix.Only }
+// FindSite finds the site of a host in lower case: the most specific pattern that takes it; nil where none does.
+func (ix *Index) FindSite(host []byte) *Site {
+	if s := ix.exact[string(host)]; s != nil {
+		return s
+	}
+	if len(ix.wildcards) > 0 {
+		for i := max(0, len(host)-ix.longest-1); i < len(host); i++ {
+			if host[i] == '.' && i > 0 {
+				if s := ix.wildcards[string(host[i+1:])]; s != nil {
+					return s
+				}
+			}
+		}
+	}
+	if s := ix.globs.find(host); s != nil {
+		return s
+	}
+	return ix.rest
+}

@@ -64,7 +64,7 @@ type Destination struct {
 
 // DestinationLoop is what one loop counts for a pool. Owned by the loop.
 type DestinationLoop struct {
-	Clients uint64   // client connections that sent the pool at least one request
+	Clients uint64    // client connections that sent the pool at least one request
 	_       [120]byte // keeps loops out of each other's cache lines
 }
 

@@ -1,0 +1,164 @@
+package site
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Site is a host pattern with its routes. Immutable.
+type Site struct {
+	Pattern string
+
+	host   hostPattern
+	routes []*Route // in the order in which they are asked
+	levels []level  // by falling priority; nearly always one
+}
+
+// level is the routes of one priority, found by their paths.
+type level struct {
+	exact    map[string][]*Route
+	regexps  []regexpRoutes
+	prefixes map[string][]*Route // by the prefix without "/*"
+	longest  int                 // of the keys of prefixes
+}
+
+// regexpRoutes are the routes of one expression.
+type regexpRoutes struct {
+	path   *PathPattern
+	routes []*Route
+}
+
+func newSite(spec Spec) *Site {
+	s := &Site{Pattern: spec.Pattern, host: parseHostPattern(spec.Pattern), routes: sorted(spec.Routes)}
+	for from := 0; from < len(s.routes); {
+		to := from
+		for to < len(s.routes) && s.routes[to].Match.Priority == s.routes[from].Match.Priority {
+			to++
+		}
+		s.levels = append(s.levels, newLevel(s.routes[from:to]))
+		from = to
+	}
+	return s
+}
+
+// Routes are the site's routes in the order in which they are asked. The caller must not change them.
+func (s *Site) Routes() []*Route { return s.routes }
+
+// sorted puts the routes in the order of precedence: priority; exact path, expression in written order, longest prefix; method, number of
+// headers, number of parameters, client network; first written.
+func sorted(written []*Route) []*Route {
+	firstOf := map[string]int{}
+	for i, r := range written {
+		if p := r.Match.Path; p.kind == pathRegexp {
+			if _, known := firstOf[p.text]; !known {
+				firstOf[p.text] = i
+			}
+		}
+	}
+	routes := slices.Clone(written)
+	slices.SortStableFunc(routes, func(x, y *Route) int {
+		a, b := &x.Match, &y.Match
+		return cmp.Or(
+			cmp.Compare(b.Priority, a.Priority),
+			cmp.Compare(a.Path.kind, b.Path.kind),
+			comparePaths(a.Path, b.Path, firstOf),
+			cmp.Compare(least1(len(b.Methods)), least1(len(a.Methods))),
+			cmp.Compare(len(b.Headers), len(a.Headers)),
+			cmp.Compare(len(b.Query), len(a.Query)),
+			compareBool(b.Clients != nil, a.Clients != nil),
+		)
+	})
+	return routes
+}
+
+func comparePaths(a, b *PathPattern, firstOf map[string]int) int {
+	switch a.kind {
+	case pathRegexp:
+		return cmp.Compare(firstOf[a.text], firstOf[b.text])
+	case pathPrefix:
+		return cmp.Compare(len(b.text), len(a.text))
+	}
+	return 0
+}
+
+func least1(n int) int { return min(n, 1) }
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+func newLevel(routes []*Route) level {
+	l := level{exact: map[string][]*Route{}, prefixes: map[string][]*Route{}, longest: -1}
+	for _, r := range routes {
+		p := r.Match.Path
+		switch p.kind {
+		case pathExact:
+			l.exact[p.text] = append(l.exact[p.text], r)
+		case pathPrefix:
+			l.prefixes[p.text] = append(l.prefixes[p.text], r)
+			l.longest = max(l.longest, len(p.text))
+		case pathRegexp:
+			if n := len(l.regexps); n > 0 && l.regexps[n-1].path.text == p.text {
+				l.regexps[n-1].routes = append(l.regexps[n-1].routes, r)
+			} else {
+				l.regexps = append(l.regexps, regexpRoutes{p, []*Route{r}})
+			}
+		}
+	}
+	return l
+}
+
+func (s *Site) find(q *Query) *Route {
+	for i := range s.levels {
+		if r := s.levels[i].find(q); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (l *level) find(q *Query) *Route {
+	if r := first(l.exact[string(q.Path)], q); r != nil {
+		return r
+	}
+	for i := range l.regexps {
+		if l.regexps[i].path.Matches(q.Path) {
+			if r := first(l.regexps[i].routes, q); r != nil {
+				return r
+			}
+		}
+	}
+	return l.findPrefix(q)
+}
+
+// findPrefix looks the path up without its last segment, without its last two, and so on; what is longer than any prefix is not tried, so
+// that a path of a thousand slashes costs no more than the operator's own.
+func (l *level) findPrefix(q *Query) *Route {
+	for end := min(len(q.Path), l.longest); end > 0; end-- {
+		if end == len(q.Path) || q.Path[end] == '/' {
+			if r := first(l.prefixes[string(q.Path[:end])], q); r != nil {
+				return r
+			}
+		}
+	}
+	if l.longest < 0 {
+		return nil
+	}
+	return first(l.prefixes[""], q)
+}
+
+// first is the first of the routes of a path whose other conditions hold.
+func first(routes []*Route, q *Query) *Route {
+	for _, r := range routes {
+		if r.Match.isPlain() || r.Match.check(q).kind == holds {
+			return r
+		}
+	}
+	return nil
+}
