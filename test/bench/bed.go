@@ -34,25 +34,29 @@ func (s *subject) plain(path string) string  { return "http://" + s.plainAddress
 func (s *subject) secure(path string) string { return "https://" + s.secureAddress + path }
 
 // newBed starts the origin and those of the named proxies that the questions need.
-func newBed(names []string, chosen []*question) (b *bed, err error) {
-	b = &bed{binaries: map[string]string{}}
-	if b.dir, err = os.MkdirTemp("", "weir-bench-"); err != nil {
+func newBed(names []string, chosen []*question) (*bed, error) {
+	b := &bed{binaries: map[string]string{}}
+	if err := b.start(names, chosen); err != nil {
+		b.close()
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			b.close()
-		}
-	}()
+	return b, nil
+}
+
+// start starts everything; after an error, close ends what was started.
+func (b *bed) start(names []string, chosen []*question) (err error) {
+	if b.dir, err = os.MkdirTemp("", "weir-bench-"); err != nil {
+		return err
+	}
 	// nginx's workers run as another user when started by root.
-	if err = os.Chmod(b.dir, 0o755); err != nil {
-		return nil, err
+	if err := os.Chmod(b.dir, 0o755); err != nil {
+		return err
 	}
 	if b.certificate, err = peers.NewCertificate(b.dir); err != nil {
-		return nil, err
+		return err
 	}
-	if err = b.startOrigin(); err != nil {
-		return nil, err
+	if err := b.startOrigin(); err != nil {
+		return err
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(chosen, func(q *question) bool { return slices.Contains(q.subjects, name) }) {
@@ -60,11 +64,11 @@ func newBed(names []string, chosen []*question) (b *bed, err error) {
 		}
 		s, err := b.fresh(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.subjects = append(b.subjects, s)
 	}
-	return b, nil
+	return nil
 }
 
 // among returns the running subjects that are named.

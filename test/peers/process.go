@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -38,14 +39,11 @@ func Start(name, dir string, cmd *exec.Cmd, addresses ...string) (*Process, erro
 	}
 	defer log.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	started := make(chan error)
+	go p.keep(started)
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() {
-		p.err = cmd.Wait()
-		close(p.exited)
-	}()
 	for _, address := range addresses {
 		if err := p.waitReady(address); err != nil {
 			p.Stop()
@@ -53,6 +51,21 @@ func Start(name, dir string, cmd *exec.Cmd, addresses ...string) (*Process, erro
 		}
 	}
 	return p, nil
+}
+
+// keep starts the program and waits for its end. It holds its thread all the while: the kernel ends the program, so that
+// it does not outlive a test that panicked or was killed, when the thread that started it ends.
+func (p *Process) keep(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	err := p.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	p.err = p.cmd.Wait()
+	close(p.exited)
 }
 
 // waitReady returns when the address accepts a connection, or with the program's last words when it does not.
