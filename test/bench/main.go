@@ -27,7 +27,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.cases, "cases", "", "comma-separated `names` of questions; all when empty")
-	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,caddy,weir", "comma-separated `names` of the proxies to load")
+	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,haproxy-splice,caddy,weir", "comma-separated `names` of the proxies to load")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&o.seconds, "seconds", 3, "seconds of load for each proxy and round")
 	flag.StringVar(&o.json, "json", "", "`file` that takes the result as JSON")

@@ -16,6 +16,7 @@ type site struct {
 	Plain, Secure, Admin string // addresses to listen on
 	Origin               string
 	Cert, Key, Both      string // files
+	Splice               bool   // HAProxy hands bodies through by splice, which is not its default
 }
 
 // starters says how each proxy is started.
@@ -28,12 +29,10 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 			}
 			return peers.Nginx(dir, config, s.Plain, s.Secure)
 		},
-		"haproxy": func(b *bed, dir string, s site) (*peers.Process, error) {
-			config, err := fill("haproxy.cfg", s)
-			if err != nil {
-				return nil, err
-			}
-			return peers.HAProxy(dir, config, s.Plain, s.Secure)
+		"haproxy": startHAProxy,
+		"haproxy-splice": func(b *bed, dir string, s site) (*peers.Process, error) {
+			s.Splice = true
+			return startHAProxy(b, dir, s)
 		},
 		"caddy": func(b *bed, dir string, s site) (*peers.Process, error) {
 			return b.built("caddy", "Caddyfile", s, func(binary, config string) (*peers.Process, error) {
@@ -46,6 +45,14 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 			})
 		},
 	}
+}
+
+func startHAProxy(b *bed, dir string, s site) (*peers.Process, error) {
+	config, err := fill("haproxy.cfg", s)
+	if err != nil {
+		return nil, err
+	}
+	return peers.HAProxy(dir, config, s.Plain, s.Secure)
 }
 
 // built starts a proxy that is built here, once.
