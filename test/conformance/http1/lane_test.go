@@ -103,7 +103,24 @@ func (l *lane) request(c *testCase) error {
 	if err := checkServer(c, answers, requests, raw); err != nil {
 		return err
 	}
+	if err := l.checkAbandoned(start, requests); err != nil {
+		return err
+	}
 	return l.stillGood()
+}
+
+// checkAbandoned wants a server connection closed that has a part of a request and will never have the rest: whatever came
+// next on it would be taken for the rest.
+func (l *lane) checkAbandoned(start mark, requests []recorded) error {
+	if len(requests) > 0 {
+		return nil
+	}
+	for _, s := range l.recorder.touched(start) {
+		if !s.isClosed(closePatience) {
+			return errors.New("the server's connection stays open with a part of the request")
+		}
+	}
+	return nil
 }
 
 // exchange sends the bytes, reads the answers, and checks them and what becomes of the connection.

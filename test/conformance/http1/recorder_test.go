@@ -167,19 +167,31 @@ func (r *recorder) since(m mark) (requests []recorded, raw []byte, on []*stream)
 	return requests, raw, on
 }
 
+// touched returns the streams that bytes came on since a mark.
+func (r *recorder) touched(m mark) []*stream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var on []*stream
+	for i, s := range r.streams {
+		if i >= len(m.raw) && len(s.raw) > 0 || i < len(m.raw) && len(s.raw) > m.raw[i] {
+			on = append(on, s)
+		}
+	}
+	return on
+}
+
 // settled waits until nothing more comes in, and returns what since does.
 func (r *recorder) settled(m mark) ([]recorded, []byte, []*stream) {
-	requests, raw, on := r.since(m)
+	_, raw, _ := r.since(m)
 	for range 20 {
 		time.Sleep(2 * time.Millisecond)
 		_, more, _ := r.since(m)
 		if bytes.Equal(more, raw) {
 			break
 		}
-		requests, raw, on = r.since(m)
+		raw = more
 	}
-	requests, raw, on = r.since(m)
-	return requests, raw, on
+	return r.since(m)
 }
 
 // answerWith sets the bytes for hostile targets.
