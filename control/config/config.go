@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Config is a whole configuration: one file and all it includes.
 type Config struct {
 	// Files merged into this one, as paths or globs relative to the file that names them.
@@ -75,3 +77,13 @@ func (c *Config) addPool(p Pool) {
 // Later is the value of a key whose meaning is fixed and whose work is not built yet. Nothing below it is looked at;
 // notyet.go says what writing it leads to.
 type Later struct{}
+
+// Files are the files that the configuration was read from, sorted.
+func (c *Config) Files() []string {
+	files := make([]string, 0, len(c.lines))
+	for name := range c.lines {
+		files = append(files, name)
+	}
+	slices.Sort(files)
+	return files
+}

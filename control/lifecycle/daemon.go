@@ -323,3 +323,9 @@ func (d *Daemon) close() {
 	d.engine.Close()
 	d.access.Close()
 }
+
+// Config is the running configuration.
+func (d *Daemon) Config() *config.Config { return d.running.Load().Config }
+
+// Snapshot is what runs.
+func (d *Daemon) Snapshot() *snapshot.Snapshot { return d.running.Load() }

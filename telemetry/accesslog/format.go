@@ -10,7 +10,9 @@ import (
 type Format func(dst []byte, r *Record) []byte
 
 // Formats are the words of logs.access.format.
-func Formats() map[string]Format { return map[string]Format{"combined": appendCombined, "json": appendJSON} }
+func Formats() map[string]Format {
+	return map[string]Format{"combined": appendCombined, "json": appendJSON}
+}
 
 // appendCombined is the format that Apache and nginx call combined.
 func appendCombined(dst []byte, r *Record) []byte {

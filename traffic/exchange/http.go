@@ -17,7 +17,7 @@ type Setup struct {
 	Listener      string
 	Sites         *site.Index
 	Limits        http1.Limits
-	Secure        bool // clients come by TLS
+	Secure        bool   // clients come by TLS
 	RedirectHTTPS string // port of the https listener, "" if requests are served here
 	Trusted       *filter.Networks
 	Forwarded     Forwarded
@@ -35,8 +35,8 @@ type Setup struct {
 type Forwarded uint8
 
 const (
-	ForwardedX    Forwarded = iota // X-Forwarded-For, -Proto, -Host
-	ForwardedRFC                   // Forwarded (RFC 7239)
+	ForwardedX   Forwarded = iota // X-Forwarded-For, -Proto, -Host
+	ForwardedRFC                  // Forwarded (RFC 7239)
 	ForwardedBoth
 	ForwardedNone
 )

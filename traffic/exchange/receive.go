@@ -161,4 +161,3 @@ func (x *Exchange) uploadFailed() Stage {
 	}
 	return x.abandon(why)
 }
-

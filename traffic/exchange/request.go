@@ -30,7 +30,10 @@ func (x *Exchange) request() Stage {
 	}
 	if r.Rewrite != nil {
 		x.gather()
-		x.forward = r.Rewrite.Append(x.forward[:0:0], &x.facts)
+		var ok bool
+		if x.forward, ok = r.Rewrite.Append(x.forward[:0:0], &x.facts); !ok {
+			return x.refuse(http1.FaultPath, reason.ClientMalformed)
+		}
 	}
 	return Pick
 }
@@ -44,9 +47,9 @@ func (x *Exchange) gather() *filter.Facts {
 	f.Path = x.path
 	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
 	f.Client = x.from
-	f.Groups = nil
-	if x.route != nil && x.route.Match.Path != nil {
-		f.Groups = x.route.Match.Path.Groups(x.path)
+	f.Groups = f.Groups[:0]
+	if x.route != nil && x.route.UsesGroups {
+		f.Groups = x.route.Match.Path.AppendGroups(f.Groups, x.path)
 	}
 	return f
 }

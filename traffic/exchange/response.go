@@ -190,4 +190,3 @@ func (x *Exchange) appendResponseFields(b []byte) []byte {
 	}
 	return append(b, r.Buf[run:r.FieldsAt.End]...)
 }
-

@@ -36,6 +36,17 @@ func (e *HeaderEdit) Add(name, value string) error {
 	return nil
 }
 
+// SetLiteral is Set for a value in which nothing is a variable.
+func (e *HeaderEdit) SetLiteral(name, value string) {
+	e.Remove(name)
+	e.AddLiteral(name, value)
+}
+
+// AddLiteral is Add for a value in which nothing is a variable.
+func (e *HeaderEdit) AddLiteral(name, value string) {
+	e.lines = append(e.lines, headerLine{name + ": ", Literal(value)})
+}
+
 // Drops reports whether a field of that name is taken out.
 func (e *HeaderEdit) Drops(name []byte) bool {
 	for _, d := range e.drops {

@@ -1,61 +1,78 @@
 package filter
 
-import "net/url"
+import "bytes"
 
-// QueryEdit changes query parameters: first Remove, then Set, then Add. Immutable.
+// QueryEdit changes query parameters: first those that are removed or set are dropped, then the new ones are appended. Immutable once
+// it is in use.
 type QueryEdit struct {
-	Remove []string    // names; "*" is all
-	Set    []Parameter // replace all of their name
-	Add    []Parameter
+	dropsAll bool
+	drops    []string
+	pairs    []parameter
 }
 
-// Parameter is a query parameter, not encoded.
-type Parameter struct{ Name, Value string }
+type parameter struct {
+	name  string // encoded, with "="
+	value *Template
+}
 
-func (e *QueryEdit) append(dst, query []byte) []byte {
+// NewQueryEdit makes an empty edit, to be filled before use.
+func NewQueryEdit() *QueryEdit { return &QueryEdit{} }
+
+// Remove takes the parameters of that name out; "*" takes all.
+func (e *QueryEdit) Remove(name string) {
+	e.dropsAll = e.dropsAll || name == "*"
+	e.drops = append(e.drops, name)
+}
+
+// Set replaces all parameters of that name by one. Name and value are not encoded.
+func (e *QueryEdit) Set(name, value string) error {
+	e.drops = append(e.drops, name)
+	return e.Add(name, value)
+}
+
+// Add adds a parameter to those of its name. Name and value are not encoded.
+func (e *QueryEdit) Add(name, value string) error {
+	t, err := ParseParameter(value)
+	if err == nil {
+		e.pairs = append(e.pairs, parameter{string(appendEncoded(nil, []byte(name))) + "=", t})
+	}
+	return err
+}
+
+// append appends the query with its "?", nothing if no parameter is left.
+func (e *QueryEdit) append(dst []byte, f *Facts) []byte {
 	mark := byte('?')
-	put := func(pair []byte) {
-		dst = append(dst, mark)
-		dst = append(dst, pair...)
+	for query := f.Query; len(query) > 0; {
+		pair := query
+		if end := bytes.IndexByte(query, '&'); end >= 0 {
+			pair, query = query[:end], query[end+1:]
+		} else {
+			query = nil
+		}
+		if len(pair) > 0 && !e.isDropped(pair) {
+			dst = append(append(dst, mark), pair...)
+			mark = '&'
+		}
+	}
+	for i := range e.pairs {
+		dst = append(append(dst, mark), e.pairs[i].name...)
+		dst = e.pairs[i].value.Append(dst, f)
 		mark = '&'
-	}
-	for len(query) > 0 {
-		end := 0
-		for end < len(query) && query[end] != '&' {
-			end++
-		}
-		pair := query[:end]
-		query = query[min(end+1, len(query)):]
-		if len(pair) > 0 && !e.drops(pair) {
-			put(pair)
-		}
-	}
-	for _, list := range [...][]Parameter{e.Set, e.Add} {
-		for _, p := range list {
-			put([]byte(url.QueryEscape(p.Name) + "=" + url.QueryEscape(p.Value)))
-		}
 	}
 	return dst
 }
 
-func (e *QueryEdit) drops(pair []byte) bool {
-	end := 0
-	for end < len(pair) && pair[end] != '=' {
-		end++
+func (e *QueryEdit) isDropped(pair []byte) bool {
+	if e.dropsAll {
+		return true
 	}
-	name, err := url.QueryUnescape(string(pair[:end]))
-	if err != nil {
-		name = string(pair[:end])
-	}
-	for _, r := range e.Remove {
-		if r == "*" || r == name {
-			return true
-		}
-	}
-	for _, p := range e.Set {
-		if p.Name == name {
+	name, _, _ := bytes.Cut(pair, equalsSign)
+	for _, d := range e.drops {
+		if EqualDecoded(name, d) {
 			return true
 		}
 	}
 	return false
 }
+
+var equalsSign = []byte("=")

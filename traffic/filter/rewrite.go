@@ -1,49 +1,92 @@
 package filter
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/weir-proxy/weir/wire/message"
+)
 
 // Rewrite makes the path and query that the server gets. Immutable.
 type Rewrite struct {
-	Path    *Template      // nil: the path stays
+	Path    *Template      // of ParsePath; nil: the path stays
 	Pattern *regexp.Regexp // gives Path its groups in place of the route's own; a path that it does not match stays
-	Query   *QueryEdit
+	Query   *QueryEdit     // nil: the query stays
 }
 
-// Append appends the new path and query. f.Groups are those of the route's path.
-func (r *Rewrite) Append(dst []byte, f *Facts) []byte {
+// UsesGroups reports whether f.Groups are needed.
+func (r *Rewrite) UsesGroups() bool { return r != nil && r.Pattern == nil && r.Path.UsesGroups() }
+
+// Append appends the new path and query; f.Groups are those of the route's path. Not ok: the new path has no single normal form, and the
+// request must be refused, as the server could be made to read another path than weir's rules have seen.
+func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
 	start := len(dst)
-	switch {
-	case r.Path == nil:
-		dst = append(dst, f.Path...)
-	case r.Pattern != nil:
-		m := r.Pattern.FindSubmatch(f.Path)
-		if m == nil {
-			dst = append(dst, f.Path...)
-			break
-		}
-		own := f.Groups
-		f.Groups = m
-		dst = r.Path.Append(dst, f)
-		f.Groups = own
-	default:
-		dst = r.Path.Append(dst, f)
-	}
-	if len(dst) == start || dst[start] != '/' {
-		dst = append(dst, 0)
-		copy(dst[start+1:], dst[start:])
-		dst[start] = '/'
-	}
-	for i := start; i < len(dst); i++ {
-		if dst[i] == ' ' || dst[i] == '#' {
-			dst[i] = '_' // a template's value cannot break the request line
-		}
+	if dst, ok = normalize(r.appendPath(dst, f), start); !ok {
+		return dst[:start], false
 	}
 	if r.Query != nil {
-		return r.Query.append(dst, f.Query)
+		return r.Query.append(dst, f), true
 	}
 	if f.HasQuery {
 		dst = append(dst, '?')
 		dst = append(dst, f.Query...)
 	}
+	return dst, true
+}
+
+func (r *Rewrite) appendPath(dst []byte, f *Facts) []byte {
+	if r.Path == nil {
+		return append(dst, f.Path...)
+	}
+	if r.Pattern == nil {
+		return r.Path.Append(dst, f)
+	}
+	groups := r.Pattern.FindSubmatch(f.Path)
+	if groups == nil {
+		return append(dst, f.Path...)
+	}
+	own := f.Groups
+	f.Groups = groups
+	dst = r.Path.Append(dst, f)
+	f.Groups = own
 	return dst
+}
+
+// normalize brings the path in b[start:] into normal form, in place, as it never grows but for its first slash. Dot segments are refused
+// and not resolved: the request had none, so a value brought them, to leave the place it was meant for.
+func normalize(b []byte, start int) ([]byte, bool) {
+	if len(b) == start || b[start] != '/' {
+		b = append(b, 0)
+		copy(b[start+1:], b[start:])
+		b[start] = '/'
+	}
+	if message.IsNormalPath(b[start:]) {
+		return b, true
+	}
+	if hasDotSegment(b[start:]) {
+		return b, false
+	}
+	b, err := message.AppendNormalPath(b[:start], b[start:])
+	return b, err == nil
+}
+
+// hasDotSegment looks for segments "." and "..", in clear or encoded.
+func hasDotSegment(path []byte) bool {
+	dots, others := 0, 0
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '/':
+			if others == 0 && (dots == 1 || dots == 2) {
+				return true
+			}
+			dots, others = 0, 0
+		case c == '.':
+			dots++
+		case c == '%' && i+2 < len(path) && path[i+1] == '2' && path[i+2]|0x20 == 'e':
+			dots++
+			i += 2
+		default:
+			others++
+		}
+	}
+	return others == 0 && (dots == 1 || dots == 2)
 }

@@ -7,9 +7,21 @@ import (
 
 // Template is a text with variables: {host}, {path}, {query}, {uri}, {scheme}, {method}, {port}, {client_ip}, {header:NAME}, and "*" or
 // $1 … $9 for what the route's path took. Immutable.
-type Template struct{ parts []part }
+type Template struct {
+	place place
+	parts []part
+}
 
-// part is a literal, or a variable when variable is set.
+// place is where the text goes, which says what a value may bring.
+type place uint8
+
+const (
+	inField     place = iota // a field's value: no byte that ends a line
+	inPath                   // a request's path: no byte that ends it; slashes only out of the request's own path
+	inParameter              // the value of a query parameter: all encoded
+)
+
+// part is a literal, already encoded for its place, or a variable when variable is set.
 type part struct {
 	literal  string
 	variable variable
@@ -17,123 +29,119 @@ type part struct {
 	group    int
 }
 
-type variable uint8
+// ParseTemplate compiles the text of a field or a Location. With groups, "*" and $1 … $9 are variables too; without, they are plain text.
+func ParseTemplate(text string, groups bool) (*Template, error) { return parse(text, inField, groups) }
 
-const (
-	none variable = iota
-	varHost
-	varPath
-	varQuery
-	varURI
-	varScheme
-	varMethod
-	varPort
-	varClientIP
-	varHeader
-	varGroup
-)
+// ParsePath compiles the path of a rewrite.
+func ParsePath(text string) (*Template, error) { return parse(text, inPath, true) }
 
-var variables = map[string]variable{
-	"host": varHost, "path": varPath, "query": varQuery, "uri": varURI, "scheme": varScheme, "method": varMethod,
-	"port": varPort, "client_ip": varClientIP,
-}
+// ParseParameter compiles the value of a query parameter; the text is not encoded.
+func ParseParameter(text string) (*Template, error) { return parse(text, inParameter, false) }
 
-// Variables are the names that a template may have in braces; header:NAME besides.
-func Variables() []string {
-	return []string{"host", "path", "query", "uri", "scheme", "method", "port", "client_ip"}
-}
-
-// ParseTemplate compiles text. With groups, "*" and $1 … $9 are variables too; without, they are plain text.
-func ParseTemplate(text string, groups bool) (*Template, error) {
+// Literal is a template without variables, whatever the text holds.
+func Literal(text string) *Template {
 	t := &Template{}
-	literal := strings.Builder{}
-	flush := func() {
-		if literal.Len() > 0 {
-			t.parts = append(t.parts, part{literal: literal.String()})
-			literal.Reset()
+	t.addLiteral(text)
+	return t
+}
+
+// UsesGroups reports whether the text depends on what the route's path took.
+func (t *Template) UsesGroups() bool {
+	if t == nil {
+		return false
+	}
+	for i := range t.parts {
+		if t.parts[i].variable == varGroup {
+			return true
 		}
 	}
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case c == '{':
-			end := strings.IndexByte(text[i:], '}')
-			if end < 0 {
-				return nil, fmt.Errorf("%q has a { without its }", text)
-			}
-			name := text[i+1 : i+end]
-			p := part{variable: variables[name]}
-			if field, ok := strings.CutPrefix(name, "header:"); ok && field != "" {
-				p = part{variable: varHeader, name: field}
-			}
-			if p.variable == none {
-				return nil, fmt.Errorf("there is no variable {%s}; there are {%s} and {header:NAME}", name, strings.Join(Variables(), "}, {"))
-			}
-			flush()
-			t.parts = append(t.parts, p)
-			i += end
-		case groups && c == '*':
-			flush()
-			t.parts = append(t.parts, part{variable: varGroup})
-		case groups && c == '$' && i+1 < len(text) && '0' <= text[i+1] && text[i+1] <= '9':
-			flush()
-			t.parts = append(t.parts, part{variable: varGroup, group: int(text[i+1] - '0')})
+	return false
+}
+
+func parse(text string, place place, groups bool) (*Template, error) {
+	t := &Template{place: place}
+	from := 0
+	for i := 0; i < len(text); {
+		p, n, err := variableAt(text, i, groups)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
 			i++
-		default:
-			literal.WriteByte(c)
+			continue
 		}
+		t.addLiteral(text[from:i])
+		t.parts = append(t.parts, p)
+		i += n
+		from = i
 	}
-	flush()
+	t.addLiteral(text[from:])
 	return t, nil
 }
 
-// Append appends the text with its variables' values. A value can end neither a line nor a field: bytes that could are left out.
+func (t *Template) addLiteral(text string) {
+	if text == "" {
+		return
+	}
+	var b []byte
+	switch t.place {
+	case inField:
+		b = appendSafe(b, []byte(text))
+	case inPath:
+		b = appendPathBytes(b, []byte(text))
+	case inParameter:
+		b = appendEncoded(b, []byte(text))
+	}
+	t.parts = append(t.parts, part{literal: string(b)})
+}
+
+// variableAt reads the variable that begins at text[i] and how many bytes name it; 0 when plain text stands there. Braces around anything
+// but a word are plain text, and so is "${".
+func variableAt(text string, i int, groups bool) (p part, n int, err error) {
+	switch c := text[i]; {
+	case groups && c == '*':
+		return part{variable: varGroup}, 1, nil
+	case groups && c == '$' && i+1 < len(text) && '0' <= text[i+1] && text[i+1] <= '9':
+		return part{variable: varGroup, group: int(text[i+1] - '0')}, 2, nil
+	case c != '{' || i > 0 && text[i-1] == '$':
+		return part{}, 0, nil
+	}
+	name, _, closed := strings.Cut(text[i+1:], "}")
+	if !closed {
+		return part{}, 0, nil
+	}
+	n = len(name) + 2
+	if field, isField := strings.CutPrefix(name, "header:"); isField && field != "" {
+		return part{variable: varHeader, name: field}, n, nil
+	}
+	if v := variableOf(name); v != none {
+		return part{variable: v}, n, nil
+	}
+	if isWord(name) {
+		return part{}, 0, fmt.Errorf("there is no variable {%s}; there are {%s} and {header:NAME}", name, strings.Join(Variables(), "}, {"))
+	}
+	return part{}, 0, nil
+}
+
+func isWord(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c != '_' && (c < 'a' || 'z' < c) && (c < 'A' || 'Z' < c) && (i == 0 || c < '0' || '9' < c) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// Append appends the text with its variables' values, none of which can leave its place.
 func (t *Template) Append(dst []byte, f *Facts) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
-		switch p.variable {
-		case none:
+		if p.variable == none {
 			dst = append(dst, p.literal...)
-		case varHost:
-			dst = appendSafe(dst, f.Host)
-		case varPath:
-			dst = appendSafe(dst, f.Path)
-		case varQuery:
-			dst = appendSafe(dst, f.Query)
-		case varURI:
-			dst = appendSafe(dst, f.Path)
-			if f.HasQuery {
-				dst = append(dst, '?')
-				dst = appendSafe(dst, f.Query)
-			}
-		case varScheme:
-			dst = append(dst, f.Scheme...)
-		case varMethod:
-			dst = appendSafe(dst, f.Method)
-		case varPort:
-			dst = appendSafe(dst, f.Port)
-		case varClientIP:
-			if f.Client.IsValid() {
-				dst = f.Client.AppendTo(dst)
-			}
-		case varHeader:
-			if f.Field != nil {
-				dst = appendSafe(dst, f.Field(p.name))
-			}
-		case varGroup:
-			if p.group < len(f.Groups) {
-				dst = appendSafe(dst, f.Groups[p.group])
-			}
+			continue
 		}
-	}
-	return dst
-}
-
-func appendSafe(dst, v []byte) []byte {
-	for _, c := range v {
-		if c >= ' ' && c != 0x7f || c == '\t' {
-			dst = append(dst, c)
-		}
+		dst = t.place.appendValue(dst, p, f)
 	}
 	return dst
 }

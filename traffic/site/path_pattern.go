@@ -118,18 +118,18 @@ func (p *PathPattern) Matches(path []byte) bool {
 	return p.isLiteral || p.expression.Match(path)
 }
 
-// Groups returns what the pattern took of a path that it matches: [0] is what "*" stands for (of a prefix the rest without its slash, of an
-// expression the whole match), [1] and on are an expression's groups. It borrows path, and allocates: for routes whose templates need it.
-func (p *PathPattern) Groups(path []byte) [][]byte {
+// AppendGroups appends what the pattern took of a path that it matches: first what "*" stands for (of a prefix the rest without its slash, of
+// an expression the whole match), then an expression's groups. It borrows path. Only routes whose templates need it pay for it.
+func (p *PathPattern) AppendGroups(dst [][]byte, path []byte) [][]byte {
 	switch p.kind {
 	case pathRegexp:
-		return p.expression.FindSubmatch(path)
+		return append(dst, p.expression.FindSubmatch(path)...)
 	case pathPrefix:
 		rest := path[min(len(p.text), len(path)):]
 		if len(rest) > 0 && rest[0] == '/' {
 			rest = rest[1:]
 		}
-		return [][]byte{rest}
+		return append(dst, rest)
 	}
-	return nil
+	return dst
 }

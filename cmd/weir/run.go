@@ -1,0 +1,39 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/config"
+)
+
+func runCommand() *cobra.Command {
+	var path string
+	s := &server{}
+	c := &cobra.Command{
+		Use:   "run [-c weir.yaml]",
+		Short: "Run in the foreground",
+		Long: `Serves what the configuration says until it is stopped.
+
+SIGHUP, 'weir reload', or with --watch a saved file, reads the configuration again: what did not change is not touched, and a configuration
+with an error changes nothing. SIGTERM and SIGINT stop: nothing new is accepted, what is under way ends; a second one
+does not wait.`,
+		Example: `  weir run
+  weir run -c /etc/weir/weir.yaml
+  weir run --watch                  # reload when the file is saved
+  kill -HUP $(pidof weir)           # reload`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s.load = func() (*config.Config, config.Problems) { return config.Load(path) }
+			s.stderr = c.ErrOrStderr()
+			return s.run()
+		},
+	}
+	cli.AddConfigFlag(c, &path)
+	c.Flags().IntVar(&s.loops, "loops", 0, "event loops; 0 is one per processor")
+	c.Flags().BoolVar(&s.watch, "watch", false, "reload when a file of the configuration is saved")
+	c.Flags().DurationVar(&s.drain, "drain", 30*time.Second, "how long requests under way may take after SIGTERM")
+	return c
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/lifecycle"
+)
+
+// server is a weir in the foreground.
+type server struct {
+	load   func() (*config.Config, config.Problems)
+	loops  int
+	drain  time.Duration // exchanges under way may take this long after SIGTERM
+	watch  bool          // reload when a file of the configuration is saved
+	stderr io.Writer
+	ready  func(d *lifecycle.Daemon) // called once it serves
+	level  slog.LevelVar
+	files  []string
+}
+
+// run serves until a signal ends it.
+func (s *server) run() error {
+	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: &s.level}))
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Loops: s.loops, Log: log})
+	if err := s.report(problems, err); err != nil {
+		return err
+	}
+	admin, err := startAdmin(d, log)
+	if err != nil {
+		d.Stop(context.Background(), nil)
+		return err
+	}
+	defer admin.Close()
+	reload := func() {
+		problems, err := d.Reload()
+		if s.report(problems, err) != nil {
+			log.Error("reload refused; the running configuration stays", "error", err)
+			return
+		}
+		if err := admin.Apply(d.Config()); err != nil {
+			log.Error("admin address not changed", "error", err)
+		}
+		log.Info("reloaded")
+	}
+	log.Info("serving", "listeners", len(d.Config().Listeners), "sites", len(d.Config().Sites), "pools", len(d.Config().Pools))
+	if s.ready != nil {
+		s.ready(d)
+	}
+	saved := s.saved()
+	for {
+		select {
+		case <-saved:
+			log.Info("the configuration was saved: reloading")
+			reload()
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				reload()
+				continue
+			}
+			return s.stop(d, log, signals)
+		}
+	}
+}
+
+// stop drains; a second signal ends the wait.
+func (s *server) stop(d *lifecycle.Daemon, log *slog.Logger, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	last := time.Now()
+	err := d.Stop(ctx, func(left int64) {
+		if left > 0 && time.Since(last) > time.Second {
+			last = time.Now()
+			log.Info("stopping", "exchanges_left", left)
+		}
+	})
+	if err != nil {
+		log.Warn("stopped", "error", err)
+		return nil
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// loadAndNote loads and takes from the configuration what the process itself needs.
+func (s *server) loadAndNote() (*config.Config, config.Problems) {
+	cfg, problems := s.load()
+	if cfg != nil {
+		s.files = cfg.Files()
+		s.level.UnmarshalText([]byte(cfg.Logs.Level))
+	}
+	return cfg, problems
+}
+
+// report prints problems as `weir check` does.
+func (s *server) report(problems config.Problems, err error) error {
+	if len(problems) > 0 {
+		problems.Write(s.stderr, cli.UsesColor(s.stderr))
+	}
+	var refused *lifecycle.Refused
+	if errors.As(err, &refused) {
+		return cli.ErrNotSo
+	}
+	return err
+}
+
+// saved tells when a file of the configuration has changed.
+func (s *server) saved() <-chan struct{} {
+	if !s.watch {
+		return nil
+	}
+	c := make(chan struct{})
+	go func() {
+		last := s.stamp()
+		for {
+			time.Sleep(500 * time.Millisecond)
+			if now := s.stamp(); now != last {
+				last = now
+				c <- struct{}{}
+			}
+		}
+	}()
+	return c
+}
+
+func (s *server) stamp() string {
+	text := ""
+	for _, f := range s.files {
+		if st, err := os.Stat(f); err == nil {
+			text += fmt.Sprintf("%s %d %d\n", f, st.ModTime().UnixNano(), st.Size())
+		}
+	}
+	return text
+}

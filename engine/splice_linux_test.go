@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func TestSplicedBytesAreTheSame(t *testing.T) {
+	e, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	const size = 20 << 20
+	body := make([]byte, size)
+	random := rand.NewChaCha8([32]byte{1})
+	random.Read(body)
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		c, err := server.Accept()
+		if err == nil {
+			c.Write(body)
+			c.Close()
+		}
+	}()
+	to := Address{IP: netip.MustParseAddrPort(server.Addr().String())}
+	moved := make(chan int64, 1)
+	address := listen(t, e, handlerFunc(func(c Conn) {
+		s, err := c.Loop().Dial(to, DialOptions{Timeout: time.Second})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		n, err := Splice(c, s, size)
+		if err != nil {
+			t.Error(err)
+		}
+		s.Close()
+		c.Close()
+		moved <- n
+	}))
+	c := dial(t, address)
+	h := sha256.New()
+	n, err := io.Copy(h, c)
+	if err != nil || n != size || <-moved != size || [32]byte(h.Sum(nil)) != sha256.Sum256(body) {
+		t.Errorf("got %d bytes, %v, or other bytes than were sent", n, err)
+	}
+}
+
+func TestAResetClientInterruptsTheServerLinkedToIt(t *testing.T) {
+	e, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	to := Address{IP: netip.MustParseAddrPort(silent.Addr().String())}
+	result := make(chan error, 1)
+	waiting := make(chan struct{})
+	address := listen(t, e, handlerFunc(func(c Conn) {
+		s, err := c.Loop().Dial(to, DialOptions{Timeout: time.Second})
+		if err != nil {
+			result <- err
+			return
+		}
+		c.LinkHangup(s)
+		close(waiting)
+		_, err = s.Read(make([]byte, 1))
+		s.Close()
+		c.Close()
+		result <- err
+	}))
+	c := dial(t, address)
+	<-waiting
+	c.SetLinger(0)
+	c.Close()
+	select {
+	case err := <-result:
+		if err != ErrInterrupted {
+			t.Errorf("got %v, want interrupted", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the exchange still waits for the server of a client that is gone")
+	}
+}
