@@ -19,9 +19,13 @@ func (r *Rewrite) UsesGroups() bool { return r != nil && r.Pattern == nil && r.P
 // Append appends the new path and query; f.Groups are those of the route's path. Not ok: the new path has no single normal form, and the
 // request must be refused, as the server could be made to read another path than weir's rules have seen.
 func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
-	start := len(dst)
-	if dst, ok = normalize(r.appendPath(dst, f), start); !ok {
-		return dst[:start], false
+	if r.Path == nil {
+		dst = append(dst, f.Path...)
+	} else {
+		start := len(dst)
+		if dst, ok = normalize(r.appendPath(dst, f), start); !ok {
+			return dst[:start], false
+		}
 	}
 	if r.Query != nil {
 		return r.Query.append(dst, f), true
@@ -34,9 +38,6 @@ func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
 }
 
 func (r *Rewrite) appendPath(dst []byte, f *Facts) []byte {
-	if r.Path == nil {
-		return append(dst, f.Path...)
-	}
 	if r.Pattern == nil {
 		return r.Path.Append(dst, f)
 	}

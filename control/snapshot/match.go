@@ -1,0 +1,38 @@
+package snapshot
+
+import (
+	"regexp"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+func (b *siteBuilder) match(c *config.Route, path *site.PathPattern) site.Match {
+	m := &c.Match
+	return site.Match{
+		Path:     path,
+		Methods:  m.Methods,
+		Headers:  b.values(c.Key+".match.headers", m.Headers),
+		Query:    b.values(c.Key+".match.query", m.Query),
+		Clients:  filter.NewNetworks(m.Clients),
+		Priority: c.Priority,
+	}
+}
+
+func (b *siteBuilder) values(path string, fields []config.FieldMatch) (list []site.ValueMatch) {
+	for _, f := range fields {
+		v := site.ValueMatch{Name: f.Name, Text: f.Value.Text}
+		switch f.Value.Kind {
+		case config.Present:
+			v.Present = true
+		case config.Regexp:
+			var err error
+			if v.Regexp, err = regexp.Compile(f.Value.Text); err != nil {
+				b.refuse(path, "%s: %v", f.Name, err)
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}

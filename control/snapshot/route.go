@@ -1,0 +1,154 @@
+package snapshot
+
+import (
+	"regexp"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// route compiles a route; nil when its path cannot be.
+func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
+	path, err := site.ParsePathPattern(c.Path)
+	if err != nil {
+		b.refuse(c.Key, "%v", err)
+		return nil
+	}
+	r := &site.Route{
+		Site: host, Pattern: c.Path, Name: host + c.Path,
+		Match:     b.match(c, path),
+		Rewrite:   b.rewrite(c),
+		BodyLimit: int64(c.BodyLimit),
+		Response:  bounded(c.Timeouts.Response),
+		Tunnel:    bounded(c.Timeouts.Tunnel),
+		Retries:   int(c.Retries.Count),
+
+		RequestHeaders:  b.headerEdit(c.Key+".request_headers", &c.RequestHeaders),
+		ResponseHeaders: b.headerEdit(c.Key+".response_headers", &c.ResponseHeaders),
+	}
+	if len(c.Allow)+len(c.Deny) > 0 {
+		r.Access = &filter.Access{Allow: filter.NewNetworks(c.Allow), Deny: filter.NewNetworks(c.Deny)}
+	}
+	switch c.Host {
+	case "", "preserve":
+	case "server":
+		r.Host = site.HostServer
+	default:
+		r.Host, r.HostName = site.HostNamed, c.Host
+	}
+	b.action(c, r)
+	r.UsesGroups = r.Rewrite.UsesGroups() || r.Redirect != nil && r.Redirect.To.UsesGroups()
+	return r
+}
+
+// action sets the one thing that the route does.
+func (b *siteBuilder) action(c *config.Route, r *site.Route) {
+	switch {
+	case c.Redirect != nil:
+		r.Redirect = b.redirect(c.Key+".redirect", c.Redirect)
+	case c.Respond != nil:
+		r.Respond = b.respond(c.Key+".respond", c.Respond)
+	default:
+		r.Destination = b.destinations(c.Pool)
+		if p := b.cfg.Pool(c.Pool); p != nil {
+			b.warnOfPoolSettings(c, p)
+		}
+	}
+}
+
+// warnOfPoolSettings tells of what only a pool has one of, and a route wants to be otherwise.
+func (b *siteBuilder) warnOfPoolSettings(c *config.Route, p *config.Pool) {
+	if c.Timeouts.Connect != p.Timeouts.Connect {
+		b.warn(c.Key+".timeouts.connect", "has no effect: connections are the pool's; write it under pool %q or under defaults", p.Name)
+	}
+	if c.Retries.Budget != p.Retries.Budget {
+		b.warn(c.Key+".retries.budget", "has no effect: the budget is the pool's; write it under pool %q or under defaults", p.Name)
+	}
+}
+
+func (b *siteBuilder) redirect(path string, c *config.Redirect) *site.Redirect {
+	to := c.To
+	if to == "https" {
+		to = "https://{host}{uri}"
+	}
+	t, err := filter.ParseTemplate(to, true)
+	if err != nil {
+		b.refuse(path, "%v", err)
+	}
+	return &site.Redirect{To: t, Status: c.Status}
+}
+
+func (b *siteBuilder) respond(path string, c *config.Respond) *site.Respond {
+	a := &site.Respond{Status: c.Status, Body: []byte(c.Body)}
+	if len(c.Headers) > 0 {
+		a.Headers = b.headerEdit(path+".headers", &config.HeaderEdit{Set: c.Headers})
+		a.HasType = a.Headers.Drops([]byte("Content-Type"))
+	}
+	return a
+}
+
+func (b *siteBuilder) rewrite(c *config.Route) *filter.Rewrite {
+	w, at := c.Rewrite, c.Key+".rewrite"
+	if w == nil {
+		return nil
+	}
+	r := &filter.Rewrite{}
+	var err error
+	if w.Path != "" {
+		if r.Path, err = filter.ParsePath(w.Path); err != nil {
+			b.refuse(at, "%v", err)
+		}
+	}
+	if w.Pattern != "" {
+		if r.Pattern, err = regexp.Compile(w.Pattern); err != nil {
+			b.refuse(at+".pattern", "%v", err)
+		}
+	}
+	if !w.Query.IsEmpty() {
+		r.Query = b.queryEdit(at+".query", &w.Query)
+	}
+	return r
+}
+
+func (b *siteBuilder) queryEdit(path string, c *config.QueryEdit) *filter.QueryEdit {
+	e := filter.NewQueryEdit()
+	for _, name := range c.Remove {
+		e.Remove(name)
+	}
+	for _, p := range c.Set {
+		if err := e.Set(p.Name, p.Value.Value); err != nil {
+			b.refuse(path+".set", "%v", err)
+		}
+	}
+	for _, p := range c.Add {
+		if err := e.Add(p.Name, p.Value.Value); err != nil {
+			b.refuse(path+".add", "%v", err)
+		}
+	}
+	return e
+}
+
+// headerEdit compiles an edit; nil when it changes nothing.
+func (b *siteBuilder) headerEdit(path string, c *config.HeaderEdit) *filter.HeaderEdit {
+	if c.IsEmpty() {
+		return nil
+	}
+	e := filter.NewHeaderEdit()
+	for _, name := range c.Remove {
+		e.Remove(name)
+	}
+	for _, h := range c.Set {
+		b.refuseField(path+".set", h.Name, setField(e, h))
+	}
+	for _, h := range c.Add {
+		b.refuseField(path+".add", h.Name, addField(e, h))
+	}
+	return e
+}
+
+func (b *siteBuilder) refuseField(path, name string, err error) {
+	if err != nil {
+		b.refuse(path, "%s: %v", name, err)
+	}
+}
