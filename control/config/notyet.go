@@ -52,9 +52,6 @@ var notBuiltYet = []notBuilt{
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 	{"Health.type", "script", true, "servers would go unchecked"},
 	{"Health.type", "exec", true, "servers would go unchecked"},
-	{"Server.backup", "", true, "the server would be used like the others"},
-	{"Server.priority", "", true, "the server would be used like the others"},
-	{"Server.drain", "", true, "the server would be used like the others"},
 	{"Server.max_connections", "", false, "connections to the server are not bounded"},
 
 	{"Action.files", "", true, "no file would be served"},
