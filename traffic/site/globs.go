@@ -5,6 +5,7 @@ import "math"
 // globs are the sites with glob patterns. Those of the usual form, a name before its first dot and a star for the rest, are found by a map.
 type globs struct {
 	leading map[string]ranked // lyncweb.* by "lyncweb"
+	longest int               // of the keys of leading
 	others  []ranked
 }
 
@@ -24,6 +25,7 @@ func newGlobs(sites []*Site) globs {
 		r := ranked{rank, s}
 		if p := s.host.parts; len(p) == 2 && p[1] == "" && len(p[0]) > 1 && p[0][len(p[0])-1] == '.' {
 			g.leading[p[0][:len(p[0])-1]] = r
+			g.longest = max(g.longest, len(p[0])-1)
 		} else {
 			g.others = append(g.others, r)
 		}
@@ -34,8 +36,8 @@ func newGlobs(sites []*Site) globs {
 func (g *globs) find(host []byte) *Site {
 	best := ranked{rank: math.MaxInt}
 	if len(g.leading) > 0 {
-		for i, c := range host {
-			if c != '.' || i+1 == len(host) {
+		for i := 1; i <= g.longest && i < len(host)-1; i++ {
+			if host[i] != '.' {
 				continue
 			}
 			if r, found := g.leading[string(host[:i])]; found && r.rank < best.rank {
