@@ -20,8 +20,8 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	}
 	if address.Path == "" {
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-		if options.Congestion != "" {
-			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, options.Congestion)
+		if cc := l.engine.congestion(options.Congestion, address.IP.Addr()); cc != "" {
+			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
 		}
 	}
 	err = syscall.Connect(fd, sa)

@@ -23,6 +23,8 @@ type Engine struct {
 	started time.Time
 	stop    chan struct{}
 	done    sync.WaitGroup
+
+	loopback string // congestion control within this machine; immutable after New
 }
 
 // New makes an engine and starts its loops.
@@ -37,6 +39,7 @@ func New(config Config) (*Engine, error) {
 		config.Log = log.Printf
 	}
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
+	e.loopback = loopbackCongestion()
 	for i := range config.Loops {
 		l := &Loop{Index: i, engine: e}
 		l.now = l.clock()

@@ -36,6 +36,7 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	if address.Path != "" {
 		sockets = 1
 	}
+	config.Congestion = e.congestion(config.Congestion, address.IP.Addr())
 	for range sockets {
 		fd, err := listenSocket(ln.Address, config)
 		if err != nil {

@@ -29,3 +29,5 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 func canSplice(dst, src Conn) bool { return false }
 
 func splice(dst, src Conn, n int64) (int64, error) { return 0, ErrNoSplice }
+
+func loopbackCongestion() string { return "" }
