@@ -41,6 +41,7 @@ var words = []string{
 	"alone",   // no further request is sent behind this one: it would be taken for a part of it
 	"partial", // the fault is seen late: part of the request may have reached the server, but no whole one
 	"reuse",   // in responses: the server's connection is kept
+	"again",   // in responses: the request may be tried on another connection
 }
 
 func (c *testCase) is(word string) bool { return slices.Contains(c.Words, word) }
