@@ -128,7 +128,7 @@ func (x *Exchange) appendText(b []byte) []byte {
 	b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	b = appendLength(b, int64(len(t)))
 	b = append(b, "\r\n"...)
-	if x.req.Method == message.MethodHEAD && x.headLen > 0 {
+	if x.req.Method == message.MethodHEAD {
 		return b
 	}
 	return append(b, t...)

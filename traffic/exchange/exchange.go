@@ -90,6 +90,7 @@ func (x *Exchange) reset(s *session) {
 	x.session, x.client = s, s.conn
 	x.setup = s.http.setup.Load()
 	x.headLen = 0
+	x.req.Method, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, message.FramingNone, false
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
 	x.route, x.server, x.load, x.conn = nil, nil, nil, nil
 	x.attempts, x.stale = 0, 0

@@ -140,6 +140,7 @@ func (x *Exchange) connectFailed(err error) Stage {
 // cannot have seen anything of the request.
 func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Outcome, unsent bool) Stage {
 	x.outcome = outcome
+	x.isClean = false
 	reused := x.conn != nil && x.conn.Reused
 	consumed := x.up.started // bytes of the body that are gone
 	x.endAttempt()

@@ -167,6 +167,17 @@ func (b *requestBody) start(r *message.Request) {
 	b.chunks = http1.Chunked{}
 }
 
+// announced is how large the body is at least, as far as is known.
+func (b *requestBody) announced() int64 {
+	switch b.framing {
+	case message.FramingLength:
+		return b.length
+	case message.FramingChunked:
+		return b.chunks.Announced()
+	}
+	return 0
+}
+
 // inBuffer returns the body bytes that are in the buffer and whether the body ends with them.
 func (x *Exchange) inBuffer() (data []byte, whole bool) {
 	switch x.body.framing {

@@ -94,6 +94,7 @@ func (x *Exchange) passInterim(head []byte) bool {
 	if x.req.Minor == 0 {
 		return true
 	}
+	x.sentAny = true
 	b := append(x.scratch(), "HTTP/1.1"...)
 	b = append(b, head[len("HTTP/1.1"):int(x.res.FieldsAt.Off)]...)
 	if x.res.Status != 100 {

@@ -14,7 +14,7 @@ func (x *Exchange) request() Stage {
 	if r.Access != nil && !r.Access.Allows(x.from) {
 		return x.fail(403, reason.Denied)
 	}
-	if r.BodyLimit > 0 && x.body.framing == message.FramingLength && x.body.length > r.BodyLimit {
+	if r.BodyLimit > 0 && x.body.announced() > r.BodyLimit {
 		return x.refuse(http1.FaultBodyTooLarge, reason.ClientBodyTooLarge)
 	}
 	if d := r.Redirect; d != nil {

@@ -96,7 +96,7 @@ func (u *upload) relay() reason.Reason {
 			u.fault = err.(*http1.Fault)
 			return reason.ClientBodyMalformed
 		}
-		if limit := x.route.BodyLimit; limit > 0 && x.body.framing == message.FramingChunked && x.body.chunks.Total > limit {
+		if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
 			u.fault = http1.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}

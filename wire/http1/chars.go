@@ -6,7 +6,7 @@ const (
 	isValue                        // field-content: VCHAR, SP, HTAB, obs-text
 	isTarget                       // bytes a request target may have; "#" begins a fragment, which is never sent
 	isPath                         // of those, what a path may have
-	isHost                         // reg-name and IPv4: unreserved, percent, sub-delims without comma
+	isHost                         // reg-name and IPv4: unreserved, sub-delims without comma; no percent: no name needs it
 	isUnreserved                   // RFC 3986 section 2.3
 )
 
@@ -28,7 +28,7 @@ var chars = func() (t [256]uint8) {
 		if alnum || in(c, "-._~") {
 			t[c] |= isUnreserved | isHost
 		}
-		if in(c, "%!$&'()*+;=") {
+		if in(c, "!$&'()*+;=") {
 			t[c] |= isHost
 		}
 	}

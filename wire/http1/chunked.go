@@ -11,6 +11,7 @@ type Chunked struct {
 	trailers  uint16 // bytes of the trailer section
 	quoted    bool
 	escaped   bool
+	bare      bool // ";" or "=" has not been followed by anything yet
 	overhead  int32 // chunks smaller than 16 bytes, less one for each that is larger
 }
 
@@ -40,6 +41,14 @@ func (c *Chunked) IsDone() bool { return c.state == chunkDone }
 
 // InData reports whether the next Left bytes are data, so that they may be moved without looking at them; tell Skip how many were.
 func (c *Chunked) InData() bool { return c.state == chunkData && c.Left > 0 }
+
+// Announced is how large the body is at least: the data so far and what the running chunk's head has announced.
+func (c *Chunked) Announced() int64 {
+	if c.state == chunkData || c.state == chunkSizeLF || c.state == chunkExtension {
+		return c.Total + c.Left
+	}
+	return c.Total
+}
 
 // Skip says that n data bytes passed outside of Decode; n is at most Left.
 func (c *Chunked) Skip(n int64) {
@@ -148,7 +157,7 @@ func (c *Chunked) sizeByte(b byte) *Fault {
 	case b == '\r':
 		c.state = chunkSizeLF
 	case b == ';':
-		c.state = chunkExtension
+		c.state, c.bare = chunkExtension, false
 		return c.extensionByte(b)
 	default:
 		return FaultChunkSize
@@ -169,13 +178,20 @@ func (c *Chunked) extensionByte(b byte) *Fault {
 		c.escaped = true
 	case b == '"':
 		c.quoted = !c.quoted
-	case b == '\r':
-		if c.quoted {
+		c.bare = false
+	case c.quoted:
+	case b == ';' || b == '=' || b == '\r':
+		if c.bare {
 			return FaultChunkExt
 		}
-		c.state = chunkSizeLF
-		return nil
-	case !c.quoted && b != ';' && b != '=' && b != ' ' && b != '\t' && chars[b]&isToken == 0:
+		if b == '\r' {
+			c.state = chunkSizeLF
+			return nil
+		}
+		c.bare = true
+	case chars[b]&isToken != 0:
+		c.bare = false
+	case b != ' ' && b != '\t':
 		return FaultChunkExt
 	}
 	if chars[b]&isValue == 0 {
