@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,27 @@ func BuildWeir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := dependOnSources(root); err != nil {
+		return "", err
+	}
 	return build(root, "./cmd/weir", filepath.Join(dir, "weir"))
+}
+
+// dependOnSources looks at every Go file of the module. go test keeps results until a file that the test looked at
+// changes, and does not see what a compiler that the test starts looks at: without this a test of the built weir
+// would be answered "(cached)" after weir has changed.
+func dependOnSources(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "build" || strings.HasPrefix(entry.Name(), ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") || entry.Name() == "go.sum":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
 }
 
 // BuildCaddy builds the Caddy of test/bench/caddy, a module of its own so that weir does not depend on it, into
