@@ -16,7 +16,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		return nil
 	}
 	r := &site.Route{
-		Site: host, Pattern: c.Path, Name: host + c.Path,
+		Site: host, Pattern: c.Path, Name: host + c.Path, Place: b.cfg.PosOf(c.Key).String(),
 		Match:     b.match(c, path),
 		Rewrite:   b.rewrite(c),
 		BodyLimit: int64(c.BodyLimit),

@@ -66,3 +66,6 @@ func (e *HeaderEdit) Append(dst []byte, f *Facts) []byte {
 	}
 	return dst
 }
+
+// Dropped are the names of the fields that are removed or set, for people. The caller must not change them.
+func (e *HeaderEdit) Dropped() []string { return e.drops }

@@ -13,6 +13,7 @@ type Route struct {
 	Site    string // the host pattern
 	Pattern string // the path pattern
 	Name    string // for logs and people: site and pattern
+	Place   string // where it is written, for people
 
 	Match       Match
 	Destination *Destination

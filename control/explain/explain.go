@@ -1,0 +1,199 @@
+package explain
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// asking is a request on its way through the stages. Their order is package exchange's.
+type asking struct {
+	world    *World
+	listener *listener
+	peer     netip.Addr
+	from     netip.Addr // the client: peer, or whom a trusted proxy names
+	trusted  bool
+	secure   bool
+	req      message.Request
+	facts    filter.Facts
+	route    *site.Route
+	forward  []byte // path and query that the server gets
+	out      *Answer
+}
+
+// Explain says what becomes of a request. An error is a request that cannot be asked at all, such as one without a host.
+func (w *World) Explain(r *Request) (*Answer, error) {
+	t, err := parseURL(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.raw(&t)
+	if err != nil {
+		return nil, err
+	}
+	a := &asking{world: w, peer: r.Client.Unmap(), out: &Answer{Method: r.Method, Path: t.path, Host: t.host, Scheme: t.scheme,
+		Filters: []Step{}, ResponseSet: []Field{}, ResponseRemove: []string{}, Why: []Step{}}}
+	if !r.Client.IsValid() {
+		a.peer = DefaultClient()
+	}
+	a.out.Client = a.peer.String()
+	a.listen(&t)
+	if a.listener != nil && a.parse(raw) && a.normal() && a.match() {
+		a.apply()
+	}
+	return a.out, nil
+}
+
+// listen finds the listener.
+func (a *asking) listen(t *target) {
+	l, why := a.world.listenerOf(t)
+	if l == nil {
+		a.out.Why = append(a.out.Why, Step{What: "listener", Why: "there is no listener for HTTP"})
+		a.out.Local = &Local{Reason: "no listener"}
+		return
+	}
+	a.listener = l
+	a.secure = l.isSecure || t.scheme == "https"
+	a.out.Listener = l.name
+	a.out.Why = append(a.out.Why, Step{What: "listener", Name: l.name, Taken: true, Why: why})
+}
+
+// parse reads the request the way it would come.
+func (a *asking) parse(raw []byte) bool {
+	n, fault := http1.ParseRequest(raw, &a.req, &a.listener.limits)
+	if fault != nil {
+		return a.fail(fault.Status, reason.ClientMalformed, fault.Reason)
+	}
+	if n == 0 {
+		return a.fail(http1.FaultHeadSize.Status, reason.ClientMalformed, http1.FaultHeadSize.Reason)
+	}
+	return true
+}
+
+// normal brings host and path into the form by which they are routed.
+func (a *asking) normal() bool {
+	f := &a.facts
+	f.Method = a.req.MethodName.Of(a.req.Buf)
+	f.Host, f.Port = splitHost(a.req.Authority.Of(a.req.Buf))
+	f.Query, f.HasQuery = a.req.Query.Of(a.req.Buf), a.req.HasQuery
+	f.Field = a.req.Lookup
+	path, err := message.AppendNormalPath(nil, a.req.Path.Of(a.req.Buf))
+	if err != nil {
+		return a.fail(http1.FaultPath.Status, reason.ClientMalformed, http1.FaultPath.Reason)
+	}
+	f.Path = path
+	if len(path) == 0 {
+		f.Path = []byte("/")
+	}
+	a.whoAsks()
+	f.Client, f.Scheme = a.from, a.scheme()
+	o := a.out
+	o.Method, o.Scheme, o.Host, o.Path = string(f.Method), f.Scheme, string(f.Host), string(f.Path)
+	o.Query, o.Client = string(f.Query), a.from.String()
+	return true
+}
+
+func splitHost(authority []byte) (host, port []byte) {
+	host = []byte(strings.ToLower(string(authority)))
+	if i := strings.LastIndexByte(string(host), ':'); i > strings.LastIndexByte(string(host), ']') {
+		host, port = host[:i], host[i+1:]
+	}
+	if n := len(host); n > 1 && host[n-1] == '.' {
+		host = host[:n-1]
+	}
+	return host, port
+}
+
+// whoAsks: the rightmost address of X-Forwarded-For that is not a trusted proxy's is the last that somebody trusted has seen.
+func (a *asking) whoAsks() {
+	a.from = a.peer
+	if a.trusted = a.listener.trusted.Contains(a.peer); !a.trusted {
+		return
+	}
+	var list []string
+	for i := range a.req.List {
+		if a.req.List[i].ID == message.FieldXForwardedFor && len(a.req.ValueOf(i)) > 0 {
+			list = append(list, strings.Split(string(a.req.ValueOf(i)), ",")...)
+		}
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		from, err := netip.ParseAddr(strings.Trim(list[i], " \t"))
+		if err != nil {
+			return
+		}
+		a.from = from.Unmap()
+		if !a.listener.trusted.Contains(a.from) {
+			return
+		}
+	}
+}
+
+func (a *asking) scheme() string {
+	said := a.req.Get(message.FieldXForwardedProto)
+	switch {
+	case a.trusted && message.EqualFold(said, "https"):
+		return "https"
+	case a.trusted && message.EqualFold(said, "http"):
+		return "http"
+	case a.secure:
+		return "https"
+	}
+	return "http"
+}
+
+// match finds site and route.
+func (a *asking) match() bool {
+	f := &a.facts
+	if port := a.listener.redirectHTTPS; port != "" {
+		return a.toHTTPS(port)
+	}
+	e := a.world.sites.Explain(&site.Query{Host: f.Host, Path: f.Path, Query: f.Query, Request: &a.req, Client: a.from})
+	a.note("site", e.Sites)
+	a.note("route", e.Routes)
+	if e.Site == nil {
+		a.out.Why = append(a.out.Why, Step{What: "site", Why: "no site takes the host " + string(f.Host)})
+		return a.fail(404, reason.NoSite, "")
+	}
+	a.out.Site = e.Site.Pattern
+	if e.Route == nil {
+		return a.fail(404, reason.NoRoute, "")
+	}
+	a.route = e.Route
+	a.out.Route, a.out.Place = e.Route.Pattern, e.Route.Place
+	return true
+}
+
+func (a *asking) note(what string, candidates []site.Candidate) {
+	for _, c := range candidates {
+		a.out.Why = append(a.out.Why, Step{what, c.Name, c.IsTaken, c.Why, !c.MatchesPath})
+	}
+}
+
+func (a *asking) toHTTPS(port string) bool {
+	f := &a.facts
+	if len(f.Host) == 0 {
+		return a.fail(400, reason.NoSite, "")
+	}
+	to := "https://" + string(f.Host)
+	if port != "443" {
+		to += ":" + port
+	}
+	to += string(f.Path)
+	if f.HasQuery {
+		to += "?" + string(f.Query)
+	}
+	a.out.Why = append(a.out.Why, Step{What: "listener", Name: a.listener.name, Why: "sends everybody to https"})
+	a.out.Local = &Local{Status: 308, Reason: reason.Redirected.String(), Location: to}
+	return false
+}
+
+// fail ends the way with an answer of weir's own.
+func (a *asking) fail(status int, why reason.Reason, detail string) bool {
+	a.out.Local = &Local{Status: status, Reason: why.String(), Detail: detail}
+	return false
+}

@@ -1,0 +1,112 @@
+package explain
+
+import (
+	"strings"
+
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// toPool says which pool answers and what a server of it gets.
+func (a *asking) toPool() {
+	r := a.route
+	p := &Pool{Name: r.Destination.Pool.Name, Attempts: 1 + r.Retries, Timeout: r.Response.String(),
+		Method: a.out.Method, Target: string(a.forward), Servers: []string{}}
+	if c := a.world.cfg.Pool(p.Name); c != nil {
+		p.Balance, p.Secure = c.Balance.Method, c.TLS != nil
+		if k := c.Balance.Key(); k != nil {
+			p.Balance += " on " + k.On.String()
+		}
+		for i := range c.Servers {
+			p.Servers = append(p.Servers, c.Servers[i].Address.String())
+		}
+		if c.SRV != "" {
+			p.Servers = append(p.Servers, "srv:"+c.SRV)
+		}
+	}
+	p.Fields = a.serverFields(p)
+	a.out.Pool = p
+}
+
+// serverFields are the fields that a server gets: Host, the client's own, what weir says of the client, and the route's edits.
+func (a *asking) serverFields(p *Pool) []Field {
+	list := []Field{{"Host", a.serverHost(p)}}
+	edit := a.route.RequestHeaders
+	for i := range a.req.List {
+		f := &a.req.List[i]
+		name := f.Name.Of(a.req.Buf)
+		if isManaged(f.ID) || f.ID == message.FieldOther && a.isNamedAway(name) || edit != nil && edit.Drops(name) {
+			continue
+		}
+		list = append(list, Field{string(name), string(f.Value.Of(a.req.Buf))})
+	}
+	list = append(list, a.forwarded()...)
+	list = append(list, Field{"Via", "1.1 weir"})
+	if edit != nil {
+		set := fieldsOf(edit, &a.facts)
+		a.edits("request_headers", edit, set)
+		list = append(list, set...)
+	}
+	return list
+}
+
+// serverHost is the Host that the server gets; of several servers it cannot be said which.
+func (a *asking) serverHost(p *Pool) string {
+	switch a.route.Host {
+	case site.HostNamed:
+		a.step("host", "%s", a.route.HostName)
+		return a.route.HostName
+	case site.HostServer:
+		a.step("host", "the server's own")
+		return strings.Join(p.Servers, " or ")
+	}
+	return string(a.req.Authority.Of(a.req.Buf))
+}
+
+// isManaged reports whether the field never passes as it came: it belongs to the connection, or says who the client is.
+func isManaged(id message.FieldID) bool {
+	switch id {
+	case message.FieldHost, message.FieldConnection, message.FieldTransferEncoding, message.FieldKeepAlive,
+		message.FieldProxyConnection, message.FieldTE, message.FieldTrailer, message.FieldUpgrade, message.FieldHTTP2Settings,
+		message.FieldProxyAuthorization, message.FieldExpect, message.FieldForwarded, message.FieldXForwardedFor,
+		message.FieldXForwardedProto, message.FieldXForwardedHost, message.FieldXForwardedPort, message.FieldXForwardedPrefix,
+		message.FieldXForwardedServer, message.FieldXForwardedSSL, message.FieldXRealIP:
+		return true
+	}
+	return false
+}
+
+// isNamedAway reports whether a Connection field makes the field one of the connection.
+func (a *asking) isNamedAway(name []byte) bool {
+	for i := range a.req.List {
+		if a.req.List[i].ID == message.FieldConnection && message.HasToken(a.req.ValueOf(i), string(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// forwarded says who the client is; what a trusted proxy said is kept and continued.
+func (a *asking) forwarded() []Field {
+	var who []string
+	host := ""
+	if a.route.Host != site.HostPreserve {
+		host = string(a.req.Authority.Of(a.req.Buf))
+	}
+	if a.trusted {
+		host = string(a.req.Authority.Of(a.req.Buf))
+		for i := range a.req.List {
+			if v := string(a.req.ValueOf(i)); a.req.List[i].ID == message.FieldXForwardedFor && v != "" {
+				who = append(who, v)
+			}
+		}
+		if v := a.req.Get(message.FieldXForwardedHost); len(v) > 0 {
+			host = string(v)
+		}
+	}
+	list := []Field{{"X-Forwarded-For", strings.Join(append(who, a.peer.WithZone("").String()), ", ")}, {"X-Forwarded-Proto", a.facts.Scheme}}
+	if host != "" {
+		list = append(list, Field{"X-Forwarded-Host", host})
+	}
+	return list
+}
