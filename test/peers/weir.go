@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// BuildWeir builds the weir of this tree into the directory and returns the binary's path.
+// BuildWeir builds the weir of this tree into the directory and returns the binary's path. A test package calls it from
+// within a test, not from TestMain before m.Run: only from then on does go test note what the results depend on.
 func BuildWeir(dir string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {

@@ -14,9 +14,6 @@ import (
 
 var subjectName = flag.String("subject", "weir", "what to test: weir, nginx or haproxy")
 
-// weirBinary is built once, before the tests.
-var weirBinary string
-
 // tally counts cases for the last line.
 var tally score
 
@@ -40,21 +37,22 @@ func TestMain(m *testing.M) {
 	os.Exit(testMain(m))
 }
 
-// testMain builds weir where it is the subject, runs the tests and prints the score.
+// testMain runs the tests and prints the score.
 func testMain(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "weir-conformance-")
-	if err == nil && *subjectName == "weir" {
-		weirBinary, err = peers.BuildWeir(dir)
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
 	code := m.Run()
 	fmt.Printf("%s: %d of %d cases as they must be\n", *subjectName, tally.passed, tally.asked)
 	return code
 }
+
+// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
+var weirBinary func() (string, error)
 
 // startSubject starts a proxy before the server given, with a body limit of 1 MiB, and returns its address.
 func startSubject(dir, server string) (string, *peers.Process, error) {
@@ -70,7 +68,10 @@ func startSubject(dir, server string) (string, *peers.Process, error) {
 	var p *peers.Process
 	switch *subjectName {
 	case "weir":
-		p, err = peers.Weir(weirBinary, dir, fill(weirConfig), addresses[0])
+		var binary string
+		if binary, err = weirBinary(); err == nil {
+			p, err = peers.Weir(binary, dir, fill(weirConfig), addresses[0])
+		}
 	case "nginx":
 		p, err = peers.Nginx(dir, fill(nginxConfig), addresses[0])
 	case "haproxy":
