@@ -13,6 +13,8 @@ type Conn interface {
 	Read(p []byte) (int, error)
 	// Write writes all of p or fails; it parks while the peer does not read. It borrows p.
 	Write(p []byte) (int, error)
+	// WriteBuffers writes a and then b, in one system call where the system has one; as Write otherwise.
+	WriteBuffers(a, b []byte) (int, error)
 	// SetReadTimeout and SetWriteTimeout set the deadline of this and later waits, counted from the current turn. There is no
 	// way to wait without one: a connection that has none set waits DefaultTimeout.
 	SetReadTimeout(d time.Duration)

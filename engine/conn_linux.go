@@ -129,6 +129,39 @@ func (c *epollConn) Write(p []byte) (int, error) {
 	}
 }
 
+// WriteBuffers sends both in one call, so that a large body need not be copied behind its head.
+func (c *epollConn) WriteBuffers(a, b []byte) (int, error) {
+	if c.closed || !c.writable || len(a) == 0 || len(b) == 0 {
+		return c.writeEach(a, b)
+	}
+	n, errno := sendBoth(c.fd, a, b)
+	if errno != 0 {
+		n = 0 // the plain way says what is wrong, or waits
+	}
+	if n >= len(a) {
+		m, err := c.writeRest(b[n-len(a):])
+		return n + m, err
+	}
+	m, err := c.writeEach(a[n:], b)
+	return n + m, err
+}
+
+func (c *epollConn) writeRest(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	return c.Write(b)
+}
+
+func (c *epollConn) writeEach(a, b []byte) (int, error) {
+	n, err := c.writeRest(a)
+	if err != nil {
+		return n, err
+	}
+	m, err := c.writeRest(b)
+	return n + m, err
+}
+
 func (c *epollConn) waitWrite() error {
 	if c.interrupted {
 		return ErrInterrupted
@@ -328,6 +361,19 @@ func recvfrom(fd int, p []byte) (int, syscall.Errno) { return recvFlags(fd, p, 0
 func recvFlags(fd int, p []byte, flags uintptr) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))),
 		uintptr(len(p)), syscall.MSG_DONTWAIT|flags, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), 0
+}
+
+func sendBoth(fd int, a, b []byte) (int, syscall.Errno) {
+	parts := [2]syscall.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}}
+	parts[0].SetLen(len(a))
+	parts[1].SetLen(len(b))
+	message := syscall.Msghdr{Iov: &parts[0], Iovlen: 2}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)),
+		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 	if errno != 0 {
 		return -1, errno
 	}

@@ -87,6 +87,15 @@ func (c *netConn) Write(p []byte) (int, error) {
 	return n, c.reason(err)
 }
 
+func (c *netConn) WriteBuffers(a, b []byte) (int, error) {
+	n, err := c.Write(a)
+	if err != nil {
+		return n, err
+	}
+	m, err := c.Write(b)
+	return n + m, err
+}
+
 func (c *netConn) refuse() error {
 	switch {
 	case c.closed:

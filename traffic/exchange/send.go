@@ -17,22 +17,26 @@ func (x *Exchange) send() Stage {
 	x.begun = x.times[Send]
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
+	if x.body.framing == message.FramingChunked {
+		need += len(data)
+	}
 	if x.out == nil || len(x.out) < need {
 		x.at.loop.Release(x.out)
-		x.out = x.at.loop.Buffer(max(need, min(need+len(data), engine.Buffer16K)))
+		x.out = x.at.loop.Buffer(need + min(len(data), copyMost))
 	}
 	b := x.appendRequest(x.out[:0], int64(len(data)), whole)
 	b, extra := x.appendBody(b, data, whole)
 	c := x.conn
 	x.client.LinkHangup(c)
 	c.SetWriteTimeout(x.route.Response)
-	if _, err := c.Write(b); err != nil {
-		return x.sendFailed(err)
-	}
+	var err error
 	if len(extra) > 0 {
-		if _, err := c.Write(extra); err != nil {
-			return x.sendFailed(err)
-		}
+		_, err = c.WriteBuffers(b, extra)
+	} else {
+		_, err = c.Write(b)
+	}
+	if err != nil {
+		return x.sendFailed(err)
 	}
 	x.load.BytesSent += uint64(len(b) + len(extra))
 	if !whole {
@@ -40,6 +44,9 @@ func (x *Exchange) send() Stage {
 	}
 	return Receive
 }
+
+// copyMost is the largest body that is copied behind its head; a larger one is sent from where it is.
+const copyMost = 2 << 10
 
 // headRoom is room for the fields weir adds.
 const headRoom = 1024
@@ -282,7 +289,7 @@ func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
 		b = append(b, data...)
 		return append(b, "\r\n"...), nil
 	}
-	if len(b)+len(data) > cap(b) {
+	if len(data) > copyMost || len(b)+len(data) > cap(b) {
 		return b, data
 	}
 	return append(b, data...), nil

@@ -86,6 +86,28 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return done, nil
 }
 
+// WriteBuffers encrypts both and sends them together.
+func (c *Conn) WriteBuffers(a, b []byte) (int, error) {
+	if len(a)+len(b) > writePiece {
+		n, err := c.Write(a)
+		if err != nil {
+			return n, err
+		}
+		m, err := c.Write(b)
+		return n + m, err
+	}
+	n, err := c.tls.Write(a)
+	if err == nil {
+		var m int
+		m, err = c.tls.Write(b)
+		n += m
+	}
+	if ferr := c.flush(); err == nil {
+		err = ferr
+	}
+	return n, plain(err)
+}
+
 // flush sends what crypto/tls has written.
 func (c *Conn) flush() error {
 	if c.outLen == 0 {
