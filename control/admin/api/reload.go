@@ -1,0 +1,31 @@
+package api
+
+// Reload is what came of reading the configuration again.
+type Reload struct {
+	OK       bool      `json:"ok"`
+	Error    string    `json:"error,omitempty"` // why it was refused, in one line
+	Problems []Problem `json:"problems"`
+	Rendered string    `json:"rendered"` // the problems as `weir check` prints them
+	Changed  []string  `json:"changed"`  // what the running configuration does otherwise now, by key
+}
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	File       string `json:"file"`
+	Line       int    `json:"line"`
+	Column     int    `json:"column"`
+	Path       string `json:"path"`
+	Message    string `json:"message"`
+	Suggestion string `json:"suggestion,omitempty"`
+	Warning    bool   `json:"warning"`
+}
+
+// Error is the body of every answer that is not what was asked for.
+type Error struct {
+	Error string `json:"error"`
+}
+
+// State is the answer of /healthz and /readyz.
+type State struct {
+	State string `json:"state"`
+}

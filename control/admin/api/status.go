@@ -1,0 +1,130 @@
+package api
+
+import "time"
+
+// Status is what a weir says of itself at one moment.
+type Status struct {
+	Version       string    `json:"version"`
+	State         string    `json:"state"` // running, stopping or stuck
+	Started       time.Time `json:"started"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	Config        Config    `json:"config"`
+	StuckLoops    int       `json:"stuck_loops"`
+
+	// Complete says that every loop answered. When one did not, everything below is left out rather than wrong.
+	Complete     bool          `json:"complete"`
+	Loops        []Loop        `json:"loops"`
+	Exchanges    Exchanges     `json:"exchanges"`
+	Listeners    []Listener    `json:"listeners"`
+	Pools        []Pool        `json:"pools"`
+	Certificates []Certificate `json:"certificates"`
+}
+
+// States of a weir.
+const (
+	Running  = "running"
+	Starting = "starting"
+	Stopping = "stopping"
+	Stuck    = "stuck" // a loop's turn does not end
+)
+
+// Config is the configuration's fate.
+type Config struct {
+	File       string     `json:"file"`
+	Reloads    int        `json:"reloads"` // taken, the first included
+	Refused    int        `json:"refused"`
+	LastReload *time.Time `json:"last_reload,omitempty"` // the last one asked for
+	LastError  string     `json:"last_error,omitempty"`  // of the last one, if it was refused
+}
+
+// Loop is one event loop.
+type Loop struct {
+	Index        int    `json:"index"`
+	Turns        uint64 `json:"turns"`
+	Events       uint64 `json:"events"`
+	Accepted     uint64 `json:"accepted"`
+	Moved        uint64 `json:"moved"` // accepted and handed to another loop
+	AcceptPauses uint64 `json:"accept_pauses"`
+	Dialed       uint64 `json:"dialed"`
+	Open         int64  `json:"open"` // connections, to clients and servers
+	Posted       uint64 `json:"posted"`
+	Blocked      uint64 `json:"blocked"` // pieces of work given to workers
+	Panics       uint64 `json:"panics"`
+	SlowTurns    uint64 `json:"slow_turns"`
+	SplicedBytes uint64 `json:"spliced_bytes"`
+}
+
+// Exchanges are requests and their answers, over all loops.
+type Exchanges struct {
+	Clients         int64             `json:"clients"`          // client connections open
+	ClientsAccepted uint64            `json:"clients_accepted"` // client connections seen
+	Active          int64             `json:"active"`
+	Requests        uint64            `json:"requests"`
+	Status          map[string]uint64 `json:"status"`  // answers by class, 1xx to 5xx
+	Reasons         map[string]uint64 `json:"reasons"` // ended exchanges by reason; those that occurred
+	ReceivedBytes   uint64            `json:"received_bytes"`
+	SentBytes       uint64            `json:"sent_bytes"`
+	Retries         uint64            `json:"retries"`
+	LogDrops        uint64            `json:"log_drops"` // access log records that found no room
+}
+
+// Listener is a listener of the configuration with all its addresses.
+type Listener struct {
+	Name        string     `json:"name"`
+	Addresses   []string   `json:"addresses"`
+	Connections int64      `json:"connections"` // open
+	Handshakes  Handshakes `json:"handshakes"`
+}
+
+// Handshakes are those of TLS with clients.
+type Handshakes struct {
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Resumed uint64 `json:"resumed"` // of those that are ok
+}
+
+// Pool is a pool with its servers.
+type Pool struct {
+	Name         string       `json:"name"`
+	Policy       string       `json:"policy"`
+	Multiplexing Multiplexing `json:"multiplexing"`
+	Unresolved   []string     `json:"unresolved"` // names that have no address yet
+	Servers      []Server     `json:"servers"`
+}
+
+// Server is one server of a pool.
+type Server struct {
+	Name               string            `json:"name"`
+	Address            string            `json:"address"`
+	Health             string            `json:"health"` // unknown, up or down
+	EjectedUntil       *time.Time        `json:"ejected_until,omitempty"`
+	Drained            bool              `json:"drained"`
+	Weight             int               `json:"weight"` // as configured; 0 where SRV records say it
+	Requests           uint64            `json:"requests"`
+	InFlight           int32             `json:"in_flight"`
+	Outcomes           map[string]uint64 `json:"outcomes"` // of attempts that ended
+	Retries            uint64            `json:"retries"`
+	Ejections          uint64            `json:"ejections"`
+	Connections        Connections       `json:"connections"`
+	IdleTimeoutSeconds float64           `json:"idle_timeout_seconds"` // the server's own as far as it was learnt, less a margin; 0: not known
+	LatencySeconds     float64           `json:"latency_seconds"`      // moving average; 0: not known
+	SentBytes          uint64            `json:"sent_bytes"`           // to the server
+	ReceivedBytes      uint64            `json:"received_bytes"`
+}
+
+// Connections are those to a server.
+type Connections struct {
+	Open   int    `json:"open"`
+	Idle   int    `json:"idle"`
+	Opened uint64 `json:"opened"` // since the start
+	Reused uint64 `json:"reused"` // times that an exchange found an open one
+}
+
+// Certificate is one that clients are met with.
+type Certificate struct {
+	Listener string    `json:"listener"`
+	File     string    `json:"file"`
+	Names    []string  `json:"names"`
+	Expires  time.Time `json:"expires"`
+	DaysLeft int       `json:"days_left"` // whole days; negative once it has expired
+}

@@ -1,0 +1,139 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+)
+
+// Timeout bounds a call: a reload may read many files.
+const Timeout = 60 * time.Second
+
+// answerMax bounds an answer: the status of a hundred thousand servers.
+const answerMax = 256 << 20
+
+// Client asks one weir. Its methods may be called from any goroutine.
+type Client struct {
+	address string
+	http    *http.Client
+}
+
+// New makes a client for an admin address as the configuration has it: host:port, a bare port, or unix:/path.
+func New(address string) *Client {
+	network, at := "tcp", address
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		network, at = "unix", path
+	} else if !strings.Contains(address, ":") {
+		at = "127.0.0.1:" + address
+	} else if strings.HasPrefix(address, ":") {
+		at = "127.0.0.1" + address
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, at)
+	}
+	return &Client{address: address, http: &http.Client{Timeout: Timeout,
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		// A redirect is no answer of a weir.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// Unreachable is an address at which nobody answers.
+type Unreachable struct {
+	Address string
+	Err     error
+}
+
+func (u *Unreachable) Error() string {
+	if errors.Is(u.Err, os.ErrPermission) {
+		return fmt.Sprintf("the admin address %s may not be used: %v; ask as the user that weir runs as", u.Address, cause(u.Err))
+	}
+	return fmt.Sprintf("no weir answers at %s (%v); start one with 'weir run', or name the admin address of its weir.yaml with --address", u.Address, cause(u.Err))
+}
+
+func (u *Unreachable) Unwrap() error { return u.Err }
+
+// cause is the innermost error: what is around it repeats the address.
+func cause(err error) error {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next
+	}
+	return err
+}
+
+// Status asks what weir says of itself.
+func (c *Client) Status(ctx context.Context) (*api.Status, error) {
+	st := &api.Status{}
+	return st, c.ask(ctx, http.MethodGet, "/status", st, http.StatusOK)
+}
+
+// Reload has weir read its configuration again. That it was refused is no error but in the answer. color is for the rendered problems.
+func (c *Client) Reload(ctx context.Context, color bool) (*api.Reload, error) {
+	path := "/reload"
+	if color {
+		path += "?color=true"
+	}
+	r := &api.Reload{}
+	return r, c.ask(ctx, http.MethodPost, path, r, http.StatusOK, http.StatusUnprocessableEntity)
+}
+
+// Get asks for a path, query included, and decodes the answer into what.
+func (c *Client) Get(ctx context.Context, path string, what any) error {
+	return c.ask(ctx, http.MethodGet, path, what, http.StatusOK)
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, into any, expected ...int) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Weir", "1")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.address, err)
+	}
+	for _, status := range expected {
+		if response.StatusCode == status {
+			if err := json.Unmarshal(body, into); err != nil {
+				return fmt.Errorf("%s does not answer like a weir: %w", c.address, err)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %s: %s", c.address, response.Status, said(body))
+}
+
+// failed tells nobody there from everything else.
+func (c *Client) failed(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &Unreachable{c.address, err}
+	}
+	return fmt.Errorf("%s: %w", c.address, cause(err))
+}
+
+// said is what the body of a refusal says, fit for a terminal.
+func said(body []byte) string {
+	var e api.Error
+	if json.Unmarshal(body, &e) == nil && e.Error != "" {
+		return e.Error
+	}
+	if len(body) > 200 {
+		body = body[:200]
+	}
+	return fmt.Sprintf("%q", bytes.TrimSpace(body))
+}

@@ -1,0 +1,148 @@
+package lifecycle
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+)
+
+// gathering is what is copied from the loops. Written by one loop after the other, then read by whoever made it; never read when a
+// loop did not answer.
+type gathering struct {
+	daemon       *Daemon
+	running      *snapshot.Snapshot
+	open         []*openListener // by name and address
+	loops        []api.Loop
+	counted      []exchange.Stats // by loop
+	connections  []int64          // of open, over all loops
+	handshakes   []listener.Stats
+	destinations []destination
+}
+
+// destination is a pool while it is summed up.
+type destination struct {
+	config   *config.Pool
+	of       *site.Destination
+	clients  uint64
+	counters *pool.Status
+	servers  []serverConns // of counters.Servers
+}
+
+// serverConns is what the transports and the loops' clocks add to a server.
+type serverConns struct {
+	api.Connections
+	learned      time.Duration
+	ejectedUntil time.Time
+}
+
+func newGathering(d *Daemon, running *snapshot.Snapshot, open []*openListener) *gathering {
+	slices.SortFunc(open, func(a, b *openListener) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.socket.Address.String(), b.socket.Address.String()))
+	})
+	g := &gathering{daemon: d, running: running, open: open,
+		connections: make([]int64, len(open)), handshakes: make([]listener.Stats, len(open))}
+	for i := range running.Config.Pools {
+		c := &running.Config.Pools[i]
+		of := running.Destinations[c.Name]
+		counters := of.Pool.NewStatus()
+		g.destinations = append(g.destinations, destination{config: c, of: of, counters: counters,
+			servers: make([]serverConns, len(counters.Servers))})
+	}
+	return g
+}
+
+// copy takes what a loop owns. On that loop.
+func (g *gathering) copy(l *engine.Loop) {
+	s := &l.Stats
+	g.loops = append(g.loops, api.Loop{Index: l.Index, Turns: s.Turns, Events: s.Events, Accepted: s.Accepted, Moved: s.MovedAway,
+		AcceptPauses: s.AcceptPause, Dialed: s.Dialed, Open: s.Open, Posted: s.Posted, Blocked: s.Blocked, Panics: s.Panics,
+		SlowTurns: s.SlowTurns, SplicedBytes: s.Spliced})
+	g.counted = append(g.counted, g.daemon.driver.Stats(l.Index))
+	for i, o := range g.open {
+		handshakes, connections := o.handler.Stats(l.Index)
+		g.connections[i] += connections
+		g.handshakes[i].Handshakes += handshakes.Handshakes
+		g.handshakes[i].Failed += handshakes.Failed
+		g.handshakes[i].Resumed += handshakes.Resumed
+	}
+	for i := range g.destinations {
+		g.destinations[i].copy(l)
+	}
+}
+
+func (d *destination) copy(l *engine.Loop) {
+	d.clients += d.of.Loops[l.Index].Clients
+	d.counters.CopyLoop(l.Index, l.Now())
+	for i := range d.servers {
+		d.servers[i].copy(d.counters.Servers[i].Server, l)
+	}
+}
+
+func (c *serverConns) copy(s *pool.Server, l *engine.Loop) {
+	if s.IsEjected(l.Now()) {
+		c.ejectedUntil = l.Time(s.EjectedUntil() * 1000)
+	}
+	conns, _ := s.Load(l.Index).Transport.(*transport.Conns)
+	if conns == nil {
+		return
+	}
+	c.Open += conns.Open
+	c.Idle += conns.Idle
+	c.Opened += conns.Opened
+	c.Reused += conns.Reused
+	if learned := conns.Learned(); learned > 0 && (c.learned == 0 || learned < c.learned) {
+		c.learned = learned
+	}
+}
+
+func (g *gathering) pools() []api.Pool {
+	list := []api.Pool{}
+	for i := range g.destinations {
+		list = append(list, g.destinations[i].pool())
+	}
+	return list
+}
+
+func (d *destination) pool() api.Pool {
+	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
+		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
+	opened, reused := uint64(0), uint64(0)
+	for i := range d.servers {
+		opened += d.servers[i].Opened
+		reused += d.servers[i].Reused
+		p.Servers = append(p.Servers, d.server(i))
+	}
+	p.Multiplexing = api.NewMultiplexing(d.clients, opened, reused)
+	return p
+}
+
+func (d *destination) server(i int) api.Server {
+	c, conns := &d.counters.Servers[i], &d.servers[i]
+	s := api.Server{Name: c.Server.Name, Address: c.Server.Address.String(), Health: c.Server.Health().String(),
+		Drained: c.Server.IsDrained(), Requests: c.Requests, InFlight: c.InFlight, Outcomes: map[string]uint64{},
+		Retries: c.Retries, Ejections: c.Ejections, Connections: conns.Connections, IdleTimeoutSeconds: conns.learned.Seconds(),
+		LatencySeconds: c.Latency / 1e6, SentBytes: c.BytesSent, ReceivedBytes: c.BytesReceived}
+	if !conns.ejectedUntil.IsZero() {
+		s.EjectedUntil = &conns.ejectedUntil
+	}
+	for o, n := range c.Outcomes {
+		s.Outcomes[pool.Outcome(o).String()] = n
+	}
+	for i := range d.config.Servers {
+		if written := &d.config.Servers[i]; written.Address.String() == s.Name {
+			s.Weight = written.Weight
+			s.Drained = s.Drained || written.Drain || written.Weight == 0
+		}
+	}
+	return s
+}
