@@ -42,6 +42,9 @@ func (a *asking) serverFields(p *Pool) []Field {
 	}
 	list = append(list, a.forwarded()...)
 	list = append(list, Field{"Via", "1.1 weir"})
+	if a.wantsUpgrade() {
+		list = append(list, Field{"Connection", "Upgrade"}, Field{"Upgrade", string(a.req.Get(message.FieldUpgrade))})
+	}
 	if edit != nil {
 		set := fieldsOf(edit, &a.facts)
 		a.edits("request_headers", edit, set)
@@ -74,6 +77,10 @@ func isManaged(id message.FieldID) bool {
 		return true
 	}
 	return false
+}
+
+func (a *asking) wantsUpgrade() bool {
+	return a.req.Upgrade && a.req.Framing == message.FramingNone && message.EqualFold(a.req.Get(message.FieldUpgrade), "websocket")
 }
 
 // isNamedAway reports whether a Connection field makes the field one of the connection.
