@@ -1,0 +1,202 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/weir-proxy/weir/control/config"
+)
+
+// Limits of what a client may take.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 60 * time.Second
+	closeTimeout  = 5 * time.Second // answers under way when an address is given up
+	headerMax     = 16 << 10
+	bodyMax       = 64 << 10
+)
+
+// listening is an address that is answered on. Each has a server of its own, so that giving it up ends its idle connections too.
+type listening struct {
+	socket net.Listener
+	server *http.Server
+}
+
+// Prepare opens the addresses of cfg that are not open yet and holds them until Apply. What cannot be opened is a problem with its place,
+// and then nothing is held.
+func (s *Server) Prepare(cfg *config.Config) config.Problems {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.prepare(&cfg.Admin); err != nil {
+		return config.Problems{cfg.ProblemAt("admin", "%v", err)}
+	}
+	return nil
+}
+
+// Apply makes the addresses of cfg the ones that are answered on: new ones are opened, old ones closed, those that stay are not touched. On
+// an error nothing has changed.
+func (s *Server) Apply(cfg *config.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.prepare(&cfg.Admin); err != nil {
+		return err
+	}
+	for at, l := range s.ready {
+		s.serve(at, l)
+	}
+	clear(s.ready)
+	wanted := addresses(&cfg.Admin)
+	for at, l := range s.open {
+		if !slices.Contains(wanted, at) {
+			delete(s.open, at)
+			s.done.Go(l.shut)
+		}
+	}
+	return nil
+}
+
+// Addresses are those that are answered on.
+func (s *Server) Addresses() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.open))
+}
+
+// Close gives up all addresses and returns when the last answer has been given.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.discard(nil)
+	for at, l := range s.open {
+		delete(s.open, at)
+		s.done.Go(l.shut)
+	}
+	s.mu.Unlock()
+	s.done.Wait()
+}
+
+// prepare fills ready with what is to be opened; all or nothing.
+func (s *Server) prepare(a *config.Admin) error {
+	if s.closed {
+		return errors.New("admin: closed")
+	}
+	wanted := addresses(a)
+	s.discard(wanted)
+	for _, at := range wanted {
+		if s.open[at] != nil || s.ready[at] != nil {
+			continue
+		}
+		socket, err := listen(at)
+		if err != nil {
+			s.discard(nil)
+			return fmt.Errorf("the admin address cannot be opened: %w", err)
+		}
+		s.ready[at] = &listening{socket: socket}
+	}
+	return nil
+}
+
+// discard closes what was prepared and is not wanted.
+func (s *Server) discard(wanted []string) {
+	for at, l := range s.ready {
+		if !slices.Contains(wanted, at) {
+			l.socket.Close()
+			delete(s.ready, at)
+		}
+	}
+}
+
+func (s *Server) serve(at string, l *listening) {
+	l.server = &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerMax,
+		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn),
+	}
+	s.open[at] = l
+	if tcp, ok := l.socket.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		s.config.Log.Warn("the admin address is not a loopback one: whoever reaches it sees everything and can have weir reload", "address", at)
+	}
+	s.done.Go(func() {
+		if err := l.server.Serve(l.socket); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.config.Log.Error("the admin address is not answered on any more", "address", at, "error", err)
+		}
+	})
+}
+
+func (l *listening) shut() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if l.server.Shutdown(ctx) != nil {
+		l.server.Close()
+	}
+}
+
+// addresses are the single ones that are meant, as text.
+func addresses(a *config.Admin) (list []string) {
+	if a.Off {
+		return nil
+	}
+	for _, address := range a.Address {
+		if address.Unix != "" {
+			list = append(list, address.String())
+		}
+		for _, one := range address.AddrPorts() {
+			list = append(list, config.Address{IP: address.IP, First: one.Port(), Last: one.Port()}.String())
+		}
+	}
+	return list
+}
+
+func listen(at string) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(at, "unix:")
+	if !isUnix {
+		return net.Listen("tcp", at)
+	}
+	removeStale(path)
+	// Mode 0600 from the first moment: the file takes the mode of the socket that is bound to it.
+	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		if e := raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0o600) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	l, err := c.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	// Elsewhere than on Linux the socket's mode means nothing.
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// removeStale removes a socket that a dead process left behind: nobody answers there.
+func removeStale(path string) {
+	if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}

@@ -1,0 +1,397 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/admin/client"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/lifecycle"
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// bed is a running weir with its admin server, whose configuration a test may change.
+type bed struct {
+	text   atomic.Pointer[string] // of the configuration
+	daemon *lifecycle.Daemon
+	admin  *Server
+	listen string // the address of its listener
+}
+
+const oneSite = `
+listeners: { web: "LISTEN" }
+pools: { api: "127.0.0.1:1" }
+sites: { "*": api }
+logs: { access: off }
+admin: `
+
+func newBed(t *testing.T, c Config, admin string) *bed {
+	t.Helper()
+	listen, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Log = slog.New(slog.DiscardHandler)
+	b := &bed{admin: New(c), listen: listen}
+	b.write(oneSite + admin)
+	load := func() (*config.Config, config.Problems) {
+		cfg, problems := config.Parse("weir.yaml", []byte(*b.text.Load()))
+		if cfg != nil {
+			problems = append(problems, b.admin.Prepare(cfg)...)
+		}
+		return cfg, problems
+	}
+	t.Cleanup(b.admin.Close)
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: load, Loops: 1, Log: c.Log})
+	if err != nil {
+		t.Fatal(err, problems)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := d.Stop(ctx, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	b.daemon = d
+	b.admin.Attach(d)
+	if err := b.admin.Apply(d.Config()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bed) write(text string) {
+	text = strings.ReplaceAll(text, "LISTEN", b.listen)
+	b.text.Store(&text)
+}
+
+// inState is a running weir that says of itself what the test wants.
+type inState struct {
+	*lifecycle.Daemon
+	state string
+}
+
+func (d inState) State() string { return d.state }
+
+func ask(s *Server, method, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	r.Host = "127.0.0.1:9180"
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		} else {
+			r.Header.Add(header[i], header[i+1])
+		}
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestWhatIsAnsweredAndWhatIsRefused(t *testing.T) {
+	b := newBed(t, Config{Explain: func(r *http.Request) (any, error) {
+		if r.URL.Query().Get("url") == "" {
+			return nil, errors.New("no url")
+		}
+		return map[string]string{"pool": "api"}, nil
+	}}, "off")
+	for _, c := range []struct {
+		method, target string
+		header         []string
+		status         int
+	}{
+		{"GET", "/healthz", nil, 200},
+		{"HEAD", "/healthz", nil, 200},
+		{"GET", "/readyz", nil, 200},
+		{"GET", "/status", nil, 200},
+		{"GET", "/status?x=1", nil, 200},
+		{"GET", "/metrics", nil, 200},
+		{"GET", "/explain?url=http://a/", nil, 200},
+		{"GET", "/explain", nil, 400},
+		{"POST", "/reload", []string{"X-Weir", "1"}, 200},
+		{"POST", "/reload", []string{"Content-Type", "application/json; charset=utf-8"}, 200},
+
+		// Names that DNS could point here.
+		{"GET", "/status", []string{"Host", "evil.example.com"}, 403},
+		{"GET", "/status", []string{"Host", "evil.example.com:9180"}, 403},
+		{"GET", "/status", []string{"Host", "127.0.0.1.evil.example.com"}, 403},
+		{"GET", "/status", []string{"Host", ""}, 403},
+		{"GET", "/status", []string{"Host", "localhost:9180"}, 200},
+		{"GET", "/status", []string{"Host", "LOCALHOST"}, 200},
+		{"GET", "/status", []string{"Host", "[::1]:9180"}, 200},
+		{"GET", "/status", []string{"Host", "[::1]"}, 200},
+		{"GET", "/status", []string{"Host", "10.1.2.3"}, 200},
+
+		// Web pages.
+		{"GET", "/status", []string{"Origin", "http://127.0.0.1:9180"}, 403},
+		{"GET", "/status", []string{"Origin", "null"}, 403},
+		{"GET", "/status", []string{"Origin", ""}, 403},
+		{"POST", "/reload", []string{"X-Weir", "1", "Origin", "http://localhost"}, 403},
+		{"POST", "/reload", nil, 403},
+		{"POST", "/reload", []string{"X-Weir", "0"}, 403},
+		{"POST", "/reload", []string{"Content-Type", "application/x-www-form-urlencoded"}, 403},
+		{"POST", "/reload", []string{"Content-Type", "text/plain"}, 403},
+		{"POST", "/reload", []string{"Content-Type", "text/plain; application/json"}, 403},
+		{"OPTIONS", "/reload", nil, 403},
+
+		// Methods.
+		{"GET", "/reload", nil, 405},
+		{"HEAD", "/reload", nil, 405},
+		{"PUT", "/reload", []string{"X-Weir", "1"}, 405},
+		{"POST", "/status", []string{"X-Weir", "1"}, 405},
+
+		// Paths are taken as they are written.
+		{"GET", "/", nil, 404},
+		{"GET", "/status/", nil, 404},
+		{"GET", "//status", nil, 404},
+		{"GET", "/./status", nil, 404},
+		{"GET", "/x/../status", nil, 404},
+		{"GET", "/%73tatus", nil, 404},
+		{"GET", "/STATUS", nil, 404},
+		{"GET", "/debug/pprof/", nil, 404},
+	} {
+		w := ask(b.admin, c.method, c.target, c.header...)
+		if w.Code != c.status {
+			t.Errorf("%s %s %q: %d, want %d: %s", c.method, c.target, c.header, w.Code, c.status, w.Body)
+		}
+		h := w.Header()
+		if h.Get("Access-Control-Allow-Origin") != "" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != "no-store" ||
+			!strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s %s: headers %v", c.method, c.target, h)
+		}
+		var e api.Error
+		if w.Code >= 400 && (json.Unmarshal(w.Body.Bytes(), &e) != nil || e.Error == "" || h.Get("Content-Type") != "application/json") {
+			t.Errorf("%s %s: the refusal is no JSON that says why: %s", c.method, c.target, w.Body)
+		}
+		if w.Code == 405 && h.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", c.method, c.target)
+		}
+	}
+	if st := b.daemon.Status(); st.Config.Reloads != 3 {
+		t.Errorf("%d configurations were taken; the first, and two by the two requests that were right", st.Config.Reloads)
+	}
+}
+
+func TestThereIsNoExplainWhereNobodyExplains(t *testing.T) {
+	if w := ask(newBed(t, Config{}, "off").admin, "GET", "/explain"); w.Code != 404 {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestHealthAndReadiness(t *testing.T) {
+	b := newBed(t, Config{}, "off")
+	b.admin.daemon.Store(nil)
+	for state, want := range map[string][2]int{
+		api.Starting: {200, 503}, api.Running: {200, 200}, api.Stopping: {200, 503}, api.Stuck: {503, 503},
+	} {
+		if state != api.Starting {
+			b.admin.Attach(inState{b.daemon, state})
+		} else {
+			b.admin.daemon.Store(nil)
+		}
+		for i, path := range []string{"/healthz", "/readyz"} {
+			w := ask(b.admin, "GET", path)
+			if w.Code != want[i] || !strings.Contains(w.Body.String(), state) {
+				t.Errorf("%s while %s: %d %s", path, state, w.Code, w.Body)
+			}
+		}
+	}
+	b.admin.daemon.Store(nil)
+	if w := ask(b.admin, "GET", "/status"); w.Code != 200 || !strings.Contains(w.Body.String(), `"state": "starting"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := ask(b.admin, "GET", "/metrics"); w.Code != 200 || !strings.Contains(w.Body.String(), "weir_ready 0") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := ask(b.admin, "POST", "/reload", "X-Weir", "1"); w.Code != 422 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestReloadSaysWhatChanged(t *testing.T) {
+	b := newBed(t, Config{File: "weir.yaml", Version: "weir 1"}, "off")
+	b.write(strings.Replace(oneSite, `"*": api`, `"*": api, a.example.com: "http://127.0.0.1:3"`, 1) + "off\nlogs: { access: off, level: debug }")
+	b.write(strings.Replace(*b.text.Load(), "logs: { access: off }\n", "", 1))
+	b.write(strings.Replace(*b.text.Load(), `"127.0.0.1:1"`, `["127.0.0.1:1", "127.0.0.1:2"]`, 1))
+	r := reload(t, b, 200)
+	want := []string{`pools.api changed`, `sites."a.example.com" added`, `logs changed`}
+	r.Changed = slices.DeleteFunc(r.Changed, func(c string) bool { return strings.HasPrefix(c, `pools."`) || strings.Contains(c, "127.0.0.1:3") })
+	if !r.OK || r.Error != "" || !slices.Equal(r.Changed, want) {
+		t.Errorf("%+v", r)
+	}
+	b.write(oneSite + "off")
+	if r = reload(t, b, 200); !slices.Contains(r.Changed, `sites."a.example.com" removed`) {
+		t.Errorf("%+v", r)
+	}
+	if r = reload(t, b, 200); !r.OK || len(r.Changed) != 0 {
+		t.Errorf("%+v", r)
+	}
+	if st := b.admin.status(); st.Config.LastReload == nil || st.Config.LastError != "" || st.Config.File != "weir.yaml" || st.Version != "weir 1" {
+		t.Errorf("%+v", st.Config)
+	}
+}
+
+func reload(t *testing.T, b *bed, status int) (r api.Reload) {
+	t.Helper()
+	w := ask(b.admin, "POST", "/reload", "X-Weir", "1")
+	if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil || w.Code != status {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return r
+}
+
+func TestARefusedReloadSaysWhyAsCheckDoes(t *testing.T) {
+	told := errors.New("")
+	b := newBed(t, Config{Reload: func(_ config.Problems, err error) { told = err }}, "off")
+	b.write(strings.Replace(oneSite, "pools:", "poools:", 1) + "off")
+	_, problems := config.Parse("weir.yaml", []byte(*b.text.Load()))
+	var plain, colored strings.Builder
+	problems.Write(&plain, false)
+	problems.Write(&colored, true)
+	r := reload(t, b, 422)
+	if r.OK || r.Error == "" || r.Rendered != plain.String() || len(r.Problems) != len(problems) || r.Problems[0].Suggestion != "pools" || r.Problems[0].Line != 3 {
+		t.Errorf("%+v", r)
+	}
+	w := ask(b.admin, "POST", "/reload?color=true", "X-Weir", "1")
+	if json.Unmarshal(w.Body.Bytes(), &r); r.Rendered != colored.String() {
+		t.Errorf("%q", r.Rendered)
+	}
+	if st := b.admin.status(); st.Config.Refused != 2 || st.Config.LastError != r.Error || told == nil {
+		t.Errorf("%+v, told %v", st.Config, told)
+	}
+}
+
+func TestTheAdminAddressFollowsAReload(t *testing.T) {
+	free, err := peers.FreeAddresses(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, Config{}, `"`+free[0]+`"`)
+	status := func(at string) error {
+		_, err := client.New(at).Status(context.Background())
+		return err
+	}
+	if err := status(free[0]); err != nil {
+		t.Fatal(err)
+	}
+	b.write(oneSite + `"` + free[1] + `"`)
+	r, err := client.New(free[0]).Reload(context.Background(), false) // answered by the address that it closes
+	if err != nil || !r.OK || !slices.Equal(r.Changed, []string{"admin changed"}) {
+		t.Fatalf("%+v %v", r, err)
+	}
+	if err := status(free[1]); err != nil {
+		t.Error(err)
+	}
+	gone := func() bool { var u *client.Unreachable; return errors.As(status(free[0]), &u) }
+	for range 200 {
+		if gone() {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if !gone() {
+		t.Error("the old address is still answered on")
+	}
+	b.write(oneSite + "off")
+	if r := reload(t, b, 200); !r.OK || len(b.admin.Addresses()) != 0 {
+		t.Errorf("%+v %v", r, b.admin.Addresses())
+	}
+}
+
+func TestAnAdminAddressThatIsTakenRefusesTheReload(t *testing.T) {
+	b := newBed(t, Config{}, "off")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(oneSite + `[ "` + free + `", "` + taken.Addr().String() + `" ]`)
+	r := reload(t, b, 422)
+	if r.OK || !strings.HasPrefix(r.Rendered, "weir.yaml:6:1: admin: the admin address cannot be opened: ") || !strings.Contains(r.Rendered, "nothing was changed") {
+		t.Errorf("%+v", r)
+	}
+	if at := b.admin.Addresses(); len(at) != 0 {
+		t.Errorf("answered on %v", at)
+	}
+	l, err := net.Listen("tcp", free)
+	if err != nil {
+		t.Fatalf("what was opened beside the taken one is still held: %v", err)
+	}
+	l.Close()
+	if err := b.admin.Apply(b.daemon.Config()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAUnixSocketIsForItsOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weir.sock")
+	stale, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false)
+	stale.Close()
+	b := newBed(t, Config{}, `"unix:`+path+`"`)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", info.Mode(), err)
+	}
+	if st, err := client.New("unix:" + path).Status(context.Background()); err != nil || st.State != api.Running {
+		t.Errorf("%+v %v", st, err)
+	}
+	// A socket that somebody answers on is not taken away.
+	if _, err := listen("unix:" + path); err == nil {
+		t.Error("two servers on one socket")
+	}
+	b.admin.Close()
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+func TestAClientThatSendsNothingIsNotWaitedFor(t *testing.T) {
+	free, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newBed(t, Config{}, `"`+free+`"`)
+	conn, err := net.Dial("tcp", free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET /status HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", headerMax+8<<10)+"\r\n\r\n")
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	answer, _ := io.ReadAll(conn)
+	if !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+		t.Errorf("%.100q", answer)
+	}
+	slow, err := net.Dial("tcp", free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	io.WriteString(slow, "GET /status HTTP/1.1\r\n")
+	slow.SetReadDeadline(time.Now().Add(headerTimeout + 5*time.Second))
+	if _, err := io.ReadAll(slow); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a head that does not end is waited for")
+	}
+}

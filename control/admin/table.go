@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/telemetry/reason"
+)
+
+// metric is a row of the table of metrics.
+type metric struct {
+	name   string
+	kind   prometheus.ValueType
+	labels []string
+	help   string
+	always bool // known even if a loop does not answer
+	values func(st *api.Status, emit emit)
+}
+
+// emit sends a value with the labels of the row.
+type emit func(value float64, labels ...string)
+
+const (
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
+// table is every metric of weir's own; docs/observability.md is held against it.
+func table() []metric {
+	var list []metric
+	list = append(list, processMetrics()...)
+	list = append(list, loopMetrics()...)
+	list = append(list, exchangeMetrics()...)
+	list = append(list, listenerMetrics()...)
+	list = append(list, poolMetrics()...)
+	list = append(list, serverMetrics()...)
+	return append(list, certificateMetrics()...)
+}
+
+func processMetrics() []metric {
+	return []metric{
+		{"weir_build_info", gauge, []string{"version"}, "Always 1; the label is the version that runs.", true,
+			func(st *api.Status, emit emit) { emit(1, st.Version) }},
+		{"weir_ready", gauge, nil, "Whether /readyz says that new work may come.", true,
+			func(st *api.Status, emit emit) { emit(truth(st.State == api.Running)) }},
+		{"weir_stuck_loops", gauge, nil, "Loops whose turn does not end. Anything above 0 is a fault of weir.", true,
+			func(st *api.Status, emit emit) { emit(float64(st.StuckLoops)) }},
+		{"weir_config_reloads_total", counter, []string{"result"}, "Configurations taken, the first included, and refused.", false,
+			func(st *api.Status, emit emit) {
+				emit(float64(st.Config.Reloads), "ok")
+				emit(float64(st.Config.Refused), "refused")
+			}},
+	}
+}
+
+func loopMetrics() []metric {
+	of := func(name string, kind prometheus.ValueType, help string, value func(l *api.Loop) float64) metric {
+		return metric{name, kind, []string{"loop"}, help, false, func(st *api.Status, emit emit) {
+			for i := range st.Loops {
+				emit(value(&st.Loops[i]), strconv.Itoa(st.Loops[i].Index))
+			}
+		}}
+	}
+	return []metric{
+		of("weir_loop_turns_total", counter, "Rounds of the loop.", func(l *api.Loop) float64 { return float64(l.Turns) }),
+		of("weir_loop_events_total", counter, "Readiness events of sockets.", func(l *api.Loop) float64 { return float64(l.Events) }),
+		of("weir_loop_accepted_connections_total", counter, "Connections accepted.", func(l *api.Loop) float64 { return float64(l.Accepted) }),
+		of("weir_loop_moved_connections_total", counter, "Accepted connections handed to a less loaded loop.", func(l *api.Loop) float64 { return float64(l.Moved) }),
+		of("weir_loop_accept_pauses_total", counter, "Times that accepting paused because descriptors or memory ran out.", func(l *api.Loop) float64 { return float64(l.AcceptPauses) }),
+		of("weir_loop_dialed_connections_total", counter, "Connections to servers begun.", func(l *api.Loop) float64 { return float64(l.Dialed) }),
+		of("weir_loop_connections", gauge, "Connections open, to clients and servers.", func(l *api.Loop) float64 { return float64(l.Open) }),
+		of("weir_loop_blocked_total", counter, "Pieces of blocking work given to workers.", func(l *api.Loop) float64 { return float64(l.Blocked) }),
+		of("weir_loop_panics_total", counter, "Panics recovered; each ended one connection. Anything above 0 is a fault of weir.", func(l *api.Loop) float64 { return float64(l.Panics) }),
+		of("weir_loop_slow_turns_total", counter, "Turns that took too long.", func(l *api.Loop) float64 { return float64(l.SlowTurns) }),
+		of("weir_loop_spliced_bytes_total", counter, "Bytes moved between sockets without being copied through weir.", func(l *api.Loop) float64 { return float64(l.SplicedBytes) }),
+	}
+}
+
+func exchangeMetrics() []metric {
+	of := func(name string, kind prometheus.ValueType, help string, value func(x *api.Exchanges) float64) metric {
+		return metric{name, kind, nil, help, false, func(st *api.Status, emit emit) { emit(value(&st.Exchanges)) }}
+	}
+	return []metric{
+		of("weir_client_connections", gauge, "Client connections open.", func(x *api.Exchanges) float64 { return float64(x.Clients) }),
+		of("weir_client_connections_accepted_total", counter, "Client connections whose requests were read.", func(x *api.Exchanges) float64 { return float64(x.ClientsAccepted) }),
+		of("weir_exchanges_active", gauge, "Requests under way.", func(x *api.Exchanges) float64 { return float64(x.Active) }),
+		of("weir_requests_total", counter, "Requests whose head was read and is right.", func(x *api.Exchanges) float64 { return float64(x.Requests) }),
+		{"weir_responses_total", counter, []string{"class"}, "Answers to clients by class of status, 1xx to 5xx.", false, responses},
+		{"weir_exchanges_total", counter, []string{"reason", "side", "stage"}, "Ended exchanges by reason, with whose doing it was and the stage it happened in.", false, reasons},
+		of("weir_retries_total", counter, "Attempts after the first of an exchange.", func(x *api.Exchanges) float64 { return float64(x.Retries) }),
+		of("weir_client_received_bytes_total", counter, "Bytes from clients, heads included, before TLS.", func(x *api.Exchanges) float64 { return float64(x.ReceivedBytes) }),
+		of("weir_client_sent_bytes_total", counter, "Bytes to clients, heads included, before TLS.", func(x *api.Exchanges) float64 { return float64(x.SentBytes) }),
+		of("weir_access_log_dropped_total", counter, "Records of the access log that were dropped because the writer did not keep up.", func(x *api.Exchanges) float64 { return float64(x.LogDrops) }),
+	}
+}
+
+func responses(st *api.Status, emit emit) {
+	for _, class := range []string{"1xx", "2xx", "3xx", "4xx", "5xx"} {
+		emit(float64(st.Exchanges.Status[class]), class)
+	}
+}
+
+// reasons sends all, also those that never occurred: a series that begins at 1 has no rate.
+func reasons(st *api.Status, emit emit) {
+	for r := reason.Reason(0); r < reason.Count; r++ {
+		emit(float64(st.Exchanges.Reasons[r.String()]), r.String(), r.Side(), r.Stage())
+	}
+}
+
+func listenerMetrics() []metric {
+	return []metric{
+		{"weir_listener_connections", gauge, []string{"listener"}, "Client connections open.", false, func(st *api.Status, emit emit) {
+			for _, l := range st.Listeners {
+				emit(float64(l.Connections), l.Name)
+			}
+		}},
+		{"weir_listener_handshakes_total", counter, []string{"listener", "result"}, "TLS handshakes with clients.", false, func(st *api.Status, emit emit) {
+			for _, l := range st.Listeners {
+				emit(float64(l.Handshakes.OK), l.Name, "ok")
+				emit(float64(l.Handshakes.Failed), l.Name, "failed")
+			}
+		}},
+		{"weir_listener_handshakes_resumed_total", counter, []string{"listener"}, "Of the TLS handshakes that succeeded, those that resumed a session.", false, func(st *api.Status, emit emit) {
+			for _, l := range st.Listeners {
+				emit(float64(l.Handshakes.Resumed), l.Name)
+			}
+		}},
+	}
+}
+
+func certificateMetrics() []metric {
+	return []metric{
+		{"weir_certificate_expiry_timestamp_seconds", gauge, []string{"listener", "file"}, "When a certificate that clients are met with expires, as Unix time.", false, func(st *api.Status, emit emit) {
+			seen := map[[2]string]bool{} // a listener may name a file twice
+			for _, c := range st.Certificates {
+				if at := [2]string{c.Listener, c.File}; !seen[at] {
+					seen[at] = true
+					emit(float64(c.Expires.Unix()), c.Listener, c.File)
+				}
+			}
+		}},
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
