@@ -72,6 +72,10 @@ func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	if s.daemon.Load() == nil {
+		fail(w, http.StatusServiceUnavailable, "weir is starting")
+		return
+	}
 	v, err := s.config.Explain(r)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())

@@ -23,7 +23,7 @@ type Daemon interface {
 type Config struct {
 	Version string                             // of weir
 	File    string                             // of the configuration, as the operator named it
-	Explain func(*http.Request) (any, error)   // answers GET /explain, as JSON; nil: there is no such route
+	Explain func(*http.Request) (any, error)   // answers GET /explain once a daemon is attached; nil: there is no such route
 	Log     *slog.Logger                       // nil: slog's default
 	Reload  func(p config.Problems, err error) // told what came of each Reload; may be nil
 }

@@ -194,7 +194,7 @@ func TestThereIsNoExplainWhereNobodyExplains(t *testing.T) {
 }
 
 func TestHealthAndReadiness(t *testing.T) {
-	b := newBed(t, Config{}, "off")
+	b := newBed(t, Config{Explain: func(*http.Request) (any, error) { panic("asked before there is something to explain") }}, "off")
 	b.admin.daemon.Store(nil)
 	for state, want := range map[string][2]int{
 		api.Starting: {200, 503}, api.Running: {200, 200}, api.Stopping: {200, 503}, api.Stuck: {503, 503},
@@ -220,6 +220,9 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 	if w := ask(b.admin, "POST", "/reload", "X-Weir", "1"); w.Code != 422 {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := ask(b.admin, "GET", "/explain"); w.Code != 503 {
+		t.Errorf("explained by nobody: %d %s", w.Code, w.Body)
 	}
 }
 
