@@ -101,17 +101,14 @@ func (e *Engine) ServeConn(nc net.Conn, l *Loop, h Handler) {
 	}()
 }
 
-// WrapConn makes a connection of a portable engine out of any net.Conn: what a test's dialer returns. On the loop.
-func (l *Loop) WrapConn(nc net.Conn) Conn { return newNetConnLocked(l, nc) }
-
 func (l *Loop) dialPortable(address Address, options DialOptions) (Conn, error) {
 	l.Stats.Dialed++
 	l.portable.release()
-	at := address.String()
-	if address.Path != "" {
-		at = address.Path
+	dial := l.engine.config.Dial
+	if dial == nil {
+		dial = dialNet
 	}
-	nc, err := net.DialTimeout(address.Network(), at, options.Timeout)
+	nc, err := dial(address, options.Timeout)
 	l.portable.acquire()
 	if err != nil {
 		if ne, ok := err.(net.Error); ok && ne.Timeout() {
@@ -120,4 +117,12 @@ func (l *Loop) dialPortable(address Address, options DialOptions) (Conn, error) 
 		return nil, err
 	}
 	return newNetConnLocked(l, nc), nil
+}
+
+func dialNet(a Address, timeout time.Duration) (net.Conn, error) {
+	at := a.String()
+	if a.Path != "" {
+		at = a.Path
+	}
+	return net.DialTimeout(a.Network(), at, timeout)
 }

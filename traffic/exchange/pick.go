@@ -146,7 +146,8 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 	x.endAttempt()
 	x.reason = why
 	x.local = localAnswer{status: status}
-	safe := unsent || x.req.Method.IsIdempotent()
+	// A request that timed out may still be running: sent again it would cost the servers twice.
+	safe := unsent || x.req.Method.IsIdempotent() && outcome != pool.Timeout
 	if consumed || x.sentAny || !safe {
 		return Answer
 	}

@@ -20,6 +20,9 @@ func (b *RetryBudget) Deposit() { b.earned = min(b.earned+b.share, budgetMax) }
 
 // Withdraw reports whether one retry may be made now, and takes it from the budget.
 func (b *RetryBudget) Withdraw(now int64) bool {
+	if b.at == 0 && b.perMs > 0 {
+		b.floor = budgetFloorMax // the first requests after a start may meet a dead server too
+	}
 	b.floor = min(b.floor+float64(now-b.at)*b.perMs, budgetFloorMax)
 	b.at = now
 	switch {
