@@ -2,14 +2,39 @@ package main
 
 import (
 	"log/slog"
+	"net/http"
+	"net/netip"
 
-	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/admin"
+	"github.com/weir-proxy/weir/control/explain"
 	"github.com/weir-proxy/weir/control/lifecycle"
 )
 
-type noAdmin struct{}
+// newAdmin makes the server of the admin addresses. It opens them while the configuration is loaded, so that one that is taken refuses the
+// configuration, and speaks for the daemon once that runs.
+func (s *server) newAdmin(log *slog.Logger) *admin.Server {
+	return admin.New(admin.Config{Version: version(), File: s.file, Log: log, Reload: s.reloaded,
+		Explain: func(r *http.Request) (any, error) { return explainRunning(s.daemon.Load(), r) }})
+}
 
-func (noAdmin) Close()                     {}
-func (noAdmin) Apply(*config.Config) error { return nil }
-
-func startAdmin(d *lifecycle.Daemon, log *slog.Logger) (noAdmin, error) { return noAdmin{}, nil }
+// explainRunning answers GET /explain?url=…&method=…&header=Name:+value&client=IP by what runs.
+func explainRunning(d *lifecycle.Daemon, r *http.Request) (any, error) {
+	q := r.URL.Query()
+	ask := explain.Request{Client: explain.DefaultClient(), Method: q.Get("method"), URL: q.Get("url")}
+	for _, text := range q["header"] {
+		field, err := explain.ParseField(text)
+		if err != nil {
+			return nil, err
+		}
+		ask.Fields = append(ask.Fields, field)
+	}
+	if client := q.Get("client"); client != "" {
+		ip, err := netip.ParseAddr(client)
+		if err != nil {
+			return nil, err
+		}
+		ask.Client = ip
+	}
+	running := d.Snapshot()
+	return explain.New(running.Config, running.Sites).Explain(&ask)
+}

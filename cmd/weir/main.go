@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/explain"
+	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/docs/reference"
 )
 
@@ -19,6 +22,8 @@ func main() {
 func program() cli.Program {
 	return cli.Program{
 		Version:  version(),
+		Verify:   verify,
+		RunTests: explain.RunTests,
 		Schema:   reference.Schema,
 		Commands: commands(),
 	}
@@ -26,7 +31,7 @@ func program() cli.Program {
 
 // commands are those beside the ones that the command line has of its own. A new command is a row here.
 func commands() []*cobra.Command {
-	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand()}
+	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand(), cli.ExplainCommand(explainOffline)}
 }
 
 // version is the module's, or the commit that was built.
@@ -36,4 +41,14 @@ func version() string {
 		name = info.Main.Version
 	}
 	return fmt.Sprintf("weir %s (%s, %s/%s)", name, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// verify builds what would run. What depends on this machine, such as a certificate that cannot be read here, is a warning: a
+// configuration is often checked elsewhere than where it runs.
+func verify(cfg *config.Config) config.Problems {
+	_, problems := snapshot.Build(cfg, nil, 1)
+	for i := range problems {
+		problems[i].Warning = true
+	}
+	return problems
 }

@@ -27,6 +27,7 @@ does not wait.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.load = func() (*config.Config, config.Problems) { return config.Load(path) }
+			s.file = path
 			s.stderr = c.ErrOrStderr()
 			return s.run()
 		},

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/admin"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
 )
@@ -26,6 +28,19 @@ type server struct {
 	ready  func(d *lifecycle.Daemon) // called once it serves
 	level  slog.LevelVar
 	files  []string
+	file   string // as the operator named it
+	log    *slog.Logger
+	admin  *admin.Server
+	daemon atomic.Pointer[lifecycle.Daemon]
+}
+
+// reloaded reports what came of a reload, whoever asked for it.
+func (s *server) reloaded(problems config.Problems, err error) {
+	if s.report(problems, err) != nil {
+		s.log.Error("reload refused; the running configuration stays", "error", err)
+		return
+	}
+	s.log.Info("reloaded")
 }
 
 // run serves until a signal ends it.
@@ -34,27 +49,20 @@ func (s *server) run() error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	s.log = log
+	s.admin = s.newAdmin(log)
+	defer s.admin.Close()
 	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Loops: s.loops, Log: log})
 	if err := s.report(problems, err); err != nil {
 		return err
 	}
-	admin, err := startAdmin(d, log)
-	if err != nil {
+	s.daemon.Store(d)
+	s.admin.Attach(d)
+	if err := s.admin.Apply(d.Config()); err != nil {
 		d.Stop(context.Background(), nil)
 		return err
 	}
-	defer admin.Close()
-	reload := func() {
-		problems, err := d.Reload()
-		if s.report(problems, err) != nil {
-			log.Error("reload refused; the running configuration stays", "error", err)
-			return
-		}
-		if err := admin.Apply(d.Config()); err != nil {
-			log.Error("admin address not changed", "error", err)
-		}
-		log.Info("reloaded")
-	}
+	reload := func() { s.admin.Reload() }
 	log.Info("serving", "listeners", len(d.Config().Listeners), "sites", len(d.Config().Sites), "pools", len(d.Config().Pools))
 	if s.ready != nil {
 		s.ready(d)
@@ -106,6 +114,7 @@ func (s *server) loadAndNote() (*config.Config, config.Problems) {
 	cfg, problems := s.load()
 	if cfg != nil {
 		s.files = cfg.Files()
+		problems = append(problems, s.admin.Prepare(cfg)...)
 		s.level.UnmarshalText([]byte(cfg.Logs.Level))
 	}
 	return cfg, problems

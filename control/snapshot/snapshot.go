@@ -65,5 +65,5 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 }
 
 func (b *builder) refuse(path, message string) {
-	b.problems = append(b.problems, config.Problem{Pos: b.cfg.PosOf(path), Path: path, Message: message})
+	b.problems = append(b.problems, b.cfg.ProblemAt(path, "%s", message))
 }

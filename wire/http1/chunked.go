@@ -11,7 +11,7 @@ type Chunked struct {
 	trailers  uint16 // bytes of the trailer section
 	quoted    bool
 	escaped   bool
-	bare      bool // ";" or "=" has not been followed by anything yet
+	bare      bool  // ";" or "=" has not been followed by anything yet
 	overhead  int32 // chunks smaller than 16 bytes, less one for each that is larger
 }
 
