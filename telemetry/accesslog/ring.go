@@ -14,7 +14,9 @@ type Ring struct {
 	written uint64        // the same, of the writer alone
 	_       [48]byte
 	tail    atomic.Uint64 // bytes read
-	Dropped uint64        // records that found no room; owned by the loop
+	wake    chan<- struct{}
+	poked   atomic.Bool // the worker was woken and has not looked yet
+	Dropped uint64      // records that found no room; owned by the loop
 }
 
 // NewRing makes a ring of size bytes, a power of two.
@@ -33,7 +35,23 @@ func (r *Ring) Put(record []byte) bool {
 	r.copyIn(r.written+4, record)
 	r.written += need
 	r.head.Store(r.written)
+	if r.written-r.tail.Load() > uint64(len(r.buf))/4 {
+		r.poke()
+	}
 	return true
+}
+
+// poke wakes the worker when a burst meets it asleep: it looks once a second then, and the ring would be full before. Under a steady load
+// the worker is always earlier.
+func (r *Ring) poke() {
+	if r.poked.Load() {
+		return
+	}
+	r.poked.Store(true)
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (r *Ring) copyIn(at uint64, b []byte) {
