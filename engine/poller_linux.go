@@ -16,7 +16,7 @@ const (
 	// so that an idle weir uses no CPU.
 	busyFor = 100 // ms
 	rawWait = 10  // ms
-	idleMax = 1000
+	idleMax = 10_000
 )
 
 // poller is one epoll instance and what is registered there. Owned by its loop.
