@@ -1,0 +1,50 @@
+package steady
+
+import (
+	"testing"
+	"time"
+)
+
+// What an idle weir may use.
+const (
+	idleFor     = 5 * time.Second
+	idleCPU     = 0.001 // of one processor
+	residentMax = 25 << 20
+)
+
+func TestAnIdleWeirUsesNothing(t *testing.T) {
+	// With everything that is on by default: admin address and access log.
+	weir, address := start(t, "")
+	usage := func() (cpu time.Duration, resident int64) {
+		u, err := weir.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.CPU, u.Resident
+	}
+	idle := func(when string) {
+		time.Sleep(time.Second) // what was begun ends
+		before, resident := usage()
+		time.Sleep(idleFor)
+		after, _ := usage()
+		share := float64(after-before) / float64(idleFor)
+		t.Logf("%s: %.4f %% of a processor, %.1f MiB resident", when, 100*share, float64(resident)/(1<<20))
+		if share > idleCPU {
+			t.Errorf("%s: %.3f %% of a processor, want less than %.1f %%", when, 100*share, 100*idleCPU)
+		}
+	}
+	idle("after the start")
+	_, resident := usage()
+	if resident >= residentMax {
+		t.Errorf("after the start: %.1f MiB resident, want less than 25", float64(resident)/(1<<20))
+	}
+	c := newClient(t, connections, dial(address))
+	if err := c.ask(asked); err != nil {
+		t.Fatal(err)
+	}
+	idle("after a load, with its connections open")
+	// What a load leaves is buffers, coroutines and connections, all of which are kept for the next.
+	if _, resident := usage(); resident >= 2*residentMax {
+		t.Errorf("after a load: %.1f MiB resident, want less than 50", float64(resident)/(1<<20))
+	}
+}

@@ -1,0 +1,122 @@
+package steady
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// asked is the number of requests that are counted, and connections what they come on.
+const (
+	asked       = 12800
+	connections = 64
+)
+
+func TestAProxiedRequestIsTwoReceivesAndTwoSends(t *testing.T) {
+	weir, address := start(t, "logs: { access: off }")
+	c := newClient(t, connections, dial(address))
+	if err := c.ask(50 * connections); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.ask(asked); err != nil {
+		t.Fatal(err)
+	}
+	untraced := time.Since(began)
+	var took time.Duration
+	calls := trace(t, weir.Pid(), func() {
+		began := time.Now()
+		if err := c.ask(asked); err != nil {
+			t.Error(err)
+		}
+		took = time.Since(began)
+	})
+	t.Logf("%d requests in %v: %v", asked, took, calls)
+
+	// None of the connections ends meanwhile; a request that meets another loop's peak may open one more to the server.
+	for _, name := range []string{"recvfrom", "sendto"} {
+		if n := calls[name]; n < 2*asked || float64(n) > 2*asked*1.005 {
+			t.Errorf("%s: %d calls for %d requests, want 2 each", name, n, asked)
+		}
+	}
+	if n := calls["epoll_pwait"]; float64(n) > 0.3*asked {
+		t.Errorf("epoll_pwait: %d calls for %d requests, want at most 0.3 each", n, asked)
+	}
+	// Whatever is done once per connection, or by the clock, has no place in a request.
+	for _, name := range []string{"epoll_ctl", "setsockopt", "getsockopt", "clock_gettime", "gettimeofday", "read", "write", "readv",
+		"writev", "recvmsg", "sendmsg", "epoll_wait", "accept4", "close", "mmap", "madvise"} {
+		if n := calls[name]; float64(n) > 0.005*asked {
+			t.Errorf("%s: %d calls for %d requests, want none", name, n, asked)
+		}
+	}
+	// A loop wakes nobody. What futex calls there are come with time and not with requests, and tracing stretches time: the runtime's
+	// monitor looks every 10 ms (nanosleep) and interrupts a loop that has held its processor that long (getpid, tgkill,
+	// rt_sigreturn), which then goes on on another thread: one wakes, one goes to sleep, and one may look for work in vain. So a second
+	// has 100 ticks and a few hundred calls, however many requests, and the share of a request is taken at the speed without strace.
+	perSecond := float64(calls["futex"]) / took.Seconds()
+	perRequest := perSecond * untraced.Seconds() / asked
+	t.Logf("futex: %.0f a second; %.4f per request at %.0f requests a second", perSecond, perRequest, asked/untraced.Seconds())
+	if perSecond > 800 || perRequest >= 0.05 {
+		t.Errorf("futex: %.0f calls a second, %.3f per request, want at most 800 and less than 0.05", perSecond, perRequest)
+	}
+}
+
+// trace counts the system calls of all threads of a process while f runs.
+func trace(t *testing.T, pid int, f func()) map[string]int {
+	t.Helper()
+	strace, err := peers.Find("strace")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := filepath.Join(t.TempDir(), "calls")
+	cmd := exec.Command(strace, "-f", "-c", "-o", table, "-p", strconv.Itoa(pid))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	words, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(words)
+	if !said.Scan() || !strings.Contains(said.Text(), "attached") {
+		t.Fatalf("strace: %s", said.Text())
+	}
+	f()
+	cmd.Process.Signal(syscall.SIGINT)
+	for said.Scan() { // until it has ended
+	}
+	cmd.Wait()
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return callsOf(t, string(text))
+}
+
+// callsOf reads strace's table: % time, seconds, usecs/call, calls, errors if any, syscall.
+func callsOf(t *testing.T, table string) map[string]int {
+	t.Helper()
+	calls := map[string]int{}
+	for line := range strings.Lines(table) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[len(fields)-1] == "total" {
+			continue
+		}
+		if n, err := strconv.Atoi(fields[3]); err == nil {
+			calls[fields[len(fields)-1]] = n
+		}
+	}
+	if len(calls) == 0 {
+		t.Fatalf("no calls in strace's table:\n%s", table)
+	}
+	return calls
+}
