@@ -4,6 +4,7 @@ import "runtime"
 
 // stuck writes the stacks of all goroutines once for a turn that does not end, and marks the loop so that readiness can say so.
 func (e *Engine) stuck(l *Loop, ms int64) {
+	l.Post(func() { l.Stats.SlowTurns++ }) // once it goes on
 	buf := make([]byte, 256<<10)
 	buf = buf[:runtime.Stack(buf, true)]
 	e.config.Log("loop %d: its turn has taken %d ms: something waits outside of the engine\n%s", l.Index, ms, buf)

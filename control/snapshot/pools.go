@@ -42,6 +42,7 @@ func (b *builder) pool(p *config.Pool) {
 		Connect: p.Timeouts.Connect.Std(),
 		Idle:    p.Timeouts.Idle.Std(),
 		MaxIdle: perLoop(p.Connections.Idle, b.loops),
+		MaxOpen: max(0, perLoop(p.Connections.Max, b.loops)),
 	}
 	var clientTLS *tls.Config
 	if p.TLS != nil {

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"net/http"
 	"strconv"
 
 	"github.com/weir-proxy/weir/engine"
@@ -32,7 +31,7 @@ func (x *Exchange) answer() Stage {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(x.status), 10)
 	b = append(b, ' ')
-	b = append(b, http.StatusText(x.status)...)
+	b = append(b, message.ReasonPhrase(x.status)...)
 	b = append(b, "\r\n"...)
 	b = append(b, x.at.dateLine()...)
 	b = x.appendAnswer(b)
@@ -119,7 +118,7 @@ func (x *Exchange) appendText(b []byte) []byte {
 	var text [128]byte
 	t := strconv.AppendInt(text[:0], int64(x.status), 10)
 	t = append(t, ' ')
-	t = append(t, http.StatusText(x.status)...)
+	t = append(t, message.ReasonPhrase(x.status)...)
 	if x.local.detail != "" {
 		t = append(t, ": "...)
 		t = append(t, x.local.detail...)

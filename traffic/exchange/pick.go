@@ -19,9 +19,9 @@ func (x *Exchange) pick() Stage {
 		x.stamp(Pick)
 		x.tried.Reset()
 		d.Pool.Budget(x.at.loop.Index).Deposit()
-		if x.session.counted != d {
-			x.session.counted = d
-			d.Loops[x.at.loop.Index].Clients++
+		if mine := &d.Loops[x.at.loop.Index]; x.session.counted != mine {
+			x.session.counted = mine
+			mine.Clients++
 		}
 	}
 	s, why := d.Pool.Pick(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried)
@@ -130,8 +130,8 @@ func (x *Exchange) connectFailed(err error) Stage {
 		return x.attemptFailed(502, reason.ConnectTLS, pool.ConnectFailed, true)
 	case errors.Is(err, engine.ErrTimeout):
 		return x.attemptFailed(504, reason.ConnectTimeout, pool.ConnectFailed, true)
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
-		return x.attemptFailed(503, reason.ConnectLimit, pool.Cancelled, false)
+	case errors.Is(err, transport.ErrLimit), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return x.attemptFailed(503, reason.ConnectLimit, pool.Cancelled, true)
 	}
 	return x.attemptFailed(502, reason.ConnectRefused, pool.ConnectFailed, true)
 }

@@ -16,9 +16,9 @@ type session struct {
 	x        *Exchange // the running one
 	peer     netip.Addr
 	requests int
-	hint     int               // bytes the last request needed
-	counted  *site.Destination // the pool that counted this connection last
-	peerText [46]byte          // the peer's address as text
+	hint     int                   // bytes the last request needed
+	counted  *site.DestinationLoop // of the pool that counted this connection last
+	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
 }

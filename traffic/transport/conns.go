@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
@@ -11,6 +12,7 @@ type Config struct {
 	TLS         TLS           // nil: clear
 	Connect     time.Duration // to connect, TLS handshake included; 0: 3 s
 	Idle        time.Duration // an unused connection is kept; 0: 55 s
+	MaxOpen     int           // connections to a server, per loop; 0: no limit
 	MaxIdle     int           // unused connections kept per loop and server; 0: 256, negative: none
 	MaxRequests int           // requests after which a connection is closed; 0: no limit
 	Congestion  string        // TCP congestion control; "": the system's
@@ -77,6 +79,9 @@ func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Co
 	if connect == 0 {
 		connect = DefaultConnect
 	}
+	if config.MaxOpen > 0 && s.Open >= config.MaxOpen {
+		return nil, ErrLimit
+	}
 	s.Open++
 	ec, err := s.loop.Dial(address, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
 	if err != nil {
@@ -97,6 +102,9 @@ func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Co
 	s.Opened++
 	return &Conn{Conn: ec, home: s, Requests: 1}, nil
 }
+
+// ErrLimit says that a server has as many connections as it may have.
+var ErrLimit = errors.New("connection limit reached")
 
 // TLSError is a handshake that failed.
 type TLSError struct{ Err error }

@@ -5,14 +5,14 @@ import "github.com/weir-proxy/weir/wire/message"
 // Limits bound what one head may cost. Zero fields mean the default.
 type Limits struct {
 	Head   int // bytes of the whole head; default 64 KiB
-	Target int // bytes of the request target; default 8 KiB; more is answered with 414
+	Target int // bytes of the request target; default 16 KiB; more is answered with 414
 	Fields int // field lines; default and most message.MaxFields
 }
 
 // Default limits. Reference: reliability.md class 37.
 const (
 	DefaultHead   = 64 << 10
-	DefaultTarget = 8 << 10
+	DefaultTarget = 16 << 10
 )
 
 func (l *Limits) head() int {

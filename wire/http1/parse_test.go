@@ -65,8 +65,8 @@ func TestFaultsHaveNames(t *testing.T) {
 		"GET / HTTP/1.1\r\n" + host + "Expect: 200-ok\r\n\r\n":                                  FaultExpect,
 		"GET / HTTP/1.1\r\n" + host + "X_Forwarded_For: 1\r\n\r\n":                              FaultAlias,
 		"GET / HTTP/1.1\r\n" + host + "content_length: 1\r\n\r\n":                               FaultAlias,
-		"GET / HTTP/1.1\r\n" + host + strings.Repeat("A: b\r\n", 101) + "\r\n":                  FaultFieldCount,
-		"GET /" + strings.Repeat("a", 9000) + " HTTP/1.1\r\n" + host + "\r\n":                   FaultTargetLength,
+		"GET / HTTP/1.1\r\n" + host + strings.Repeat("A: b\r\n", 128) + "\r\n":                  FaultFieldCount,
+		"GET /" + strings.Repeat("a", 17000) + " HTTP/1.1\r\n" + host + "\r\n":                  FaultTargetLength,
 		"GET / HTTP/1.1\r\n" + host + "A: " + strings.Repeat("a", 66000) + "\r\n\r\n":           FaultHeadSize,
 	} {
 		var r message.Request
