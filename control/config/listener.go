@@ -24,6 +24,10 @@ type Listener struct {
 	// What anybody else sends in them is discarded.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" example:"[10.0.0.0/8]"`
 
+	// In which fields servers learn who the client is: `x_forwarded` (`X-Forwarded-For`, `-Proto`, and `-Host` where the server gets
+	// another Host), `rfc7239` (`Forwarded`), `both`, or `off`.
+	Forwarded string `yaml:"forwarded" default:"x_forwarded" words:"x_forwarded rfc7239 both off" example:"both"`
+
 	// Reads the PROXY protocol from these networks.
 	ProxyProtocol Later `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
 

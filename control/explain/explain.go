@@ -90,7 +90,7 @@ func (a *asking) normal() bool {
 	if len(path) == 0 {
 		f.Path = []byte("/")
 	}
-	a.whoAsks()
+	a.from, a.trusted = filter.ClientOf(&a.req.Fields, a.peer, a.listener.trusted)
 	f.Client, f.Scheme = a.from, a.scheme()
 	o := a.out
 	o.Method, o.Scheme, o.Host, o.Path = string(f.Method), f.Scheme, string(f.Host), string(f.Path)
@@ -107,30 +107,6 @@ func splitHost(authority []byte) (host, port []byte) {
 		host = host[:n-1]
 	}
 	return host, port
-}
-
-// whoAsks: the rightmost address of X-Forwarded-For that is not a trusted proxy's is the last that somebody trusted has seen.
-func (a *asking) whoAsks() {
-	a.from = a.peer
-	if a.trusted = a.listener.trusted.Contains(a.peer); !a.trusted {
-		return
-	}
-	var list []string
-	for i := range a.req.List {
-		if a.req.List[i].ID == message.FieldXForwardedFor && len(a.req.ValueOf(i)) > 0 {
-			list = append(list, strings.Split(string(a.req.ValueOf(i)), ",")...)
-		}
-	}
-	for i := len(list) - 1; i >= 0; i-- {
-		from, err := netip.ParseAddr(strings.Trim(list[i], " \t"))
-		if err != nil {
-			return
-		}
-		a.from = from.Unmap()
-		if !a.listener.trusted.Contains(a.from) {
-			return
-		}
-	}
 }
 
 func (a *asking) scheme() string {

@@ -3,6 +3,7 @@ package explain
 import (
 	"strings"
 
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -95,25 +96,12 @@ func (a *asking) isNamedAway(name []byte) bool {
 
 // forwarded says who the client is; what a trusted proxy said is kept and continued.
 func (a *asking) forwarded() []Field {
-	var who []string
-	host := ""
-	if a.route.Host != site.HostPreserve {
-		host = string(a.req.Authority.Of(a.req.Buf))
-	}
-	if a.trusted {
-		host = string(a.req.Authority.Of(a.req.Buf))
-		for i := range a.req.List {
-			if v := string(a.req.ValueOf(i)); a.req.List[i].ID == message.FieldXForwardedFor && v != "" {
-				who = append(who, v)
-			}
-		}
-		if v := a.req.Get(message.FieldXForwardedHost); len(v) > 0 {
-			host = string(v)
-		}
-	}
-	list := []Field{{"X-Forwarded-For", strings.Join(append(who, a.peer.WithZone("").String()), ", ")}, {"X-Forwarded-Proto", a.facts.Scheme}}
-	if host != "" {
-		list = append(list, Field{"X-Forwarded-Host", host})
+	h := filter.Hop{Fields: &a.req.Fields, Peer: a.peer, PeerText: []byte(a.peer.WithZone("").String()), IsTrusted: a.trusted,
+		Scheme: a.facts.Scheme, Authority: a.req.Authority.Of(a.req.Buf), HostStays: a.route.Host == site.HostPreserve}
+	var list []Field
+	for line := range strings.Lines(string(a.listener.forwarded.Append(nil, &h))) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		list = append(list, Field{name, value})
 	}
 	return list
 }

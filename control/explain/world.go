@@ -25,6 +25,7 @@ type listener struct {
 	isSecure      bool
 	redirectHTTPS string // port to which it sends everybody, "" if it serves
 	trusted       *filter.Networks
+	forwarded     filter.Forwarded
 	limits        http1.Limits
 }
 
@@ -56,7 +57,8 @@ func Offline(cfg *config.Config) (*World, config.Problems) {
 func newListener(cfg *config.Config, l *config.Listener) listener {
 	out := listener{
 		name: l.Name, addresses: l.Address, isSecure: l.TLS != nil, trusted: filter.NewNetworks(l.TrustedProxies),
-		limits: http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
+		forwarded: filter.ForwardedModes()[l.Forwarded],
+		limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
 	}
 	if l.Redirect == "https" {
 		out.redirectHTTPS = securePort(cfg)

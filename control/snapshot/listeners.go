@@ -45,12 +45,13 @@ func (b *builder) listener(l *config.Listener, securePort string) {
 	path := "listeners." + l.Name
 	t := &l.Timeouts
 	http := &exchange.Setup{
-		Listener: l.Name,
-		Sites:    b.out.Sites,
-		Limits:   http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
-		Secure:   l.TLS != nil,
-		Trusted:  filter.NewNetworks(l.TrustedProxies),
-		Header:   bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle),
+		Listener:  l.Name,
+		Sites:     b.out.Sites,
+		Limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
+		Secure:    l.TLS != nil,
+		Trusted:   filter.NewNetworks(l.TrustedProxies),
+		Forwarded: filter.ForwardedModes()[l.Forwarded],
+		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle),
 		MaxRequests: l.Limits.Requests,
 		Log:         !b.cfg.Logs.Access.Off,
 	}

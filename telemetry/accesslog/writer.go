@@ -27,7 +27,7 @@ type Writer struct {
 	parsed Record    // here and not on the stack: a Format is a value, and what is given to it would be allocated
 	looked time.Time // when the file was last looked at
 	failed bool
-	Lost   uint64        // lines that could not be written; guarded by mu
+	lost   uint64        // lines that could not be written; guarded by mu
 	wake   chan struct{} // Configure has changed something, or a ring fills
 	stop   chan struct{}
 	done   chan struct{}
@@ -88,6 +88,13 @@ func (w *Writer) Configure(c WriterConfig) error {
 
 func open(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+}
+
+// Lost is the number of lines that could not be written.
+func (w *Writer) Lost() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
 }
 
 // Close writes what is left and ends the worker.
@@ -158,14 +165,14 @@ func (w *Writer) flush() {
 	if err != nil {
 		for _, c := range w.buf {
 			if c == '\n' {
-				w.Lost++
+				w.lost++
 			}
 		}
 		if !w.failed {
 			w.config.Log("access log: %v; serving goes on, lines are lost until it can be written again", err)
 		}
 	} else if w.failed {
-		w.config.Log("access log: can be written again; %d lines were lost", w.Lost)
+		w.config.Log("access log: can be written again; %d lines were lost", w.lost)
 	}
 	w.failed = err != nil
 	w.buf = w.buf[:0]

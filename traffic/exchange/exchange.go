@@ -36,6 +36,7 @@ type Exchange struct {
 	body    requestBody
 	route   *site.Route
 	facts   filter.Facts
+	hop     filter.Hop
 
 	// The attempt.
 	server    *pool.Server
@@ -71,9 +72,10 @@ type Exchange struct {
 	sent     int64
 	times    [Done]int64 // microseconds at which stages began
 
-	hostBuf [264]byte
-	pathBuf []byte
-	fields  [2][message.MaxFields]message.Field
+	hostBuf    [264]byte
+	pathBuf    []byte
+	forwardBuf []byte
+	fields     [2][message.MaxFields]message.Field
 }
 
 func newExchange(d *Driver, at *perLoop) *Exchange {

@@ -20,7 +20,7 @@ type Setup struct {
 	Secure        bool   // clients come by TLS
 	RedirectHTTPS string // port of the https listener, "" if requests are served here
 	Trusted       *filter.Networks
-	Forwarded     Forwarded
+	Forwarded     filter.Forwarded
 	Header        time.Duration // a request's head, from first byte to last
 	Body          time.Duration // pause between two arrivals of a request's body
 	Send          time.Duration // pause in which the client takes nothing
@@ -30,16 +30,6 @@ type Setup struct {
 	Log           bool          // ended exchanges go to the access log
 	Closing       bool          // the listener is gone: connections end with their next answer
 }
-
-// Forwarded says in which fields servers learn who the client is.
-type Forwarded uint8
-
-const (
-	ForwardedX   Forwarded = iota // X-Forwarded-For, -Proto, -Host
-	ForwardedRFC                  // Forwarded (RFC 7239)
-	ForwardedBoth
-	ForwardedNone
-)
 
 // Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.
 type Driver struct {

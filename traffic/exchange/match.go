@@ -1,9 +1,8 @@
 package exchange
 
 import (
-	"net/netip"
-
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
@@ -28,7 +27,10 @@ func (x *Exchange) match() Stage {
 		}
 		x.path = x.pathBuf
 	}
-	x.whoAsks()
+	x.from, x.trusted = x.session.peer, false
+	if x.setup.Trusted != nil {
+		x.from, x.trusted = filter.ClientOf(&x.req.Fields, x.session.peer, x.setup.Trusted)
+	}
 	if x.setup.RedirectHTTPS != "" {
 		return x.toHTTPS()
 	}
@@ -71,42 +73,4 @@ func (x *Exchange) splitHost() {
 		}
 	}
 	x.host = h
-}
-
-// whoAsks sets the client's address: the connection's peer, or whom a trusted proxy names.
-func (x *Exchange) whoAsks() {
-	x.from, x.trusted = x.session.peer, false
-	if x.setup.Trusted == nil || !x.setup.Trusted.Contains(x.from) {
-		return
-	}
-	x.trusted = true
-	// The rightmost address that is not a trusted proxy's is the last that somebody trusted has seen.
-	for i := len(x.req.List) - 1; i >= 0; i-- {
-		if x.req.List[i].ID != message.FieldXForwardedFor {
-			continue
-		}
-		rest := x.req.ValueOf(i)
-		for len(rest) > 0 {
-			var item []byte
-			item, rest = lastItem(rest)
-			addr, err := netip.ParseAddr(string(item))
-			if err != nil {
-				return
-			}
-			x.from = addr.Unmap()
-			if !x.setup.Trusted.Contains(x.from) {
-				return
-			}
-		}
-	}
-}
-
-// lastItem cuts the last item off a comma-separated list.
-func lastItem(list []byte) (item, rest []byte) {
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i] == ',' {
-			return message.TrimOWS(list[i+1:]), list[:i]
-		}
-	}
-	return message.TrimOWS(list), nil
 }

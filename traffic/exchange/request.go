@@ -31,9 +31,10 @@ func (x *Exchange) request() Stage {
 	if r.Rewrite != nil {
 		x.gather()
 		var ok bool
-		if x.forward, ok = r.Rewrite.Append(x.forward[:0:0], &x.facts); !ok {
+		if x.forwardBuf, ok = r.Rewrite.Append(x.forwardBuf[:0], &x.facts); !ok {
 			return x.refuse(http1.FaultPath, reason.ClientMalformed)
 		}
+		x.forward = x.forwardBuf
 	}
 	return Pick
 }

@@ -206,76 +206,13 @@ func isConnectionName(f *message.Fields, name []byte) bool {
 	return false
 }
 
-// appendForwarded says who the client is. What a trusted proxy said is kept and continued.
+// appendForwarded says who the client is.
 func (x *Exchange) appendForwarded(b []byte) []byte {
-	mode := x.setup.Forwarded
-	if mode == ForwardedNone {
-		return b
-	}
-	peer := x.session.peerText[:x.session.peerLen]
-	if mode != ForwardedRFC && len(peer) > 0 {
-		b = append(b, "X-Forwarded-For: "...)
-		if x.trusted {
-			b = x.appendTrusted(b, message.FieldXForwardedFor)
-		}
-		b = append(b, peer...)
-		b = append(b, "\r\n"...)
-	}
-	if mode != ForwardedRFC {
-		b = append(b, "X-Forwarded-Proto: "...)
-		b = append(b, x.scheme()...)
-		b = append(b, "\r\n"...)
-		host := x.req.Authority.Of(x.req.Buf)
-		if v := x.req.Get(message.FieldXForwardedHost); x.trusted && len(v) > 0 {
-			host = v
-		}
-		if len(host) > 0 && (x.trusted || x.route.Host != site.HostPreserve) {
-			b = append(b, "X-Forwarded-Host: "...)
-			b = append(b, host...)
-			b = append(b, "\r\n"...)
-		}
-	}
-	if mode != ForwardedX {
-		b = x.appendRFC7239(b, peer)
-	}
-	return b
-}
-
-// appendTrusted appends the values that came in a field, each with ", " behind it.
-func (x *Exchange) appendTrusted(b []byte, id message.FieldID) []byte {
-	for i := range x.req.List {
-		if x.req.List[i].ID == id {
-			if v := x.req.ValueOf(i); len(v) > 0 {
-				b = append(b, v...)
-				b = append(b, ", "...)
-			}
-		}
-	}
-	return b
-}
-
-// appendRFC7239 appends Forwarded: for=…;proto=…;host=…. An IPv6 address is "enclosed in square brackets" and quoted (section 6).
-func (x *Exchange) appendRFC7239(b, peer []byte) []byte {
-	b = append(b, "Forwarded: "...)
-	if x.trusted {
-		b = x.appendTrusted(b, message.FieldForwarded)
-	}
-	switch {
-	case len(peer) == 0:
-		b = append(b, "for=unknown"...)
-	case x.session.peer.Is4():
-		b = append(b, "for="...)
-		b = append(b, peer...)
-	default:
-		b = append(b, `for="[`...)
-		b = append(b, peer...)
-		b = append(b, `]"`...)
-	}
-	b = append(b, ";proto="...)
-	b = append(b, x.scheme()...)
-	b = append(b, `;host="`...)
-	b = append(b, x.req.Authority.Of(x.req.Buf)...)
-	return append(b, "\"\r\n"...)
+	h := &x.hop
+	h.Fields, h.Peer, h.PeerText = &x.req.Fields, x.session.peer, x.session.peerText[:x.session.peerLen]
+	h.IsTrusted, h.Scheme = x.trusted, x.scheme()
+	h.Authority, h.HostStays = x.req.Authority.Of(x.req.Buf), x.route.Host == site.HostPreserve
+	return x.setup.Forwarded.Append(b, h)
 }
 
 // appendBody appends the body bytes that are there, framed for the server; extra is what did not fit beside the head and

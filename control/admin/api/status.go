@@ -66,6 +66,7 @@ type Exchanges struct {
 	SentBytes       uint64            `json:"sent_bytes"`
 	Retries         uint64            `json:"retries"`
 	LogDrops        uint64            `json:"log_drops"` // access log records that found no room
+	LogLost         uint64            `json:"log_lost"`  // access log lines that could not be written
 }
 
 // Listener is a listener of the configuration with all its addresses.
