@@ -53,6 +53,7 @@ type Conn struct {
 	home         *Conns
 	newer, older *Conn
 	idleSince    int64
+	idleFor      time.Duration
 	idle         bool
 	closed       bool
 }
@@ -131,7 +132,7 @@ func (c *Conn) Keep(config *Config) {
 		idle = s.learned
 	}
 	c.idle = true
-	c.idleSince = s.loop.Now()
+	c.idleSince, c.idleFor = s.loop.Now(), idle
 	c.older = s.newest
 	if c.older != nil {
 		c.older.newer = c
@@ -149,16 +150,20 @@ func (c *Conn) Serve(engine.Conn) {
 	if !c.idle {
 		return
 	}
-	if c.Conn.IsIdle() {
-		c.Conn.Await(c)
+	s := c.home
+	unused := time.Duration(s.loop.Now()-c.idleSince) * time.Millisecond
+	if unused < c.idleFor && c.Conn.IsIdle() {
+		if c.idle { // nobody took it while it was looked at
+			c.Conn.SetReadTimeout(c.idleFor - unused)
+			c.Conn.Await(c)
+		}
 		return
 	}
-	s := c.home
 	s.unlink(c)
 	c.Conn.SetReadTimeout(0)
 	var one [1]byte
 	if n, err := c.Conn.Read(one[:]); n == 0 && err != engine.ErrTimeout {
-		s.learnIdle(time.Duration(s.loop.Now()-c.idleSince) * time.Millisecond)
+		s.learnIdle(unused)
 	}
 	c.Close()
 }

@@ -17,6 +17,7 @@ type Conn struct {
 	raw     engine.Conn
 	tls     *tls.Conn
 	handler engine.Handler // who waits for the next bytes
+	running engine.Handler // who was called last
 
 	in      []byte // ciphertext that crypto/tls has not been given: in[inFrom:inTo]; nil while there is none
 	inFrom  int
@@ -133,7 +134,7 @@ func (c *Conn) Await(h engine.Handler) {
 // Serve passes the raw connection's event on.
 func (c *Conn) Serve(engine.Conn) {
 	h := c.handler
-	c.handler = nil
+	c.handler, c.running = nil, h
 	if h != nil {
 		h.Serve(c)
 	}
@@ -141,7 +142,7 @@ func (c *Conn) Serve(engine.Conn) {
 
 // Panicked passes the end of a panicked handler on.
 func (c *Conn) Panicked() {
-	if p, ok := c.handler.(interface{ Panicked() }); ok {
+	if p, ok := c.running.(interface{ Panicked() }); ok {
 		p.Panicked()
 	}
 }
@@ -156,11 +157,11 @@ func (c *Conn) Reclaim() bool {
 
 // IsIdle takes in what the protocol itself sent, session tickets above all, without waiting.
 func (c *Conn) IsIdle() bool {
-	if c.raw.IsIdle() {
+	if c.inTo == c.inFrom && c.raw.IsIdle() {
 		return true
 	}
 	var one [1]byte
-	c.raw.SetReadTimeout(0)
+	c.raw.SetReadTimeout(time.Millisecond) // package net gives nothing out at a deadline that has passed
 	n, err := c.Read(one[:])
 	return n == 0 && errors.Is(err, engine.ErrTimeout)
 }
