@@ -15,4 +15,6 @@
 //
 //	go test ./test/conformance/http1 -subject nginx
 //	go test ./test/conformance/http1 -subject haproxy
+//
+// Called by go test.
 package http1
