@@ -27,6 +27,7 @@ type Writer struct {
 	parsed Record    // here and not on the stack: a Format is a value, and what is given to it would be allocated
 	looked time.Time // when the file was last looked at
 	failed bool
+	torn   bool          // the file ends within a line
 	lost   uint64        // lines that could not be written; guarded by mu
 	wake   chan struct{} // Configure has changed something, or a ring fills
 	stop   chan struct{}
@@ -78,7 +79,7 @@ func (w *Writer) Configure(c WriterConfig) error {
 	if w.file != nil {
 		w.file.Close()
 	}
-	w.config, w.out, w.file, w.failed = c, out, file, false
+	w.config, w.out, w.file, w.failed, w.torn = c, out, file, false, false
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -161,9 +162,11 @@ func (w *Writer) flush() {
 	if len(w.buf) == 0 {
 		return
 	}
-	_, err := w.out.Write(w.buf)
+	w.endTorn()
+	n, err := w.out.Write(w.buf)
 	if err != nil {
-		for _, c := range w.buf {
+		w.torn = n > 0 && w.buf[n-1] != '\n' || n == 0 && w.torn
+		for _, c := range w.buf[n:] {
 			if c == '\n' {
 				w.lost++
 			}
@@ -176,6 +179,16 @@ func (w *Writer) flush() {
 	}
 	w.failed = err != nil
 	w.buf = w.buf[:0]
+}
+
+// endTorn ends a line of which a full disk took only a part, or the next one would be lost with it.
+func (w *Writer) endTorn() {
+	if !w.torn {
+		return
+	}
+	if _, err := w.out.Write([]byte{'\n'}); err == nil {
+		w.torn = false
+	}
 }
 
 // reopen follows a file that was moved away, as log rotation does.
@@ -196,5 +209,5 @@ func (w *Writer) reopen() {
 		return // the old one still takes lines
 	}
 	w.file.Close()
-	w.file, w.out = f, f
+	w.file, w.out, w.torn = f, f, false
 }
