@@ -1,0 +1,63 @@
+package faults
+
+import (
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDescriptorsExhausted(t *testing.T) {
+	s := startUnder(t, `
+listeners:
+  front: { address: "FRONT" }
+pools:
+  web: { servers: ["`+origin(t, "web")+`"] }
+sites:
+  "*": web
+admin: "ADMIN"
+logs: { access: off }
+`, []string{"sh", "-c", `ulimit -n 120; exec "$@"`, "sh"})
+	good := run(8, 5*time.Millisecond, keepAlive(t, s.address["FRONT"], "/"))
+	time.Sleep(300 * time.Millisecond)
+
+	var idle []net.Conn
+	for range 300 {
+		idle = append(idle, dial(t, s.address["FRONT"]))
+	}
+	within(t, 5*time.Second, "weir to say that descriptors have run out", func() bool {
+		return strings.Contains(s.log(), "too many open files")
+	})
+	// Those that come now wait in the system's queue.
+	late := make(chan error, 5)
+	for range cap(late) {
+		c := dial(t, s.address["FRONT"])
+		go func() { late <- c.ok("/") }()
+	}
+	time.Sleep(time.Second)
+	if n := len(late); n > 0 {
+		t.Errorf("%d connections were served: the test has not exhausted anything", n)
+	}
+	for _, c := range idle {
+		c.Close()
+	}
+	for range cap(late) {
+		select {
+		case err := <-late:
+			if err != nil {
+				t.Errorf("a connection that waited: %v", err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("a connection is not served although others have ended")
+		}
+	}
+	if err := dial(t, s.address["FRONT"]).ok("/"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if n := good.end(t); n < 500 {
+		t.Errorf("the good clients asked %d times", n)
+	}
+	if n := s.status().Loops; len(n) != 2 || n[0].AcceptPauses+n[1].AcceptPauses == 0 {
+		t.Errorf("accept pauses are not counted: %+v", n)
+	}
+}
