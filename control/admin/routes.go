@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/weir-proxy/weir/control/admin/api"
 )
@@ -22,6 +23,9 @@ func (s *Server) routes() http.Handler {
 		{http.MethodGet, "/status", s.getStatus},
 		{http.MethodGet, "/metrics", s.metrics().ServeHTTP},
 		{http.MethodPost, "/reload", s.postReload},
+		{http.MethodGet, "/debug/pprof/profile", pprof.Profile},
+		{http.MethodGet, "/debug/pprof/heap", pprof.Handler("heap").ServeHTTP},
+		{http.MethodGet, "/debug/pprof/goroutine", pprof.Handler("goroutine").ServeHTTP},
 	}
 	if s.config.Explain != nil {
 		list = append(list, route{http.MethodGet, "/explain", s.explain})
