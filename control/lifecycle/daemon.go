@@ -162,7 +162,7 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 				continue
 			}
 			handler := listener.New(d.driver, l.Setup, d.options.Loops)
-			socket, err := d.engine.Listen(a, engine.ListenConfig{}, handler)
+			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true}, handler)
 			if err != nil {
 				for _, o := range opened {
 					o.socket.Close()
