@@ -26,13 +26,25 @@ func NewDialer(config *tls.Config, serverName string, loops int) *Dialer {
 	return d
 }
 
-// Client wraps c and does the handshake; server is the host that c was connected to.
+// Client wraps c and does the handshake; server is the name that c was connected to, "" if it was an address.
 func (d *Dialer) Client(c engine.Conn, server string) (engine.Conn, error) {
+	if server == "" {
+		server = nameOf(c)
+	}
 	s := Client(c, d.config(c.Loop().Index, server))
 	if err := s.Handshake(); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// nameOf is what the certificate of a server without a name must be for: its address, or localhost behind a Unix socket. Health checks
+// ask for the same.
+func nameOf(c engine.Conn) string {
+	if ip := c.RemoteAddr().Addr(); ip.IsValid() {
+		return ip.Unmap().WithZone("").String()
+	}
+	return "localhost"
 }
 
 // config is the loop's own copy for a server: its session cache has a lock, which loops must not wait for.
