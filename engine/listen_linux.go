@@ -36,6 +36,9 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	if address.Path != "" {
 		sockets = 1
 	}
+	if err := probe(address); err != nil {
+		return nil, fmt.Errorf("listen %s: %w", address, err)
+	}
 	config.Congestion = e.congestion(config.Congestion, address.IP.Addr())
 	for range sockets {
 		fd, err := listenSocket(ln.Address, config)
@@ -67,6 +70,22 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 		}
 	}
 	return ln, nil
+}
+
+// probe finds out whether somebody listens on the address already. SO_REUSEPORT would let two weirs share it, each with half of the
+// clients, which nobody who starts the second one means.
+func probe(address Address) error {
+	if address.Path != "" || address.IP.Port() == 0 {
+		return nil
+	}
+	domain, sa := sockaddr(address)
+	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer syscall.Close(fd)
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }
 
 func listenSocket(address Address, config ListenConfig) (int, error) {

@@ -96,3 +96,21 @@ func TestAResetClientInterruptsTheServerLinkedToIt(t *testing.T) {
 		t.Error("the exchange still waits for the server of a client that is gone")
 	}
 }
+
+func TestAnAddressIsListenedOnByOneEngineOnly(t *testing.T) {
+	first, err := New(Config{Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	second, err := New(Config{Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	address := listen(t, first, handlerFunc(echo))
+	if ln, err := second.Listen(Address{IP: netip.MustParseAddrPort(address)}, ListenConfig{}, handlerFunc(echo)); err == nil {
+		ln.Close()
+		t.Error("two engines share an address: each gets half of the clients")
+	}
+}
