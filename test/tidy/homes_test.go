@@ -1,0 +1,79 @@
+package tidy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// home says where something of the outside world may be imported.
+type home struct {
+	what string // an import path, and all below it
+	in   []string
+	why  string
+}
+
+// homes: a library that is imported in one place can be replaced in one place. What is not of the standard library and has no row here is
+// not imported at all; a new one needs a row and a decision in docs/decisions/.
+var homes = []home{
+	{"github.com/goccy/go-yaml", []string{"control/config"}, "only the reader of weir.yaml knows what YAML is"},
+	{"github.com/spf13/cobra", []string{"console/cli", "cmd/weir"}, "the command line"},
+	{"github.com/prometheus", []string{"control/admin"}, "the rest counts in plain fields and knows no exporter"},
+	{"github.com/miekg/dns", []string{"traffic/pool/resolve"}, "only the resolver speaks DNS"},
+	{"github.com/gaissmai/bart", []string{"traffic/filter"}, "sets of networks are filter.Networks for all others"},
+	{"crypto/tls", []string{"wire/tls", "control/certs", "control/snapshot", "traffic/listener", "traffic/pool/health"},
+		"wire/tls speaks it; the others hold its configuration"},
+	{"net/http", []string{"control/admin", "control/admin/client", "traffic/pool/health", "cmd/weir", "test/bench"},
+		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},
+	{"encoding/json", []string{"control/admin", "control/admin/client", "control/config/reference", "console/cli", "test/bench"},
+		"it allocates and reflects, so the access log writes its own"},
+	{"unsafe", []string{"engine", "test/bench"}, "raw system calls"},
+	{"os/exec", []string{"test/bench", "test/peers"}, "weir starts no programs"},
+}
+
+func TestTheOutsideWorldHasHomes(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, f := range p.files {
+			if f.isTest() {
+				continue
+			}
+			for _, i := range f.imports() {
+				if h := homeOf(i); h != nil && !slices.Contains(h.in, p.path) {
+					t.Errorf("%s: imports %s, whose home is %s: %s", f.name, i, strings.Join(h.in, ", "), h.why)
+				} else if h == nil && strings.Contains(strings.Split(i, "/")[0], ".") {
+					t.Errorf("%s: imports %s, which has no home in test/tidy/homes_test.go", f.name, i)
+				}
+			}
+		}
+	}
+}
+
+func homeOf(path string) *home {
+	for i := range homes {
+		if path == homes[i].what || strings.HasPrefix(path, homes[i].what+"/") {
+			return &homes[i]
+		}
+	}
+	return nil
+}
+
+// A home that nobody lives in any more is a permission that nobody looked at.
+func TestHomesAreLivedIn(t *testing.T) {
+	lived := map[string]bool{}
+	for _, p := range packages(t) {
+		for _, f := range p.files {
+			for _, i := range f.imports() {
+				if h := homeOf(i); h != nil && !f.isTest() {
+					lived[h.what+" in "+p.path] = true
+				}
+			}
+		}
+	}
+	for _, h := range homes {
+		for _, in := range h.in {
+			if !lived[h.what+" in "+in] {
+				t.Errorf("%s does not import %s: take it out of the table", in, h.what)
+			}
+		}
+	}
+}
