@@ -54,6 +54,7 @@ func TestAccessLogGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	ask(1000, "full")
 	within(t, 5*time.Second, "weir to say that lines are lost", func() bool { return strings.Contains(s.log(), "no space left on device") })
 	ask(100, "lost")
+	time.Sleep(500 * time.Millisecond) // until none of these waits in weir any more, to take the room that the others are to have
 
 	inside := fmt.Sprintf("/proc/%d/root%s/", s.Pid(), mount)
 	if err := os.Remove(inside + "other"); err != nil {
