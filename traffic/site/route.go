@@ -30,7 +30,7 @@ type Route struct {
 	Response        time.Duration // until the answer begins, and between two arrivals of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts
-	UsesGroups      bool          // a template asks for what the path\'s "*" or groups took
+	UsesGroups      bool          // a template asks for what the path's "*" or groups took
 }
 
 // HostMode says which Host a server gets.
