@@ -63,7 +63,8 @@ type Action struct {
 // Redirect sends the client elsewhere. A bare value is `to`.
 type Redirect struct {
 	// The target: a URL or path, with `{host}`, `{path}`, `{query}`, `{uri}` (path and query) and the other variables, `*` and
-	// `$1` as in `rewrite`. The word `https` alone is the same URL with that scheme.
+	// `$1` as in `rewrite`. The query goes along unless `to` has one, or says `{query}` or `{uri}`. The word `https` alone is the
+	// same URL with that scheme.
 	To string `yaml:"to,short,required" example:"\"https://www.example.com{uri}\""`
 
 	// The status of the answer: 301, 302, 303, 307 or 308.

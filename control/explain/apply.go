@@ -28,7 +28,7 @@ func (a *asking) act() {
 	r := a.route
 	switch {
 	case r.Redirect != nil:
-		a.out.Local = &Local{Status: r.Redirect.Status, Reason: reason.Redirected.String(), Location: string(r.Redirect.To.Append(nil, &a.facts))}
+		a.out.Local = &Local{Status: r.Redirect.Status, Reason: reason.Redirected.String(), Location: string(r.Redirect.AppendLocation(nil, &a.facts))}
 	case r.Respond != nil:
 		a.respond(r.Respond)
 	case a.rewrite():

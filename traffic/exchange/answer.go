@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -12,9 +11,9 @@ import (
 // localAnswer is an answer of weir's own.
 type localAnswer struct {
 	status   int
-	detail   string           // what is wrong with the request, in one word
-	location *filter.Template // of a redirect
-	secure   bool             // redirect to the same URL by https
+	detail   string         // what is wrong with the request, in one word
+	location *site.Redirect // of a redirect
+	secure   bool           // redirect to the same URL by https
 	respond  *site.Respond
 }
 
@@ -98,7 +97,7 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 		b = x.appendHTTPSLocation(b)
 	case a.location != nil:
 		b = append(b, "Location: "...)
-		b = a.location.Append(b, x.gather())
+		b = a.location.AppendLocation(b, x.gather())
 		b = append(b, "\r\n"...)
 	case a.respond != nil:
 		return x.appendRespond(b, a.respond)

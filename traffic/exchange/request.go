@@ -20,7 +20,7 @@ func (x *Exchange) request() Stage {
 	if d := r.Redirect; d != nil {
 		x.gather()
 		x.reason = reason.Redirected
-		x.local = localAnswer{status: d.Status, location: d.To}
+		x.local = localAnswer{status: d.Status, location: d}
 		return Answer
 	}
 	if a := r.Respond; a != nil {

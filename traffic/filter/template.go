@@ -145,3 +145,14 @@ func (t *Template) Append(dst []byte, f *Facts) []byte {
 	}
 	return dst
 }
+
+// SaysQuery reports whether the text decides about the query itself: it has a variable for it, or a "?" or "#" of its own.
+func (t *Template) SaysQuery() bool {
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.variable == varQuery || p.variable == varURI || strings.ContainsAny(p.literal, "?#") {
+			return true
+		}
+	}
+	return false
+}

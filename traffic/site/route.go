@@ -48,6 +48,17 @@ type Redirect struct {
 	Status int
 }
 
+// AppendLocation appends the Location. The query goes along, as in a rewrite, unless To says what becomes of it: links that were
+// shared with parameters are why most redirects exist.
+func (r *Redirect) AppendLocation(dst []byte, f *filter.Facts) []byte {
+	dst = r.To.Append(dst, f)
+	if !f.HasQuery || r.To.SaysQuery() {
+		return dst
+	}
+	dst = append(dst, '?')
+	return append(dst, f.Query...)
+}
+
 // Respond is an answer without a server.
 type Respond struct {
 	Status  int

@@ -160,6 +160,9 @@ func (c *Conn) Serve(engine.Conn) {
 		return
 	}
 	s.unlink(c)
+	if unused >= c.idleFor && s.learned > 0 {
+		s.learned += s.learned / 16 // what was learnt may have been a restart: tried a little longer each time, until the server is first again
+	}
 	c.Conn.SetReadTimeout(0)
 	var one [1]byte
 	if n, err := c.Conn.Read(one[:]); n == 0 && err != engine.ErrTimeout {
