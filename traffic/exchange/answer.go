@@ -56,11 +56,12 @@ func (x *Exchange) settleBody() {
 		x.keepAlive = false
 		return
 	}
-	if _, whole := x.inBuffer(); whole {
+	if _, whole := x.inBuffer(); whole || x.body.relayed {
 		return
 	}
 	if x.req.Expect {
-		x.keepAlive = false // the client was not told to go on, and need not send the body
+		// The client was not told to go on, and need not send the body; if it does, it gets its answer all the same.
+		x.keepAlive, x.linger = false, true
 		return
 	}
 	const drainMost = 64 << 10

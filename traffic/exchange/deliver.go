@@ -58,6 +58,9 @@ func (x *Exchange) delivered() Stage {
 	if x.rest.framing == message.FramingUntilClose {
 		x.isClean = false
 	}
+	if x.keepAlive && x.up.started {
+		x.up.wait()
+	}
 	return Finish
 }
 

@@ -160,6 +160,7 @@ type requestBody struct {
 	chunks   http1.Chunked
 	buffered int   // chunked: decoded data bytes in the buffer behind the head
 	began    int64 // ms
+	relayed  bool  // an upload has taken all of it from the client
 }
 
 func (b *requestBody) start(r *message.Request) {

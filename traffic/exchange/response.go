@@ -51,10 +51,8 @@ func (x *Exchange) response() Stage {
 	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
 	}
-	if x.body.framing != message.FramingNone && !x.up.started {
-		x.isClean = x.isClean && x.wholeSent()
-	}
-	if x.driver.draining.Load() || x.up.started && x.up.running && x.status >= 400 {
+	x.judgeUpload()
+	if x.driver.draining.Load() {
 		x.keepAlive = false
 	}
 	head := x.appendResponse(x.at.record[:0], int64(data))
@@ -63,9 +61,21 @@ func (x *Exchange) response() Stage {
 	return Deliver
 }
 
-func (x *Exchange) wholeSent() bool {
-	_, whole := x.inBuffer()
-	return whole
+// judgeUpload decides, before the answer's head says so, what an answer that came before the request's body had ended means for the two
+// connections. The rest of a body must never be taken for the next request.
+func (x *Exchange) judgeUpload() {
+	switch {
+	case x.body.framing == message.FramingNone:
+	case !x.up.started:
+		if _, whole := x.inBuffer(); !whole {
+			// The server closed as the head was on its way, so the upload never began.
+			x.isClean = false
+			x.keepAlive, x.linger = false, true
+		}
+	case x.up.finished:
+	case x.status >= 400 || !x.up.running:
+		x.keepAlive = false
+	}
 }
 
 // placeHead puts the new head before the body's bytes at resp[at:at+data], with a chunk's head between them where the client gets chunks.

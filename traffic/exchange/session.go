@@ -52,7 +52,8 @@ func (s *session) Serve(c engine.Conn) {
 			s.at.loop.Yield()
 		}
 	}
-	linger := x.linger
+	// A client that was not told before may have its next request on the way.
+	linger := x.linger || x.sentAny && x.req.KeepAlive
 	s.drop()
 	if linger {
 		lingerClose(c)

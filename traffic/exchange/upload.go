@@ -174,6 +174,13 @@ func bodyFailure(err error) reason.Reason {
 	return reason.ClientBodyCut
 }
 
+// wait lets an upload end that goes on behind a good answer: a server may answer first and read then. Its own deadlines bound it.
+func (u *upload) wait() {
+	for u.running {
+		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
+	}
+}
+
 // stop ends an upload that still runs, as when the answer was complete before the body was.
 func (u *upload) stop() {
 	if u.running {
@@ -184,6 +191,7 @@ func (u *upload) stop() {
 		u.x.client.ClearInterrupt()
 	}
 	u.started = false
+	u.x.body.relayed = u.finished
 	if !u.finished {
 		u.x.isClean = false
 		u.x.keepAlive, u.x.linger = false, true
