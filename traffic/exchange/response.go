@@ -182,12 +182,11 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 func (x *Exchange) appendResponseFields(b []byte) []byte {
 	r := &x.res
 	edit := x.route.ResponseHeaders
-	named := hasConnectionNames(&r.Fields)
 	run := r.FieldsAt.Off
 	for i := range r.List {
 		f := &r.List[i]
 		drop := responseDrops[f.ID]
-		if !drop && named {
+		if !drop && r.Names {
 			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
 		}
 		if !drop && edit != nil {

@@ -154,7 +154,6 @@ var requestDrops = [256]bool{
 func (x *Exchange) appendFields(b []byte) []byte {
 	r := &x.req
 	edit := x.route.RequestHeaders
-	named := hasConnectionNames(&r.Fields)
 	run := r.FieldsAt.Off
 	for i := range r.List {
 		f := &r.List[i]
@@ -162,7 +161,7 @@ func (x *Exchange) appendFields(b []byte) []byte {
 		if drop && x.trusted && f.ID == message.FieldVia {
 			drop = false
 		}
-		if !drop && named {
+		if !drop && r.Names {
 			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
 		}
 		if !drop && edit != nil {
@@ -174,23 +173,6 @@ func (x *Exchange) appendFields(b []byte) []byte {
 		}
 	}
 	return append(b, r.Buf[run:r.FieldsAt.End]...)
-}
-
-// hasConnectionNames reports whether a Connection field names other fields.
-func hasConnectionNames(f *message.Fields) bool {
-	for i := range f.List {
-		if f.List[i].ID != message.FieldConnection {
-			continue
-		}
-		for v := f.ValueOf(i); len(v) > 0; {
-			var item []byte
-			item, v = message.NextItem(v)
-			if !message.EqualFold(item, "keep-alive") && !message.EqualFold(item, "close") && !message.EqualFold(item, "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // isConnectionName: RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is

@@ -1,6 +1,10 @@
 package http1
 
-import "github.com/weir-proxy/weir/wire/message"
+import (
+	"encoding/binary"
+
+	"github.com/weir-proxy/weir/wire/message"
+)
 
 // parseFields reads field lines from buf[i:] to the empty line and returns the index after it; 0 when that is not there yet.
 func parseFields(buf []byte, i int, f *message.Fields, most int) (end, next int, fault *Fault) {
@@ -27,9 +31,7 @@ func parseFields(buf []byte, i int, f *message.Fields, most int) (end, next int,
 			// container MUST either reject the message by sending a 400 (Bad Request) …"
 			return 0, 0, FaultFold
 		}
-		for i < len(buf) && chars[buf[i]]&isToken != 0 {
-			i++
-		}
+		i += tokenLen(buf[i:])
 		if i >= len(buf) {
 			return 0, 0, nil
 		}
@@ -44,9 +46,7 @@ func parseFields(buf []byte, i int, f *message.Fields, most int) (end, next int,
 			i++
 		}
 		value := i
-		for i < len(buf) && chars[buf[i]]&isValue != 0 {
-			i++
-		}
+		i += valueLen(buf[i:])
 		if i+1 >= len(buf) {
 			if i < len(buf) && buf[i] != '\r' {
 				return 0, 0, badValueByte(buf[i])
@@ -71,6 +71,36 @@ func parseFields(buf []byte, i int, f *message.Fields, most int) (end, next int,
 			Value: message.Span{Off: uint32(value), End: uint32(last)},
 			Line:  message.Span{Off: uint32(start), End: uint32(i)}})
 	}
+}
+
+// tokenLen is the number of token bytes b begins with.
+func tokenLen(b []byte) int {
+	for i, c := range b {
+		if chars[c]&isToken == 0 {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// valueLen is the number of field-content bytes b begins with. It looks at eight bytes at a time: the high bit of a byte of the sum is
+// set for a byte below 0x20 or equal to 0x7f, and sometimes for its neighbour above, which the last loop then sorts out.
+func valueLen(b []byte) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		del := x ^ 0x7f*ones
+		if ((x-0x20*ones)&^x|(del-ones)&^del)&high != 0 {
+			break
+		}
+	}
+	for ; i < len(b); i++ {
+		if chars[b[i]]&isValue == 0 {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // badValueByte tells a bare LF from NUL and the other control characters.
@@ -102,14 +132,14 @@ func parseLength(b []byte) (int64, bool) {
 
 // framing collects what the fields say about the body and the connection.
 type framing struct {
-	length      int64
-	hasLength   bool
-	chunked     bool
-	close       bool
-	keepAlive   bool
-	upgrade     bool
-	hasUpgrade  bool
-	connections int
+	length     int64
+	hasLength  bool
+	chunked    bool
+	close      bool
+	keepAlive  bool
+	upgrade    bool
+	hasUpgrade bool
+	named      bool // a Connection field names other fields
 }
 
 // take looks at the fields that frame a message.
@@ -170,7 +200,10 @@ func isKnownCoding(v []byte) bool {
 }
 
 func (m *framing) connection(v []byte) *Fault {
-	m.connections++
+	if message.EqualFold(v, "keep-alive") { // what nearly every server sends
+		m.keepAlive = true
+		return nil
+	}
 	for len(v) > 0 {
 		var item []byte
 		item, v = message.NextItem(v)
@@ -182,11 +215,10 @@ func (m *framing) connection(v []byte) *Fault {
 		case message.EqualFold(item, "upgrade"):
 			m.upgrade = true
 		default:
-			for _, c := range item {
-				if chars[c]&isToken == 0 {
-					return FaultConnection
-				}
+			if tokenLen(item) < len(item) {
+				return FaultConnection
 			}
+			m.named = m.named || len(item) > 0
 		}
 	}
 	return nil

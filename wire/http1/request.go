@@ -46,9 +46,7 @@ func tooLarge(buf []byte, limits *Limits) *Fault {
 // RFC 9112 section 3: "request-line = method SP request-target SP HTTP-version"
 func parseRequestLine(buf []byte, i int, r *message.Request, limits *Limits) (int, *Fault) {
 	start := i
-	for i < len(buf) && chars[buf[i]]&isToken != 0 {
-		i++
-	}
+	i += tokenLen(buf[i:])
 	if i-start > 32 {
 		return 0, FaultMethod
 	}
@@ -151,7 +149,7 @@ func finish(r *message.Request) *Fault {
 	if r.Framing == message.FramingNone {
 		r.Expect = false
 	}
-	r.KeepAlive = m.persists(r.Minor)
+	r.KeepAlive, r.Names = m.persists(r.Minor), m.named
 	r.Upgrade = m.upgrade && m.hasUpgrade && r.Minor >= 1
 	return finishTarget(r, host)
 }

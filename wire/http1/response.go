@@ -28,7 +28,7 @@ func ParseResponse(buf []byte, r *message.Response, method message.Method, limit
 	if fault := m.take(&r.Fields, r.Minor); fault != nil {
 		return 0, fault
 	}
-	r.KeepAlive = m.persists(r.Minor)
+	r.KeepAlive, r.Names = m.persists(r.Minor), m.named
 	r.Upgrade = m.upgrade && m.hasUpgrade
 	r.Framing, r.Length = responseFraming(r, method, &m)
 	if r.Framing == message.FramingUntilClose {

@@ -60,25 +60,38 @@ var fieldNames = [fieldCount]string{
 // String returns the field's name as it is written on the wire; "" for FieldOther.
 func (id FieldID) String() string { return fieldNames[id] }
 
-// FieldIDOf finds the id of a field name without case; FieldOther when weir has no interest in it. It folds '_' to '-' only when
-// the caller asked for it by normalising first: an alias must never become a managed field by accident.
+// FieldIDOf finds the id of a field name without case; FieldOther when weir has no interest in it. It does not fold '_' to '-': an alias
+// must never become a managed field by accident.
 func FieldIDOf(name []byte) FieldID {
-	if len(name) < 2 || len(name) >= len(fieldsByLen) {
+	if len(name) < 2 || len(name) > maxFieldName {
 		return FieldOther
 	}
-	for _, id := range fieldsByLen[len(name)] {
-		if EqualFold(name, fieldNames[id]) {
-			return id
-		}
+	id := fieldsByHash[fieldHash(name)]
+	if id == FieldOther || !EqualFold(name, fieldNames[id]) {
+		return FieldOther
 	}
-	return FieldOther
+	return id
 }
 
-// fieldsByLen buckets the known names by length: two comparisons in the worst case decide a name, against a hash of each byte.
-var fieldsByLen = func() (t [24][]FieldID) {
+const maxFieldName = 24
+
+// fieldHash tells all known names apart by length and three letters, so that one comparison decides. newFieldTable panics when a new
+// name collides: then another letter has to go in.
+func fieldHash(name []byte) uint16 {
+	n := len(name)
+	return (uint16(name[0]|0x20)*35 + uint16(name[n-1]|0x20)*147 + uint16(name[n*3/4]|0x20)*217 + uint16(n)*207) & 1023
+}
+
+var fieldsByHash = newFieldTable()
+
+func newFieldTable() (t [1024]FieldID) {
 	for id := FieldHost; id < fieldCount; id++ {
-		n := len(fieldNames[id])
-		t[n] = append(t[n], id)
+		name := fieldNames[id]
+		at := fieldHash([]byte(name))
+		if t[at] != FieldOther || len(name) > maxFieldName {
+			panic("BUG: field " + name + " needs another hash than " + fieldNames[t[at]])
+		}
+		t[at] = id
 	}
 	return
-}()
+}

@@ -68,8 +68,8 @@ func EqualFold(b []byte, s string) bool {
 	if len(b) != len(s) {
 		return false
 	}
-	for i := 0; i < len(b); i++ {
-		if lower[b[i]] != lower[s[i]] {
+	for i, c := range b {
+		if d := s[i]; c != d && lower[c] != lower[d] {
 			return false
 		}
 	}

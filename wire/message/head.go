@@ -62,6 +62,7 @@ type Head struct {
 	Framing   Framing
 	Length    int64 // with FramingLength: bytes of the body
 	Minor     uint8 // HTTP/1.x: x
+	Names     bool  // a Connection field names other fields, which belong to the connection
 	KeepAlive bool  // the peer lets this connection be used again
 	Upgrade   bool  // a Connection: upgrade option and an Upgrade field are present
 }
