@@ -152,11 +152,13 @@ func (c *Conn) Serve(engine.Conn) {
 	}
 	s := c.home
 	unused := time.Duration(s.loop.Now()-c.idleSince) * time.Millisecond
-	if unused < c.idleFor && c.Conn.IsIdle() {
-		if c.idle { // nobody took it while it was looked at
-			c.Conn.SetReadTimeout(c.idleFor - unused)
-			c.Conn.Await(c)
-		}
+	clean := unused < c.idleFor && c.Conn.IsIdle()
+	if !c.idle {
+		return // somebody took it for a request while it was looked at, and closed it: nothing is learnt of the server
+	}
+	if clean {
+		c.Conn.SetReadTimeout(c.idleFor - unused)
+		c.Conn.Await(c)
 		return
 	}
 	s.unlink(c)

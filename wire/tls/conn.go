@@ -24,9 +24,13 @@ type Conn struct {
 	inTo    int
 	left    int  // bytes of the running record that crypto/tls has not been given
 	maybe   bool // the last Read filled its buffer: there may be more plaintext inside
+	peeked  bool // one holds a byte that Await found inside
+	one     [1]byte
 	out     []byte
 	outLen  int
-	started bool
+	sending bool // a flush is under way
+	closing bool
+	readFor time.Duration // of the last SetReadTimeout
 }
 
 // Server makes c a server's connection; Handshake completes it.
@@ -49,6 +53,9 @@ func (c *Conn) Handshake() error {
 	if ferr := c.flush(); err == nil {
 		err = ferr
 	}
+	if err != nil {
+		c.release() // whoever closes a connection that never was one closes the raw one
+	}
 	return plain(err)
 }
 
@@ -56,6 +63,9 @@ func (c *Conn) Handshake() error {
 func (c *Conn) State() tls.ConnectionState { return c.tls.ConnectionState() }
 
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.peeked {
+		return c.readPeeked(p), nil
+	}
 	n, err := c.tls.Read(p)
 	if c.outLen > 0 { // answers of the protocol's own, such as key updates
 		if ferr := c.flush(); err == nil && n == 0 {
@@ -109,26 +119,66 @@ func (c *Conn) WriteBuffers(a, b []byte) (int, error) {
 	return n, plain(err)
 }
 
-// flush sends what crypto/tls has written.
+// answersMost bounds the protocol's own answers that wait for a peer that asks for them, and reads nothing.
+const answersMost = 64 << 10
+
+var errUnread = errors.New("tls: the peer asks for answers and does not read them")
+
+// flush sends what crypto/tls has written. Who reads and who writes may both come here: whoever is sending sends what the other adds,
+// since records must leave in their order and only one coroutine can wait for room.
 func (c *Conn) flush() error {
-	if c.outLen == 0 {
+	if c.sending {
+		if c.outLen > answersMost {
+			return errUnread
+		}
 		return nil
 	}
-	out, n := c.out, c.outLen
-	c.out, c.outLen = nil, 0
-	_, err := c.raw.Write(out[:n])
-	c.raw.Loop().Release(out)
-	return err
+	for c.outLen > 0 {
+		out, n := c.out, c.outLen
+		c.out, c.outLen = nil, 0
+		c.sending = true
+		_, err := c.raw.Write(out[:n])
+		c.sending = false
+		c.raw.Loop().Release(out)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Await runs h when bytes come; at once when some are inside already.
+// Await runs h when bytes come; at once when some are inside already. Whether some are is settled here: a handler that was started to
+// find nothing would hold a stack and a buffer for an idle connection, or be started again and again.
 func (c *Conn) Await(h engine.Handler) {
-	if c.maybe || c.inTo > c.inFrom {
+	if c.peeked || (c.maybe || c.inTo > c.inFrom) && !c.isDry() {
 		c.raw.Loop().Start(h, c)
 		return
 	}
 	c.handler = h
 	c.raw.Await(c)
+}
+
+// isDry takes a byte out of crypto/tls if there is one, without waiting.
+func (c *Conn) isDry() bool {
+	c.raw.SetReadTimeout(0)
+	n, err := c.Read(c.one[:])
+	c.raw.SetReadTimeout(c.readFor)
+	c.peeked = n > 0
+	return n == 0 && errors.Is(err, engine.ErrTimeout)
+}
+
+// readPeeked returns the byte that isDry has taken, with what else is inside.
+func (c *Conn) readPeeked(p []byte) int {
+	c.peeked = false
+	p[0] = c.one[0]
+	if len(p) == 1 {
+		return 1
+	}
+	c.raw.SetReadTimeout(0)
+	n, _ := c.tls.Read(p[1:]) // an error is one that crypto/tls repeats, or none
+	c.raw.SetReadTimeout(c.readFor)
+	c.maybe = n == len(p)-1
+	return 1 + n
 }
 
 // Serve passes the raw connection's event on.
@@ -157,7 +207,10 @@ func (c *Conn) Reclaim() bool {
 
 // IsIdle takes in what the protocol itself sent, session tickets above all, without waiting.
 func (c *Conn) IsIdle() bool {
-	if c.inTo == c.inFrom && c.raw.IsIdle() {
+	if c.peeked {
+		return false
+	}
+	if !c.maybe && c.inTo == c.inFrom && c.raw.IsIdle() {
 		return true
 	}
 	var one [1]byte
@@ -179,20 +232,28 @@ func (c *Conn) CloseWrite() error {
 
 // Close ends the connection; the peer is told by close_notify when that needs no waiting.
 func (c *Conn) Close() error {
-	if c.tls.ConnectionState().HandshakeComplete && !c.started {
-		c.started = true
+	if c.tls.ConnectionState().HandshakeComplete && !c.closing {
+		c.closing = true
 		c.tls.CloseWrite()
 		c.raw.SetWriteTimeout(0)
 		c.flush()
 	}
+	c.release()
+	return c.raw.Close()
+}
+
+func (c *Conn) release() {
 	l := c.raw.Loop()
 	l.Release(c.in)
 	l.Release(c.out)
 	c.in, c.out, c.inFrom, c.inTo, c.outLen = nil, nil, 0, 0, 0
-	return c.raw.Close()
 }
 
-func (c *Conn) SetReadTimeout(d time.Duration)  { c.raw.SetReadTimeout(d) }
+func (c *Conn) SetReadTimeout(d time.Duration) {
+	c.readFor = d
+	c.raw.SetReadTimeout(d)
+}
+
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.raw.SetWriteTimeout(d) }
 func (c *Conn) Interrupt()                      { c.raw.Interrupt() }
 func (c *Conn) ClearInterrupt()                 { c.raw.ClearInterrupt() }
