@@ -33,10 +33,14 @@ func drive(t *testing.T, portable bool) {
 	for range 12 {
 		all.Go(func() {
 			for time.Now().Before(until) {
-				s := newSession(rand.Uint64N(1 << 40))
-				if *seed != 0 {
-					s = newSession(*seed)
+				n := rand.Uint64N(1 << 40)
+				if portable {
+					n += goroutines
 				}
+				if *seed != 0 {
+					n = *seed
+				}
+				s := newSession(n)
 				began := time.Now()
 				err := s.run(w.clear, w.secure)
 				if d := time.Since(began); err == nil && d > tooLong {
@@ -46,6 +50,9 @@ func drive(t *testing.T, portable bool) {
 				ran += len(s.plans)
 				if err != nil && failed < 10 {
 					failed++
+					for _, p := range s.plans {
+						t.Logf("%+v", *p)
+					}
 					t.Errorf("-seed %d (tls %v, depth %d, misdeed %d): %v", s.seed, s.tls, s.depth, s.misdeed, err)
 				}
 				stop := failed >= 10

@@ -51,7 +51,11 @@ func newSession(seed uint64) *session {
 		if r.IntN(4) == 0 {
 			pool = pools[r.IntN(len(pools))]
 		}
-		s.plans = append(s.plans, planOf(pool, seed*8+uint64(i)))
+		p := planOf(pool, seed*8+uint64(i))
+		s.plans = append(s.plans, p)
+		if p.close {
+			break // nothing may follow
+		}
 	}
 	s.depth = 1 + r.IntN(len(s.plans))
 	if r.IntN(4) == 0 {
@@ -176,6 +180,7 @@ func (s *session) readAll(room chan struct{}) error {
 		loose = loose || p.loose || last && s.misdeed > halfCloses
 		if last && (s.misdeed == resetsInAnswer || s.misdeed == closesInAnswer) {
 			s.hit.Store(true)
+			s.conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond)) // there may be less to read
 			if n := s.rng.IntN(3); n > 0 {
 				io.CopyN(io.Discard, r, int64(s.rng.IntN(1+p.answer)))
 			}

@@ -79,6 +79,9 @@ func size(r *rand.Rand) int {
 	return n
 }
 
+// goroutines is where the seeds for the engine on goroutines begin.
+const goroutines = 1 << 50
+
 func planOf(pool string, id uint64) *plan {
 	r := rand.New(rand.NewPCG(id, 1))
 	p := &plan{id: id, pool: pool, loose: pool == "bad" || pool == "badtls"}
@@ -108,7 +111,8 @@ func planOf(pool string, id uint64) *plan {
 		case 2:
 			p.keep = closesSilently
 		case 3:
-			p.poison = p.framing != byClose || p.body() == nil
+			// On goroutines nobody can look at a socket without waiting, so what comes unasked may be seen too late.
+			p.poison = id < goroutines*8 && (p.framing != byClose || p.body() == nil)
 		case 4:
 			p.when = insteadOfBody
 		}

@@ -23,20 +23,22 @@ type Exchange struct {
 	stage   Stage
 
 	// The request.
-	in      []byte // what was read from the client: head, then body
-	inLen   int
-	headLen int
-	req     message.Request
-	host    []byte // in lower case, without port and final dot; into hostBuf or req
-	port    []byte
-	path    []byte // in normal form; into pathBuf or req
-	forward []byte // path and query that the server gets, when they are not the request's own
-	from    netip.Addr
-	trusted bool // the peer is a trusted proxy
-	body    requestBody
-	route   *site.Route
-	facts   filter.Facts
-	hop     filter.Hop
+	in       []byte // what was read from the client: head, then body
+	inLen    int
+	headLen  int
+	req      message.Request
+	ahead    []byte // the next request's first bytes, where they did not fit into in; nil
+	aheadLen int
+	host     []byte // in lower case, without port and final dot; into hostBuf or req
+	port     []byte
+	path     []byte // in normal form; into pathBuf or req
+	forward  []byte // path and query that the server gets, when they are not the request's own
+	from     netip.Addr
+	trusted  bool // the peer is a trusted proxy
+	body     requestBody
+	route    *site.Route
+	facts    filter.Facts
+	hop      filter.Hop
 
 	// The attempt.
 	server    *pool.Server

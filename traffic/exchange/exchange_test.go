@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -465,6 +466,65 @@ func TestFullBodyThatIsCutEndsTheClientsConnection(t *testing.T) {
 		}
 		if b, err := io.ReadAll(res.Body); err != io.ErrUnexpectedEOF || string(b) != "half" {
 			t.Errorf("got %q, %v: the client must see that it is not whole", b, err)
+		}
+	})
+}
+
+func TestWholeUploadWithoutAnAnswerIsNotWaitedForAgain(t *testing.T) {
+	deaf := func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if req, err := http.ReadRequest(r); err == nil {
+			io.Copy(io.Discard, req.Body)
+		}
+	}
+	inWorld(t, servers(deaf, plain(nil)), func(w *world) {
+		c := w.client()
+		began := time.Now()
+		go c.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n" + strings.Repeat("a", 9000) + getting("/next"))
+		c.want("the upload", 502, "*")
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the answer took %v", d)
+		}
+		w.route.Retries = 5
+		c.want("the request behind it", 200, "GET /next")
+		c.Close()
+	})
+}
+
+func TestRequestsBehindAStreamedBodyAreKeptWhateverTheirSize(t *testing.T) {
+	inWorld(t, servers(plain(nil)), func(w *world) {
+		c := w.client()
+		var all strings.Builder
+		fmt.Fprintf(&all, "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1770\r\n%s\r\n0\r\n\r\n", strings.Repeat("b", 6000))
+		for i := range 100 {
+			all.WriteString(getting(fmt.Sprintf("/%d", i)))
+		}
+		go c.send(all.String())
+		c.want("the upload", 200, "POST /a"+strings.Repeat("b", 6000))
+		for i := range 100 {
+			c.want("a request behind it", 200, fmt.Sprintf("GET /%d", i))
+		}
+		c.Close()
+	})
+}
+
+// cutOff is a server's connection that takes no byte and still has an answer to read.
+type cutOff struct{ net.Conn }
+
+func (cutOff) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestBodyThatWasNeverSentIsNotTheNextRequest(t *testing.T) {
+	answers := func(c net.Conn) { io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") }
+	inWorld(t, servers(answers), func(w *world) {
+		w.wrap = func(c net.Conn) net.Conn { return cutOff{c} }
+		c := w.client()
+		hidden := getting("/hidden")
+		c.send(fmt.Sprintf("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", len(hidden)))
+		c.want("the early answer", 200, "ok")
+		go io.WriteString(c, hidden)
+		c.wantEnd("the body")
+		if got := w.driver.loops[0].Stats.Requests; got != 1 {
+			t.Errorf("%d requests", got)
 		}
 	})
 }

@@ -45,6 +45,11 @@ func (x *Exchange) next() {
 	if end > len(x.in)/4 && end <= 16<<10 {
 		x.session.hint = 16 << 10
 	}
+	if x.ahead != nil {
+		x.at.loop.Release(x.in)
+		x.in, x.inLen, end = x.ahead, x.aheadLen, 0
+		x.ahead = nil
+	}
 	if x.keepAlive && x.inLen > end {
 		x.inLen = copy(x.in, x.in[end:x.inLen])
 		x.at.loop.Release(x.out)
@@ -55,14 +60,15 @@ func (x *Exchange) next() {
 	x.inLen = 0
 }
 
-// keepPipelined puts bytes that followed a streamed body behind what the buffer holds. A client that sends more than fits
-// before it has its answer is not waited for: its connection ends with this exchange.
+// keepPipelined keeps the bytes that followed a streamed body, at most what one read brought: behind what the buffer holds, or in a
+// buffer of their own, since nothing may move while the request's head is still looked at.
 func (x *Exchange) keepPipelined(b []byte) {
-	if len(b) > len(x.in)-x.inLen {
-		x.keepAlive, x.linger = false, true
+	if len(b) <= len(x.in)-x.inLen {
+		x.inLen += copy(x.in[x.inLen:], b)
 		return
 	}
-	x.inLen += copy(x.in[x.inLen:], b)
+	x.ahead = x.at.loop.Buffer(len(b))
+	x.aheadLen = copy(x.ahead, b)
 }
 
 // releaseAll gives all buffers back to the loop.
@@ -71,7 +77,8 @@ func (x *Exchange) releaseAll() {
 	l.Release(x.in)
 	l.Release(x.out)
 	l.Release(x.resp)
-	x.in, x.out, x.resp, x.inLen = nil, nil, nil, 0
+	l.Release(x.ahead)
+	x.in, x.out, x.resp, x.ahead, x.inLen = nil, nil, nil, nil, 0
 }
 
 // settlePanic is finish for an exchange whose stage panicked: its buffers are not used again, they may be anywhere.

@@ -158,7 +158,7 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 	}
 	d := x.route.Destination
 	x.tried.Add(x.server)
-	if x.attempts > x.route.Retries || !d.Pool.Budget(x.at.loop.Index).Withdraw(x.at.loop.Now()) {
+	if x.attempts-x.stale > x.route.Retries || !d.Pool.Budget(x.at.loop.Index).Withdraw(x.at.loop.Now()) {
 		return Answer
 	}
 	x.at.Stats.Retries++

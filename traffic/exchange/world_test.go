@@ -26,6 +26,7 @@ type world struct {
 	route   *site.Route
 	servers map[string]func(c net.Conn) // by address: what a server does with a connection
 	dials   []string
+	wrap    func(net.Conn) net.Conn // around weir's end of connections to servers; nil: none
 }
 
 // inWorld runs f in fake time with a route "*" to the servers of a pool, asked in order of their addresses.
@@ -70,6 +71,9 @@ func (w *world) dial(a engine.Address, timeout time.Duration) (net.Conn, error) 
 		defer theirs.Close()
 		serve(theirs)
 	}()
+	if w.wrap != nil {
+		ours = w.wrap(ours)
+	}
 	return ours, nil
 }
 
