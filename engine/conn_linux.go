@@ -61,6 +61,11 @@ func (c *epollConn) LocalAddr() netip.AddrPort {
 
 func (c *epollConn) Read(p []byte) (int, error) {
 	for {
+		if c.loop.moved >= movedMost {
+			if err := c.giveWay(); err != nil {
+				return 0, err
+			}
+		}
 		if c.closed {
 			return 0, ErrClosed
 		}
@@ -72,6 +77,7 @@ func (c *epollConn) Read(p []byte) (int, error) {
 				if n < len(p) && !c.peerDone {
 					c.readable = false
 				}
+				c.loop.moved += n
 				return n, nil
 			case n == 0:
 				return 0, io.EOF
@@ -88,7 +94,23 @@ func (c *epollConn) Read(p []byte) (int, error) {
 	}
 }
 
+// movedMost is what a coroutine may read before the other work of the loop gets its turn: a peer that is as fast as weir would never make
+// it wait, and everybody else would.
+const movedMost = 512 << 10
+
+// giveWay lets the others go first. An interrupted connection ends here too, though it may never have to wait.
+func (c *epollConn) giveWay() error {
+	c.loop.Yield()
+	if c.interrupted {
+		return ErrInterrupted
+	}
+	return nil
+}
+
 func (c *epollConn) waitRead() error {
+	if c.reader != nil {
+		panic("BUG: two coroutines read from one connection")
+	}
 	if c.interrupted {
 		return ErrInterrupted
 	}
@@ -163,6 +185,9 @@ func (c *epollConn) writeEach(a, b []byte) (int, error) {
 }
 
 func (c *epollConn) waitWrite() error {
+	if c.writer != nil {
+		panic("BUG: two coroutines write to one connection")
+	}
 	if c.interrupted {
 		return ErrInterrupted
 	}
@@ -305,7 +330,7 @@ func (c *epollConn) Reclaim() bool {
 	return true
 }
 
-// IsIdle is false: on a bare connection every event of an idle one is unasked bytes or the end.
+// IsIdle needs no look: on a bare connection every event of an idle one is unasked bytes or the end.
 func (c *epollConn) IsIdle() bool { return !c.closed && !c.readable && c.readBy > c.loop.now }
 
 func (c *epollConn) Interrupt() {

@@ -104,7 +104,7 @@ func (l *Loop) switchTo(co *coroutine) {
 	if l.current != nil {
 		panic(fmt.Sprintf("BUG: loop %d: a coroutine resumed another", l.Index))
 	}
-	l.current = co
+	l.current, l.moved = co, 0
 	co.resume()
 	l.current = nil
 }

@@ -100,6 +100,7 @@ type Loop struct {
 	wheel    wheel
 
 	current        *coroutine
+	moved          int // bytes that current has read since it was entered
 	freeCoroutines *coroutine
 	idleCoroutines int
 	ready          []*coroutine // resumed before the turn ends

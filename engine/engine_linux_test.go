@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/sha256"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -40,9 +41,13 @@ func TestSplicedBytesAreTheSame(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		n, err := Splice(c, s, size)
-		if err != nil {
-			t.Error(err)
+		n := int64(0)
+		for n < size {
+			k, err := Splice(c, s, size-n)
+			if n += k; err != nil {
+				t.Error(err)
+				break
+			}
 		}
 		s.Close()
 		c.Close()
@@ -114,3 +119,76 @@ func TestAnAddressIsListenedOnByOneEngineOnly(t *testing.T) {
 		t.Error("two engines share an address: each gets half of the clients")
 	}
 }
+
+func TestSpliceSaysWhoseEndFailed(t *testing.T) {
+	e, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		c, err := server.Accept()
+		if err == nil {
+			io.CopyN(c, zeros{}, 64<<20)
+			c.Close()
+		}
+	}()
+	to := Address{IP: netip.MustParseAddrPort(server.Addr().String())}
+	result := make(chan error, 1)
+	address := listen(t, e, handlerFunc(func(c Conn) {
+		s, err := c.Loop().Dial(to, DialOptions{Timeout: time.Second})
+		if err != nil {
+			result <- err
+			return
+		}
+		for err == nil {
+			c.SetWriteTimeout(100 * time.Millisecond)
+			_, err = Splice(c, s, 1<<20)
+		}
+		s.Close()
+		c.Close()
+		result <- err
+	}))
+	dial(t, address) // and does not read
+	var write *SpliceWriteError
+	if err := <-result; !errors.As(err, &write) || write.Err != ErrTimeout {
+		t.Errorf("a client that does not read: got %v", err)
+	}
+}
+
+func TestAFastPeerDoesNotKeepTheLoop(t *testing.T) {
+	e, err := New(Config{Loops: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	address := listen(t, e, handlerFunc(func(c Conn) {
+		defer c.Close()
+		buf := make([]byte, 4<<10) // a peer is faster than reads this small
+		ran := false
+		c.Loop().Post(func() { ran = true })
+		for read := 0; read < 8<<20; {
+			n, err := c.Read(buf)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			read += n
+		}
+		if !ran {
+			t.Error("nothing else had its turn while 8 MiB were read")
+		}
+	}))
+	c := dial(t, address)
+	go io.CopyN(c, zeros{}, 8<<20)
+	c.Read(make([]byte, 1))
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -67,26 +67,29 @@ func splice(dst, src Conn, n int64) (moved int64, err error) {
 	if err != nil {
 		return 0, ErrNoSplice
 	}
-	for moved < n {
-		var k int
-		if k, err = s.spliceOut(p, n-moved); err != nil {
-			break
-		}
-		if err = d.spliceIn(p, k); err != nil {
-			p.close() // it holds bytes that belong to nobody now
-			return moved, err
-		}
-		moved += int64(k)
-		l.Stats.Spliced += uint64(k)
+	k, err := s.spliceOut(p, n)
+	if err != nil {
+		l.keepPipe(p)
+		return 0, err
 	}
+	if err := d.spliceIn(p, k); err != nil {
+		p.close() // it holds bytes that belong to nobody now
+		return 0, &SpliceWriteError{err}
+	}
+	l.Stats.Spliced += uint64(k)
 	l.keepPipe(p)
-	return moved, err
+	return int64(k), nil
 }
 
 // spliceOut moves what the socket has into the pipe, at most n bytes.
 func (c *epollConn) spliceOut(p pipe, n int64) (int, error) {
 	want := int(min(n, int64(p.size)))
 	for {
+		if c.loop.moved >= movedMost {
+			if err := c.giveWay(); err != nil {
+				return 0, err
+			}
+		}
 		if c.closed {
 			return 0, ErrClosed
 		}
@@ -96,6 +99,7 @@ func (c *epollConn) spliceOut(p pipe, n int64) (int, error) {
 			case errno == 0 && k == 0:
 				return 0, io.EOF
 			case errno == 0:
+				c.loop.moved += int(k)
 				return int(k), nil
 			case errno == syscall.EAGAIN:
 				c.readable = false
@@ -112,6 +116,7 @@ func (c *epollConn) spliceOut(p pipe, n int64) (int, error) {
 
 // spliceIn moves n bytes from the pipe into the socket.
 func (c *epollConn) spliceIn(p pipe, n int) error {
+	pause := c.writeBy - c.loop.now
 	for n > 0 {
 		if c.closed {
 			return ErrClosed
@@ -126,6 +131,7 @@ func (c *epollConn) spliceIn(p pipe, n int) error {
 		switch {
 		case errno == 0:
 			n -= int(k)
+			c.writeBy = c.loop.now + pause
 		case errno == syscall.EAGAIN:
 			c.writable = false
 		case errno != syscall.EINTR:

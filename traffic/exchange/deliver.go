@@ -11,7 +11,7 @@ import (
 	"github.com/weir-proxy/weir/wire/message"
 )
 
-// Bodies of which at least spliceFrom is still to come are moved by the kernel, splicePiece at a time so that deadlines move on.
+// Bodies of which at least spliceFrom is still to come are moved by the kernel, at most splicePiece in a step.
 const (
 	spliceFrom  = 64 << 10
 	splicePiece = 1 << 20
@@ -34,8 +34,8 @@ func (x *Exchange) deliver() Stage {
 
 // toClient writes b to the client; false when that failed.
 func (x *Exchange) toClient(b []byte) bool {
+	x.takeClient()
 	x.client.SetWriteTimeout(x.setup.Send)
-	x.sentAny = true // from here on nobody else writes to the client
 	n, err := x.client.Write(b)
 	x.sent += int64(n)
 	if err != nil {
@@ -45,6 +45,14 @@ func (x *Exchange) toClient(b []byte) bool {
 		}
 	}
 	return err == nil
+}
+
+// takeClient makes this coroutine the only one that writes to the client from here on.
+func (x *Exchange) takeClient() {
+	x.sentAny = true
+	for x.up.started && x.up.telling {
+		x.at.loop.Wait(&x.up.told, x.setup.Send)
+	}
 }
 
 func (x *Exchange) clientFailed() Stage {
@@ -70,6 +78,11 @@ func (x *Exchange) deliverLength() Stage {
 	if x.rest.left >= spliceFrom && engine.CanSplice(x.client, c.Conn) {
 		return x.deliverSplice()
 	}
+	return x.deliverCopy()
+}
+
+func (x *Exchange) deliverCopy() Stage {
+	c := x.conn
 	x.bulk()
 	for x.rest.left > 0 {
 		b := x.resp[:min(int64(len(x.resp)), x.rest.left)]
@@ -104,12 +117,27 @@ func (x *Exchange) deliverSplice() Stage {
 		x.rest.left -= n
 		x.sent += n
 		x.load.BytesReceived += uint64(n)
+		if err == engine.ErrNoSplice {
+			return x.deliverCopy()
+		}
 		if err != nil {
-			// Splice does not say whose end failed; a server that is well says so by what it sends next.
-			return x.bodyCut(err)
+			return x.spliceFailed(err)
 		}
 	}
 	return x.delivered()
+}
+
+// spliceFailed: what a client does that goes away, or does not read, says nothing about the server.
+func (x *Exchange) spliceFailed(err error) Stage {
+	var write *engine.SpliceWriteError
+	if !errors.As(err, &write) {
+		return x.bodyCut(err)
+	}
+	x.reason = reason.ClientCut
+	if errors.Is(err, engine.ErrTimeout) {
+		x.reason = reason.ClientStalled
+	}
+	return x.clientFailed()
 }
 
 // deliverStream relays chunks, or a body that ends with its connection.

@@ -528,3 +528,44 @@ func TestBodyThatWasNeverSentIsNotTheNextRequest(t *testing.T) {
 		}
 	})
 }
+
+func TestSlowUploadIsNotTheServersDelay(t *testing.T) {
+	inWorld(t, servers(plain(nil)), func(w *world) {
+		w.route.Response = 5 * time.Second
+		c := w.client()
+		const pieces, size = 10, 10_000
+		c.send(fmt.Sprintf("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", pieces*size))
+		for range pieces {
+			c.send(strings.Repeat("a", size))
+			time.Sleep(15 * time.Second)
+		}
+		c.want("an upload of two minutes", 200, "POST /a"+strings.Repeat("a", pieces*size))
+		c.Close()
+	})
+}
+
+func TestSlowServerDoesNotUseUpTheClientsTime(t *testing.T) {
+	slow := func(c net.Conn) {
+		r := bufio.NewReader(c)
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		io.CopyN(io.Discard, req.Body, 20_000)
+		time.Sleep(45 * time.Second) // takes nothing meanwhile
+		io.Copy(io.Discard, req.Body)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	}
+	inWorld(t, servers(slow), func(w *world) {
+		c := w.client()
+		c.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")
+		go func() {
+			for range 6 {
+				c.send(strings.Repeat("a", 10_000))
+				time.Sleep(time.Second)
+			}
+		}()
+		c.want("the upload", 200, "ok")
+		c.Close()
+	})
+}

@@ -30,6 +30,11 @@ func (x *Exchange) receive() Stage {
 			return x.badResponse(http1.FaultHeadSize)
 		}
 		n, err := c.Read(x.resp[x.respLen:])
+		if err == engine.ErrTimeout && x.up.started && x.up.running {
+			// The answer's time counts from the request's last byte. Until then the upload's own deadlines bound the wait.
+			c.SetReadTimeout(x.route.Response)
+			continue
+		}
 		if err != nil {
 			return x.receiveFailed(err)
 		}
@@ -94,7 +99,7 @@ func (x *Exchange) passInterim(head []byte) bool {
 	if x.req.Minor == 0 {
 		return true
 	}
-	x.sentAny = true
+	x.takeClient()
 	b := append(x.scratch(), "HTTP/1.1"...)
 	b = append(b, head[len("HTTP/1.1"):int(x.res.FieldsAt.Off)]...)
 	if x.res.Status != 100 {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"errors"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
@@ -24,6 +25,8 @@ type upload struct {
 	buf      []byte
 	done     engine.Signal
 	goAhead  engine.Signal
+	telling  bool // 100 (Continue) is being written to the client
+	told     engine.Signal
 }
 
 // continueAfter is how long weir waits for a server that was asked for 100 (Continue) before it tells the client to go on itself.
@@ -40,11 +43,13 @@ func (u *upload) Run() {
 	l := x.at.loop
 	if u.waiting {
 		if !l.Wait(&u.goAhead, continueAfter) && !x.sentAny {
-			x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+			u.tellToGoOn()
 		}
 		u.waiting = false
 	}
-	u.why = u.relay()
+	if u.why == reason.Done {
+		u.why = u.relay()
+	}
 	u.finished = u.why == reason.Done
 	l.Release(u.buf)
 	u.buf = nil
@@ -56,11 +61,26 @@ func (u *upload) Run() {
 	}
 }
 
+// tellToGoOn sends 100 (Continue) in the server's place. An answer that comes meanwhile waits: two cannot write to a client.
+func (u *upload) tellToGoOn() {
+	x := u.x
+	u.telling = true
+	x.client.SetWriteTimeout(x.setup.Send)
+	if _, err := x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+		u.why = reason.ClientCut
+	}
+	u.telling = false
+	x.at.loop.Fire(&u.told)
+}
+
 // Panicked ends an upload that panicked.
 func (u *upload) Panicked() {
-	u.running, u.why = false, reason.Panicked
+	u.running, u.telling, u.why = false, false, reason.Panicked
 	u.conn.Interrupt()
-	u.x.at.loop.Fire(&u.done)
+	if x := u.x; x != nil { // nil when the exchange has panicked too
+		x.at.loop.Fire(&u.told)
+		x.at.loop.Fire(&u.done)
+	}
 }
 
 const chunkRoom = 16
@@ -73,7 +93,11 @@ func (u *upload) relay() reason.Reason {
 	}
 	got := int64(0)
 	if left >= spliceFrom && engine.CanSplice(u.conn.Conn, x.client) {
-		return u.splice(left)
+		still, why := u.splice(left)
+		if still == 0 || why != reason.Done {
+			return why
+		}
+		left, got = still, left-still
 	}
 	u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	for {
@@ -102,19 +126,22 @@ func (u *upload) relay() reason.Reason {
 		}
 		if len(out) > 0 {
 			u.conn.SetWriteTimeout(x.route.Response)
+			began := x.at.loop.Now()
 			if _, err := u.conn.Write(out); err != nil {
 				return reason.SendCut
 			}
 			x.load.BytesSent += uint64(len(out))
+			x.body.began += x.at.loop.Now() - began // a server that makes weir wait is not the client's fault
 		}
+		u.conn.SetReadTimeout(x.route.Response) // the answer's time counts from the last byte of the request
 		if ended {
 			return reason.Done
 		}
 	}
 }
 
-// splice moves a body of known length in the kernel.
-func (u *upload) splice(left int64) reason.Reason {
+// splice moves a body of known length in the kernel, as far as there is a pipe for it.
+func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 	x := u.x
 	got := int64(0)
 	for left > 0 {
@@ -125,11 +152,19 @@ func (u *upload) splice(left int64) reason.Reason {
 		got += n
 		x.received += n
 		x.load.BytesSent += uint64(n)
-		if err != nil {
-			return bodyFailure(err)
+		u.conn.SetReadTimeout(x.route.Response)
+		var write *engine.SpliceWriteError
+		switch {
+		case err == nil:
+		case err == engine.ErrNoSplice:
+			return left, reason.Done
+		case errors.As(err, &write):
+			return left, reason.SendCut
+		default:
+			return left, bodyFailure(err)
 		}
 	}
-	return reason.Done
+	return 0, reason.Done
 }
 
 // rechunk decodes n bytes that were read and frames them anew; extensions and trailers stay behind.

@@ -45,16 +45,17 @@ func (t *Tunnel) Panicked() {
 // direction copies src to dst until src ends, then tells dst; a failure ends both directions.
 func (t *Tunnel) direction(dst, src engine.Conn) (moved int64) {
 	for {
-		n, err := t.piece(dst, src)
+		n, readErr, writeErr := t.piece(dst, src)
 		moved += n
 		switch {
-		case err == nil:
+		case writeErr != nil: // bytes are lost: nothing may follow them
+		case readErr == nil:
 			continue
-		case errors.Is(err, io.EOF):
+		case errors.Is(readErr, io.EOF):
 			if dst.CloseWrite() == nil {
 				return moved
 			}
-		case errors.Is(err, engine.ErrTimeout) && t.loop.Now()-t.lastByte < t.Idle.Milliseconds():
+		case errors.Is(readErr, engine.ErrTimeout) && t.loop.Now()-t.lastByte < t.Idle.Milliseconds():
 			continue // the other direction is alive
 		}
 		t.a.Interrupt()
@@ -64,7 +65,7 @@ func (t *Tunnel) direction(dst, src engine.Conn) (moved int64) {
 }
 
 // piece moves what src has.
-func (t *Tunnel) piece(dst, src engine.Conn) (int64, error) {
+func (t *Tunnel) piece(dst, src engine.Conn) (moved int64, readErr, writeErr error) {
 	left := t.Idle - time.Duration(t.loop.Now()-t.lastByte)*time.Millisecond
 	src.SetReadTimeout(max(left, time.Millisecond))
 	dst.SetWriteTimeout(t.Idle)
@@ -72,9 +73,9 @@ func (t *Tunnel) piece(dst, src engine.Conn) (int64, error) {
 	defer t.loop.Release(buf)
 	n, err := src.Read(buf)
 	if err != nil {
-		return 0, err
+		return 0, err, nil
 	}
 	t.lastByte = t.loop.Now()
 	_, err = dst.Write(buf[:n])
-	return int64(n), err
+	return int64(n), nil, err
 }
