@@ -552,11 +552,12 @@ func TestSlowServerDoesNotUseUpTheClientsTime(t *testing.T) {
 			return
 		}
 		io.CopyN(io.Discard, req.Body, 20_000)
-		time.Sleep(45 * time.Second) // takes nothing meanwhile
+		time.Sleep(100 * time.Second) // takes nothing meanwhile
 		io.Copy(io.Discard, req.Body)
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	}
 	inWorld(t, servers(slow), func(w *world) {
+		w.route.Response = 2 * time.Minute
 		c := w.client()
 		c.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")
 		go func() {
@@ -566,6 +567,28 @@ func TestSlowServerDoesNotUseUpTheClientsTime(t *testing.T) {
 			}
 		}()
 		c.want("the upload", 200, "ok")
+		c.Close()
+	})
+}
+
+func TestAnswerInManyTinyChunksArrivesWhole(t *testing.T) {
+	streams := func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for {
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+			for range 50 {
+				io.WriteString(c, strings.Repeat("5\r\ntoken\r\n", 100))
+			}
+			io.WriteString(c, "0\r\n\r\n")
+		}
+	}
+	inWorld(t, servers(streams), func(w *world) {
+		c := w.client()
+		c.send(getting("/stream"))
+		c.want("a stream of tokens", 200, strings.Repeat("token", 5000))
 		c.Close()
 	})
 }

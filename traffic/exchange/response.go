@@ -35,6 +35,7 @@ func (x *Exchange) response() Stage {
 			data, x.rest.ended = int(x.res.Length), true
 		}
 	case message.FramingChunked:
+		x.rest.chunks.Tiny = true
 		n, consumed, fault := x.rest.chunks.Decode(x.resp[at:x.respLen])
 		if fault != nil {
 			return x.badResponse(fault)

@@ -5,6 +5,7 @@ package http1
 type Chunked struct {
 	Left      int64 // data bytes of the running chunk that are to come
 	Total     int64 // data bytes so far
+	Tiny      bool  // any number of tiny chunks: a server may stream them, a client has no reason to
 	state     chunkState
 	digits    uint8
 	extension uint16 // bytes of all extensions
@@ -112,7 +113,7 @@ func (c *Chunked) step(b byte) *Fault {
 			return FaultChunkEnd
 		}
 		c.state, c.digits = chunkSize, 0
-		if c.overhead > maxTiny {
+		if c.overhead > maxTiny && !c.Tiny {
 			return FaultChunkSize
 		}
 	case chunkEndLF:
