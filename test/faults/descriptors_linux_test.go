@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 func TestDescriptorsExhausted(t *testing.T) {
 	s := startUnder(t, `
 listeners:
-  front: { address: "FRONT" }
+  front: { address: "FRONT", timeouts: { header: 60s } }
 pools:
   web: { servers: ["`+origin(t, "web")+`"] }
 sites:
@@ -23,7 +24,9 @@ logs: { access: off }
 
 	var idle []net.Conn
 	for range 300 {
-		idle = append(idle, dial(t, s.address["FRONT"]))
+		c := dial(t, s.address["FRONT"])
+		io.WriteString(c, "GET / HTTP/1.1\r\n") // until something comes a connection may wait in the system and take no descriptor
+		idle = append(idle, c)
 	}
 	within(t, 5*time.Second, "weir to say that descriptors have run out", func() bool {
 		return strings.Contains(s.log(), "too many open files")
