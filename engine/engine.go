@@ -4,6 +4,7 @@ import (
 	"log"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,7 +183,7 @@ func (l *Loop) Call(f func()) {
 }
 
 // Block runs f, which may wait for anything, on a worker goroutine and parks until it has returned. f must not touch what
-// belongs to the loop.
+// belongs to the loop. A panic in it is counted and reported, and Block returns.
 func (l *Loop) Block(f func()) {
 	l.Stats.Blocked++
 	if l.portable != nil {
@@ -194,6 +195,12 @@ func (l *Loop) Block(f func()) {
 	co := l.current
 	go func() {
 		defer l.Post(func() { l.unpark(co, wakeReady) })
+		defer func() {
+			if r := recover(); r != nil {
+				stack := debug.Stack()
+				l.Post(func() { l.panicked(r, stack) })
+			}
+		}()
 		f()
 	}()
 	l.park()

@@ -202,6 +202,7 @@ func (a *acceptor) acceptOne() bool {
 	remote := rawAddrPort(&raw)
 	if to := a.lighter(); to != nil {
 		l.Stats.MovedAway++
+		to.openSeen.Add(1) // until it has come, so that a burst does not go to one loop
 		to.Post(func() { to.serve(int(fd), remote, a.handler) })
 		return true
 	}

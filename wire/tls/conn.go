@@ -30,6 +30,7 @@ type Conn struct {
 	outLen  int
 	sending bool // a flush is under way
 	closing bool
+	cut     bool // the peer's end came without close_notify
 	readFor time.Duration // of the last SetReadTimeout
 }
 
@@ -75,6 +76,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 	c.maybe = n == len(p)
 	if n > 0 {
 		return n, nil
+	}
+	if err == io.EOF && c.cut {
+		// crypto/tls takes an end without close_notify for an end. RFC 9112 section 9.8: a response that only the end of its connection
+		// delimits, and whose connection ended so, "MUST" be treated as incomplete.
+		err = io.ErrUnexpectedEOF
 	}
 	return 0, plain(err)
 }
@@ -283,9 +289,6 @@ func plain(err error) error {
 		return engine.ErrTimeout
 	case errors.Is(err, engine.ErrInterrupted):
 		return engine.ErrInterrupted
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		// The peer closed without close_notify, as most do. Whoever reads knows from the message's framing whether it was whole.
-		return io.EOF
 	}
 	return err
 }
@@ -305,6 +308,7 @@ func (p *pipe) Read(b []byte) (int, error) {
 		}
 	}
 	if err := c.fill(); err != nil {
+		c.cut = c.cut || err == io.EOF
 		return 0, temporary(err)
 	}
 	if c.left == 0 {

@@ -238,3 +238,36 @@ func TestSilentClientEndsTheHandshakeAtItsDeadline(t *testing.T) {
 		}
 	})
 }
+
+func TestEndWithoutCloseNotifyIsToldFromAnEnd(t *testing.T) {
+	cert, _ := certificate(t)
+	both(t, func(t *testing.T, e *engine.Engine) {
+		ended := make(chan error, 1)
+		address := listen(t, e, &tls.Config{Certificates: []tls.Certificate{cert}}, handlerFunc(func(c engine.Conn) {
+			_, err := c.Read(make([]byte, 10))
+			c.Close()
+			ended <- err
+		}))
+		for _, polite := range []bool{true, false} {
+			raw, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+			if err := c.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			want := io.ErrUnexpectedEOF
+			if polite {
+				c.CloseWrite()
+				want = io.EOF
+			} else {
+				raw.(*net.TCPConn).CloseWrite()
+			}
+			if err := <-ended; err != want {
+				t.Errorf("close_notify %v: got %v, want %v", polite, err, want)
+			}
+			raw.Close()
+		}
+	})
+}
