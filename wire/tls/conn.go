@@ -30,7 +30,7 @@ type Conn struct {
 	outLen  int
 	sending bool // a flush is under way
 	closing bool
-	cut     bool // the peer's end came without close_notify
+	cut     bool          // the peer's end came without close_notify
 	readFor time.Duration // of the last SetReadTimeout
 }
 
