@@ -67,7 +67,7 @@ func FieldIDOf(name []byte) FieldID {
 		return FieldOther
 	}
 	id := fieldsByHash[fieldHash(name)]
-	if id == FieldOther || !EqualFold(name, fieldNames[id]) {
+	if id == FieldOther || string(name) != fieldNames[id] && !EqualFold(name, fieldNames[id]) {
 		return FieldOther
 	}
 	return id
