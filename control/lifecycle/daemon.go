@@ -114,6 +114,12 @@ func (d *Daemon) Reload() (config.Problems, error) {
 		d.refused++
 		return problems, &Refused{problems}
 	}
+	if running := d.running.Load(); running != nil && len(running.Config.Sites) > 0 && len(cfg.Sites) == 0 {
+		// A file that an editor has just cut to nothing must not take everything down.
+		problems = append(problems, cfg.ProblemAt("sites", "there are no sites: nothing would be served any more"))
+		d.refused++
+		return problems, &Refused{problems}
+	}
 	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
 	problems = append(problems, more...)
 	if next == nil {
