@@ -7,6 +7,8 @@
 GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?=
+# These measure times and counts of running programs: nothing may run beside them.
+TIMED    := ./test/steady ./test/faults ./test/chaos ./test/origins
 PACKAGES := nginx haproxy apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl
 
 .PHONY: build setup test bench fuzz
@@ -26,7 +28,8 @@ setup:
 
 test: setup build
 	$(GO) vet ./...
-	$(GO) test -timeout 10m ./...
+	$(GO) test -timeout 10m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
+	$(GO) test -timeout 10m -p 1 $(TIMED)
 
 bench: setup
 	$(GO) run ./test/bench $(BENCH)

@@ -82,7 +82,9 @@ logs: { access: off }
 		t.Errorf("and %d more", n-5)
 	}
 	t.Logf("p99 of good clients: %v before and %v beside %d slow clients; %v beside them without weir", quiet, beside, 3*slowEach, machine)
-	if most := 3*max(quiet, machine) + 5*time.Millisecond; beside > most {
+	// On two cores a good client, weir and the server wait for each other's time slices, 4 ms each at 250 Hz: three of them are the
+	// machine's, and a client that harms others costs them hundreds.
+	if most := 3*max(quiet, machine) + 12*time.Millisecond; beside > most {
 		t.Errorf("good clients' p99: %v beside the slow ones, want at most %v", beside, most)
 	}
 }
