@@ -27,6 +27,8 @@ type Engine struct {
 	stop    chan struct{}
 	done    sync.WaitGroup
 
+	connsMost int64 // connections that may be open when another one is accepted; immutable after New
+
 	loopback string // congestion control within this machine; immutable after New
 }
 
@@ -43,6 +45,7 @@ func New(config Config) (*Engine, error) {
 	}
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
 	e.loopback = loopbackCongestion()
+	e.connsMost = connsMost()
 	for i := range config.Loops {
 		l := &Loop{Index: i, engine: e}
 		l.now = l.clock()

@@ -183,6 +183,10 @@ func (a *acceptor) accept() {
 
 // acceptOne reports whether there was a connection.
 func (a *acceptor) acceptOne() bool {
+	if a.loop.engine.isFull() {
+		a.pause(syscall.EMFILE)
+		return false
+	}
 	var raw syscall.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(raw))
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(a.fd), uintptr(unsafe.Pointer(&raw)),
