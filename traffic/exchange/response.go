@@ -181,22 +181,5 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 }
 
 func (x *Exchange) appendResponseFields(b []byte) []byte {
-	r := &x.res
-	edit := x.route.ResponseHeaders
-	run := r.FieldsAt.Off
-	for i := range r.List {
-		f := &r.List[i]
-		drop := responseDrops[f.ID]
-		if !drop && r.Names {
-			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
-		}
-		if !drop && edit != nil {
-			drop = edit.Drops(f.Name.Of(r.Buf))
-		}
-		if drop {
-			b = append(b, r.Buf[run:f.Line.Off]...)
-			run = f.Line.End
-		}
-	}
-	return append(b, r.Buf[run:r.FieldsAt.End]...)
+	return appendFields(b, &x.res.Head, &responseDrops, x.route.ResponseHeaders)
 }

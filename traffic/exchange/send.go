@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/http1"
@@ -152,27 +153,27 @@ var requestDrops = [256]bool{
 }
 
 func (x *Exchange) appendFields(b []byte) []byte {
-	r := &x.req
-	edit := x.route.RequestHeaders
-	run := r.FieldsAt.Off
-	for i := range r.List {
-		f := &r.List[i]
-		drop := requestDrops[f.ID]
-		if drop && x.trusted && f.ID == message.FieldVia {
-			drop = false
-		}
-		if !drop && r.Names {
-			drop = f.ID == message.FieldOther && isConnectionName(&r.Fields, f.Name.Of(r.Buf))
+	return appendFields(b, &x.req.Head, &requestDrops, x.route.RequestHeaders)
+}
+
+// appendFields copies the field lines that pass, untouched runs as they came.
+func appendFields(b []byte, h *message.Head, drops *[256]bool, edit *filter.HeaderEdit) []byte {
+	run := h.FieldsAt.Off
+	for i := range h.List {
+		f := &h.List[i]
+		drop := drops[f.ID]
+		if !drop && h.Names {
+			drop = f.ID == message.FieldOther && isConnectionName(&h.Fields, f.Name.Of(h.Buf))
 		}
 		if !drop && edit != nil {
-			drop = edit.Drops(f.Name.Of(r.Buf))
+			drop = edit.Drops(f.Name.Of(h.Buf))
 		}
 		if drop {
-			b = append(b, r.Buf[run:f.Line.Off]...)
+			b = append(b, h.Buf[run:f.Line.Off]...)
 			run = f.Line.End
 		}
 	}
-	return append(b, r.Buf[run:r.FieldsAt.End]...)
+	return append(b, h.Buf[run:h.FieldsAt.End]...)
 }
 
 // isConnectionName: RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is
