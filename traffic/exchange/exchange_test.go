@@ -390,8 +390,9 @@ func TestServerThatAnswersBeforeItIsAskedIsNotKept(t *testing.T) {
 
 func TestPanicInEachStageEndsOnlyItsExchange(t *testing.T) {
 	for s := Read; s < Done; s++ {
+		ask := getting("/")
 		if s == Answer {
-			continue // not on the way of a good request; the next test has it
+			ask = "BAD\r\n\r\n" // weir answers this one itself
 		}
 		inWorld(t, servers(plain(nil)), func(w *world) {
 			bystander := w.client()
@@ -404,7 +405,7 @@ func TestPanicInEachStageEndsOnlyItsExchange(t *testing.T) {
 				}
 			}
 			victim := w.client()
-			go io.WriteString(victim, getting("/"))
+			go io.WriteString(victim, ask)
 			for {
 				if _, err := victim.r.ReadByte(); err != nil {
 					break
