@@ -114,6 +114,7 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 		}
 		// Accepted sockets inherit these, so that no connection pays a system call for them.
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotsentLowat, notsent)
 		if config.DeferAccept {
 			syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, 5)
 		}
@@ -134,7 +135,14 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 	return fd, nil
 }
 
-const soReusePort = 0xf
+const (
+	soReusePort     = 0xf
+	tcpNotsentLowat = 0x19
+)
+
+// notsent is how many bytes the system takes for a client beyond what is on the way to it. Without it the send buffer grows to megabytes for
+// clients that do not read: memory that they hold, and that makes them look as if they read when other clients' memory is given back.
+const notsent = 256 << 10
 
 // removeStale removes a Unix socket that a dead process left behind: nobody answers there.
 func removeStale(path string) {

@@ -45,8 +45,9 @@ logs: { access: off }
 			}
 		})
 	}
-	// Until a client's window and weir's send buffer are full, its answer is moved as fast as any other: 2 GB, for all together. Only from then
-	// on are they slow, and only from then on is measured what they do to the good ones.
+	// Until a client's window and weir's send buffer are full, its answer is moved as fast as any other. Only from then on are they slow, and
+	// only from then on is measured what they do to the good ones. The answers are larger than what the system takes for a client that does
+	// not read, and together smaller than its memory for TCP: beyond that it drops what servers send, and the exchanges wait for servers.
 	for i := range slowEach {
 		begin(&slowReading, i)
 		time.Sleep(3 * time.Millisecond)
@@ -67,7 +68,7 @@ logs: { access: off }
 	beside, machine := good.p99(), direct.p99()
 	x := s.status().Exchanges
 	t.Logf("how they ended: %v", x.Reasons)
-	if x.Active > 16 || x.Reasons["client.deliver.stalled"] < slowEach*9/10 {
+	if x.Active > 16 || x.Reasons["client.deliver.stalled"] != slowEach {
 		t.Errorf("%d of %d clients that do not read were cut, %d exchanges are still under way", x.Reasons["client.deliver.stalled"], slowEach, x.Active)
 	}
 	good.end(t)
@@ -82,9 +83,9 @@ logs: { access: off }
 		t.Errorf("and %d more", n-5)
 	}
 	t.Logf("p99 of good clients: %v before and %v beside %d slow clients; %v beside them without weir", quiet, beside, 3*slowEach, machine)
-	// On two cores a good client, weir and the server wait for each other's time slices, 4 ms each at 250 Hz: three of them are the
+	// On two cores a good client, weir and the server wait for each other's time slices, 4 ms each at 250 Hz: one of them is the
 	// machine's, and a client that harms others costs them hundreds.
-	if most := 3*max(quiet, machine) + 12*time.Millisecond; beside > most {
+	if most := 3*max(quiet, machine) + 5*time.Millisecond; beside > most {
 		t.Errorf("good clients' p99: %v beside the slow ones, want at most %v", beside, most)
 	}
 }
@@ -100,7 +101,7 @@ type slowKind struct {
 }
 
 var (
-	slowReading = slowKind{"reading", "GET /size/8000000 HTTP/1.1\r\nHost: slow.test\r\n\r\n", "", 0, "", 16 * time.Second}
+	slowReading = slowKind{"reading", "GET /size/1500000 HTTP/1.1\r\nHost: slow.test\r\n\r\n", "", 0, "", 16 * time.Second}
 	slowHeader  = slowKind{"header", "GET / HTTP/1.1\r\nHost: slow.test\r\nX-", "a", 400 * time.Millisecond, "HTTP/1.1 408 ", 6 * time.Second}
 	pausingBody = slowKind{"body that pauses", "POST / HTTP/1.1\r\nHost: slow.test\r\nContent-Length: 1000\r\n\r\nab", "", 0,
 		"HTTP/1.1 408 ", 6 * time.Second}
