@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,33 +13,41 @@ import (
 
 	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/control/admin"
+	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
 )
 
 // server is a weir in the foreground.
 type server struct {
-	load   func() (*config.Config, config.Problems)
-	loops  int
-	drain  time.Duration // exchanges under way may take this long after SIGTERM
-	watch  bool          // reload when a file of the configuration is saved
-	stderr io.Writer
-	ready  func(d *lifecycle.Daemon) // called once it serves
-	level  slog.LevelVar
-	files  []string
-	file   string // as the operator named it
-	log    *slog.Logger
-	admin  *admin.Server
-	daemon atomic.Pointer[lifecycle.Daemon]
+	load    func() (*config.Config, config.Problems)
+	loops   int
+	drain   time.Duration // exchanges under way may take this long after SIGTERM
+	watch   bool          // reload when a file of the configuration is saved
+	stderr  io.Writer
+	ready   func(d *lifecycle.Daemon) // called once it serves
+	level   slog.LevelVar
+	watched watched
+	file    string // as the operator named it
+	log     *slog.Logger
+	admin   *admin.Server
+	daemon  atomic.Pointer[lifecycle.Daemon]
 }
 
 // reloaded reports what came of a reload, whoever asked for it.
-func (s *server) reloaded(problems config.Problems, err error) {
+func (s *server) reloaded(plan *api.Plan, problems config.Problems, err error) {
 	if s.report(problems, err) != nil {
 		s.log.Error("reload refused; the running configuration stays", "error", err)
 		return
 	}
-	s.log.Info("reloaded")
+	s.setLevel()
+	plan.Write(s.stderr)
+	s.log.Info("reloaded", "changes", len(plan.Changes))
+}
+
+// setLevel takes the level of messages from the running configuration.
+func (s *server) setLevel() {
+	s.level.UnmarshalText([]byte(s.daemon.Load().Config().Logs.Level))
 }
 
 // run serves until a signal ends it.
@@ -52,11 +59,13 @@ func (s *server) run() error {
 	s.log = log
 	s.admin = s.newAdmin(log)
 	defer s.admin.Close()
-	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Loops: s.loops, Log: log})
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
+		Loops: s.loops, Log: log})
 	if err := s.report(problems, err); err != nil {
 		return err
 	}
 	s.daemon.Store(d)
+	s.setLevel()
 	s.admin.Attach(d)
 	if err := s.admin.Apply(d.Config()); err != nil {
 		d.Stop(context.Background(), nil)
@@ -67,7 +76,12 @@ func (s *server) run() error {
 	if s.ready != nil {
 		s.ready(d)
 	}
-	saved := s.saved()
+	var saved <-chan struct{}
+	if s.watch {
+		ended := make(chan struct{})
+		defer close(ended)
+		saved = s.watched.saved(s.file, ended)
+	}
 	for {
 		select {
 		case <-saved:
@@ -109,13 +123,11 @@ func (s *server) stop(d *lifecycle.Daemon, log *slog.Logger, signals <-chan os.S
 	return nil
 }
 
-// loadAndNote loads and takes from the configuration what the process itself needs.
+// loadAndNote loads, and notes which files the configuration was read from.
 func (s *server) loadAndNote() (*config.Config, config.Problems) {
 	cfg, problems := s.load()
 	if cfg != nil {
-		s.files = cfg.Files()
-		problems = append(problems, s.admin.Prepare(cfg)...)
-		s.level.UnmarshalText([]byte(cfg.Logs.Level))
+		s.watched.note(cfg)
 	}
 	return cfg, problems
 }
@@ -130,33 +142,4 @@ func (s *server) report(problems config.Problems, err error) error {
 		return cli.ErrNotSo
 	}
 	return err
-}
-
-// saved tells when a file of the configuration has changed.
-func (s *server) saved() <-chan struct{} {
-	if !s.watch {
-		return nil
-	}
-	c := make(chan struct{})
-	go func() {
-		last := s.stamp()
-		for {
-			time.Sleep(500 * time.Millisecond)
-			if now := s.stamp(); now != last {
-				last = now
-				c <- struct{}{}
-			}
-		}
-	}()
-	return c
-}
-
-func (s *server) stamp() string {
-	text := ""
-	for _, f := range s.files {
-		if st, err := os.Stat(f); err == nil {
-			text += fmt.Sprintf("%s %d %d\n", f, st.ModTime().UnixNano(), st.Size())
-		}
-	}
-	return text
 }
