@@ -72,6 +72,14 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	return ln, nil
 }
 
+// CanListen reports why Listen would fail for the address, as far as that can be known without listening.
+func CanListen(address Address) error {
+	if err := probe(address); err != nil {
+		return fmt.Errorf("listen %s: %w", address, err)
+	}
+	return nil
+}
+
 // probe finds out whether somebody listens on the address already. SO_REUSEPORT would let two weirs share it, each with half of the
 // clients, which nobody who starts the second one means.
 func probe(address Address) error {

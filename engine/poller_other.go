@@ -22,6 +22,9 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	return e.listenPortable(address, h)
 }
 
+// CanListen knows nothing here.
+func CanListen(Address) error { return nil }
+
 func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	return l.dialPortable(address, options)
 }

@@ -149,6 +149,7 @@ func TestWhatIsNoWeirIsToldApart(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	plan := &api.Plan{Changes: []api.Change{{Does: api.Changed, Key: "pools.api", Details: []string{"+ server 10.0.0.9:80"}}}, Kept: api.Kept{Listeners: 1, Sites: 2}}
 	for _, c := range []struct {
 		name   string
 		code   int
@@ -156,9 +157,12 @@ func TestReload(t *testing.T) {
 		status int
 		out    string
 	}{
-		{"taken", 200, api.Reload{OK: true, Changed: []string{"pools.api changed", "logs changed"}}, 0, "reloaded\n  pools.api changed\n  logs changed\n"},
-		{"taken with a warning", 200, api.Reload{OK: true, Rendered: "w.yaml:1:1: warning: x\n1 warning\n", Problems: []api.Problem{{Warning: true}}}, 0,
-			"w.yaml:1:1: warning: x\n1 warning\nreloaded; nothing has changed\n"},
+		{"taken", 200, api.Reload{OK: true, Plan: plan}, 0,
+			"reloaded\n~ pools.api\n    + server 10.0.0.9:80\n= kept: 1 listener, 0 pools, 2 sites\n"},
+		{"a dry run", 200, api.Reload{OK: true, DryRun: true, Plan: plan}, 0,
+			"dry run; nothing was changed, and a reload would do this\n~ pools.api\n    + server 10.0.0.9:80\n= kept: 1 listener, 0 pools, 2 sites\n"},
+		{"taken with a warning", 200, api.Reload{OK: true, Rendered: "w.yaml:1:1: warning: x\n1 warning\n", Problems: []api.Problem{{Warning: true}}, Plan: &api.Plan{}}, 0,
+			"w.yaml:1:1: warning: x\n1 warning\nreloaded; nothing has changed\n= kept: 0 listeners, 0 pools, 0 sites\n"},
 		{"refused", 422, api.Reload{Error: "1 problem", Rendered: "w.yaml:1:1: x\n1 problem; nothing was changed\n", Problems: []api.Problem{{}}}, 1,
 			"w.yaml:1:1: x\n1 problem; nothing was changed\n"},
 		{"refused by the system", 422, api.Reload{Error: "listen :80: in use"}, 1, "listen :80: in use\n"},

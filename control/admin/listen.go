@@ -45,6 +45,15 @@ func (s *Server) Prepare(cfg *config.Config) config.Problems {
 	return nil
 }
 
+// Probe finds out what Prepare could not open, and holds nothing.
+func (s *Server) Probe(cfg *config.Config) config.Problems {
+	problems := s.Prepare(cfg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discard(nil)
+	return problems
+}
+
 // Apply makes the addresses of cfg the ones that are answered on: new ones are opened, old ones closed, those that stay are not touched. On
 // an error nothing has changed.
 func (s *Server) Apply(cfg *config.Config) error {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,21 +14,19 @@ import (
 // Reload has the daemon read its configuration again and follows with the admin addresses. Every reload of the process should go through
 // here, whoever asks for it, so that the status knows of it.
 func (s *Server) Reload() (config.Problems, error) {
-	problems, _, err := s.reload()
+	_, problems, err := s.reload()
 	return problems, err
 }
 
-func (s *Server) reload() (problems config.Problems, changed []string, err error) {
+func (s *Server) reload() (plan *api.Plan, problems config.Problems, err error) {
 	d := s.daemon.Load()
 	if d == nil {
 		return nil, nil, errors.New("weir is starting")
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	before := d.Config()
-	problems, err = d.Reload()
+	plan, problems, err = d.Reload()
 	if err == nil {
-		changed = changedKeys(before, d.Config())
 		if e := s.Apply(d.Config()); e != nil {
 			err = fmt.Errorf("%w; all else was changed", e)
 		}
@@ -41,9 +37,18 @@ func (s *Server) reload() (problems config.Problems, changed []string, err error
 	}
 	s.reloads.note(err)
 	if s.config.Reload != nil {
-		s.config.Reload(problems, err)
+		s.config.Reload(plan, problems, err)
 	}
-	return problems, changed, err
+	return plan, problems, err
+}
+
+// plan is what reload would do.
+func (s *Server) plan() (*api.Plan, config.Problems, error) {
+	d := s.daemon.Load()
+	if d == nil {
+		return nil, nil, errors.New("weir is starting")
+	}
+	return d.Plan()
 }
 
 func (h *history) note(err error) {
@@ -55,10 +60,15 @@ func (h *history) note(err error) {
 	}
 }
 
-// postReload answers what came of it; ?color=true colours the rendered problems for a terminal.
+// postReload answers what came of it; ?dry_run=true only what would, ?color=true colours the rendered problems for a terminal.
 func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
-	problems, changed, err := s.reload()
-	result := api.Reload{OK: err == nil, Problems: []api.Problem{}, Changed: append([]string{}, changed...)}
+	isDry := r.URL.Query().Get("dry_run") == "true"
+	do := s.reload
+	if isDry {
+		do = s.plan
+	}
+	plan, problems, err := do()
+	result := api.Reload{OK: err == nil, Problems: []api.Problem{}, DryRun: isDry, Plan: plan}
 	status := http.StatusOK
 	if err != nil {
 		result.Error, status = err.Error(), http.StatusUnprocessableEntity
@@ -71,67 +81,4 @@ func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
 	problems.Write(&rendered, r.URL.Query().Get("color") == "true")
 	result.Rendered = rendered.String()
 	answer(w, status, result)
-}
-
-// changedKeys names what differs: `pools.api changed`, `sites."a.example.com" added`, `logs changed`.
-func changedKeys(before, after *config.Config) (list []string) {
-	b, a := reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem()
-	for i := range b.NumField() {
-		f := b.Type().Field(i)
-		if !f.IsExported() || f.Name == "Include" {
-			continue
-		}
-		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case reflect.DeepEqual(b.Field(i).Interface(), a.Field(i).Interface()):
-		case strings.Contains(options, "named"):
-			list = append(list, changedNames(key, b.Field(i), a.Field(i))...)
-		default:
-			list = append(list, key+" changed")
-		}
-	}
-	return list
-}
-
-// changedNames compares lists of named things, in the order of after and then of what is gone.
-func changedNames(key string, before, after reflect.Value) (list []string) {
-	was := map[string]any{}
-	for i := range before.Len() {
-		was[name(before.Index(i))] = before.Index(i).Interface()
-	}
-	for i := range after.Len() {
-		n := name(after.Index(i))
-		old, found := was[n]
-		delete(was, n)
-		if !found {
-			list = append(list, key+"."+quoted(n)+" added")
-		} else if !reflect.DeepEqual(old, after.Index(i).Interface()) {
-			list = append(list, key+"."+quoted(n)+" changed")
-		}
-	}
-	for i := range before.Len() {
-		if n := name(before.Index(i)); was[n] != nil {
-			list = append(list, key+"."+quoted(n)+" removed")
-		}
-	}
-	return list
-}
-
-// name is the value of the field under which the object's name was received.
-func name(v reflect.Value) string {
-	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("yaml") == "-,name" {
-			return v.Field(i).String()
-		}
-	}
-	panic("BUG: no name in " + v.Type().String())
-}
-
-// quoted is a name as paths of problems have it: in quotes where it is not a plain word.
-func quoted(name string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
-	if name == "" || strings.Trim(name, plain) != "" {
-		return strconv.Quote(name)
-	}
-	return name
 }

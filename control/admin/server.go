@@ -16,16 +16,17 @@ type Daemon interface {
 	State() string // of package api
 	Status() *api.Status
 	Config() *config.Config
-	Reload() (config.Problems, error)
+	Reload() (*api.Plan, config.Problems, error)
+	Plan() (*api.Plan, config.Problems, error) // of a Reload; changes nothing
 }
 
 // Config is what is fixed for a process.
 type Config struct {
-	Version string                             // of weir
-	File    string                             // of the configuration, as the operator named it
-	Explain func(*http.Request) (any, error)   // answers GET /explain once a daemon is attached; nil: there is no such route
-	Log     *slog.Logger                       // nil: slog's default
-	Reload  func(p config.Problems, err error) // told what came of each Reload; may be nil
+	Version string                                                 // of weir
+	File    string                                                 // of the configuration, as the operator named it
+	Explain func(*http.Request) (any, error)                       // answers GET /explain once a daemon is attached; nil: there is no such route
+	Log     *slog.Logger                                           // nil: slog's default
+	Reload  func(p *api.Plan, problems config.Problems, err error) // told what came of each Reload; may be nil
 }
 
 // Server answers on the admin addresses. Its methods may be called from any goroutine.

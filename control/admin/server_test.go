@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -49,14 +50,10 @@ func newBed(t *testing.T, c Config, admin string) *bed {
 	b := &bed{admin: New(c), listen: listen}
 	b.write(oneSite + admin)
 	load := func() (*config.Config, config.Problems) {
-		cfg, problems := config.Parse("weir.yaml", []byte(*b.text.Load()))
-		if cfg != nil {
-			problems = append(problems, b.admin.Prepare(cfg)...)
-		}
-		return cfg, problems
+		return config.Parse("weir.yaml", []byte(*b.text.Load()))
 	}
 	t.Cleanup(b.admin.Close)
-	d, problems, err := lifecycle.Start(lifecycle.Options{Load: load, Loops: 1, Log: c.Log})
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: load, Prepare: b.admin.Prepare, Probe: b.admin.Probe, Loops: 1, Log: c.Log})
 	if err != nil {
 		t.Fatal(err, problems)
 	}
@@ -232,20 +229,55 @@ func TestReloadSaysWhatChanged(t *testing.T) {
 	b.write(strings.Replace(*b.text.Load(), "logs: { access: off }\n", "", 1))
 	b.write(strings.Replace(*b.text.Load(), `"127.0.0.1:1"`, `["127.0.0.1:1", "127.0.0.1:2"]`, 1))
 	r := reload(t, b, 200)
-	want := []string{`pools.api changed`, `sites."a.example.com" added`, `logs changed`}
-	r.Changed = slices.DeleteFunc(r.Changed, func(c string) bool { return strings.HasPrefix(c, `pools."`) || strings.Contains(c, "127.0.0.1:3") })
-	if !r.OK || r.Error != "" || !slices.Equal(r.Changed, want) {
+	want := []string{`changed pools.api`, `added sites."a.example.com"`, `changed logs`}
+	got := slices.DeleteFunc(planned(&r), func(c string) bool { return strings.Contains(c, `pools."`) })
+	if !r.OK || r.Error != "" || !slices.Equal(got, want) {
 		t.Errorf("%+v", r)
 	}
 	b.write(oneSite + "off")
-	if r = reload(t, b, 200); !slices.Contains(r.Changed, `sites."a.example.com" removed`) {
+	if r = reload(t, b, 200); !slices.Contains(planned(&r), `removed sites."a.example.com"`) {
 		t.Errorf("%+v", r)
 	}
-	if r = reload(t, b, 200); !r.OK || len(r.Changed) != 0 {
+	if r = reload(t, b, 200); !r.OK || !r.Plan.IsEmpty() {
 		t.Errorf("%+v", r)
 	}
 	if st := b.admin.status(); st.Config.LastReload == nil || st.Config.LastError != "" || st.Config.File != "weir.yaml" || st.Version != "weir 1" {
 		t.Errorf("%+v", st.Config)
+	}
+}
+
+func planned(r *api.Reload) (list []string) {
+	for _, c := range r.Plan.Changes {
+		list = append(list, c.Does+" "+c.Key)
+	}
+	return list
+}
+
+func TestADryRunPlansAndChangesNothing(t *testing.T) {
+	free, err := peers.FreeAddresses(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t, Config{}, `"`+free[0]+`"`)
+	first := *b.text.Load()
+	b.write(strings.Replace(strings.Replace(first, `"*": api`, `"*": api, new.test: api`, 1), free[0], free[1], 1))
+	dry, err := client.New(free[0]).Reload(context.Background(), client.ReloadOptions{DryRun: true})
+	if err != nil || !dry.OK || !dry.DryRun || !slices.Equal(planned(dry), []string{`added sites."new.test"`, "changed admin"}) {
+		t.Fatalf("%+v %v", dry, err)
+	}
+	if c := b.daemon.Config(); len(c.Sites) != 1 || b.daemon.Status().Config.Reloads != 1 || !slices.Equal(b.admin.Addresses(), free[:1]) {
+		t.Errorf("it changed something: %d sites, admin %v", len(c.Sites), b.admin.Addresses())
+	}
+	real, err := client.New(free[0]).Reload(context.Background(), client.ReloadOptions{})
+	if err != nil || real.DryRun || !reflect.DeepEqual(real.Plan, dry.Plan) {
+		t.Errorf("the reload did something else: %+v %v", real, err)
+	}
+	b.write("sites: 3")
+	if dry, err = client.New(free[1]).Reload(context.Background(), client.ReloadOptions{DryRun: true}); err != nil || dry.OK || dry.Plan != nil {
+		t.Errorf("a wrong file has a plan: %+v %v", dry, err)
+	}
+	if st := b.daemon.Status().Config; st.Refused != 0 {
+		t.Errorf("a dry run counts as %d refused reloads", st.Refused)
 	}
 }
 
@@ -260,7 +292,7 @@ func reload(t *testing.T, b *bed, status int) (r api.Reload) {
 
 func TestARefusedReloadSaysWhyAsCheckDoes(t *testing.T) {
 	told := errors.New("")
-	b := newBed(t, Config{Reload: func(_ config.Problems, err error) { told = err }}, "off")
+	b := newBed(t, Config{Reload: func(_ *api.Plan, _ config.Problems, err error) { told = err }}, "off")
 	b.write(strings.Replace(oneSite, "pools:", "poools:", 1) + "off")
 	_, problems := config.Parse("weir.yaml", []byte(*b.text.Load()))
 	var plain, colored strings.Builder
@@ -293,8 +325,8 @@ func TestTheAdminAddressFollowsAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.write(oneSite + `"` + free[1] + `"`)
-	r, err := client.New(free[0]).Reload(context.Background(), false) // answered by the address that it closes
-	if err != nil || !r.OK || !slices.Equal(r.Changed, []string{"admin changed"}) {
+	r, err := client.New(free[0]).Reload(context.Background(), client.ReloadOptions{}) // answered by the address that it closes
+	if err != nil || !r.OK || !slices.Equal(planned(r), []string{"changed admin"}) {
 		t.Fatalf("%+v %v", r, err)
 	}
 	if err := status(free[1]); err != nil {

@@ -62,24 +62,45 @@ func Open(pairs []Pair) (*Store, []Error) {
 func (s *Store) Refresh() (changed int, problems []Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.eachChanged(func(i int, cert *tls.Certificate, at stamp, err error) {
+		s.seen[i] = at
+		if err != nil {
+			problems = append(problems, Error{i, err})
+			return
+		}
+		s.certs[i] = cert
+		changed++
+	})
+	if changed > 0 {
+		s.build()
+	}
+	return changed, problems
+}
+
+// Stale names the chains whose files have changed, and what Refresh could not read of them. It changes nothing.
+func (s *Store) Stale() (files []string, problems []Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eachChanged(func(i int, _ *tls.Certificate, _ stamp, err error) {
+		if err != nil {
+			problems = append(problems, Error{i, err})
+			return
+		}
+		files = append(files, s.pairs[i].Cert)
+	})
+	return files, problems
+}
+
+// eachChanged reads the pairs whose files have changed.
+func (s *Store) eachChanged(do func(i int, cert *tls.Certificate, at stamp, err error)) {
 	for i, p := range s.pairs {
 		at, err := look(p)
 		if err != nil || at == s.seen[i] {
 			continue // a file that is away for a moment is being replaced
 		}
 		cert, at, err := load(p)
-		s.seen[i] = at
-		if err != nil {
-			problems = append(problems, Error{i, err})
-			continue
-		}
-		s.certs[i] = cert
-		changed++
+		do(i, cert, at, err)
 	}
-	if changed > 0 {
-		s.build()
-	}
-	return changed, problems
 }
 
 func look(p Pair) (stamp, error) {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
@@ -25,9 +26,12 @@ import (
 
 // Options are what is fixed for a process.
 type Options struct {
-	Load  func() (*config.Config, config.Problems) // reads the configuration, at the start and for each reload
-	Loops int                                      // 0: one per processor
-	Log   *slog.Logger                             // nil: slog's default
+	Load func() (*config.Config, config.Problems) // reads the configuration, at the start, for each reload and each Plan: changes nothing
+	// Prepare does what may fail of what a configuration asks of others than the daemon, before it is taken, and Probe says what would
+	// fail; nil: nothing.
+	Prepare, Probe func(*config.Config) config.Problems
+	Loops          int          // 0: one per processor
+	Log            *slog.Logger // nil: slog's default
 }
 
 // Daemon is a running weir. Its methods may be called from any goroutine.
@@ -84,7 +88,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.access = accesslog.NewWriter(d.driver.Rings())
 	d.resolver = resolve.New(resolve.Config{OnChange: d.nameChanged})
 	d.monitor = health.New(health.MonitorConfig{OnChange: d.healthChanged})
-	problems, err := d.Reload()
+	_, problems, err := d.Reload()
 	if err != nil {
 		d.close()
 		return nil, problems, err
@@ -102,36 +106,95 @@ func tune(loops int) {
 	}
 }
 
-// Reload loads the configuration and makes it the running one. On an error nothing has changed.
-func (d *Daemon) Reload() (config.Problems, error) {
+// Reload loads the configuration and makes it the running one. On an error nothing has changed. The plan says what did; at the start
+// there is none.
+func (d *Daemon) Reload() (*api.Plan, config.Problems, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping.Load() {
-		return nil, errors.New("weir is stopping")
+		return nil, nil, errStopping
 	}
+	plan, problems, err := d.reload()
+	if err != nil {
+		d.refused++
+		return nil, problems, err
+	}
+	d.reloads++
+	return plan, problems, nil
+}
+
+var errStopping = errors.New("weir is stopping")
+
+func (d *Daemon) reload() (*api.Plan, config.Problems, error) {
+	next, problems, err := d.build()
+	if err != nil {
+		return nil, problems, err
+	}
+	if problems, err = ask(d.options.Prepare, next.Config, problems); err != nil {
+		return nil, problems, err
+	}
+	var plan *api.Plan
+	if running := d.running.Load(); running != nil {
+		plan = newPlan(running, next)
+	}
+	return plan, problems, d.commit(next)
+}
+
+// ask adds what another part of the process finds wrong.
+func ask(other func(*config.Config) config.Problems, cfg *config.Config, problems config.Problems) (config.Problems, error) {
+	if other != nil {
+		problems = append(problems, other(cfg)...)
+	}
+	if len(problems.Errors()) > 0 {
+		return problems, &Refused{problems}
+	}
+	return problems, nil
+}
+
+// Plan says what Reload would do, and changes nothing.
+func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping.Load() {
+		return nil, nil, errStopping
+	}
+	next, problems, err := d.build()
+	if err != nil {
+		return nil, problems, err
+	}
+	if problems, err = ask(d.options.Probe, next.Config, problems); err != nil {
+		return nil, problems, err
+	}
+	for i := range next.Listeners {
+		for _, a := range next.Listeners[i].Addresses {
+			if d.open[a.String()] != nil {
+				continue
+			}
+			if err := engine.CanListen(a); err != nil {
+				return nil, problems, fmt.Errorf("listener %s: %w", next.Listeners[i].Name, err)
+			}
+		}
+	}
+	return newPlan(d.running.Load(), next), problems, nil
+}
+
+// build loads the configuration and builds what would run; nothing of it runs yet.
+func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 	cfg, problems := d.options.Load()
 	if len(problems.Errors()) > 0 {
-		d.refused++
-		return problems, &Refused{problems}
+		return nil, problems, &Refused{problems}
 	}
 	if running := d.running.Load(); running != nil && len(running.Config.Sites) > 0 && len(cfg.Sites) == 0 {
 		// A file that an editor has just cut to nothing must not take everything down.
 		problems = append(problems, cfg.ProblemAt("sites", "there are no sites: nothing would be served any more"))
-		d.refused++
-		return problems, &Refused{problems}
+		return nil, problems, &Refused{problems}
 	}
 	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
 	problems = append(problems, more...)
 	if next == nil {
-		d.refused++
-		return problems, &Refused{problems}
+		return nil, problems, &Refused{problems}
 	}
-	if err := d.commit(next); err != nil {
-		d.refused++
-		return problems, err
-	}
-	d.reloads++
-	return problems, nil
+	return next, problems, nil
 }
 
 // commit makes next the running snapshot: first what may fail, then what cannot.
@@ -148,6 +211,9 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	}
 	for address, o := range opened {
 		d.open[address] = o
+	}
+	for _, s := range next.Stores {
+		s.Refresh()
 	}
 	d.swapSetups(next)
 	previous := d.running.Swap(next)

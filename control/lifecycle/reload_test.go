@@ -35,7 +35,7 @@ func TestReloadWithoutAnySiteIsRefusedAndServingGoesOn(t *testing.T) {
 	}()
 	text = "" // as an editor leaves it for a moment
 	var refused *Refused
-	if _, err := d.Reload(); !errors.As(err, &refused) {
+	if _, _, err := d.Reload(); !errors.As(err, &refused) {
 		t.Errorf("an empty file was taken: %v", err)
 	}
 	r, err := http.Get("http://" + listen + "/")

@@ -63,7 +63,10 @@ func (b *builder) listener(l *config.Listener, securePort string) {
 	}
 	out := Listener{Name: l.Name, Setup: &listener.Setup{HTTP: http, Handshake: bounded(t.Handshake)}}
 	if l.TLS != nil {
-		if out.Setup.TLS = b.keptTLS(l); out.Setup.TLS == nil {
+		if a := l.TLS.ClientAuth; a != nil {
+			b.out.files[path] = fingerprintOf(a.CA...)
+		}
+		if out.Setup.TLS = b.keptTLS(l, &out); out.Setup.TLS == nil {
 			out.Setup.TLS = b.serverTLS(l, path)
 		}
 	}
@@ -102,19 +105,21 @@ func addresses(a config.Address) []engine.Address {
 
 // keptTLS is the running TLS of a listener that asks for the same, so that a reload keeps its session tickets valid; nil if
 // there is none. Certificates in changed files are read again by the store itself.
-func (b *builder) keptTLS(l *config.Listener) *tls.Config {
+func (b *builder) keptTLS(l *config.Listener, out *Listener) *tls.Config {
 	if b.previous == nil || !reflect.DeepEqual(b.previous.Config.TLS, b.cfg.TLS) {
 		return nil
 	}
 	for i := range b.previous.Config.Listeners {
 		was := &b.previous.Config.Listeners[i]
-		if was.Name != l.Name || l.TLS.ClientAuth != nil || !reflect.DeepEqual(was.TLS, l.TLS) {
+		if was.Name != l.Name || !reflect.DeepEqual(was.TLS, l.TLS) || !b.sameFiles("listeners."+l.Name) {
 			continue
 		}
 		store := b.previous.Listeners[i].Store
-		if _, problems := store.Refresh(); len(problems) > 0 {
+		renewed, problems := store.Stale()
+		if len(problems) > 0 {
 			return nil
 		}
+		out.Renewed = renewed
 		b.out.Stores = append(b.out.Stores, store)
 		return b.previous.Listeners[i].Setup.TLS
 	}

@@ -20,10 +20,13 @@ import (
 
 func (b *builder) pool(p *config.Pool) {
 	path := "pools." + p.Name
+	if p.TLS != nil {
+		b.out.files[path] = fingerprintOf(tlsFiles(p.TLS)...)
+	}
 	var old *site.Destination
 	if b.previous != nil {
 		old = b.previous.Destinations[p.Name]
-		if was := b.previous.Config.Pool(p.Name); was != nil && p.TLS == nil && reflect.DeepEqual(was, p) {
+		if was := b.previous.Config.Pool(p.Name); was != nil && reflect.DeepEqual(was, p) && b.sameFiles(path) {
 			b.keepPool(p, old)
 			return
 		}

@@ -18,6 +18,7 @@ type Snapshot struct {
 	Destinations map[string]*site.Destination // by pool
 	Checks       []health.Watched
 	Stores       []*certs.Store
+	files        map[string]fingerprint // of what TLS is built from besides the Stores, by key of the object
 }
 
 // Listener is a listener of the configuration with the addresses it stands for.
@@ -26,6 +27,7 @@ type Listener struct {
 	Addresses []engine.Address
 	Setup     *listener.Setup
 	Store     *certs.Store // of its certificates; nil without TLS
+	Renewed   []string     // chains of a kept Store whose files have changed: Refresh reads them
 }
 
 // Pools returns all pools.
@@ -50,7 +52,7 @@ type builder struct {
 // error among the problems there is no snapshot.
 func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
 	b := &builder{cfg: cfg, previous: previous, loops: loops,
-		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}}}
+		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}, files: map[string]fingerprint{}}}
 	for i := range cfg.Pools {
 		b.pool(&cfg.Pools[i])
 	}

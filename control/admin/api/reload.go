@@ -5,8 +5,9 @@ type Reload struct {
 	OK       bool      `json:"ok"`
 	Error    string    `json:"error,omitempty"` // why it was refused, in one line
 	Problems []Problem `json:"problems"`
-	Rendered string    `json:"rendered"` // the problems as `weir check` prints them
-	Changed  []string  `json:"changed"`  // what the running configuration does otherwise now, by key
+	Rendered string    `json:"rendered"`       // the problems as `weir check` prints them
+	DryRun   bool      `json:"dry_run"`        // nothing was changed: the plan is what a reload would do
+	Plan     *Plan     `json:"plan,omitempty"` // nil when the configuration was refused
 }
 
 // Problem is one thing that is wrong with a configuration.

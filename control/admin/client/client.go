@@ -76,14 +76,16 @@ func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return st, c.ask(ctx, http.MethodGet, "/status", st, http.StatusOK)
 }
 
-// Reload has weir read its configuration again. That it was refused is no error but in the answer. color is for the rendered problems.
-func (c *Client) Reload(ctx context.Context, color bool) (*api.Reload, error) {
-	path := "/reload"
-	if color {
-		path += "?color=true"
-	}
+// ReloadOptions say how a reload is asked for.
+type ReloadOptions struct {
+	DryRun bool // only the plan is wanted
+	Color  bool // of the rendered problems
+}
+
+// Reload has weir read its configuration again. That it was refused is no error but in the answer.
+func (c *Client) Reload(ctx context.Context, o ReloadOptions) (*api.Reload, error) {
 	r := &api.Reload{}
-	return r, c.ask(ctx, http.MethodPost, path, r, http.StatusOK, http.StatusUnprocessableEntity)
+	return r, c.ask(ctx, http.MethodPost, fmt.Sprintf("/reload?dry_run=%t&color=%t", o.DryRun, o.Color), r, http.StatusOK, http.StatusUnprocessableEntity)
 }
 
 // Get asks for a path, query included, and decodes the answer into what.

@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/config"
+)
+
+func (p *planner) pools() {
+	name := func(l *config.Pool) string { return l.Name }
+	was := indexed(p.before.Config.Pools, name)
+	for i := range p.after.Config.Pools {
+		now := &p.after.Config.Pools[i]
+		old := was[now.Name]
+		delete(was, now.Name)
+		key := "pools." + quoted(now.Name)
+		switch {
+		case old == nil:
+			p.note(api.Added, key, serversDiffering(&config.Pool{}, now)...)
+		case p.before.Destinations[now.Name] == p.after.Destinations[now.Name]:
+			p.plan.Kept.Pools++
+		default:
+			p.note(api.Changed, key, poolDiffering(old, now)...)
+		}
+	}
+	for i := range p.before.Config.Pools {
+		if old := &p.before.Config.Pools[i]; was[old.Name] != nil {
+			p.note(api.Removed, "pools."+quoted(old.Name), "requests under way end as they began; kept connections to its servers are closed")
+		}
+	}
+}
+
+func poolDiffering(old, now *config.Pool) []string {
+	details := serversDiffering(old, now)
+	keys := slices.DeleteFunc(differing(old, now), func(key string) bool { return key == "servers" })
+	if len(keys) > 0 {
+		details = append(details, strings.Join(keys, ", "))
+	}
+	if len(details) == 0 {
+		details = append(details, "a file of its tls has changed and is read again; kept connections go on")
+	}
+	return append(details, "servers that stay keep their health, counters and connections")
+}
+
+func serversDiffering(old, now *config.Pool) (details []string) {
+	address := func(s *config.Server) string { return s.Address.String() }
+	was := indexed(old.Servers, address)
+	for i := range now.Servers {
+		s := &now.Servers[i]
+		before := was[address(s)]
+		delete(was, address(s))
+		if before == nil {
+			details = append(details, "+ server "+address(s))
+		} else if keys := differing(before, s); len(keys) > 0 {
+			details = append(details, fmt.Sprintf("~ server %s: %s", address(s), strings.Join(keys, ", ")))
+		}
+	}
+	for i := range old.Servers {
+		if s := &old.Servers[i]; was[address(s)] != nil {
+			details = append(details, fmt.Sprintf("- server %s: requests under way end, kept connections to it are closed", address(s)))
+		}
+	}
+	return details
+}
