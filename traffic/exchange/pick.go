@@ -24,16 +24,26 @@ func (x *Exchange) pick() Stage {
 			mine.Clients++
 		}
 	}
+	if x.session.private != nil && x.attempts == 0 && x.resumePrivate(d) {
+		x.begin(d)
+		return Send
+	}
 	s, why := d.Pool.Pick(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried)
 	if s == nil {
 		return x.noServer(why)
 	}
-	x.server, x.load = s, s.Load(x.at.loop.Index)
+	x.server = s
+	x.begin(d)
+	return Connect
+}
+
+// begin counts an attempt to the server that was chosen.
+func (x *Exchange) begin(d *site.Destination) {
+	x.load = x.server.Load(x.at.loop.Index)
 	x.attempts++
 	x.outcome = pool.OK
-	d.Pool.Begin(s, x.at.loop.Index)
+	d.Pool.Begin(x.server, x.at.loop.Index)
 	x.attempted = true
-	return Connect
 }
 
 func (x *Exchange) noServer(why pool.Reason) Stage {
@@ -178,10 +188,13 @@ func (x *Exchange) endAttempt() {
 	d := x.route.Destination
 	if c := x.conn; c != nil {
 		x.conn = nil
-		if x.isClean {
-			c.Keep(d.Transport)
-		} else {
+		switch {
+		case !x.isClean:
 			c.Close()
+		case c.Private:
+			x.hold(d, c)
+		default:
+			c.Keep(d.Transport)
 		}
 	}
 	if x.attempted {

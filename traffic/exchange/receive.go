@@ -66,6 +66,9 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		x.respHead = n
 		x.stamp(Receive)
 		x.status = x.res.Status
+		if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
+			x.conn.Private = true
+		}
 		if x.status == 502 || x.status == 503 || x.status == 504 {
 			x.outcome = pool.GatewayError
 		}

@@ -28,6 +28,9 @@ func (x *Exchange) send() Stage {
 	b := x.appendRequest(x.out[:0], int64(len(data)), whole)
 	b, extra := x.appendBody(b, data, whole)
 	c := x.conn
+	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
+		c.Private = true
+	}
 	x.client.LinkHangup(c)
 	c.SetWriteTimeout(x.route.Response)
 	var err error

@@ -21,6 +21,7 @@ type session struct {
 	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
+	private  []privateConn // server connections that no other client may use
 }
 
 // pipelineMost bounds the requests that one connection may have served in a row before others get their turn.
@@ -76,6 +77,7 @@ func (s *session) drop() {
 }
 
 func (s *session) end() {
+	s.closePrivate()
 	if s.http != nil {
 		s.at.Stats.Clients--
 		s.http.open(s.at, -1)

@@ -15,6 +15,7 @@ type Config struct {
 	MaxOpen     int           // connections to a server, per loop; 0: no limit
 	MaxIdle     int           // unused connections kept per loop and server; 0: 256, negative: none
 	MaxRequests int           // requests after which a connection is closed; 0: no limit
+	Private     bool          // each client gets connections of its own
 	Congestion  string        // TCP congestion control; "": the system's
 }
 
@@ -49,12 +50,14 @@ type Conn struct {
 	engine.Conn
 	Requests int  // exchanges begun on it
 	Reused   bool // the running exchange is not its first
+	Private  bool // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
 	newer, older *Conn
 	idleSince    int64
 	idleFor      time.Duration
 	idle         bool
+	held         bool // idle, and not in the list
 	closed       bool
 }
 
@@ -101,7 +104,7 @@ func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Co
 		ec = secure
 	}
 	s.Opened++
-	return &Conn{Conn: ec, home: s, Requests: 1}, nil
+	return &Conn{Conn: ec, home: s, Requests: 1, Private: config.Private}, nil
 }
 
 // ErrLimit says that a server has as many connections as it may have.
@@ -115,6 +118,9 @@ func (e *TLSError) Unwrap() error { return e.Err }
 
 // Keep puts a connection back that is clean: the answer was read to its end, nothing follows, the server lets it live.
 func (c *Conn) Keep(config *Config) {
+	if c.Private {
+		panic("BUG: a connection that belongs to one client is kept for all")
+	}
 	s := c.home
 	most := config.MaxIdle
 	if most == 0 {
@@ -124,6 +130,18 @@ func (c *Conn) Keep(config *Config) {
 		c.Close()
 		return
 	}
+	c.older = s.newest
+	if c.older != nil {
+		c.older.newer = c
+	}
+	s.newest = c
+	s.Idle++
+	c.await(config)
+}
+
+// await gives the connection back to the loop until it is used again, or has been idle long enough.
+func (c *Conn) await(config *Config) {
+	s := c.home
 	idle := config.Idle
 	if idle == 0 {
 		idle = DefaultIdle
@@ -133,12 +151,6 @@ func (c *Conn) Keep(config *Config) {
 	}
 	c.idle = true
 	c.idleSince, c.idleFor = s.loop.Now(), idle
-	c.older = s.newest
-	if c.older != nil {
-		c.older.newer = c
-	}
-	s.newest = c
-	s.Idle++
 	c.Conn.LinkHangup(nil)
 	c.Conn.ClearInterrupt()
 	c.Conn.SetReadTimeout(idle)
@@ -220,6 +232,10 @@ func (s *Conns) unlink(c *Conn) {
 		return
 	}
 	c.idle = false
+	if c.held {
+		c.held = false
+		return
+	}
 	if c.newer != nil {
 		c.newer.older = c.older
 	} else {

@@ -40,6 +40,7 @@ const (
 	FieldRetryAfter
 	FieldContentType
 	FieldSetCookie
+	FieldWWWAuthenticate
 	fieldCount
 )
 
@@ -55,6 +56,7 @@ var fieldNames = [fieldCount]string{
 	FieldUserAgent: "User-Agent", FieldReferer: "Referer", FieldCookie: "Cookie", FieldAuthorization: "Authorization",
 	FieldProxyAuthenticate: "Proxy-Authenticate", FieldProxyAuthorization: "Proxy-Authorization",
 	FieldRetryAfter: "Retry-After", FieldContentType: "Content-Type", FieldSetCookie: "Set-Cookie",
+	FieldWWWAuthenticate: "WWW-Authenticate",
 }
 
 // String returns the field's name as it is written on the wire; "" for FieldOther.

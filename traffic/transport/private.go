@@ -1,0 +1,27 @@
+package transport
+
+// Hold keeps a clean connection between two requests of the one client it belongs to: as Keep, but nobody else finds it.
+func (c *Conn) Hold(config *Config) {
+	if config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+		c.Close()
+		return
+	}
+	c.held = true
+	c.await(config)
+}
+
+// Resume takes a held connection for its client's next request; false when it has ended meanwhile.
+func (c *Conn) Resume() bool {
+	if !c.held {
+		return false
+	}
+	c.home.unlink(c)
+	if !c.Conn.Reclaim() {
+		c.Close()
+		return false
+	}
+	c.home.Reused++
+	c.Requests++
+	c.Reused = true
+	return true
+}
