@@ -1,9 +1,13 @@
 package engine
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // DialOptions are the options of a connection to a server.
 type DialOptions struct {
 	Timeout    time.Duration
-	Congestion string // TCP congestion control; "" leaves the system's
+	Congestion string     // TCP congestion control; "" leaves the system's
+	Source     netip.Addr // the own address; the zero value leaves it to the system
 }

@@ -24,6 +24,12 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
 		}
 	}
+	if options.Source.IsValid() {
+		if err := bindSource(fd, options.Source); err != nil {
+			syscall.Close(fd)
+			return nil, err
+		}
+	}
 	err = syscall.Connect(fd, sa)
 	if err != nil && err != syscall.EINPROGRESS {
 		syscall.Close(fd)
@@ -48,4 +54,14 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 		return nil, os.NewSyscallError("connect", syscall.Errno(e))
 	}
 	return c, nil
+}
+
+const ipBindAddressNoPort = 24
+
+// bindSource gives the socket its own address. The port is left for connect to choose, which may give one to several connections as long as
+// they go to different servers: bind alone would use one of the 28,000 for each.
+func bindSource(fd int, source netip.Addr) error {
+	syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, ipBindAddressNoPort, 1)
+	_, sa := sockaddr(Address{IP: netip.AddrPortFrom(source, 0)})
+	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }

@@ -104,11 +104,13 @@ func (e *Engine) ServeConn(nc net.Conn, l *Loop, h Handler) {
 func (l *Loop) dialPortable(address Address, options DialOptions) (Conn, error) {
 	l.Stats.Dialed++
 	l.portable.release()
-	dial := l.engine.config.Dial
-	if dial == nil {
-		dial = dialNet
+	var nc net.Conn
+	var err error
+	if dial := l.engine.config.Dial; dial != nil {
+		nc, err = dial(address, options.Timeout)
+	} else {
+		nc, err = dialNet(address, options)
 	}
-	nc, err := dial(address, options.Timeout)
 	l.portable.acquire()
 	if err != nil {
 		if ne, ok := err.(net.Error); ok && ne.Timeout() {
@@ -119,10 +121,13 @@ func (l *Loop) dialPortable(address Address, options DialOptions) (Conn, error) 
 	return newNetConnLocked(l, nc), nil
 }
 
-func dialNet(a Address, timeout time.Duration) (net.Conn, error) {
-	at := a.String()
+func dialNet(a Address, options DialOptions) (net.Conn, error) {
+	d := net.Dialer{Timeout: options.Timeout}
 	if a.Path != "" {
-		at = a.Path
+		return d.Dial(a.Network(), a.Path)
 	}
-	return net.DialTimeout(a.Network(), at, timeout)
+	if options.Source.IsValid() {
+		d.LocalAddr = &net.TCPAddr{IP: options.Source.AsSlice()}
+	}
+	return d.Dial(a.Network(), a.String())
 }

@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 func (r *reader) checkPool(p *Pool) {
 	path := joinPath("pools", p.Name)
@@ -11,6 +14,21 @@ func (r *reader) checkPool(p *Pool) {
 	r.checkBalance(joinPath(path, "balance"), &p.Balance)
 	if p.Health != nil {
 		r.checkHealth(joinPath(path, "health"), p.Health)
+	}
+	if p.Connections.Warm > 0 && !p.Connections.Share {
+		r.wrong(joinPath(path, "connections")+".warm", "connections that each client has for itself cannot be kept ready for all")
+	}
+	r.checkSources(joinPath(path, "source"), p.Source)
+}
+
+func (r *reader) checkSources(path string, sources []string) {
+	for i, text := range sources {
+		if _, err := parseIP(text); err != nil && text != "client" {
+			r.wrong(indexPath(path, i), "want an IP address of this machine, or client, not %q", text)
+		}
+	}
+	if len(sources) > 1 && slices.Contains(sources, "client") {
+		r.wrong(path, "the client's address and others contradict each other")
 	}
 }
 

@@ -47,8 +47,9 @@ type Pool struct {
 	// Holds requests while all servers are at their limit.
 	Queue Later `yaml:"queue" example:"{ length: 100, wait: 5s }"`
 
-	// The source address of connections to the servers.
-	Source Later `yaml:"source" example:"client"`
+	// The own addresses that connections to the servers are made from, in turn: some 28,000 connections each to one server. Without it the
+	// system chooses. `client` keeps the client's address.
+	Source []string `yaml:"source" example:"[10.0.0.5, 10.0.0.6]"`
 
 	// Whether connections are proxied or forwarded by the kernel.
 	Mode string `yaml:"mode" default:"proxy" words:"proxy nat direct" example:"proxy"`
@@ -86,11 +87,11 @@ type Connections struct {
 	// Connections to one server kept open without a request, all loops together.
 	Idle int `yaml:"idle" default:"256" example:"64"`
 
-	// Connections kept ready before they are needed.
-	Warm Later `yaml:"warm" example:"4"`
+	// Connections to one server kept ready before they are needed, all loops together.
+	Warm int `yaml:"warm" default:"0" range:"0 10000" example:"4"`
 
-	// Which clients may share a connection.
-	Share Later `yaml:"share" example:"false"`
+	// Whether clients share connections. Connections that NTLM or Negotiate has authenticated are never shared.
+	Share bool `yaml:"share" default:"on" example:"off"`
 }
 
 // PoolTLS is how servers are met over TLS. `on` is all defaults, `off` clear text whatever the port.

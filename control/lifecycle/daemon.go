@@ -94,6 +94,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		return nil, problems, err
 	}
 	d.done.Go(d.watchFiles)
+	d.done.Go(d.keepWarm)
 	return d, problems, nil
 }
 

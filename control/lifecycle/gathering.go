@@ -100,6 +100,7 @@ func (c *serverConns) copy(s *pool.Server, l *engine.Loop) {
 	c.Idle += conns.Idle
 	c.Opened += conns.Opened
 	c.Reused += conns.Reused
+	c.NoPorts += conns.NoPorts
 	if learned := conns.Learned(); learned > 0 && (c.learned == 0 || learned < c.learned) {
 		c.learned = learned
 	}

@@ -46,6 +46,9 @@ func (b *builder) pool(p *config.Pool) {
 		Idle:    p.Timeouts.Idle.Std(),
 		MaxIdle: perLoop(p.Connections.Idle, b.loops),
 		MaxOpen: max(0, perLoop(p.Connections.Max, b.loops)),
+		Private: !p.Connections.Share,
+		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
+		Sources: b.sources(p, path),
 	}
 	var clientTLS *tls.Config
 	if p.TLS != nil {

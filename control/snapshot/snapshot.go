@@ -69,3 +69,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 func (b *builder) refuse(path, message string) {
 	b.problems = append(b.problems, b.cfg.ProblemAt(path, "%s", message))
 }
+
+func (b *builder) warn(path, message string) {
+	b.problems = append(b.problems, b.cfg.WarningAt(path, "%s", message))
+}

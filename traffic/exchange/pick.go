@@ -100,11 +100,7 @@ func cookie(f *message.Fields, name string) []byte {
 
 // connect takes a warm connection to the server, or opens one.
 func (x *Exchange) connect() Stage {
-	conns, _ := x.load.Transport.(*transport.Conns)
-	if conns == nil {
-		conns = transport.NewConns(x.at.loop)
-		x.load.Transport = conns
-	}
+	conns := connsTo(x.at.loop, x.server)
 	if x.stale < 2 {
 		if x.conn = conns.Take(); x.conn != nil {
 			return Send
@@ -113,9 +109,8 @@ func (x *Exchange) connect() Stage {
 		conns.CloseIdle()
 	}
 	d := x.route.Destination
-	a := x.server.Address
 	x.stamp(Connect)
-	conn, err := conns.Dial(engine.Address{IP: a.AddrPort, Path: a.Path}, x.server.Host, d.Transport)
+	conn, err := conns.Dial(addressOf(x.server), x.server.Host, d.Transport)
 	if err != nil {
 		return x.connectFailed(err)
 	}
@@ -140,7 +135,7 @@ func (x *Exchange) connectFailed(err error) Stage {
 		return x.attemptFailed(502, reason.ConnectTLS, pool.ConnectFailed, true)
 	case errors.Is(err, engine.ErrTimeout):
 		return x.attemptFailed(504, reason.ConnectTimeout, pool.ConnectFailed, true)
-	case errors.Is(err, transport.ErrLimit), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, transport.ErrLimit), errors.Is(err, transport.ErrPorts), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return x.attemptFailed(503, reason.ConnectLimit, pool.Cancelled, true)
 	}
 	return x.attemptFailed(502, reason.ConnectRefused, pool.ConnectFailed, true)

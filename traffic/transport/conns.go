@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
@@ -17,6 +18,8 @@ type Config struct {
 	MaxRequests int           // requests after which a connection is closed; 0: no limit
 	Private     bool          // each client gets connections of its own
 	Congestion  string        // TCP congestion control; "": the system's
+	Sources     []netip.Addr  // own addresses, used in turn; none: the system chooses
+	Warm        int           // connections kept ready per loop and server
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -39,7 +42,12 @@ type Conns struct {
 	Open    int           // connections that exist
 	Opened  uint64        // connections made since the start
 	Reused  uint64        // exchanges that found a connection
+	NoPorts uint64        // times that an own address had no free port
 	learned time.Duration // the server's own idle timeout as far as it is known; 0: not yet
+
+	turn    int     // of the next source
+	spent   []int64 // by source: when it may be tried again, ms
+	warming int     // connections that are being opened for later
 }
 
 // NewConns makes the place for a loop's connections to a server.
@@ -87,7 +95,7 @@ func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Co
 		return nil, ErrLimit
 	}
 	s.Open++
-	ec, err := s.loop.Dial(address, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
+	ec, err := s.dial(address, config, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
 	if err != nil {
 		s.Open--
 		return nil, err

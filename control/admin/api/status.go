@@ -119,6 +119,8 @@ type Connections struct {
 	Idle   int    `json:"idle"`
 	Opened uint64 `json:"opened"` // since the start
 	Reused uint64 `json:"reused"` // times that an exchange found an open one
+
+	NoPorts uint64 `json:"no_ports"` // times that an own address had no free port for another one
 }
 
 // Certificate is one that clients are met with.
