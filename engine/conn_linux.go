@@ -322,6 +322,13 @@ func (c *epollConn) isDrained() bool {
 	return true
 }
 
+// HasArrived reports whether bytes, or the end, wait in the socket of a connection that nobody reads from. It looks at bare sockets only;
+// of what another layer holds it knows nothing.
+func HasArrived(c Conn) bool {
+	bare, ok := c.(*epollConn)
+	return ok && !bare.closed && !bare.isDrained()
+}
+
 func (c *epollConn) Reclaim() bool {
 	if c.handler == nil || c.closed || c.readable {
 		return false

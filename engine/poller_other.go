@@ -22,6 +22,9 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	return e.listenPortable(address, h)
 }
 
+// HasArrived cannot look here.
+func HasArrived(Conn) bool { return false }
+
 // CanListen knows nothing here.
 func CanListen(Address) error { return nil }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/spf13/cobra"
 
 	"github.com/weir-proxy/weir/console/cli"
@@ -18,8 +16,8 @@ func runCommand() *cobra.Command {
 		Long: `Serves what the configuration says until it is stopped.
 
 SIGHUP, 'weir reload', or with --watch a saved file, reads the configuration again: what did not change is not touched, and a configuration
-with an error changes nothing. SIGTERM and SIGINT stop: nothing new is accepted, what is under way ends; a second one
-does not wait.`,
+with an error changes nothing. SIGTERM and SIGINT stop: nothing new is accepted, idle connections are closed, what is under way ends, and
+at the drain limit is cut; a second one does not wait.`,
 		Example: `  weir run
   weir run -c /etc/weir/weir.yaml
   weir run --watch                  # reload when the file is saved
@@ -35,6 +33,6 @@ does not wait.`,
 	cli.AddConfigFlag(c, &path)
 	c.Flags().IntVar(&s.loops, "loops", 0, "event loops; 0 is one per processor")
 	c.Flags().BoolVar(&s.watch, "watch", false, "reload when a file of the configuration is saved")
-	c.Flags().DurationVar(&s.drain, "drain", 30*time.Second, "how long requests under way may take after SIGTERM")
+	c.Flags().DurationVar(&s.drain, "drain", 0, "how long requests under way may take after SIGTERM; 0: the longest timeouts.drain of the listeners")
 	return c
 }

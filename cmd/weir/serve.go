@@ -16,6 +16,7 @@ import (
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
+	"github.com/weir-proxy/weir/traffic/exchange"
 )
 
 // server is a weir in the foreground.
@@ -99,7 +100,11 @@ func (s *server) run() error {
 
 // stop drains; a second signal ends the wait.
 func (s *server) stop(d *lifecycle.Daemon, log *slog.Logger, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.drain)
+	limit := s.drain
+	if limit <= 0 {
+		limit = d.DrainLimit()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	go func() {
 		select {
@@ -108,20 +113,31 @@ func (s *server) stop(d *lifecycle.Daemon, log *slog.Logger, signals <-chan os.S
 		case <-ctx.Done():
 		}
 	}()
-	last := time.Now()
-	err := d.Stop(ctx, func(left int64) {
-		if left > 0 && time.Since(last) > time.Second {
+	// A loop that is stuck must not keep the process from ending.
+	forced := time.AfterFunc(limit+forceAfter, func() {
+		log.Error("stopped by force: a loop does not answer")
+		os.Exit(1)
+	})
+	defer forced.Stop()
+	log.Info("stopping", "limit", limit)
+	began, last := time.Now(), time.Now()
+	err := d.Stop(ctx, func(left exchange.Left) {
+		if time.Since(last) > time.Second {
 			last = time.Now()
-			log.Info("stopping", "exchanges_left", left)
+			log.Info("stopping", "requests_left", left.Exchanges, "tunnels_left", left.Tunnels,
+				"time_left", (limit - time.Since(began)).Round(time.Second))
 		}
 	})
 	if err != nil {
 		log.Warn("stopped", "error", err)
 		return nil
 	}
-	log.Info("stopped")
+	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
 	return nil
 }
+
+// forceAfter is how much longer than its limit a stop may take.
+const forceAfter = 900 * time.Millisecond
 
 // loadAndNote loads, and notes which files the configuration was read from.
 func (s *server) loadAndNote() (*config.Config, config.Problems) {

@@ -86,6 +86,7 @@ func exchangeMetrics() []metric {
 		of("weir_client_connections", gauge, "Client connections open.", func(x *api.Exchanges) float64 { return float64(x.Clients) }),
 		of("weir_client_connections_accepted_total", counter, "Client connections whose requests were read.", func(x *api.Exchanges) float64 { return float64(x.ClientsAccepted) }),
 		of("weir_exchanges_active", gauge, "Requests under way.", func(x *api.Exchanges) float64 { return float64(x.Active) }),
+		of("weir_tunnels_active", gauge, "Of the requests under way, those whose connection became another protocol's.", func(x *api.Exchanges) float64 { return float64(x.Tunnels) }),
 		of("weir_requests_total", counter, "Requests whose head was read and is right.", func(x *api.Exchanges) float64 { return float64(x.Requests) }),
 		{"weir_responses_total", counter, []string{"class"}, "Answers to clients by class of status, 1xx to 5xx.", false, responses},
 		{"weir_exchanges_total", counter, []string{"reason", "side", "stage"}, "Ended exchanges by reason, with whose doing it was and the stage it happened in.", false, reasons},

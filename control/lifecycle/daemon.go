@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -271,6 +270,7 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		last.HTTP = &http
 		o.handler.Swap(&last)
 		o.socket.Close()
+		d.done.Go(func() { d.endListener(o.name, o.handler.HTTP(), http.Drain) })
 	}
 }
 
@@ -343,47 +343,6 @@ func (d *Daemon) watchFiles() {
 			if changed > 0 {
 				d.log.Info("certificates read again", "changed", changed)
 			}
-		}
-	}
-}
-
-// Stop ends weir: nothing new is accepted, what is under way ends, at most until ctx does. progress, if not nil, is told how many
-// exchanges are left.
-func (d *Daemon) Stop(ctx context.Context, progress func(left int64)) error {
-	if !d.stopping.CompareAndSwap(false, true) {
-		return errors.New("weir is stopping already")
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.driver.Drain()
-	for key, o := range d.open {
-		o.socket.Close()
-		delete(d.open, key)
-	}
-	err := d.drain(ctx, progress)
-	d.close()
-	return err
-}
-
-func (d *Daemon) drain(ctx context.Context, progress func(left int64)) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for quiet := 0; ; {
-		left := int64(0)
-		d.engine.Each(func(l *engine.Loop) { left += d.driver.Stats(l.Index).Active })
-		if progress != nil {
-			progress(left)
-		}
-		// Twice in a row, so that a request that was in the socket when listening ended is not missed.
-		if quiet++; left > 0 {
-			quiet = 0
-		} else if quiet >= 2 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%d exchanges were still under way", left)
-		case <-tick.C:
 		}
 	}
 }

@@ -97,6 +97,7 @@ func (g *gathering) exchanges() api.Exchanges {
 		x.Clients += c.Clients
 		x.ClientsAccepted += c.Accepted
 		x.Active += c.Active
+		x.Tunnels += c.Tunnels
 		x.Requests += c.Requests
 		x.ReceivedBytes += c.Received
 		x.SentBytes += c.Sent

@@ -51,7 +51,7 @@ func (b *builder) listener(l *config.Listener, securePort string) {
 		Secure:    l.TLS != nil,
 		Trusted:   filter.NewNetworks(l.TrustedProxies),
 		Forwarded: filter.ForwardedModes()[l.Forwarded],
-		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle),
+		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle), Drain: bounded(t.Drain),
 		MaxRequests: l.Limits.Requests,
 		Log:         !b.cfg.Logs.Access.Off,
 	}

@@ -1,11 +1,17 @@
 package faults
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,28 +20,8 @@ import (
 )
 
 func TestSIGTERMLetsWorkUnderWayEnd(t *testing.T) {
-	binary, err := weirBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := peers.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "weir.yaml")
-	config := `{ listeners: { front: "` + address + `" }, sites: { "*": "http://` + origin(t, "web") + `" }, admin: off, logs: { access: off } }`
-	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// Not by package peers, which keeps the exit status to itself.
-	var said strings.Builder
-	weir := exec.Command(binary, "run", "-c", file)
-	weir.Stderr = &said
-	if err := weir.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer weir.Process.Kill()
-	within(t, 5*time.Second, "weir to serve", func() bool { return newConnections(address, "/")()() == nil })
+	w := startProcess(t, `{ listeners: { front: "FRONT" }, sites: { "*": "http://`+origin(t, "web")+`" }, admin: off, logs: { access: off } }`)
+	address := w.address
 
 	ends := make(chan error)
 	idle := dial(t, address)
@@ -54,7 +40,7 @@ func TestSIGTERMLetsWorkUnderWayEnd(t *testing.T) {
 		}()
 	}
 	time.Sleep(300 * time.Millisecond)
-	weir.Process.Signal(syscall.SIGTERM)
+	w.Process.Signal(syscall.SIGTERM)
 	time.Sleep(200 * time.Millisecond)
 	if err := newConnections(address, "/")()(); err == nil {
 		t.Error("a new connection is served after SIGTERM")
@@ -64,14 +50,189 @@ func TestSIGTERMLetsWorkUnderWayEnd(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- weir.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("exit: %v\n%s", err, said.String())
-		}
-	case <-time.After(3 * time.Second):
-		t.Error("weir is still there 3 s after the last request ended")
+	w.exits(3 * time.Second)
+}
+
+// Tunnels have no end of their own, and a client that never takes its answer has none either.
+func TestSIGTERMEndsIdleConnectionsAtOnceAndTheRestAtTheLimit(t *testing.T) {
+	const limit = 2 * time.Second
+	w := startProcess(t, `{ listeners: { front: { address: "FRONT", timeouts: { drain: 2s } } }, admin: off, logs: { access: off },
+		sites: { "*": { /*: "http://`+origin(t, "web")+`", /chat: "http://`+echo(t)+`" } } }`)
+	idle, tunnel, endless := dial(t, w.address), dial(t, w.address), dial(t, w.address)
+	if err := idle.ok("/"); err != nil {
+		t.Fatal(err)
 	}
+	io.WriteString(tunnel, "GET /chat HTTP/1.1\r\nHost: good.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if r, err := http.ReadResponse(tunnel.r, nil); err != nil || r.StatusCode != 101 {
+		t.Fatalf("upgrade: %v %v", r, err)
+	}
+	io.WriteString(endless, "GET /drip/1000/50ms HTTP/1.1\r\nHost: good.test\r\n\r\n")
+	if _, err := http.ReadResponse(endless.r, nil); err != nil {
+		t.Fatal(err)
+	}
+
+	began := time.Now()
+	w.Process.Signal(syscall.SIGTERM)
+	idle.SetReadDeadline(time.Now().Add(time.Second))
+	if _, err := idle.r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an idle connection is not closed at once: %v", err)
+	}
+	said := "still here"
+	fmt.Fprint(tunnel, said)
+	tunnel.SetReadDeadline(time.Now().Add(time.Second))
+	if b, err := tunnel.r.Peek(len(said)); err != nil {
+		t.Errorf("the tunnel does not go on: %q %v", b, err)
+	}
+	w.exits(limit + time.Second - time.Since(began))
+	if took := time.Since(began); took < limit {
+		t.Errorf("work under way had %v, want %v", took, limit)
+	}
+	for _, word := range []string{"tunnels_left=1", "requests_left=1", "1 requests and 1 tunnels were cut"} {
+		if !strings.Contains(w.said.String(), word) {
+			t.Errorf("weir did not say %s:\n%s", word, w.said.String())
+		}
+	}
+}
+
+func TestASecondSignalDoesNotWait(t *testing.T) {
+	w := startProcess(t, `{ listeners: { front: "FRONT" }, sites: { "*": "http://`+origin(t, "web")+`" }, admin: off, logs: { access: off } }`)
+	slow := dial(t, w.address)
+	io.WriteString(slow, "GET /after/20s HTTP/1.1\r\nHost: good.test\r\n\r\n")
+	time.Sleep(200 * time.Millisecond)
+	w.Process.Signal(syscall.SIGTERM)
+	time.Sleep(300 * time.Millisecond)
+	w.Process.Signal(syscall.SIGINT)
+	w.exits(time.Second)
+}
+
+// A listener that a reload drops has the same limit.
+func TestConnectionsOfADroppedListenerEnd(t *testing.T) {
+	listeners := `second: { address: "SECOND", timeouts: { drain: 1s } }`
+	config := `
+listeners: { front: "FRONT", LISTENERS }
+sites: { "*": "http://` + origin(t, "web") + `" }
+admin: "ADMIN"
+logs: { access: off }
+`
+	s := start(t, strings.Replace(config, "LISTENERS", listeners, 1))
+	idle, busy, slow := dial(t, s.address["SECOND"]), dial(t, s.address["SECOND"]), dial(t, s.address["SECOND"])
+	kept := dial(t, s.address["FRONT"])
+	for _, c := range []*conn{idle, kept} {
+		if err := c.ok("/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	within := make(chan error, 2)
+	go func() { within <- busy.ok("/after/600ms") }()
+	go func() { within <- slow.ok("/after/10s") }()
+	time.Sleep(200 * time.Millisecond)
+	s.write(strings.Replace(config, "LISTENERS", "", 1))
+	s.reload(reloaded)
+	idle.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	if _, err := idle.r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an idle connection stays: %v", err)
+	}
+	if err := <-within; err != nil {
+		t.Errorf("a request within the limit: %v", err)
+	}
+	if err := <-within; err == nil {
+		t.Error("a request beyond the limit is not cut")
+	}
+	if err := kept.ok("/"); err != nil {
+		t.Errorf("the other listener: %v", err)
+	}
+}
+
+// process is a weir whose exit status matters. Not by package peers, which keeps that to itself.
+type process struct {
+	*exec.Cmd
+	t       *testing.T
+	address string
+	said    *lockedBuffer
+	ended   chan error
+}
+
+// startProcess starts a weir; FRONT in the configuration becomes a free address.
+func startProcess(t *testing.T, config string, args ...string) *process {
+	t.Helper()
+	binary, err := weirBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "weir.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(config, "FRONT", address)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(binary, append([]string{"run", "-c", file}, args...)...), t: t, address: address, said: &lockedBuffer{},
+		ended: make(chan error, 1)}
+	p.Stderr = p.said
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill() })
+	go func() { p.ended <- p.Wait() }()
+	within(t, 5*time.Second, "weir to serve", func() bool { return newConnections(address, "/")()() == nil })
+	return p
+}
+
+// exits fails the test unless the process ends by itself in time.
+func (p *process) exits(d time.Duration) {
+	p.t.Helper()
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.t.Errorf("exit: %v\n%s", err, p.said.String())
+		}
+	case <-time.After(d):
+		p.t.Errorf("weir is still there after %v\n%s", d, p.said.String())
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// echo is a server that answers every upgrade and sends back what it gets.
+func echo(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				r := bufio.NewReader(c)
+				if _, err := http.ReadRequest(r); err != nil {
+					return
+				}
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+				io.Copy(c, r)
+			}()
+		}
+	}()
+	return l.Addr().String()
 }

@@ -66,6 +66,7 @@ type Exchange struct {
 	local     localAnswer
 	sentAny   bool // a byte of the answer reached the client
 	keepAlive bool // the client connection goes on after this exchange
+	inTunnel  bool // the connection has become another protocol's
 	linger    bool // what the client still sends is read for a moment before its connection is closed
 
 	reason   reason.Reason
@@ -101,7 +102,7 @@ func (x *Exchange) reset(s *session) {
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interim = 0, 0
-	x.sentAny, x.keepAlive, x.linger = false, false, false
+	x.sentAny, x.keepAlive, x.linger, x.inTunnel = false, false, false, false
 	x.reason, x.detail = reason.Done, ""
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}

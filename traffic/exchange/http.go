@@ -25,6 +25,7 @@ type Setup struct {
 	Body          time.Duration // pause between two arrivals of a request's body
 	Send          time.Duration // pause in which the client takes nothing
 	Idle          time.Duration // connection without a request
+	Drain         time.Duration // what is under way when the listener goes, or weir ends
 	MaxRequests   int           // on one connection; 0: no limit
 	MaxClients    int           // connections at the same time, per loop; 0: no limit
 	Log           bool          // ended exchanges go to the access log
@@ -69,7 +70,8 @@ type Stats struct {
 	Clients  int64  // client connections open
 	Accepted uint64 // client connections seen
 	Requests uint64
-	Active   int64     // exchanges under way
+	Active   int64     // exchanges under way, tunnels included
+	Tunnels  int64     // of them, those that became tunnels
 	Status   [6]uint64 // answers by class: Status[2] is 2xx
 	Reasons  [reason.Count]uint64
 	Received uint64 // bytes from clients
@@ -80,16 +82,17 @@ type Stats struct {
 
 // perLoop is a loop's share of the driver. Owned by its loop.
 type perLoop struct {
-	driver *Driver
-	loop   *engine.Loop
-	free   []*Exchange
-	Stats  Stats
-	Ring   *accesslog.Ring
-	record []byte // scratch for heads and log records, never kept over a wait
-	detail []byte
-	names  [3][]byte
-	date   []byte // "Date: …\r\n"
-	dateAt int64  // second it is of
+	driver   *Driver
+	loop     *engine.Loop
+	free     []*Exchange
+	sessions *session // all client connections of the loop
+	Stats    Stats
+	Ring     *accesslog.Ring
+	record   []byte // scratch for heads and log records, never kept over a wait
+	detail   []byte
+	names    [3][]byte
+	date     []byte // "Date: …\r\n"
+	dateAt   int64  // second it is of
 }
 
 const exchangesKept = 1024
@@ -174,6 +177,7 @@ func (h *HTTP) Serve(c engine.Conn) {
 	p.Stats.Clients++
 	p.Stats.Accepted++
 	h.open(p, 1)
+	p.link(s)
 	c.SetReadTimeout(setup.Header)
 	defer func() {
 		if r := recover(); r != nil {

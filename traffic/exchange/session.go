@@ -22,6 +22,8 @@ type session struct {
 	peerLen  uint8
 	secure   bool
 	private  []privateConn // server connections that no other client may use
+
+	next, prev *session // of the loop's list
 }
 
 // pipelineMost bounds the requests that one connection may have served in a row before others get their turn.
@@ -80,6 +82,7 @@ func (s *session) end() {
 	s.closePrivate()
 	if s.http != nil {
 		s.at.Stats.Clients--
+		s.at.unlink(s)
 		s.http.open(s.at, -1)
 		s.http = nil
 	}

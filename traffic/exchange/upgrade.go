@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/tunnel"
@@ -39,10 +40,18 @@ func (x *Exchange) upgrade() Stage {
 	x.reason, x.outcome = reason.Upgraded, pool.OK
 	client, server := x.client, x.conn.Conn
 	x.releaseBodies()
-	t := tunnel.Relay(client, server, x.route.Tunnel)
+	t := x.relay(client, server)
 	x.received += t.Sent
 	x.sent += t.Received
 	return Finish
+}
+
+// relay counts the tunnel for as long as it lasts, however it ends.
+func (x *Exchange) relay(client, server engine.Conn) *tunnel.Tunnel {
+	x.inTunnel = true
+	x.at.Stats.Tunnels++
+	defer func() { x.at.Stats.Tunnels-- }()
+	return tunnel.Relay(client, server, x.route.Tunnel)
 }
 
 // releaseBodies gives back the buffers that a tunnel does not need; the request's stays for the log.

@@ -59,6 +59,9 @@ func (l *Listener) Setup() *Setup { return l.setup.Load() }
 // Stats copies a loop's counters, and the number of connections open. On that loop.
 func (l *Listener) Stats(loop int) (Stats, int64) { return l.loops[loop].Stats, l.http.Open(loop) }
 
+// HTTP is what serves its connections.
+func (l *Listener) HTTP() *exchange.HTTP { return l.http }
+
 // handshakesPerTurn bounds how many handshakes begin in one turn of a loop: each costs as much as twenty requests, and those that are
 // under way would wait for all of them.
 const handshakesPerTurn = 4

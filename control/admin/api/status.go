@@ -59,6 +59,7 @@ type Exchanges struct {
 	Clients         int64             `json:"clients"`          // client connections open
 	ClientsAccepted uint64            `json:"clients_accepted"` // client connections seen
 	Active          int64             `json:"active"`
+	Tunnels         int64             `json:"tunnels"` // of the active ones
 	Requests        uint64            `json:"requests"`
 	Status          map[string]uint64 `json:"status"`  // answers by class, 1xx to 5xx
 	Reasons         map[string]uint64 `json:"reasons"` // ended exchanges by reason; those that occurred

@@ -1,0 +1,102 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/exchange"
+)
+
+// drainEvery is the time between two looks at what is left. A connection that comes to rest meanwhile is closed by the next.
+const drainEvery = 20 * time.Millisecond
+
+// cutWithin is how long exchanges that were cut may take to say so in the log.
+const cutWithin = 300 * time.Millisecond
+
+// DrainLimit is the longest of the running listeners' timeouts.drain.
+func (d *Daemon) DrainLimit() (limit time.Duration) {
+	for i := range d.running.Load().Listeners {
+		limit = max(limit, d.running.Load().Listeners[i].Setup.HTTP.Drain)
+	}
+	return limit
+}
+
+// Stop ends weir: nothing new is accepted, idle connections are closed, what is under way ends, at most until ctx does, and is cut then.
+// progress, if not nil, is told what is left.
+func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
+	if !d.stopping.CompareAndSwap(false, true) {
+		return errors.New("weir is stopping already")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.driver.Drain()
+	for key, o := range d.open {
+		o.socket.Close()
+		delete(d.open, key)
+	}
+	left, ended := d.drain(ctx, nil, progress)
+	d.close()
+	if !ended {
+		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
+	}
+	return nil
+}
+
+// drain ends idle connections until nothing is under way; when ctx ends before, it cuts the rest and says what that was. only is the
+// listener that is meant; nil: all.
+func (d *Daemon) drain(ctx context.Context, only *exchange.HTTP, progress func(exchange.Left)) (left exchange.Left, ended bool) {
+	tick := time.NewTicker(drainEvery)
+	defer tick.Stop()
+	for quiet := 0; ; {
+		left = d.endIdle(only)
+		if progress != nil {
+			progress(left)
+		}
+		// Twice in a row, so that a request that was in the socket when listening ended is not missed.
+		if quiet++; !left.IsNothing() {
+			quiet = 0
+		} else if quiet >= 2 {
+			return left, true
+		}
+		select {
+		case <-ctx.Done():
+			d.cut(only)
+			return left, false
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *Daemon) endIdle(only *exchange.HTTP) (left exchange.Left) {
+	d.engine.Each(func(l *engine.Loop) { left.Add(d.driver.EndIdle(l, only)) })
+	return left
+}
+
+// cut ends what is under way and gives it a moment to be logged.
+func (d *Daemon) cut(only *exchange.HTTP) {
+	d.engine.Each(func(l *engine.Loop) { d.driver.Cut(l, only) })
+	for by := time.Now().Add(cutWithin); time.Now().Before(by); time.Sleep(drainEvery) {
+		if left := d.endIdle(only); left.IsNothing() {
+			return
+		}
+	}
+}
+
+// endListener ends the connections of a listener that a reload has dropped.
+func (d *Daemon) endListener(name string, http *exchange.HTTP, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if left, ended := d.drain(ctx, http, nil); !ended {
+		d.log.Info("connections of a dropped listener were cut", "listener", name, "requests", left.Exchanges, "tunnels", left.Tunnels)
+	}
+}

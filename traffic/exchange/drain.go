@@ -1,0 +1,96 @@
+package exchange
+
+import "github.com/weir-proxy/weir/engine"
+
+// Left is what client connections of a loop have under way.
+type Left struct {
+	Connections int64 // all of them
+	Exchanges   int64 // requests begun and not ended, without tunnels
+	Tunnels     int64
+}
+
+// Add sums up over loops.
+func (l *Left) Add(other Left) {
+	l.Connections += other.Connections
+	l.Exchanges += other.Exchanges
+	l.Tunnels += other.Tunnels
+}
+
+// IsNothing reports whether no work is left; connections without any do not count.
+func (l *Left) IsNothing() bool { return l.Exchanges == 0 && l.Tunnels == 0 }
+
+// link and unlink keep the list of a loop's sessions. Once per connection, not per request.
+func (p *perLoop) link(s *session) {
+	if s.next = p.sessions; s.next != nil {
+		s.next.prev = s
+	}
+	p.sessions = s
+}
+
+func (p *perLoop) unlink(s *session) {
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		p.sessions = s.next
+	}
+	s.next, s.prev = nil, nil
+}
+
+// EndIdle ends the client connections that have no request under way and none in the socket, and says what is left. On that loop, outside of
+// any coroutine. only is the listener whose connections are meant; nil: every listener's.
+func (d *Driver) EndIdle(l *engine.Loop, only *HTTP) (left Left) {
+	p := d.loops[l.Index]
+	for s, next := p.sessions, (*session)(nil); s != nil; s = next {
+		next = s.next
+		if only != nil && s.http != only || s.endIdle() {
+			continue
+		}
+		left.Connections++
+		switch {
+		case s.x != nil && s.x.inTunnel:
+			left.Tunnels++
+		case s.x != nil && !s.isWaiting():
+			left.Exchanges++
+		}
+	}
+	return left
+}
+
+// endIdle reports whether the session has ended.
+func (s *session) endIdle() bool {
+	switch {
+	case s.x == nil && s.conn.Reclaim():
+		if engine.HasArrived(s.conn) {
+			s.conn.Await(s)
+			return false
+		}
+		s.conn.Close()
+		s.end()
+		return true
+	case s.isWaiting() && !engine.HasArrived(s.conn):
+		s.conn.Interrupt() // its coroutine finds no request and closes it
+	}
+	return false
+}
+
+// isWaiting reports whether the session has a coroutine and not a byte of a request yet, as a new connection has.
+func (s *session) isWaiting() bool {
+	return s.x != nil && s.x.stage == Read && s.x.inLen == 0 && s.x.headLen == 0
+}
+
+// Cut ends everything that client connections have under way, and is told of by the exchanges in their own time. On that loop, outside of
+// any coroutine.
+func (d *Driver) Cut(l *engine.Loop, only *HTTP) {
+	for s := d.loops[l.Index].sessions; s != nil; s = s.next {
+		if only != nil && s.http != only {
+			continue
+		}
+		s.conn.Interrupt()
+		if s.x != nil && s.x.conn != nil {
+			s.x.conn.Interrupt()
+		}
+	}
+}
