@@ -37,6 +37,8 @@ type Conn interface {
 	ClearInterrupt()
 	// LinkHangup interrupts other when this connection is reset; nil unlinks.
 	LinkHangup(other Conn)
+	// IsGone reports whether the peer has reset the connection or said that nothing more will come, as far as the loop has seen.
+	IsGone() bool
 	LocalAddr() netip.AddrPort
 	RemoteAddr() netip.AddrPort
 	Loop() *Loop

@@ -357,6 +357,8 @@ func (c *epollConn) LinkHangup(other Conn) {
 	}
 }
 
+func (c *epollConn) IsGone() bool { return c.peerDone || c.closed }
+
 func (c *epollConn) CloseWrite() error {
 	if c.closed {
 		return ErrClosed

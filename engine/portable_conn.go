@@ -180,6 +180,9 @@ func (c *netConn) Interrupt() {
 
 func (c *netConn) ClearInterrupt() { c.interrupted = false }
 
+// IsGone is never known here, for the same reason as a reset.
+func (c *netConn) IsGone() bool { return false }
+
 // LinkHangup does nothing here: package net tells of a reset only to who reads or writes.
 func (c *netConn) LinkHangup(Conn) {}
 

@@ -16,7 +16,17 @@ func poolMetrics() []metric {
 			}
 		}}
 	}
+	queue := func(name string, kind prometheus.ValueType, help string, value func(q *api.Queue) float64) metric {
+		return metric{name, kind, []string{"pool"}, help, false, func(st *api.Status, emit emit) {
+			for i := range st.Pools {
+				emit(value(&st.Pools[i].Queue), st.Pools[i].Name)
+			}
+		}}
+	}
 	return []metric{
+		queue("weir_pool_queue_waiting", gauge, "Requests that wait for a server to have room.", func(q *api.Queue) float64 { return float64(q.Waiting) }),
+		queue("weir_pool_queued_total", counter, "Requests that waited for a server to have room.", func(q *api.Queue) float64 { return float64(q.Queued) }),
+		{"weir_pool_shed_total", counter, []string{"pool", "criticality"}, "Requests answered with 503 because no server had room, nor the queue.", false, shed},
 		of("weir_pool_client_connections_total", counter, "Client connections that sent the pool at least one request.", func(m *api.Multiplexing) float64 { return float64(m.Clients) }),
 		of("weir_pool_clients_per_server_connection", gauge, "Client connections for each connection opened to the pool's servers, since the start; 0 before the first.", func(m *api.Multiplexing) float64 { return m.Ratio }),
 		of("weir_pool_requests_per_server_connection", gauge, "Requests for each connection opened to the pool's servers, since the start; 0 before the first.", func(m *api.Multiplexing) float64 { return m.Requests }),
@@ -35,6 +45,8 @@ func serverMetrics() []metric {
 		of("weir_server_ejected", gauge, "Whether the server is left alone for a while because real requests failed.", func(s *api.Server) float64 { return truth(s.EjectedUntil != nil) }),
 		of("weir_server_drained", gauge, "Whether the server gets nothing new.", func(s *api.Server) float64 { return truth(s.Drained) }),
 		of("weir_server_weight", gauge, "The configured weight; 0 where SRV records say it.", func(s *api.Server) float64 { return float64(s.Weight) }),
+		of("weir_server_requests_limit", gauge, "The configured limit to the requests under way; 0: none.", func(s *api.Server) float64 { return float64(s.MaxRequests) }),
+		of("weir_server_requests_adaptive_limit", gauge, "The limit to the requests under way while the server is found overloaded; 0: it is not.", func(s *api.Server) float64 { return float64(s.AdaptiveLimit) }),
 		of("weir_server_requests_total", counter, "Attempts begun.", func(s *api.Server) float64 { return float64(s.Requests) }),
 		of("weir_server_requests_active", gauge, "Attempts under way.", func(s *api.Server) float64 { return float64(s.InFlight) }),
 		{"weir_server_attempts_total", counter, []string{"pool", "server", "address", "outcome"}, "Attempts that ended, by outcome.", false, outcomes},
@@ -49,6 +61,14 @@ func serverMetrics() []metric {
 		of("weir_server_latency_seconds", gauge, "Moving average of the time to the head of an answer, the worst of the loops; 0 while it is not known.", func(s *api.Server) float64 { return s.LatencySeconds }),
 		of("weir_server_sent_bytes_total", counter, "Bytes sent to the server, before TLS.", func(s *api.Server) float64 { return float64(s.SentBytes) }),
 		of("weir_server_received_bytes_total", counter, "Bytes received from the server, before TLS.", func(s *api.Server) float64 { return float64(s.ReceivedBytes) }),
+	}
+}
+
+func shed(st *api.Status, emit emit) {
+	for i := range st.Pools {
+		for _, class := range []string{"critical", "default", "sheddable"} {
+			emit(float64(st.Pools[i].Queue.Shed[class]), st.Pools[i].Name, class)
+		}
 	}
 }
 

@@ -11,6 +11,9 @@ func (r *reader) checkPool(p *Pool) {
 		r.wrongKey(path, "a pool's name has letters, digits, dots, hyphens and underscores")
 	}
 	r.checkServers(path, p)
+	if wait := joinPath(path, "queue") + ".wait"; p.Queue.Wait == off {
+		r.wrong(wait, "a wait needs an end; write queue: off to hold nothing back")
+	}
 	r.checkBalance(joinPath(path, "balance"), &p.Balance)
 	if p.Health != nil {
 		r.checkHealth(joinPath(path, "health"), p.Health)

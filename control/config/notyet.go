@@ -38,7 +38,6 @@ var notBuiltYet = []notBuilt{
 	{"Pool.slow_start", "", false, "a new server gets its full share at once"},
 	{"Pool.persistence", "", false, "clients do not stay with a server"},
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
-	{"Pool.queue", "", false, "requests are not held back"},
 	{"Pool.source", "client", true, "servers would see weir's own address"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
 	{"Pool.mode", "direct", true, "connections would be proxied"},
@@ -50,7 +49,6 @@ var notBuiltYet = []notBuilt{
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 	{"Health.type", "script", true, "servers would go unchecked"},
 	{"Health.type", "exec", true, "servers would go unchecked"},
-	{"Server.max_connections", "", false, "connections to the server are not bounded"},
 
 	{"Action.files", "", true, "no file would be served"},
 	{"Action.rules", "", true, "no rule would run"},

@@ -44,8 +44,11 @@ type Pool struct {
 	// Sends the PROXY protocol to the servers.
 	ProxyProtocol Later `yaml:"proxy_protocol" example:"v2"`
 
-	// Holds requests while all servers are at their limit.
-	Queue Later `yaml:"queue" example:"{ length: 100, wait: 5s }"`
+	// What may be under way at all servers together.
+	Limits PoolLimits `yaml:"limits" example:"{ requests: 500 }"`
+
+	// Holds requests while all servers are at their limit. `off` answers them with 503 at once.
+	Queue Queue `yaml:"queue" example:"{ length: 100, wait: 5s }"`
 
 	// The own addresses that connections to the servers are made from, in turn: some 28,000 connections each to one server. Without it the
 	// system chooses. `client` keeps the client's address.
@@ -75,13 +78,56 @@ type Server struct {
 	// Gets nothing new; what is under way goes on.
 	Drain bool `yaml:"drain" example:"true"`
 
-	// Connections to it at the same time; `0` is no limit.
-	MaxConnections int `yaml:"max_connections" default:"0" example:"200"`
+	// Connections to it at the same time, idle ones included; `0` is the pool's `connections.max`.
+	MaxConnections int `yaml:"max_connections" default:"0" range:"0 1000000" example:"200"`
+
+	// Requests in flight at it at the same time; `0` is no limit.
+	MaxRequests int `yaml:"max_requests" default:"0" range:"0 1000000" example:"100"`
+}
+
+// PoolLimits is what may be under way at all servers of a pool together. What one server may get is said by the server.
+type PoolLimits struct {
+	// Requests in flight; `0` is no limit.
+	Requests int `yaml:"requests" default:"0" range:"0 10000000" example:"500"`
+
+	// Connections, idle ones included; `0` is no limit.
+	Connections int `yaml:"connections" default:"0" range:"0 10000000" example:"1000"`
+
+	// Finds out how much each server can take, from its latency, and holds back what would only wait there. Nothing is held back
+	// from a server that keeps up, however slow it is.
+	Adaptive bool `yaml:"adaptive" default:"on" example:"off"`
+}
+
+// Queue holds requests while all servers are at their limit: by `criticality`, then one client after the other.
+type Queue struct {
+	// How many requests may wait at the same time. Another one gets 503, or takes the place of one that matters less.
+	Length int `yaml:"length" default:"1000" range:"1 1000000" example:"100"`
+
+	// How long one may wait; then it gets 503. One that would have to wait longer gets 503 at once.
+	Wait Duration `yaml:"wait" default:"1s" example:"5s"`
+
+	// Off is set by `queue: off`.
+	Off bool `yaml:"-"`
+}
+
+// FromWord takes `on` and `off`.
+func (q *Queue) FromWord(word string) (err error) {
+	q.Off, err = isOff(word)
+	return err
+}
+
+// IsLimited reports whether something bounds what the servers get at a time.
+func (p *Pool) IsLimited() bool {
+	limited := p.Limits.Requests > 0 || p.Limits.Connections > 0 || p.Connections.Max > 0
+	for i := range p.Servers {
+		limited = limited || p.Servers[i].MaxRequests > 0 || p.Servers[i].MaxConnections > 0
+	}
+	return limited
 }
 
 // Connections is how many connections to the servers of a pool are opened and kept.
 type Connections struct {
-	// Connections to one server at the same time, all loops together; `0` is no limit.
+	// Connections to one server at the same time, idle ones included; `0` is no limit.
 	Max int `yaml:"max" default:"0" example:"500"`
 
 	// Connections to one server kept open without a request, all loops together.

@@ -23,6 +23,9 @@ type Settings struct {
 	// What is tried again on another server.
 	Retries Retries `yaml:"retries" example:"0"`
 
+	// How much these requests matter when the pool cannot serve all: `critical` ones go first, `sheddable` ones are refused first.
+	Criticality string `yaml:"criticality" fill:"default" words:"critical default sheddable" example:"critical"`
+
 	// The largest request body; a larger one is answered with 413. `off` is no limit.
 	BodyLimit Size `yaml:"body_limit" fill:"64MiB" example:"2GiB"`
 

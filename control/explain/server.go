@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -25,8 +26,25 @@ func (a *asking) toPool() {
 			p.Servers = append(p.Servers, "srv:"+c.SRV)
 		}
 	}
+	a.underLoad(p.Name)
 	p.Fields = a.serverFields(p)
 	a.out.Pool = p
+}
+
+// underLoad says what becomes of the request when the pool cannot serve all.
+func (a *asking) underLoad(name string) {
+	if c := a.route.Class; c != pool.Default {
+		a.step("criticality", "%v, when servers cannot serve all", c)
+	}
+	c := a.world.cfg.Pool(name)
+	if c == nil || !c.IsLimited() {
+		return
+	}
+	if c.Queue.Off {
+		a.step("queue", "off: 503 at once while every server is at its limit")
+	} else {
+		a.step("queue", "waits at most %v, among at most %d, while every server is at its limit", c.Queue.Wait, c.Queue.Length)
+	}
 }
 
 // serverFields are the fields that a server gets: Host, the client's own, what weir says of the client, and the route's edits.

@@ -117,6 +117,11 @@ func (g *gathering) pools() []api.Pool {
 func (d *destination) pool() api.Pool {
 	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
+	q := &d.counters.Queue
+	p.Queue = api.Queue{Waiting: d.counters.Waiting, Queued: q.Queued, Shed: map[string]uint64{}}
+	for class, n := range q.Shed {
+		p.Queue.Shed[pool.Class(class).String()] = n
+	}
 	opened, reused := uint64(0), uint64(0)
 	for i := range d.servers {
 		opened += d.servers[i].Opened
@@ -131,6 +136,7 @@ func (d *destination) server(i int) api.Server {
 	c, conns := &d.counters.Servers[i], &d.servers[i]
 	s := api.Server{Name: c.Server.Name, Address: c.Server.Address.String(), Health: c.Server.Health().String(),
 		Drained: c.Server.IsDrained(), Requests: c.Requests, InFlight: c.InFlight, Outcomes: map[string]uint64{},
+		MaxRequests: c.MaxRequests, AdaptiveLimit: c.AdaptiveLimit,
 		Retries: c.Retries, Ejections: c.Ejections, Connections: conns.Connections, IdleTimeoutSeconds: conns.learned.Seconds(),
 		LatencySeconds: c.Latency / 1e6, SentBytes: c.BytesSent, ReceivedBytes: c.BytesReceived}
 	if !conns.ejectedUntil.IsZero() {

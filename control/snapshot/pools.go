@@ -45,7 +45,6 @@ func (b *builder) pool(p *config.Pool) {
 		Connect: p.Timeouts.Connect.Std(),
 		Idle:    p.Timeouts.Idle.Std(),
 		MaxIdle: perLoop(p.Connections.Idle, b.loops),
-		MaxOpen: max(0, perLoop(p.Connections.Max, b.loops)),
 		Private: !p.Connections.Share,
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
@@ -89,6 +88,8 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
 			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most))},
 		Retries: pool.RetryConfig{Share: orOff(float64(p.Retries.Budget))},
+		Limits:  pool.LimitConfig{Requests: p.Limits.Requests, Connections: p.Limits.Connections, ServerConnections: p.Connections.Max},
+		Queue:   pool.QueueConfig{Off: p.Queue.Off, Length: p.Queue.Length, Wait: ms(p.Queue.Wait)},
 	}
 	if k := p.Balance.Key(); k != nil && p.Balance.Method == "hash" {
 		c.Balance.Bound = orOff(k.Load)
@@ -96,7 +97,7 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 	for i := range p.Servers {
 		s := &p.Servers[i]
 		c.Servers = append(c.Servers, pool.ServerConfig{Address: s.Address.String(), Weight: s.Weight, Backup: s.Backup,
-			Priority: s.Priority, Drain: s.Drain || s.Weight == 0})
+			Priority: s.Priority, Drain: s.Drain || s.Weight == 0, MaxRequests: s.MaxRequests, MaxConnections: s.MaxConnections})
 	}
 	if p.SRV != "" {
 		c.Servers = append(c.Servers, pool.ServerConfig{Address: "srv:" + p.SRV})

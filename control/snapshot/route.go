@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -23,6 +24,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		Response:  bounded(c.Timeouts.Response),
 		Tunnel:    bounded(c.Timeouts.Tunnel),
 		Retries:   int(c.Retries.Count),
+		Class:     pool.ClassOf(c.Criticality),
 
 		RequestHeaders:  b.headerEdit(c.Key+".request_headers", &c.RequestHeaders),
 		ResponseHeaders: b.headerEdit(c.Key+".response_headers", &c.ResponseHeaders),

@@ -20,6 +20,9 @@ const (
 	PoolEmpty
 	PoolUnresolved
 	PoolDown
+	PoolFull
+	Shed
+	QueueTimeout
 	ConnectRefused
 	ConnectTimeout
 	ConnectTLS
@@ -63,6 +66,9 @@ var table = [Count]row{
 	PoolEmpty:           {"weir", "pick", "no_servers"},
 	PoolUnresolved:      {"weir", "pick", "names_not_resolved"},
 	PoolDown:            {"server", "pick", "all_down"},
+	PoolFull:            {"weir", "pick", "all_full"},
+	Shed:                {"weir", "pick", "shed"},
+	QueueTimeout:        {"weir", "pick", "queue_timeout"},
 	ConnectRefused:      {"server", "connect", "refused"},
 	ConnectTimeout:      {"server", "connect", "timeout"},
 	ConnectTLS:          {"server", "connect", "tls"},

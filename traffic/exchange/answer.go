@@ -15,6 +15,7 @@ type localAnswer struct {
 	location *site.Redirect // of a redirect
 	secure   bool           // redirect to the same URL by https
 	respond  *site.Respond
+	retryIn  int // seconds, of a 503; 0: 1
 }
 
 // answer sends an answer of weir's own.
@@ -103,7 +104,9 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 	case a.respond != nil:
 		return x.appendRespond(b, a.respond)
 	case x.status == 503:
-		b = append(b, "Retry-After: 1\r\n"...)
+		b = append(b, "Retry-After: "...)
+		b = strconv.AppendInt(b, int64(max(1, a.retryIn)), 10)
+		b = append(b, "\r\n"...)
 	case x.status == 405:
 		b = append(b, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
 	}

@@ -46,6 +46,10 @@ type Exchange struct {
 	conn      *transport.Conn
 	out       []byte // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
 	tried     pool.Tried
+	held      pool.Held
+	waiter    pool.Waiter
+	waiting   bool // in the pool's queue
+	room      engine.Signal
 	attempts  int
 	stale     int // attempts that met a closing idle connection
 	up        upload

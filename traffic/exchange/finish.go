@@ -94,9 +94,11 @@ func (x *Exchange) settlePanic() {
 		x.conn.Close()
 		x.conn = nil
 	}
+	x.leaveQueue()
 	if x.attempted {
 		x.attempted = false
 		x.route.Destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
+		x.settleHeld(x.route.Destination.Pool)
 	}
 	x.at.Stats.Active--
 	x.count()

@@ -24,26 +24,32 @@ func (x *Exchange) pick() Stage {
 			mine.Clients++
 		}
 	}
-	if x.session.private != nil && x.attempts == 0 && x.resumePrivate(d) {
-		x.begin(d)
-		return Send
+	s, why := x.admit(false)
+	if why == pool.Full && x.attempts == 0 {
+		s, why = x.queue()
 	}
-	s, why := d.Pool.Pick(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried)
 	if s == nil {
 		return x.noServer(why)
 	}
-	x.server = s
-	x.begin(d)
+	x.server, x.load = s, s.Load(x.at.loop.Index)
+	x.attempts++
+	x.outcome = pool.OK
+	x.attempted = true
+	if x.session.private != nil && x.attempts == 1 && x.resumePrivate(d) {
+		return Send
+	}
 	return Connect
 }
 
-// begin counts an attempt to the server that was chosen.
-func (x *Exchange) begin(d *site.Destination) {
-	x.load = x.server.Load(x.at.loop.Index)
-	x.attempts++
-	x.outcome = pool.OK
-	d.Pool.Begin(x.server, x.at.loop.Index)
-	x.attempted = true
+// admit chooses a server that has room: the one to which the client has a connection of its own, or any.
+func (x *Exchange) admit(queued bool) (*pool.Server, pool.Reason) {
+	d := x.route.Destination
+	if x.session.private != nil && x.attempts == 0 {
+		if s := x.privateServer(d); s != nil {
+			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.held)
+		}
+	}
+	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.held)
 }
 
 func (x *Exchange) noServer(why pool.Reason) Stage {
@@ -56,6 +62,14 @@ func (x *Exchange) noServer(why pool.Reason) Stage {
 		return x.fail(503, reason.PoolEmpty)
 	case pool.NotResolved:
 		return x.fail(503, reason.PoolUnresolved)
+	case pool.Full:
+		return x.shed(reason.PoolFull)
+	case pool.Shed:
+		return x.shed(reason.Shed)
+	case pool.WaitedTooLong:
+		return x.shed(reason.QueueTimeout)
+	case pool.Left:
+		return x.abandon(reason.ClientGone)
 	}
 	return x.fail(503, reason.PoolDown)
 }
@@ -110,7 +124,10 @@ func (x *Exchange) connect() Stage {
 	}
 	d := x.route.Destination
 	x.stamp(Connect)
-	conn, err := conns.Dial(addressOf(x.server), x.server.Host, d.Transport)
+	conn, err := conns.Dial(addressOf(x.server), x.server.Host, d.Transport, x.connectionPlaces())
+	if err == transport.ErrLimit {
+		conn, err = x.dialInPlaceOfAnother(conns)
+	}
 	if err != nil {
 		return x.connectFailed(err)
 	}
@@ -199,5 +216,6 @@ func (x *Exchange) endAttempt() {
 			latency = at - x.begun
 		}
 		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.outcome)
+		x.settleHeld(d.Pool)
 	}
 }

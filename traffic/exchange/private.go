@@ -20,24 +20,51 @@ type privateConn struct {
 	conn   *transport.Conn
 }
 
-// resumePrivate takes the client's own connection to the pool for its next request, if there is one that still stands.
+// privateServer is the server to which the client has a connection of its own in the pool; nil if there is none that can be used.
+func (x *Exchange) privateServer(d *site.Destination) *pool.Server {
+	s := x.session
+	i := s.privateTo(d)
+	if i < 0 {
+		return nil
+	}
+	if server := s.private[i].server; !server.IsGone() && server.Health() != pool.Down {
+		return server
+	}
+	s.release(i).Close()
+	return nil
+}
+
+// resumePrivate takes the client's own connection to the server for its next request, if it still stands.
 func (x *Exchange) resumePrivate(d *site.Destination) bool {
 	s := x.session
-	for i := range s.private {
-		p := s.private[i]
-		if p.pool != d.Pool.Name {
-			continue
-		}
-		s.private[i] = s.private[len(s.private)-1]
-		s.private = s.private[:len(s.private)-1]
-		if p.server.IsGone() || p.server.Health() == pool.Down || !p.conn.Resume() {
-			p.conn.Close()
-			return false
-		}
-		x.server, x.conn = p.server, p.conn
-		return true
+	i := s.privateTo(d)
+	if i < 0 || s.private[i].server != x.server {
+		return false
 	}
-	return false
+	c := s.release(i)
+	if !c.Resume() {
+		c.Close()
+		return false
+	}
+	x.conn = c
+	return true
+}
+
+// privateTo is the place of the client's own connection to the pool; -1 if there is none.
+func (s *session) privateTo(d *site.Destination) int {
+	for i := range s.private {
+		if s.private[i].pool == d.Pool.Name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *session) release(i int) *transport.Conn {
+	c := s.private[i].conn
+	s.private[i] = s.private[len(s.private)-1]
+	s.private = s.private[:len(s.private)-1]
+	return c
 }
 
 // hold keeps a private connection for the client's next request; without one to come it is closed.

@@ -13,7 +13,7 @@ func KeepWarm(l *engine.Loop, d *site.Destination) {
 		if s.Health() == pool.Down || s.IsDrained() || s.IsEjected(l.Now()) {
 			continue
 		}
-		connsTo(l, s).KeepWarm(addressOf(s), s.Host, d.Transport)
+		connsTo(l, s).KeepWarm(addressOf(s), s.Host, d.Transport, placesOf(d.Pool.Set().Connections(s)))
 	}
 }
 

@@ -3,7 +3,7 @@ package pool
 // balancer chooses among the members of a tier. Immutable after build and shared by all loops; what it has to remember is
 // in the perLoop. pick returns nil if no member is taken by l.takes, and never one that is not.
 type balancer interface {
-	pick(l *perLoop) *Server
+	pick(l *perLoop) *member
 }
 
 // policies is the family of balancers; a new one is a file and a row.

@@ -8,6 +8,8 @@ type Config struct {
 	Balance BalanceConfig
 	Eject   EjectConfig
 	Retries RetryConfig
+	Limits  LimitConfig
+	Queue   QueueConfig
 }
 
 // ServerConfig is one server as the operator wrote it; a name stands for every address behind it.
@@ -18,6 +20,23 @@ type ServerConfig struct {
 	Priority int    // servers of a higher number are used only if none of a lower one can be; 0 is first
 	Backup   bool   // used only if none of the others can be, whatever their priority
 	Drain    bool   // gets no new work
+
+	MaxRequests    int // in flight over all loops; 0: no limit
+	MaxConnections int // open over all loops, idle ones included; 0: LimitConfig.ServerConnections
+}
+
+// LimitConfig bounds what is under way, exactly and over all loops. Zero is no limit.
+type LimitConfig struct {
+	Requests          int // in flight at all servers together
+	Connections       int // open to all servers together
+	ServerConnections int // open to each server that says nothing of its own
+}
+
+// QueueConfig says how requests wait while all servers are at their limit.
+type QueueConfig struct {
+	Off    bool
+	Length int   // requests that wait at a time, over all loops; 1000 by default
+	Wait   int64 // milliseconds that one may wait; 1 s by default
 }
 
 // BalanceConfig names the policy that chooses among the servers that can be chosen.
@@ -52,9 +71,21 @@ func (c Config) withDefaults() Config {
 	c.Balance.Policy = or(c.Balance.Policy, defaultPolicy)
 	c.Balance.Bound = or(c.Balance.Bound, 1.25)
 	c.Eject = c.Eject.withDefaults()
+	c.Queue.Length = or(c.Queue.Length, 1000)
+	c.Queue.Wait = or(c.Queue.Wait, 1000)
 	c.Retries.Share = max(or(c.Retries.Share, 0.2), 0)
 	c.Retries.PerSecond = max(or(c.Retries.PerSecond, 3), 0)
 	return c
+}
+
+// isLimited reports whether anything is limited over all loops.
+func (c *Config) isLimited() bool {
+	l := &c.Limits
+	limited := l.Requests > 0 || l.Connections > 0 || l.ServerConnections > 0
+	for i := range c.Servers {
+		limited = limited || c.Servers[i].MaxRequests > 0 || c.Servers[i].MaxConnections > 0
+	}
+	return limited
 }
 
 func (e EjectConfig) withDefaults() EjectConfig {

@@ -5,4 +5,4 @@ type first struct{ *tier }
 
 func newFirst(t *tier, _ BalanceConfig) balancer { return first{t} }
 
-func (b first) pick(l *perLoop) *Server { return b.next(l, 0).server() }
+func (b first) pick(l *perLoop) *member { return b.next(l, 0) }

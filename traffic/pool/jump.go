@@ -16,14 +16,14 @@ const (
 	boundFloor = 4
 )
 
-func (b *jump) pick(l *perLoop) *Server {
+func (b *jump) pick(l *perLoop) *member {
 	var second *member // can be chosen, but has its share
 	hash := mix(l.key)
 	for range jumps {
 		m := b.lookup(hash)
-		if l.takes(m.Server) {
+		if l.takes(m) {
 			if b.hasRoom(m, l) {
-				return m.Server
+				return m
 			}
 			if second == nil {
 				second = m
@@ -32,9 +32,9 @@ func (b *jump) pick(l *perLoop) *Server {
 		hash = mix(hash)
 	}
 	if second != nil {
-		return second.Server
+		return second
 	}
-	return b.next(l, int(hash>>32%uint64(len(b.members)))).server()
+	return b.next(l, int(hash>>32%uint64(len(b.members))))
 }
 
 // hasRoom reports whether one more request leaves the server within bound x its fair share of this loop's requests.

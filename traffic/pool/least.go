@@ -15,7 +15,7 @@ const (
 	clearly = 0.9
 )
 
-func (b *least) pick(l *perLoop) *Server {
+func (b *least) pick(l *perLoop) *member {
 	best := b.draw(l)
 	if best == nil {
 		return nil
@@ -26,26 +26,26 @@ func (b *least) pick(l *perLoop) *Server {
 	return b.ofAll(best, l)
 }
 
-func (b *least) ofAll(best *member, l *perLoop) *Server {
+func (b *least) ofAll(best *member, l *perLoop) *member {
 	limit := b.cost(best, l) * clearly
 	for i := range b.members {
 		m := &b.members[i]
-		if c := b.cost(m, l); c < limit && l.takes(m.Server) {
+		if c := b.cost(m, l); c < limit && l.takes(m) {
 			best, limit = m, c*clearly
 		}
 	}
-	return best.Server
+	return best
 }
 
-func (b *least) ofSome(best *member, l *perLoop) *Server {
+func (b *least) ofSome(best *member, l *perLoop) *member {
 	limit := b.cost(best, l) * clearly
 	for range choices - 1 {
 		m := b.any(l)
-		if c := b.cost(m, l); c < limit && l.takes(m.Server) {
+		if c := b.cost(m, l); c < limit && l.takes(m) {
 			best, limit = m, c*clearly
 		}
 	}
-	return best.Server
+	return best
 }
 
 // cost takes the weight by the in-flight part alone: idle servers of different weight cost the same and share by draw, busy

@@ -3,6 +3,7 @@ package pool
 // Load is what one loop knows of one server. Owned by that loop: plain fields, never read from outside it.
 type Load struct {
 	InFlight int32 // attempts begun and not ended
+	limit    int32 // of InFlight, while the server is found overloaded; 0: none
 	latency  latency
 	Counters
 	Transport any // belongs to traffic/transport: the connections this loop keeps to the server

@@ -61,7 +61,7 @@ func (p *Pool) adopt(previous *Pool) {
 
 // build makes the set from configuration and answers, with the Servers of known wherever name and address are the same.
 func (p *Pool) build(known []*Server) *Set {
-	b := builder{loops: p.config.Loops, known: map[identity]*Server{}, isIn: map[identity]bool{}}
+	b := builder{pool: p, loops: p.config.Loops, known: map[identity]*Server{}, isIn: map[identity]bool{}}
 	for _, s := range known {
 		b.known[identity{s.Name, s.Host, s.Address}] = s
 	}
@@ -82,6 +82,7 @@ type identity struct {
 }
 
 type builder struct {
+	pool       *Pool
 	loops      int
 	known      map[identity]*Server
 	isIn       map[identity]bool
@@ -108,11 +109,21 @@ func (b *builder) add(c ServerConfig, host string, address Address, r Record) {
 	if server == nil {
 		server = newServer(id.name, host, address, b.loops)
 	}
-	e := entry{server: server, weight: or(r.Weight, or(c.Weight, 1)), priority: c.Priority + r.Priority, drain: c.Drain}
+	e := entry{member: b.pool.member(server, c), priority: c.Priority + r.Priority, drain: c.Drain}
+	e.weight = or(r.Weight, or(c.Weight, 1))
 	if c.Backup {
 		e.priority = backupPriority
 	}
 	b.entries = append(b.entries, e)
+}
+
+// member is the server with its limits. A request needs a connection of its own, so a limit to these is one to requests too.
+func (p *Pool) member(s *Server, c ServerConfig) member {
+	l := &p.config.Limits
+	connections := or(c.MaxConnections, l.ServerConnections)
+	return member{Server: s,
+		requests:    newBound(&s.requests, &p.shared.requests, least0(c.MaxRequests, connections), least0(l.Requests, l.Connections)),
+		connections: newBound(&s.connections, &p.shared.connections, connections, l.Connections)}
 }
 
 func retire(before, kept []*Server) {

@@ -13,10 +13,15 @@ type perLoop struct {
 	// ejectedUntilMax is now; in the second round it is any time: rather an ejected server than none.
 	ejectedUntilMax int64
 
+	picked  *member // by the last Pick; nil: none
+	sawFull bool    // this Pick passed over a server that is at its limit
+
 	inFlight int32
 	cursor   uint64   // round_robin's place in its schedule
 	random   rand.PCG // good enough to balance, and no lock
 	budget   RetryBudget
+	queue    *queue // nil until somebody waits
+	QueueCounters
 
 	_ [128]byte
 }
@@ -29,8 +34,24 @@ func newPerLoop(loop int) *perLoop {
 }
 
 // takes reports whether the server may be chosen in this round.
-func (l *perLoop) takes(s *Server) bool {
-	return s.blocked.Load() == 0 && s.ejectedUntil.Load() <= l.ejectedUntilMax && (l.tried == nil || !l.tried.Has(s))
+func (l *perLoop) takes(m *member) bool {
+	return m.blocked.Load() == 0 && m.ejectedUntil.Load() <= l.ejectedUntilMax && (l.tried == nil || !l.tried.Has(m.Server)) && l.hasRoom(m)
+}
+
+// hasRoom reports whether the limits of the server leave room for one more request of this loop.
+func (l *perLoop) hasRoom(m *member) bool {
+	load := m.loads[l.loop]
+	if (load.limit == 0 || load.InFlight < load.limit) && (m.requests == nil || m.requests.hasRoom()) {
+		return true
+	}
+	l.sawFull = true
+	return false
+}
+
+// QueueCounters only grow. Owned by their loop.
+type QueueCounters struct {
+	Queued uint64             // requests that waited
+	Shed   [classCount]uint64 // requests refused for want of room, by class
 }
 
 // below is a random number in [0, n).

@@ -14,6 +14,9 @@ type Pool struct {
 	targets []Target // of config.Servers
 	set     atomic.Pointer[Set]
 	loops   []*perLoop
+	shared  *shared
+
+	isLimited bool // a server or the pool has limits that all loops share
 
 	slotWidth  int64 // of the ejection window, ms
 	isEjecting atomic.Bool
@@ -36,12 +39,14 @@ func New(cfg Config, previous *Pool) *Pool {
 		}
 		p.targets = append(p.targets, target)
 	}
+	p.isLimited = p.config.isLimited()
 	var known []*Server
 	if previous != nil && previous.config.Loops == p.config.Loops {
 		known = previous.Set().Servers
-		p.loops = previous.loops
+		p.loops, p.shared = previous.loops, previous.shared
 		p.adopt(previous)
 	} else {
+		p.shared = newShared(p.config.Loops)
 		for i := range p.config.Loops {
 			p.loops = append(p.loops, newPerLoop(i))
 		}
@@ -64,24 +69,27 @@ func (p *Pool) Budget(loop int) *RetryBudget {
 // and is borrowed. Servers that are down, drained or tried are never chosen; ejected ones only if there is no other.
 func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Reason) {
 	set, l := p.set.Load(), p.loops[loop]
-	l.now, l.key, l.tried, l.ejectedUntilMax = now, key, tried, now
-	s := set.pick(l)
-	if s == nil {
+	l.now, l.key, l.tried, l.ejectedUntilMax, l.sawFull = now, key, tried, now, false
+	m := set.pick(l)
+	if m == nil && !l.sawFull {
 		l.ejectedUntilMax = math.MaxInt64
-		s = set.pick(l)
+		m = set.pick(l)
 	}
-	reason := Picked
-	if s == nil {
-		reason = set.why(l)
+	l.picked = m
+	if m == nil {
+		reason := set.why(l)
+		l.tried = nil
+		return nil, reason
 	}
 	l.tried = nil
-	return s, reason
+	return m.Server, Picked
 }
 
-func (s *Set) pick(l *perLoop) *Server {
+// pick asks the tiers in their order. A tier that is only full is waited for: the next one stands by for servers that are not well.
+func (s *Set) pick(l *perLoop) *member {
 	for i := range s.tiers {
-		if server := s.tiers[i].balancer.pick(l); server != nil {
-			return server
+		if m := s.tiers[i].balancer.pick(l); m != nil || l.sawFull {
+			return m
 		}
 	}
 	return nil

@@ -5,4 +5,4 @@ type random struct{ *tier }
 
 func newRandom(t *tier, _ BalanceConfig) balancer { return random{t} }
 
-func (b random) pick(l *perLoop) *Server { return b.draw(l).server() }
+func (b random) pick(l *perLoop) *member { return b.draw(l) }

@@ -3,7 +3,7 @@ package pool
 // roundRobin goes through a fixed schedule in which heavier servers come more often, evenly spread. All loops share the
 // schedule and have their own place in it. A server that is not taken is stepped over, so the others keep their proportions.
 type roundRobin struct {
-	schedule []*Server
+	schedule []*member
 }
 
 // scheduleMax bounds the schedule; beyond it weights are rounded.
@@ -16,7 +16,7 @@ func newRoundRobin(t *tier, _ BalanceConfig) balancer {
 		total += n
 	}
 	// Smooth weighted round robin: each step everyone earns its weight, the richest goes and pays the total.
-	b := &roundRobin{schedule: make([]*Server, 0, total)}
+	b := &roundRobin{schedule: make([]*member, 0, total)}
 	credit := make([]int, len(turns))
 	for range total {
 		richest := 0
@@ -27,22 +27,22 @@ func newRoundRobin(t *tier, _ BalanceConfig) balancer {
 			}
 		}
 		credit[richest] -= total
-		b.schedule = append(b.schedule, t.members[richest].Server)
+		b.schedule = append(b.schedule, &t.members[richest])
 	}
 	return b
 }
 
-func (b *roundRobin) pick(l *perLoop) *Server {
+func (b *roundRobin) pick(l *perLoop) *member {
 	at := int(l.cursor % uint64(len(b.schedule)))
 	for range b.schedule {
-		s := b.schedule[at]
+		m := b.schedule[at]
 		at++
 		if at == len(b.schedule) {
 			at = 0
 		}
-		if l.takes(s) {
+		if l.takes(m) {
 			l.cursor = uint64(at)
-			return s
+			return m
 		}
 	}
 	return nil

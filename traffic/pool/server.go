@@ -19,6 +19,8 @@ type Server struct {
 	isGone      atomic.Bool
 	consecutive atomic.Int32 // failures in a row over all loops
 	ejections   atomic.Int32 // n of the last ejection
+
+	requests, connections places // under way, while there is a limit to them
 }
 
 const (

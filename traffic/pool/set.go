@@ -23,14 +23,42 @@ func (s *Set) Find(name string) *Server {
 	return nil
 }
 
+// maxRequests is the limit to the requests in flight at the server; 0 if there is none.
+func (s *Set) maxRequests(server *Server) int {
+	if m := s.member(server); m != nil && m.requests != nil {
+		return int(m.requests.serverMost)
+	}
+	return 0
+}
+
+// Connections is the limit to the connections to the server; nil if there is none.
+func (s *Set) Connections(server *Server) *Bound {
+	if m := s.member(server); m != nil {
+		return m.connections
+	}
+	return nil
+}
+
+// member is what the set says of the server; nil if it is in no tier.
+func (s *Set) member(server *Server) *member {
+	for i := range s.tiers {
+		for j := range s.tiers[i].members {
+			if m := &s.tiers[i].members[j]; m.Server == server {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
 // newSet lays out the entries by priority; an entry with drain is in the set but in no tier.
 func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
 	set := &Set{Unresolved: unresolved}
 	byPriority := map[int][]member{}
 	for _, e := range entries {
-		set.Servers = append(set.Servers, e.server)
+		set.Servers = append(set.Servers, e.Server)
 		if !e.drain {
-			byPriority[e.priority] = append(byPriority[e.priority], member{Server: e.server, weight: e.weight})
+			byPriority[e.priority] = append(byPriority[e.priority], e.member)
 		}
 	}
 	priorities := make([]int, 0, len(byPriority))
@@ -46,8 +74,7 @@ func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
 
 // entry is a server on its way into a set.
 type entry struct {
-	server   *Server
-	weight   int
+	member
 	priority int
 	drain    bool
 }
@@ -62,6 +89,8 @@ func (s *Set) why(l *perLoop) Reason {
 		return NotResolved
 	case len(s.Servers) == 0:
 		return NoServers
+	case l.sawFull:
+		return Full
 	}
 	for i := range s.tiers {
 		for _, m := range s.tiers[i].members {

@@ -5,6 +5,10 @@ package pool
 type Status struct {
 	Set     *Set
 	Servers []ServerStatus // of Set.Servers, in that order
+	Waiting int            // requests in the queue
+	Queue   QueueCounters
+
+	pool *Pool
 }
 
 // ServerStatus is one server's sums.
@@ -13,22 +17,31 @@ type ServerStatus struct {
 	InFlight int32
 	Latency  float64 // µs: the highest of the loops' averages; 0 if not known
 	Counters
+
+	MaxRequests   int   // as configured; 0: no limit
+	AdaptiveLimit int32 // of those loops that find the server overloaded, together; 0: none does
 }
 
 // NewStatus is an empty status of the servers of the moment.
 func (p *Pool) NewStatus() *Status {
-	st := &Status{Set: p.Set()}
+	st := &Status{Set: p.Set(), Waiting: int(p.shared.waiting.used.Load()), pool: p}
 	for _, s := range st.Set.Servers {
-		st.Servers = append(st.Servers, ServerStatus{Server: s})
+		st.Servers = append(st.Servers, ServerStatus{Server: s, MaxRequests: st.Set.maxRequests(s)})
 	}
 	return st
 }
 
 // CopyLoop adds what one loop counted; it must be called on that loop.
 func (st *Status) CopyLoop(loop int, now int64) {
+	q := &st.pool.loops[loop].QueueCounters
+	st.Queue.Queued += q.Queued
+	for i := range q.Shed {
+		st.Queue.Shed[i] += q.Shed[i]
+	}
 	for i := range st.Servers {
 		to, from := &st.Servers[i], st.Servers[i].Server.loads[loop]
 		to.InFlight += from.InFlight
+		to.AdaptiveLimit += from.limit
 		to.Latency = max(to.Latency, from.latency.asOf(now))
 		to.Counters.add(&from.Counters)
 	}

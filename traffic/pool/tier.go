@@ -15,14 +15,8 @@ type member struct {
 	*Server
 	weight    int
 	perWeight float64 // the tier's average weight / weight
-}
 
-// server is the member's Server; nil for no member.
-func (m *member) server() *Server {
-	if m == nil {
-		return nil
-	}
-	return m.Server
+	requests, connections *Bound // nil: no limit
 }
 
 func newTier(members []member, c BalanceConfig) tier {
@@ -50,7 +44,7 @@ const draws = 8
 // draw chooses at random by weight among the members that l takes.
 func (t *tier) draw(l *perLoop) *member {
 	for range draws {
-		if m := t.any(l); l.takes(m.Server) {
+		if m := t.any(l); l.takes(m) {
 			return m
 		}
 	}
@@ -68,7 +62,7 @@ func (t *tier) any(l *perLoop) *member {
 // next is the first member from start on, around the end, that l takes; nil if there is none.
 func (t *tier) next(l *perLoop, start int) *member {
 	for i := range t.members {
-		if m := &t.members[(start+i)%len(t.members)]; l.takes(m.Server) {
+		if m := &t.members[(start+i)%len(t.members)]; l.takes(m) {
 			return m
 		}
 	}

@@ -30,6 +30,7 @@ type Route struct {
 	Response        time.Duration // until the answer begins, and between two arrivals of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts
+	Class           pool.Class    // how much its requests matter when not all can be served
 	UsesGroups      bool          // a template asks for what the path's "*" or groups took
 }
 

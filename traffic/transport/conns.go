@@ -13,7 +13,6 @@ type Config struct {
 	TLS         TLS           // nil: clear
 	Connect     time.Duration // to connect, TLS handshake included; 0: 3 s
 	Idle        time.Duration // an unused connection is kept; 0: 55 s
-	MaxOpen     int           // connections to a server, per loop; 0: no limit
 	MaxIdle     int           // unused connections kept per loop and server; 0: 256, negative: none
 	MaxRequests int           // requests after which a connection is closed; 0: no limit
 	Private     bool          // each client gets connections of its own
@@ -61,6 +60,7 @@ type Conn struct {
 	Private  bool // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
+	place        Places // what Close gives back; nil: no limit
 	newer, older *Conn
 	idleSince    int64
 	idleFor      time.Duration
@@ -85,14 +85,32 @@ func (s *Conns) Take() *Conn {
 	return nil
 }
 
-// Dial opens a connection to address; it parks. server is the name for TLS.
-func (s *Conns) Dial(address engine.Address, server string, config *Config) (*Conn, error) {
+// Places is a limit to connections that loops share: Take takes one of its places, unless none is free. May be called on any loop.
+type Places interface {
+	Take() bool
+	Give()
+}
+
+// Dial opens a connection to address; it parks. server is the name for TLS; places is the limit, nil if there is none. The
+// connection has its place until it is closed.
+func (s *Conns) Dial(address engine.Address, server string, config *Config, places Places) (*Conn, error) {
+	if places != nil && !places.Take() {
+		return nil, ErrLimit
+	}
+	c, err := s.open(address, server, config)
+	if err != nil && places != nil {
+		places.Give()
+	}
+	if c != nil {
+		c.place = places
+	}
+	return c, err
+}
+
+func (s *Conns) open(address engine.Address, server string, config *Config) (*Conn, error) {
 	connect := config.Connect
 	if connect == 0 {
 		connect = DefaultConnect
-	}
-	if config.MaxOpen > 0 && s.Open >= config.MaxOpen {
-		return nil, ErrLimit
 	}
 	s.Open++
 	ec, err := s.dial(address, config, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
@@ -225,7 +243,24 @@ func (c *Conn) Close() error {
 		c.home.unlink(c)
 	}
 	c.home.Open--
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	if c.place != nil {
+		c.place.Give()
+	}
+	return err
+}
+
+// CloseOldest ends the connection that has been idle longest; false if none is idle.
+func (s *Conns) CloseOldest() bool {
+	oldest := s.newest
+	if oldest == nil {
+		return false
+	}
+	for oldest.older != nil {
+		oldest = oldest.older
+	}
+	oldest.Close()
+	return true
 }
 
 // CloseIdle ends all idle connections, as when the server has left its pool.

@@ -6,14 +6,11 @@ import "github.com/weir-proxy/weir/engine"
 const warmAtOnce = 4
 
 // KeepWarm opens connections until config.Warm of them wait for work. It returns at once; what fails is tried again the next time it is called.
-func (s *Conns) KeepWarm(address engine.Address, server string, config *Config) {
+func (s *Conns) KeepWarm(address engine.Address, server string, config *Config, places Places) {
 	missing := config.Warm - s.Idle - s.warming
-	if config.MaxOpen > 0 {
-		missing = min(missing, config.MaxOpen-s.Open-s.warming)
-	}
 	for range min(missing, warmAtOnce-s.warming) {
 		s.warming++
-		s.loop.Go(&warming{s, address, server, config})
+		s.loop.Go(&warming{s, address, server, config, places})
 	}
 }
 
@@ -23,12 +20,13 @@ type warming struct {
 	address engine.Address
 	server  string
 	config  *Config
+	places  Places
 }
 
 // Run opens the connection.
 func (w *warming) Run() {
 	defer func() { w.conns.warming-- }()
-	c, err := w.conns.Dial(w.address, w.server, w.config)
+	c, err := w.conns.Dial(w.address, w.server, w.config, w.places)
 	if err != nil {
 		return
 	}

@@ -263,6 +263,7 @@ func (c *Conn) SetReadTimeout(d time.Duration) {
 func (c *Conn) SetWriteTimeout(d time.Duration) { c.raw.SetWriteTimeout(d) }
 func (c *Conn) Interrupt()                      { c.raw.Interrupt() }
 func (c *Conn) ClearInterrupt()                 { c.raw.ClearInterrupt() }
+func (c *Conn) IsGone() bool                    { return c.raw.IsGone() }
 func (c *Conn) LinkHangup(other engine.Conn)    { c.raw.LinkHangup(other) }
 func (c *Conn) LocalAddr() netip.AddrPort       { return c.raw.LocalAddr() }
 func (c *Conn) RemoteAddr() netip.AddrPort      { return c.raw.RemoteAddr() }

@@ -91,7 +91,15 @@ type Pool struct {
 	Policy       string       `json:"policy"`
 	Multiplexing Multiplexing `json:"multiplexing"`
 	Unresolved   []string     `json:"unresolved"` // names that have no address yet
+	Queue        Queue        `json:"queue"`
 	Servers      []Server     `json:"servers"`
+}
+
+// Queue is the requests that find all servers of a pool at their limit.
+type Queue struct {
+	Waiting int               `json:"waiting"`
+	Queued  uint64            `json:"queued"` // requests that waited, since the start
+	Shed    map[string]uint64 `json:"shed"`   // requests refused for want of room, by criticality
 }
 
 // Server is one server of a pool.
@@ -101,7 +109,9 @@ type Server struct {
 	Health             string            `json:"health"` // unknown, up or down
 	EjectedUntil       *time.Time        `json:"ejected_until,omitempty"`
 	Drained            bool              `json:"drained"`
-	Weight             int               `json:"weight"` // as configured; 0 where SRV records say it
+	Weight             int               `json:"weight"`         // as configured; 0 where SRV records say it
+	MaxRequests        int               `json:"max_requests"`   // in flight, that of connections included; 0: no limit
+	AdaptiveLimit      int32             `json:"adaptive_limit"` // requests in flight, while the server is found overloaded; 0: none
 	Requests           uint64            `json:"requests"`
 	InFlight           int32             `json:"in_flight"`
 	Outcomes           map[string]uint64 `json:"outcomes"` // of attempts that ended
