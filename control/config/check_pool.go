@@ -21,6 +21,7 @@ func (r *reader) checkPool(p *Pool) {
 	if p.Connections.Warm > 0 && !p.Connections.Share {
 		r.wrong(joinPath(path, "connections")+".warm", "connections that each client has for itself cannot be kept ready for all")
 	}
+	r.checkPersistence(joinPath(path, "persistence"), p.Persistence)
 	r.checkSources(joinPath(path, "source"), p.Source)
 }
 

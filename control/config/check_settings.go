@@ -28,6 +28,7 @@ func managedFields() map[string]string {
 func (r *reader) checkSettings(path, pattern string, s *Settings) {
 	r.checkEdit(joinPath(path, "request_headers"), &s.RequestHeaders)
 	r.checkEdit(joinPath(path, "response_headers"), &s.ResponseHeaders)
+	r.checkPersistence(joinPath(path, "persistence"), s.Persistence)
 	if s.Rewrite != nil {
 		r.checkRewrite(joinPath(path, "rewrite"), pattern, s.Rewrite)
 	}

@@ -36,7 +36,6 @@ var notBuiltYet = []notBuilt{
 	{"TLS.acme", "", true, "no certificate would be obtained"},
 
 	{"Pool.slow_start", "", false, "a new server gets its full share at once"},
-	{"Pool.persistence", "", false, "clients do not stay with a server"},
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
 	{"Pool.source", "client", true, "servers would see weir's own address"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
@@ -62,7 +61,6 @@ var notBuiltYet = []notBuilt{
 	{"Settings.waf", "", true, "attacks would pass"},
 	{"Settings.script", "", true, "the script would not run"},
 	{"Settings.mirror", "", false, "no copies are sent"},
-	{"Settings.persistence", "", false, "clients do not stay with a server"},
 }
 
 // notYet reports a key that was written and is not built.

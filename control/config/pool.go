@@ -39,7 +39,7 @@ type Pool struct {
 	SlowStart Later `yaml:"slow_start" example:"30s"`
 
 	// Keeps a client with its server.
-	Persistence Later `yaml:"persistence" example:"{ cookie: WeirServer }"`
+	Persistence *Persistence `yaml:"persistence" example:"{ cookie: WeirServer }"`
 
 	// Sends the PROXY protocol to the servers.
 	ProxyProtocol Later `yaml:"proxy_protocol" example:"v2"`
@@ -74,6 +74,9 @@ type Server struct {
 
 	// Servers of a lower number are used first.
 	Priority int `yaml:"priority" example:"1"`
+
+	// Its value in another product's affinity cookie, as `cookie` of a server in haproxy.cfg. See the pool's `persistence.accept`.
+	Cookie string `yaml:"cookie" example:"s1"`
 
 	// Gets nothing new; what is under way goes on.
 	Drain bool `yaml:"drain" example:"true"`

@@ -60,6 +60,9 @@ func (r *reader) resolveSite(cfg *Config, site *Site) {
 		if pool := cfg.Pool(route.Pool); pool != nil {
 			inherit(reflect.ValueOf(&route.Timeouts).Elem(), reflect.ValueOf(pool.Timeouts))
 			inherit(reflect.ValueOf(&route.Retries).Elem(), reflect.ValueOf(pool.Retries))
+			if route.Persistence == nil {
+				route.Persistence = pool.Persistence
+			}
 		}
 		inheritSettings(&route.Settings, &cfg.Defaults.Settings)
 		r.shapes.applyFills(reflect.ValueOf(&route.Settings).Elem())

@@ -59,8 +59,8 @@ type Settings struct {
 	// Sends a copy of requests to another pool.
 	Mirror Later `yaml:"mirror" example:"shadow"`
 
-	// Keeps a client with its server.
-	Persistence Later `yaml:"persistence" example:"{ cookie: WeirServer }"`
+	// Keeps a client with its server, otherwise than the pool says; `off` does not.
+	Persistence *Persistence `yaml:"persistence" example:"off"`
 }
 
 // Defaults are route settings for all sites.

@@ -32,6 +32,7 @@ func (a *asking) act() {
 	case r.Respond != nil:
 		a.respond(r.Respond)
 	case a.rewrite():
+		a.persistence()
 		a.toPool()
 	}
 }
@@ -109,6 +110,18 @@ func (a *asking) rewrite() bool {
 	a.forward = out
 	a.step("rewrite", "the server gets %s", out)
 	return true
+}
+
+// persistence says what keeps the client with a server. Which one that is the running weir knows.
+func (a *asking) persistence() {
+	p := a.route.Persistence
+	switch {
+	case p == nil:
+	case p.Cookie != "":
+		a.step("persistence", "the client stays with the server that its cookie %s names", p.Cookie)
+	default:
+		a.step("persistence", "the client stays with the server that the table has for its %s", p.Key)
+	}
 }
 
 func (a *asking) responseEdits() {

@@ -120,10 +120,11 @@ func hashKey(b *config.Balance) site.Key {
 	if k == nil {
 		return site.Key{}
 	}
-	kinds := map[string]site.KeyKind{"client_ip": site.KeyClient, "path": site.KeyPath, "uri": site.KeyURI,
-		"header": site.KeyHeader, "cookie": site.KeyCookie}
-	return site.Key{Kind: kinds[k.On.Kind], Name: k.On.Name}
+	return site.Key{Kind: keyKinds[k.On.Kind], Name: k.On.Name}
 }
+
+var keyKinds = map[string]site.KeyKind{"client_ip": site.KeyClient, "path": site.KeyPath, "uri": site.KeyURI,
+	"header": site.KeyHeader, "cookie": site.KeyCookie}
 
 func healthType(p *config.Pool) string {
 	h := p.Health

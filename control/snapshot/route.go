@@ -56,6 +56,7 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 		if p := b.cfg.Pool(c.Pool); p != nil {
 			b.warnOfPoolSettings(c, p)
 		}
+		r.Persistence = b.persistence(c)
 	}
 }
 

@@ -7,9 +7,14 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
-// BuildSites compiles the sites of a configuration. destinations gives the pool of a name. With an error among the problems there is no index.
+// BuildSites compiles the sites of a configuration, for questions and not for service. destinations gives the pool of a name. With an error among the
+// problems there is no index.
 func BuildSites(cfg *config.Config, destinations func(pool string) *site.Destination) (*site.Index, config.Problems) {
-	b := &siteBuilder{cfg: cfg, destinations: destinations, written: map[*site.Route]*config.Route{}}
+	return buildSites(cfg, destinations, nil)
+}
+
+func buildSites(cfg *config.Config, destinations func(pool string) *site.Destination, k *keeper) (*site.Index, config.Problems) {
+	b := &siteBuilder{cfg: cfg, destinations: destinations, keeper: k, written: map[*site.Route]*config.Route{}}
 	specs := make([]site.Spec, 0, len(cfg.Sites))
 	for i := range cfg.Sites {
 		specs = append(specs, b.site(&cfg.Sites[i]))
@@ -28,6 +33,7 @@ func BuildSites(cfg *config.Config, destinations func(pool string) *site.Destina
 type siteBuilder struct {
 	cfg          *config.Config
 	destinations func(pool string) *site.Destination
+	keeper       *keeper // nil: nobody is served
 	written      map[*site.Route]*config.Route
 	problems     config.Problems
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/pool/health"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -18,7 +19,8 @@ type Snapshot struct {
 	Destinations map[string]*site.Destination // by pool
 	Checks       []health.Watched
 	Stores       []*certs.Store
-	files        map[string]fingerprint // of what TLS is built from besides the Stores, by key of the object
+	Tables       map[string]*persistence.Table // what keeps clients with servers, by scope and key
+	files        map[string]fingerprint        // of what TLS is built from besides the Stores, by key of the object
 }
 
 // Listener is a listener of the configuration with the addresses it stands for.
@@ -56,7 +58,9 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	for i := range cfg.Pools {
 		b.pool(&cfg.Pools[i])
 	}
-	index, problems := BuildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] })
+	keeper := newKeeper(previous)
+	index, problems := buildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] }, keeper)
+	b.out.Tables = keeper.tables
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()

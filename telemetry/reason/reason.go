@@ -23,6 +23,7 @@ const (
 	PoolFull
 	Shed
 	QueueTimeout
+	PersistenceLost
 	ConnectRefused
 	ConnectTimeout
 	ConnectTLS
@@ -69,6 +70,7 @@ var table = [Count]row{
 	PoolFull:            {"weir", "pick", "all_full"},
 	Shed:                {"weir", "pick", "shed"},
 	QueueTimeout:        {"weir", "pick", "queue_timeout"},
+	PersistenceLost:     {"server", "pick", "session_lost"},
 	ConnectRefused:      {"server", "connect", "refused"},
 	ConnectTimeout:      {"server", "connect", "timeout"},
 	ConnectTLS:          {"server", "connect", "tls"},

@@ -108,3 +108,19 @@ logs: { access: off }
 		t.Errorf("after four requests: %+v, want the six connections of before", c)
 	}
 }
+
+// peerOrigins are two servers of one host that say which host they are.
+func peerOrigins(t *testing.T, ip string) (addresses [2]string) {
+	t.Helper()
+	for i := range addresses {
+		l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Host", ip) })}
+		go s.Serve(l)
+		t.Cleanup(func() { s.Close() })
+		addresses[i] = l.Addr().String()
+	}
+	return addresses
+}

@@ -21,6 +21,7 @@ var homes = []home{
 	{"github.com/prometheus", []string{"control/admin"}, "the rest counts in plain fields and knows no exporter"},
 	{"github.com/miekg/dns", []string{"traffic/pool/resolve"}, "only the resolver speaks DNS"},
 	{"github.com/gaissmai/bart", []string{"traffic/filter"}, "sets of networks are filter.Networks for all others"},
+	{"github.com/cespare/xxhash", []string{"traffic/persistence"}, "HAProxy's dynamic cookies are made with it"},
 	{"crypto/tls", []string{"wire/tls", "control/certs", "control/snapshot", "traffic/listener", "traffic/pool/health"},
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "traffic/pool/health", "cmd/weir", "test/bench"},

@@ -88,6 +88,7 @@ func (x *Exchange) settleBody() {
 
 // appendAnswer appends fields and body.
 func (x *Exchange) appendAnswer(b []byte) []byte {
+	b = x.appendForget(b)
 	if !x.keepAlive {
 		b = append(b, "Connection: close\r\n"...)
 	} else if x.req.Minor == 0 {

@@ -50,6 +50,7 @@ type Exchange struct {
 	waiter    pool.Waiter
 	waiting   bool // in the pool's queue
 	room      engine.Signal
+	stay      stay
 	attempts  int
 	stale     int // attempts that met a closing idle connection
 	up        upload
@@ -103,6 +104,7 @@ func (x *Exchange) reset(s *session) {
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
 	x.route, x.server, x.load, x.conn = nil, nil, nil, nil
 	x.attempts, x.stale = 0, 0
+	x.stay.forgets = false
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interim = 0, 0

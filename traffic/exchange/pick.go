@@ -24,6 +24,11 @@ func (x *Exchange) pick() Stage {
 			mine.Clients++
 		}
 	}
+	if p := x.route.Persistence; p != nil {
+		if next := x.stayWith(p); next != Pick {
+			return next
+		}
+	}
 	s, why := x.admit(false)
 	if why == pool.Full && x.attempts == 0 {
 		s, why = x.queue()
@@ -41,13 +46,16 @@ func (x *Exchange) pick() Stage {
 	return Connect
 }
 
-// admit chooses a server that has room: the one to which the client has a connection of its own, or any.
+// admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
 func (x *Exchange) admit(queued bool) (*pool.Server, pool.Reason) {
 	d := x.route.Destination
 	if x.session.private != nil && x.attempts == 0 {
 		if s := x.privateServer(d); s != nil {
 			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.held)
 		}
+	}
+	if x.route.Persistence != nil && x.stay.with != nil {
+		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.held)
 	}
 	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.held)
 }

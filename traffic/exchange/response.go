@@ -52,6 +52,9 @@ func (x *Exchange) response() Stage {
 	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
 	}
+	if p := x.route.Persistence; p != nil {
+		x.settleStay(p)
+	}
 	x.judgeUpload()
 	if x.driver.draining.Load() {
 		x.keepAlive = false
@@ -153,6 +156,7 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	case x.req.Minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
+	b = x.appendStay(b)
 	if e := x.route.ResponseHeaders; e != nil {
 		b = e.Append(b, x.gather())
 	}

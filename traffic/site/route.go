@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/transport"
 )
@@ -20,6 +21,7 @@ type Route struct {
 	Redirect    *Redirect
 	Respond     *Respond
 
+	Persistence     *Persistence   // nil: any server will do
 	Access          *filter.Access // nil: everybody
 	Rewrite         *filter.Rewrite
 	RequestHeaders  *filter.HeaderEdit
@@ -78,8 +80,18 @@ type Destination struct {
 
 // DestinationLoop is what one loop counts for a pool. Owned by the loop.
 type DestinationLoop struct {
-	Clients uint64    // client connections that sent the pool at least one request
-	_       [120]byte // keeps loops out of each other's cache lines
+	Clients uint64   // client connections that sent the pool at least one request
+	Kept    uint64   // requests that went to the server that persistence named
+	Placed  uint64   // clients that persistence gave a server
+	Lost    uint64   // requests whose server was gone or down
+	_       [96]byte // keeps loops out of each other's cache lines
+}
+
+// Persistence is what keeps the clients of a route with their servers.
+type Persistence struct {
+	*persistence.Persistence
+	Key    Key       // what the table knows clients by; with Table
+	LostTo *Redirect // with persistence.LostRedirect
 }
 
 // Key says what of a request the pool's policy hashes.
@@ -99,3 +111,16 @@ const (
 	KeyHeader
 	KeyCookie
 )
+
+// String is what the key is, for people.
+func (k Key) String() string {
+	switch k.Kind {
+	case KeyClient:
+		return "address"
+	case KeyHeader:
+		return "header " + k.Name
+	case KeyCookie:
+		return "cookie " + k.Name
+	}
+	return "request"
+}

@@ -1,0 +1,157 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/persistence"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// stay is what persistence knows of an exchange.
+type stay struct {
+	with     *pool.Server // the next attempt goes to; nil: any
+	named    *pool.Server // that the client's own cookie, or the table, names
+	key      uint64       // of the table
+	hasKey   bool
+	forgets  bool // weir's answer ends the client's stay with a server that is gone
+	setsNone bool // the answer needs no cookie
+}
+
+// stayWith finds the server that the client stays with, for admit to take; without one any will do. A stage other than Pick is what happens instead.
+func (x *Exchange) stayWith(p *site.Persistence) Stage {
+	if x.attempts > x.stale {
+		x.stay.with = nil
+		if x.stay.named != nil && p.Lost != persistence.LostNext {
+			return x.lost(p)
+		}
+		return Pick
+	}
+	var next Stage
+	x.stay.with, next = x.persisted(p)
+	return next
+}
+
+// persisted finds the server that the client stays with. It is nil for a client that is new; a stage other than Pick says what happens instead,
+// because the server is gone.
+func (x *Exchange) persisted(p *site.Persistence) (*pool.Server, Stage) {
+	x.stay = stay{}
+	set := x.route.Destination.Pool.Set()
+	var s *pool.Server
+	isKnown := false
+	if p.Cookie != "" {
+		value := cookie(&x.req.Fields, p.Cookie)
+		var isOurs bool
+		if s, isOurs = p.ByCookie(set, value); isOurs {
+			x.stay.named = s
+		}
+		isKnown = s != nil || persistence.IsSigned(value)
+	} else if x.stay.key, x.stay.hasKey = x.stayKey(&p.Key); x.stay.hasKey {
+		s, isKnown = p.ByKey(set, x.stay.key, x.at.loop.Now())
+		x.stay.named = s
+	}
+	mine := &x.route.Destination.Loops[x.at.loop.Index]
+	if s != nil && s.Health() != pool.Down && !s.IsEjected(x.at.loop.Now()) {
+		if x.attempts == 0 {
+			mine.Kept++
+		}
+		return s, Pick
+	}
+	if !isKnown {
+		return nil, Pick
+	}
+	mine.Lost++
+	return nil, x.lost(p)
+}
+
+// lost is what becomes of a client whose server is gone.
+func (x *Exchange) lost(p *site.Persistence) Stage {
+	switch p.Lost {
+	case persistence.LostNext:
+		return Pick
+	case persistence.LostClose:
+		x.fail(503, reason.PersistenceLost)
+		x.keepAlive, x.linger = false, true
+	default:
+		x.gather()
+		x.reason = reason.Redirected
+		x.local = localAnswer{status: p.LostTo.Status, location: p.LostTo}
+	}
+	x.stay.forgets = true
+	if x.stay.hasKey {
+		p.Forget(x.stay.key)
+	}
+	return Answer
+}
+
+// stayKey is what the table knows the client by; false when the request does not say.
+func (x *Exchange) stayKey(k *site.Key) (uint64, bool) {
+	switch k.Kind {
+	case site.KeyHeader:
+		v := x.req.Lookup(k.Name)
+		return pool.Key(v), len(v) > 0
+	case site.KeyCookie:
+		v := cookie(&x.req.Fields, k.Name)
+		return pool.Key(v), len(v) > 0
+	}
+	return x.hashKey(k), true
+}
+
+// settle notes which server has answered the client, unless it answered that it cannot.
+func (x *Exchange) settleStay(p *site.Persistence) {
+	x.stay.setsNone = x.stay.named == x.server || x.outcome.IsFailure()
+	if x.stay.setsNone {
+		return
+	}
+	if p.Cookie == "" {
+		if p.Key.Kind == site.KeyCookie {
+			x.learnKey(&p.Key)
+		}
+		if !x.stay.hasKey {
+			return
+		}
+		p.Keep(x.route.Destination.Pool.Set(), x.stay.key, x.server, x.at.loop.Now())
+	}
+	x.route.Destination.Loops[x.at.loop.Index].Placed++
+}
+
+// learnKey takes the key from a cookie that the server sets: the session is its own, and begins here.
+func (x *Exchange) learnKey(k *site.Key) {
+	f := &x.res.Fields
+	for i := range f.List {
+		if f.List[i].ID != message.FieldSetCookie {
+			continue
+		}
+		v := f.ValueOf(i)
+		if len(v) <= len(k.Name) || string(v[:len(k.Name)]) != k.Name || v[len(k.Name)] != '=' {
+			continue
+		}
+		v = v[len(k.Name)+1:]
+		for j, c := range v {
+			if c == ';' {
+				v = v[:j]
+				break
+			}
+		}
+		if v = message.TrimOWS(v); len(v) > 0 {
+			x.stay.key, x.stay.hasKey = pool.Key(v), true
+		}
+	}
+}
+
+// appendStay appends the cookie of an answer of x.server.
+func (x *Exchange) appendStay(b []byte) []byte {
+	p := x.route.Persistence
+	if p == nil || p.Cookie == "" || x.stay.setsNone {
+		return b
+	}
+	return p.AppendSetCookie(b, x.route.Destination.Pool.Set(), x.server, x.scheme() == "https")
+}
+
+// appendForget appends, to an answer of weir's own, the end of the client's stay with a server that is gone.
+func (x *Exchange) appendForget(b []byte) []byte {
+	if !x.stay.forgets || x.route.Persistence.Cookie == "" {
+		return b
+	}
+	return x.route.Persistence.AppendForget(b)
+}

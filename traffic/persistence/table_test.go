@@ -1,0 +1,70 @@
+package persistence
+
+import (
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+func TestEntriesLiveUntilTheyWereUnusedForTheirTime(t *testing.T) {
+	table := NewTable(100, 30)
+	table.put(7, 70, 0)
+	for now := int64(0); now <= 300_000; now += 29_000 {
+		if tag, ok := table.get(7, now); !ok || tag != 70 {
+			t.Fatalf("at %d ms: %d, %v", now, tag, ok)
+		}
+	}
+	last := int64(290_000)
+	if _, ok := table.get(7, last+31_000); ok {
+		t.Error("an entry outlives its time")
+	}
+}
+
+func TestFullTableForgetsWhatWasNotUsedForLongest(t *testing.T) {
+	table := NewTable(8, 1000)
+	for i := range uint64(8) {
+		table.put(i, uint32(i), int64(i)*1000)
+	}
+	table.get(0, 20_000)
+	table.put(100, 100, 21_000)
+	for i := range uint64(8) {
+		if _, ok := table.get(i, 21_000); ok != (i != 1) {
+			t.Errorf("key %d: %v", i, ok)
+		}
+	}
+	if table.Replaced.Load() != 1 || table.Used(21_000) != 8 {
+		t.Errorf("%d replaced, %d used", table.Replaced.Load(), table.Used(21_000))
+	}
+}
+
+func TestExpiredEntriesMakeRoomWithoutLoss(t *testing.T) {
+	table := NewTable(8, 10)
+	for i := range uint64(800) {
+		table.put(i, uint32(i), int64(i)*11_000)
+	}
+	if n := table.Replaced.Load(); n != 0 {
+		t.Errorf("%d living entries had to go", n)
+	}
+}
+
+// Loops that share a table may forget a key; none ever finds another's server under it.
+func TestNoKeyIsFoundWithAnothersServer(t *testing.T) {
+	table := NewTable(16, 1000)
+	var all sync.WaitGroup
+	for loop := range uint64(4) {
+		all.Go(func() {
+			r := rand.New(rand.NewPCG(loop, 1))
+			for i := range int64(300_000) {
+				key := r.Uint64N(64)
+				if tag, ok := table.get(key, i/100); ok && uint64(tag) != key*3 {
+					t.Errorf("key %d has the server of %d", key, tag/3)
+					return
+				}
+				if r.IntN(4) == 0 {
+					table.put(key, uint32(key*3), i/100)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
