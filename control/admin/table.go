@@ -35,6 +35,7 @@ func table() []metric {
 	list = append(list, exchangeMetrics()...)
 	list = append(list, listenerMetrics()...)
 	list = append(list, poolMetrics()...)
+	list = append(list, persistenceMetrics()...)
 	list = append(list, serverMetrics()...)
 	return append(list, certificateMetrics()...)
 }

@@ -83,7 +83,7 @@ func (r *reader) checkPersistence(path string, p *Persistence) {
 		return
 	}
 	switch {
-	case p.Cookie == nil && p.On.Kind == "":
+	case p.Cookie == nil && p.On.Kind == "" && !r.failedBelow(path):
 		r.wrong(path, "needs cookie or on")
 	case p.Cookie != nil && p.On.Kind != "":
 		r.wrong(joinPath(path, "on"), "a cookie and a table contradict each other")

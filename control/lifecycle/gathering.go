@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type gathering struct {
 	loops        []api.Loop
 	counted      []exchange.Stats // by loop
 	connections  []int64          // of open, over all loops
+	now          int64            // ms of the loops' clock
 	handshakes   []listener.Stats
 	destinations []destination
 }
@@ -34,6 +36,7 @@ type destination struct {
 	config   *config.Pool
 	of       *site.Destination
 	clients  uint64
+	stays    api.Persistence
 	counters *pool.Status
 	servers  []serverConns // of counters.Servers
 }
@@ -64,6 +67,7 @@ func newGathering(d *Daemon, running *snapshot.Snapshot, open []*openListener) *
 // copy takes what a loop owns. On that loop.
 func (g *gathering) copy(l *engine.Loop) {
 	s := &l.Stats
+	g.now = l.Now()
 	g.loops = append(g.loops, api.Loop{Index: l.Index, Turns: s.Turns, Events: s.Events, Accepted: s.Accepted, Moved: s.MovedAway,
 		AcceptPauses: s.AcceptPause, Dialed: s.Dialed, Open: s.Open, Posted: s.Posted, Blocked: s.Blocked, Panics: s.Panics,
 		SlowTurns: s.SlowTurns, SplicedBytes: s.Spliced})
@@ -81,7 +85,11 @@ func (g *gathering) copy(l *engine.Loop) {
 }
 
 func (d *destination) copy(l *engine.Loop) {
-	d.clients += d.of.Loops[l.Index].Clients
+	mine := &d.of.Loops[l.Index]
+	d.clients += mine.Clients
+	d.stays.Kept += mine.Kept
+	d.stays.Placed += mine.Placed
+	d.stays.Lost += mine.Lost
 	d.counters.CopyLoop(l.Index, l.Now())
 	for i := range d.servers {
 		d.servers[i].copy(d.counters.Servers[i].Server, l)
@@ -114,9 +122,20 @@ func (g *gathering) pools() []api.Pool {
 	return list
 }
 
+// tables are what keeps clients with servers, by name.
+func (g *gathering) tables() []api.Table {
+	list := []api.Table{}
+	for _, name := range slices.Sorted(maps.Keys(g.running.Tables)) {
+		t := g.running.Tables[name]
+		list = append(list, api.Table{Name: name, Size: t.Size(), Used: t.Used(g.now), Replaced: t.Replaced.Load()})
+	}
+	return list
+}
+
 func (d *destination) pool() api.Pool {
 	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
+	p.Persistence = d.stays
 	q := &d.counters.Queue
 	p.Queue = api.Queue{Waiting: d.counters.Waiting, Queued: q.Queued, Shed: map[string]uint64{}}
 	for class, n := range q.Shed {

@@ -39,6 +39,7 @@ func (d *Daemon) Status() *api.Status {
 	}
 	st.Complete = true
 	st.Loops, st.Exchanges, st.Listeners, st.Pools = g.loops, g.exchanges(), g.listeners(), g.pools()
+	st.Tables = g.tables()
 	st.Exchanges.LogLost = d.access.Lost()
 	st.Certificates = certificates(running)
 	return st

@@ -17,6 +17,7 @@ type Status struct {
 	Exchanges    Exchanges     `json:"exchanges"`
 	Listeners    []Listener    `json:"listeners"`
 	Pools        []Pool        `json:"pools"`
+	Tables       []Table       `json:"tables"` // of persistence
 	Certificates []Certificate `json:"certificates"`
 }
 
@@ -92,6 +93,7 @@ type Pool struct {
 	Multiplexing Multiplexing `json:"multiplexing"`
 	Unresolved   []string     `json:"unresolved"` // names that have no address yet
 	Queue        Queue        `json:"queue"`
+	Persistence  Persistence  `json:"persistence"`
 	Servers      []Server     `json:"servers"`
 }
 
@@ -100,6 +102,21 @@ type Queue struct {
 	Waiting int               `json:"waiting"`
 	Queued  uint64            `json:"queued"` // requests that waited, since the start
 	Shed    map[string]uint64 `json:"shed"`   // requests refused for want of room, by criticality
+}
+
+// Persistence is how often clients stayed with their servers, since the start.
+type Persistence struct {
+	Kept   uint64 `json:"kept"`   // requests that went to the server their client stays with
+	Placed uint64 `json:"placed"` // clients that were given a server
+	Lost   uint64 `json:"lost"`   // requests whose server was gone or down
+}
+
+// Table is what keeps clients with servers without a cookie.
+type Table struct {
+	Name     string `json:"name"`
+	Size     int    `json:"size"` // clients that it can remember
+	Used     int    `json:"used"`
+	Replaced uint64 `json:"replaced"` // clients forgotten before their time, for want of room
 }
 
 // Server is one server of a pool.
