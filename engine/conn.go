@@ -58,4 +58,7 @@ var (
 	ErrTimeout     = errors.New("timeout")
 	ErrClosed      = errors.New("connection closed")
 	ErrInterrupted = errors.New("interrupted")
+
+	// ErrNotBare is said of a connection that is more than a socket.
+	ErrNotBare = errors.New("no bare socket")
 )

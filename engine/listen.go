@@ -10,25 +10,65 @@ type ListenConfig struct {
 	Backlog     int    // 0: 4096
 	DeferAccept bool   // wake up only when the client has sent something: saves a turn per connection
 	Congestion  string // TCP congestion control; "" leaves the system's
+	Sockets     []int  // sockets that listen on the address already, from another process: all are accepted from, none is opened. Listen owns them
+	Paused      bool   // accept nothing before Start: clients wait in the system's queue
 }
 
 // Listener accepts connections on every loop.
 type Listener struct {
-	Address Address // as bound: port 0 has become the real one
-	engine  *Engine
-	mu      sync.Mutex
-	closed  bool
-	close   func()
-	netl    net.Listener // portable
+	Address     Address // as bound: port 0 has become the real one
+	engine      *Engine
+	mu          sync.Mutex
+	closed      bool
+	isInherited bool // the sockets came from another process
+	close       func()
+	start       func()       // nil once it was called
+	leave       func()       // gives the sockets up without a word to who waits in their queues
+	sockets     func() []int // nil: they cannot be given away
+	netl        net.Listener // portable
 }
 
-// Close stops accepting. Connections that were accepted stay; those still in the system's queue of this socket are accepted first.
-// Not from a loop.
+// Start begins to accept, where Listen was told to wait.
+func (ln *Listener) Start() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.start != nil && !ln.closed {
+		ln.start()
+	}
+	ln.start = nil
+}
+
+// Sockets are the descriptors of the listening sockets, for another process. They stay the listener's.
+func (ln *Listener) Sockets() []int {
+	if ln.sockets == nil {
+		return nil
+	}
+	return ln.sockets()
+}
+
+// Leave stops accepting and leaves everything to the other processes that have the sockets: who waits in their queues, and the path of a Unix
+// socket. Not from a loop.
+func (ln *Listener) Leave() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if !ln.closed && ln.leave != nil {
+		ln.closed = true
+		ln.leave()
+	}
+}
+
+// Close stops accepting. Connections that were accepted stay; those still in the system's queue of this socket are accepted first. Of sockets of
+// another process that were not started nothing is taken. Not from a loop.
 func (ln *Listener) Close() {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
-	if !ln.closed {
-		ln.closed = true
-		ln.close()
+	if ln.closed {
+		return
 	}
+	ln.closed = true
+	if ln.start != nil && ln.leave != nil && ln.isInherited {
+		ln.leave()
+		return
+	}
+	ln.close()
 }

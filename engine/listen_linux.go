@@ -30,23 +30,63 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	if e.loops[0].portable != nil {
 		return e.listenPortable(address, h)
 	}
-	ln := &Listener{Address: address, engine: e}
-	var fds []int
-	sockets := len(e.loops)
-	if address.Path != "" {
-		sockets = 1
-	}
-	if err := probe(address); err != nil {
+	ln := &Listener{Address: address, engine: e, isInherited: len(config.Sockets) > 0}
+	fds, err := e.sockets(ln, config)
+	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}
+	acceptors := make([]*acceptor, len(fds))
+	for i, fd := range fds {
+		acceptors[i] = &acceptor{loop: e.loops[i%len(e.loops)], fd: fd, handler: h, isUnix: address.Path != "", single: len(fds) < len(e.loops)}
+		acceptors[i].timer.owner = acceptors[i]
+	}
+	each := func(do func(*acceptor)) {
+		for _, a := range acceptors {
+			a.loop.Call(func() { do(a) })
+		}
+	}
+	ln.start = func() { each((*acceptor).open) }
+	ln.leave = func() { each((*acceptor).leave) }
+	ln.sockets = func() []int { return fds }
+	ln.close = func() {
+		each((*acceptor).shut)
+		if address.Path != "" {
+			os.Remove(address.Path)
+		}
+	}
+	if !config.Paused {
+		ln.Start()
+	}
+	return ln, nil
+}
+
+// sockets are those of another process, or opened now: one per loop.
+func (e *Engine) sockets(ln *Listener, config ListenConfig) (fds []int, err error) {
+	if len(config.Sockets) > 0 {
+		for _, fd := range config.Sockets {
+			syscall.CloseOnExec(fd)
+			if err := syscall.SetNonblock(fd, true); err != nil {
+				return nil, os.NewSyscallError("fcntl", err)
+			}
+		}
+		return config.Sockets, nil
+	}
+	address := ln.Address
+	if err := probe(address); err != nil {
+		return nil, err
+	}
 	config.Congestion = e.congestion(config.Congestion, address.IP.Addr())
-	for range sockets {
+	count := len(e.loops)
+	if address.Path != "" {
+		count = 1
+	}
+	for range count {
 		fd, err := listenSocket(ln.Address, config)
 		if err != nil {
 			for _, fd := range fds {
 				syscall.Close(fd)
 			}
-			return nil, fmt.Errorf("listen %s: %w", address, err)
+			return nil, err
 		}
 		fds = append(fds, fd)
 		if address.Path == "" && ln.Address.IP.Port() == 0 {
@@ -54,22 +94,7 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 			ln.Address.IP = netip.AddrPortFrom(address.IP.Addr(), addrPort(sa).Port())
 		}
 	}
-	acceptors := make([]*acceptor, sockets)
-	for i, fd := range fds {
-		a := &acceptor{loop: e.loops[i], fd: fd, handler: h, isUnix: address.Path != "", single: sockets == 1}
-		a.timer.owner = a
-		acceptors[i] = a
-		a.loop.Call(a.open)
-	}
-	ln.close = func() {
-		for _, a := range acceptors {
-			a.loop.Call(a.shut)
-		}
-		if address.Path != "" {
-			os.Remove(address.Path)
-		}
-	}
-	return ln, nil
+	return fds, nil
 }
 
 // CanListen reports why Listen would fail for the address, as far as that can be known without listening.
@@ -180,13 +205,20 @@ func (a *acceptor) control(op int, events uint32) {
 	syscall.EpollCtl(a.loop.poller.fd, op, a.fd, &ev)
 }
 
+// leave closes this process's descriptor of a socket that another process has too. What is in the queue is the other's, and an event of the
+// socket would still come here: the system takes a descriptor out of epoll only when nobody has its socket any more.
+func (a *acceptor) leave() {
+	a.control(syscall.EPOLL_CTL_DEL, 0)
+	a.loop.wheel.remove(&a.timer)
+	delete(a.loop.poller.accepts, a.fd)
+	syscall.Close(a.fd)
+}
+
 // shut takes what waits in the socket's own queue, which closing would reset, and closes it.
 func (a *acceptor) shut() {
 	for a.acceptOne() {
 	}
-	a.loop.wheel.remove(&a.timer)
-	delete(a.loop.poller.accepts, a.fd)
-	syscall.Close(a.fd)
+	a.leave()
 }
 
 func (a *acceptor) accept() {

@@ -25,6 +25,11 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 // HasArrived cannot look here.
 func HasArrived(Conn) bool { return false }
 
+// Pass, CanPass and Take: there is no way here.
+func Pass(Conn, func(fd int) error) error             { return ErrNotBare }
+func CanPass(Conn) bool                               { return false }
+func (e *Engine) Take(fd int, serve func(Conn)) error { return ErrNotBare }
+
 // CanListen knows nothing here.
 func CanListen(Address) error { return nil }
 

@@ -17,11 +17,15 @@ func runCommand() *cobra.Command {
 
 SIGHUP, 'weir reload', or with --watch a saved file, reads the configuration again: what did not change is not touched, and a configuration
 with an error changes nothing. SIGTERM and SIGINT stop: nothing new is accepted, idle connections are closed, what is under way ends, and
-at the drain limit is cut; a second one does not wait.`,
+at the drain limit is cut; a second one does not wait.
+
+SIGUSR2 starts the program anew, from the file that it was started from, and hands it the listening sockets and the idle connections once it
+is ready. If it is not, this process goes on as if nothing had happened.`,
 		Example: `  weir run
   weir run -c /etc/weir/weir.yaml
   weir run --watch                  # reload when the file is saved
-  kill -HUP $(pidof weir)           # reload`,
+  kill -HUP $(pidof weir)           # reload
+  kill -USR2 $(pidof weir)          # the new binary takes over`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.load = func() (*config.Config, config.Problems) { return config.Load(path) }
@@ -32,6 +36,8 @@ at the drain limit is cut; a second one does not wait.`,
 	}
 	cli.AddConfigFlag(c, &path)
 	c.Flags().IntVar(&s.loops, "loops", 0, "event loops; 0 is one per processor")
+	c.Flags().DurationVar(&s.takeover, "takeover", takeoverDefault, "how long a new binary may take to be ready after SIGUSR2")
+	c.Flags().StringVar(&s.pidFile, "pid-file", "", "file to write the process id into")
 	c.Flags().BoolVar(&s.watch, "watch", false, "reload when a file of the configuration is saved")
 	c.Flags().DurationVar(&s.drain, "drain", 0, "how long requests under way may take after SIGTERM; 0: the longest timeouts.drain of the listeners")
 	return c

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -16,23 +17,28 @@ import (
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
-	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/control/systemd"
 )
 
 // server is a weir in the foreground.
 type server struct {
-	load    func() (*config.Config, config.Problems)
-	loops   int
-	drain   time.Duration // exchanges under way may take this long after SIGTERM
-	watch   bool          // reload when a file of the configuration is saved
-	stderr  io.Writer
-	ready   func(d *lifecycle.Daemon) // called once it serves
+	load     func() (*config.Config, config.Problems)
+	loops    int
+	drain    time.Duration // exchanges under way may take this long after SIGTERM; 0: as the listeners say
+	takeover time.Duration // a new binary may take this long to be ready after SIGUSR2; 0: takeoverDefault
+	watch    bool          // reload when a file of the configuration is saved
+	pidFile  string        // "": none
+	stderr   io.Writer
+	ready    func(d *lifecycle.Daemon) // called once it serves
+
+	program string // what SIGUSR2 starts
 	level   slog.LevelVar
 	watched watched
 	file    string // as the operator named it
 	log     *slog.Logger
 	admin   *admin.Server
 	daemon  atomic.Pointer[lifecycle.Daemon]
+	signals chan os.Signal
 }
 
 // reloaded reports what came of a reload, whoever asked for it.
@@ -53,91 +59,112 @@ func (s *server) setLevel() {
 
 // run serves until a signal ends it.
 func (s *server) run() error {
-	log := slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: &s.level}))
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	s.log = log
-	s.admin = s.newAdmin(log)
-	defer s.admin.Close()
-	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
-		Loops: s.loops, Log: log})
-	if err := s.report(problems, err); err != nil {
+	s.program = ownProgram()
+	s.log = slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: &s.level}))
+	s.signals = make(chan os.Signal, 4)
+	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(s.signals)
+	before, err := s.whatWasLeft()
+	if err != nil {
 		return err
+	}
+	s.admin = s.newAdmin(s.log, before.state.Admin)
+	defer s.admin.Close()
+	d, err := s.start(before)
+	if err != nil {
+		before.refuse(err)
+		return err
+	}
+	if err := s.writePid(); err != nil {
+		s.log.Warn("no pid file", "error", err)
+	}
+	defer s.removePid()
+	s.log.Info("serving", "pid", os.Getpid(), "listeners", len(d.Config().Listeners), "sites", len(d.Config().Sites), "pools", len(d.Config().Pools))
+	s.tell(systemd.Ready(s.summary()))
+	if s.ready != nil {
+		s.ready(d)
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go s.petWatchdog(before.channel != nil, ended)
+	var saved <-chan struct{}
+	if s.watch {
+		saved = s.watched.saved(s.file, ended)
+	}
+	return s.serve(d, saved)
+}
+
+// start brings the daemon to serve, by itself or in the place of another process.
+func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
+		Inherited: before.state, Paused: before.channel != nil, Loops: s.loops, Log: s.log})
+	if err := s.report(problems, err); err != nil {
+		return nil, err
 	}
 	s.daemon.Store(d)
 	s.setLevel()
 	s.admin.Attach(d)
-	if err := s.admin.Apply(d.Config()); err != nil {
+	if before.channel != nil {
+		err = s.takeOver(d, before.channel)
+	} else {
+		err = s.admin.Apply(d.Config())
+	}
+	if err != nil {
 		d.Stop(context.Background(), nil)
-		return err
+		return nil, err
 	}
-	reload := func() { s.admin.Reload() }
-	log.Info("serving", "listeners", len(d.Config().Listeners), "sites", len(d.Config().Sites), "pools", len(d.Config().Pools))
-	if s.ready != nil {
-		s.ready(d)
-	}
-	var saved <-chan struct{}
-	if s.watch {
-		ended := make(chan struct{})
-		defer close(ended)
-		saved = s.watched.saved(s.file, ended)
-	}
+	return d, nil
+}
+
+// serve does what signals and saved files ask for.
+func (s *server) serve(d *lifecycle.Daemon, saved <-chan struct{}) error {
+	var replacing *replacement
 	for {
 		select {
 		case <-saved:
-			log.Info("the configuration was saved: reloading")
-			reload()
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				reload()
-				continue
+			s.log.Info("the configuration was saved: reloading")
+			s.reload()
+		case <-replacing.done():
+			if replacing.err == nil {
+				return s.leave(d, replacing)
 			}
-			return s.stop(d, log, signals)
+			s.log.Error("the new binary did not take over; this process goes on", "error", replacing.err)
+			replacing = nil
+		case sig := <-s.signals:
+			switch {
+			case sig == syscall.SIGHUP:
+				s.reload()
+			case sig == syscall.SIGUSR2 && replacing == nil:
+				replacing = s.replace(d)
+			case sig == syscall.SIGUSR2:
+				s.log.Warn("a new binary is taking over already")
+			case replacing.abandon():
+				return s.leave(d, replacing)
+			default:
+				return s.stop(d)
+			}
 		}
 	}
 }
 
-// stop drains; a second signal ends the wait.
-func (s *server) stop(d *lifecycle.Daemon, log *slog.Logger, signals <-chan os.Signal) error {
-	limit := s.drain
-	if limit <= 0 {
-		limit = d.DrainLimit()
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	// A loop that is stuck must not keep the process from ending.
-	forced := time.AfterFunc(limit+forceAfter, func() {
-		log.Error("stopped by force: a loop does not answer")
-		os.Exit(1)
-	})
-	defer forced.Stop()
-	log.Info("stopping", "limit", limit)
-	began, last := time.Now(), time.Now()
-	err := d.Stop(ctx, func(left exchange.Left) {
-		if time.Since(last) > time.Second {
-			last = time.Now()
-			log.Info("stopping", "requests_left", left.Exchanges, "tunnels_left", left.Tunnels,
-				"time_left", (limit - time.Since(began)).Round(time.Second))
-		}
-	})
+func (s *server) reload() {
+	s.tell(systemd.Reloading())
+	s.admin.Reload()
+	s.tell(systemd.Ready(s.summary()))
+}
+
+// summary is what the service manager shows.
+func (s *server) summary() string {
+	cfg := s.daemon.Load().Config()
+	return fmt.Sprintf("serving %d sites on %d listeners", len(cfg.Sites), len(cfg.Listeners))
+}
+
+// tell notes that the service manager could not be told.
+func (s *server) tell(err error) {
 	if err != nil {
-		log.Warn("stopped", "error", err)
-		return nil
+		s.log.Warn("the service manager was not told", "error", err)
 	}
-	log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
-	return nil
 }
-
-// forceAfter is how much longer than its limit a stop may take.
-const forceAfter = 900 * time.Millisecond
 
 // loadAndNote loads, and notes which files the configuration was read from.
 func (s *server) loadAndNote() (*config.Config, config.Problems) {

@@ -107,7 +107,10 @@ func (s *Server) prepare(a *config.Admin) error {
 		if s.open[at] != nil || s.ready[at] != nil {
 			continue
 		}
-		socket, err := listen(at)
+		socket, err := s.inherit(at)
+		if socket == nil && err == nil {
+			socket, err = listen(at)
+		}
 		if err != nil {
 			s.discard(nil)
 			return fmt.Errorf("the admin address cannot be opened: %w", err)
@@ -115,6 +118,45 @@ func (s *Server) prepare(a *config.Admin) error {
 		s.ready[at] = &listening{socket: socket}
 	}
 	return nil
+}
+
+// inherit is the listener of a socket that another process has left; nil if there is none. It is given out once.
+func (s *Server) inherit(at string) (net.Listener, error) {
+	fd, found := s.config.Sockets[at]
+	if !found {
+		return nil, nil
+	}
+	delete(s.config.Sockets, at)
+	f := os.NewFile(uintptr(fd), at)
+	defer f.Close()
+	return net.FileListener(f)
+}
+
+// Sockets are copies of the sockets that are listened on, for another process, by address.
+func (s *Server) Sockets() (map[string]*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	files := map[string]*os.File{}
+	for at, l := range s.open {
+		f, err := l.socket.(interface{ File() (*os.File, error) }).File()
+		if err != nil {
+			return files, err
+		}
+		files[at] = f
+	}
+	return files, nil
+}
+
+// Leave is Close for a process whose sockets another one has: the path of a Unix socket stays.
+func (s *Server) Leave() {
+	s.mu.Lock()
+	for _, l := range s.open {
+		if u, ok := l.socket.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+		}
+	}
+	s.mu.Unlock()
+	s.Close()
 }
 
 // discard closes what was prepared and is not wanted.

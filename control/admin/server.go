@@ -26,6 +26,7 @@ type Config struct {
 	File    string                                                 // of the configuration, as the operator named it
 	Explain func(*http.Request) (any, error)                       // answers GET /explain once a daemon is attached; nil: there is no such route
 	Log     *slog.Logger                                           // nil: slog's default
+	Sockets map[string]int                                         // by address: those that another process has left, which are not opened anew
 	Reload  func(p *api.Plan, problems config.Problems, err error) // told what came of each Reload; may be nil
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/handover"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
@@ -31,6 +32,9 @@ type Options struct {
 	Prepare, Probe func(*config.Config) config.Problems
 	Loops          int          // 0: one per processor
 	Log            *slog.Logger // nil: slog's default
+	// Inherited is what another process has left to this one: sockets that listen already, and what it knew of servers. nil: nothing.
+	Inherited *handover.State
+	Paused    bool // nothing is accepted before Begin
 }
 
 // Daemon is a running weir. Its methods may be called from any goroutine.
@@ -44,14 +48,19 @@ type Daemon struct {
 	monitor  *health.Monitor
 	started  time.Time
 
-	mu       sync.Mutex // one reload at a time; guards open and reloads
-	running  atomic.Pointer[snapshot.Snapshot]
-	open     map[string]*openListener // by address
-	reloads  int
-	refused  int
-	stopping atomic.Bool
-	quit     chan struct{}
-	done     sync.WaitGroup
+	mu        sync.Mutex // one reload at a time; guards open and reloads
+	running   atomic.Pointer[snapshot.Snapshot]
+	open      map[string]*openListener // by address
+	reloads   int
+	refused   int
+	stopping  atomic.Bool
+	handing   atomic.Bool // another process is taking over, or has
+	left      atomic.Bool // it has: nothing is accepted here
+	receiving atomic.Bool // the process before this one passes connections on
+	paused    bool        // Options.Paused, until Begin; guarded by mu
+	adopted   []string    // addresses whose sockets were inherited; immutable after Start
+	quit      chan struct{}
+	done      sync.WaitGroup
 }
 
 // openListener is an address that is listened on.
@@ -77,7 +86,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		options.Loops = runtime.NumCPU()
 	}
 	tune(options.Loops)
-	d := &Daemon{options: options, log: options.Log, started: time.Now(), open: map[string]*openListener{}, quit: make(chan struct{})}
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{})}
 	e, err := engine.New(engine.Config{Loops: options.Loops, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
@@ -92,6 +101,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		d.close()
 		return nil, problems, err
 	}
+	d.dropInherited()
 	d.done.Go(d.watchFiles)
 	d.done.Go(d.keepWarm)
 	return d, problems, nil
@@ -113,6 +123,9 @@ func (d *Daemon) Reload() (*api.Plan, config.Problems, error) {
 	defer d.mu.Unlock()
 	if d.stopping.Load() {
 		return nil, nil, errStopping
+	}
+	if d.handing.Load() {
+		return nil, nil, errHanding
 	}
 	plan, problems, err := d.reload()
 	if err != nil {
@@ -217,6 +230,9 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	}
 	d.swapSetups(next)
 	previous := d.running.Swap(next)
+	if previous == nil {
+		d.inheritHealth(next)
+	}
 	d.resolver.Watch(next.Pools())
 	d.monitor.Watch(next.Checks)
 	d.retire(previous, next)
@@ -234,7 +250,7 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 				continue
 			}
 			handler := listener.New(d.driver, l.Setup, d.options.Loops)
-			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true}, handler)
+			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true, Sockets: d.inherited(key), Paused: d.paused}, handler)
 			if err != nil {
 				for _, o := range opened {
 					o.socket.Close()

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"os"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ func (d *Daemon) State() string {
 	switch {
 	case d.engine.Stuck() > 0:
 		return api.Stuck
-	case d.stopping.Load():
+	case d.stopping.Load(), d.left.Load():
 		return api.Stopping
 	}
 	return api.Running
@@ -27,7 +28,7 @@ func (d *Daemon) State() string {
 // Status gathers what there is to say, by copying on each loop what belongs to it. A loop that does not answer costs the counters
 // and not the caller: the Status is then not Complete.
 func (d *Daemon) Status() *api.Status {
-	st := &api.Status{State: d.State(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
+	st := &api.Status{State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
 	open, ok := d.openNow(st)
 	if !ok || st.StuckLoops > 0 {
 		return st

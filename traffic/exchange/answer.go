@@ -23,7 +23,7 @@ func (x *Exchange) answer() Stage {
 	x.endAttempt()
 	x.stamp(Deliver)
 	x.status = x.local.status
-	if x.driver.draining.Load() {
+	if x.isLast() {
 		x.keepAlive = false
 	}
 	x.settleBody()

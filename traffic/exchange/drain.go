@@ -2,6 +2,26 @@ package exchange
 
 import "github.com/weir-proxy/weir/engine"
 
+// What Driver.draining says.
+const (
+	drainAll  = 1 + iota // every answer is the last of its connection
+	drainSome            // those of connections that cannot be passed on to another process are
+)
+
+// Drain makes every answer from now on the last of its connection.
+func (d *Driver) Drain() { d.draining.Store(drainAll) }
+
+// isLast reports whether the answer must be its connection's last.
+func (x *Exchange) isLast() bool {
+	switch x.driver.draining.Load() {
+	case 0:
+		return false
+	case drainAll:
+		return true
+	}
+	return !x.session.canPass()
+}
+
 // Left is what client connections of a loop have under way.
 type Left struct {
 	Connections int64 // all of them
@@ -14,6 +34,16 @@ func (l *Left) Add(other Left) {
 	l.Connections += other.Connections
 	l.Exchanges += other.Exchanges
 	l.Tunnels += other.Tunnels
+}
+
+func (l *Left) count(s *session) {
+	l.Connections++
+	switch {
+	case s.x != nil && s.x.inTunnel:
+		l.Tunnels++
+	case s.x != nil && !s.isWaiting():
+		l.Exchanges++
+	}
 }
 
 // IsNothing reports whether no work is left; connections without any do not count.
@@ -48,13 +78,7 @@ func (d *Driver) EndIdle(l *engine.Loop, only *HTTP) (left Left) {
 		if only != nil && s.http != only || s.endIdle() {
 			continue
 		}
-		left.Connections++
-		switch {
-		case s.x != nil && s.x.inTunnel:
-			left.Tunnels++
-		case s.x != nil && !s.isWaiting():
-			left.Exchanges++
-		}
+		left.count(s)
 	}
 	return left
 }

@@ -36,9 +36,8 @@ type Setup struct {
 type Driver struct {
 	loops []*perLoop
 	// Fault is called as every stage begins, if it is set: how tests inject panics. Set before the first exchange.
-	Fault func(Stage)
-	// draining: answers ask clients to come back on a new connection.
-	draining atomic.Bool
+	Fault    func(Stage)
+	draining atomic.Uint32 // drainAll, drainSome or 0
 }
 
 // NewDriver makes the driver for the loops of an engine.
@@ -58,9 +57,6 @@ func (d *Driver) Rings() []*accesslog.Ring {
 	}
 	return rings
 }
-
-// Drain makes every answer from now on the last of its connection.
-func (d *Driver) Drain() { d.draining.Store(true) }
 
 // Stats copies a loop's counters. On that loop.
 func (d *Driver) Stats(loop int) Stats { return d.loops[loop].Stats }
@@ -85,7 +81,8 @@ type perLoop struct {
 	driver   *Driver
 	loop     *engine.Loop
 	free     []*Exchange
-	sessions *session // all client connections of the loop
+	sessions *session              // all client connections of the loop
+	passOn   func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
 	Stats    Stats
 	Ring     *accesslog.Ring
 	record   []byte // scratch for heads and log records, never kept over a wait
@@ -159,6 +156,18 @@ func (h *HTTP) Open(loop int) int64 { return h.counts[loop].n }
 
 func (h *HTTP) open(p *perLoop, n int64) { h.counts[p.loop.Index].n += n }
 
+// newSession begins what the loop keeps of a client connection.
+func (h *HTTP) newSession(p *perLoop, c engine.Conn, setup *Setup) *session {
+	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure}
+	if s.peer.IsValid() {
+		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
+	}
+	p.Stats.Clients++
+	h.open(p, 1)
+	p.link(s)
+	return s
+}
+
 // Serve takes a new connection, clear or with TLS done.
 func (h *HTTP) Serve(c engine.Conn) {
 	p := h.driver.loops[c.Loop().Index]
@@ -170,14 +179,8 @@ func (h *HTTP) Serve(c engine.Conn) {
 		c.Close()
 		return
 	}
-	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure}
-	if s.peer.IsValid() {
-		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
-	}
-	p.Stats.Clients++
+	s := h.newSession(p, c, setup)
 	p.Stats.Accepted++
-	h.open(p, 1)
-	p.link(s)
 	c.SetReadTimeout(setup.Header)
 	defer func() {
 		if r := recover(); r != nil {

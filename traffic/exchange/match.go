@@ -13,7 +13,7 @@ func (x *Exchange) match() Stage {
 	x.stamp(Match)
 	x.at.Stats.Requests++
 	x.session.requests++
-	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.setup.Closing || x.driver.draining.Load() {
+	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.setup.Closing || x.isLast() {
 		x.keepAlive = false
 	}
 	x.splitHost()

@@ -135,8 +135,9 @@ func (x *Exchange) grow() bool {
 // readFailed ends an exchange whose request did not come whole.
 func (x *Exchange) readFailed(err error) Stage {
 	if x.inLen == 0 {
-		// A connection that ends between requests is no exchange: nothing is counted or logged.
-		x.keepAlive = false
+		// A connection that ends between requests is no exchange: nothing is counted or logged. One that was interrupted to be passed on
+		// comes to rest.
+		x.keepAlive = errors.Is(err, engine.ErrInterrupted) && x.at.passOn != nil
 		x.stage = Done
 		return Done
 	}

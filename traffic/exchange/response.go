@@ -56,7 +56,7 @@ func (x *Exchange) response() Stage {
 		x.settleStay(p)
 	}
 	x.judgeUpload()
-	if x.driver.draining.Load() {
+	if x.isLast() {
 		x.keepAlive = false
 	}
 	head := x.appendResponse(x.at.record[:0], int64(data))

@@ -69,6 +69,9 @@ func (s *session) Serve(c engine.Conn) {
 func (s *session) rest() {
 	idle := s.x.setup.Idle
 	s.drop()
+	if pass := s.at.passOn; pass != nil && pass(s) {
+		return
+	}
 	s.conn.SetReadTimeout(idle)
 	s.conn.Await(s)
 }

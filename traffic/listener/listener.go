@@ -90,6 +90,15 @@ func (l *Listener) Serve(c engine.Conn) {
 	l.http.Serve(secure)
 }
 
+// Resume takes a clear connection that another process has passed on, with the requests it had so far. On its loop, outside of any coroutine.
+func (l *Listener) Resume(c engine.Conn, requests int) {
+	if l.setup.Load().TLS != nil {
+		c.Close() // the address has become one of TLS, and its client does not know
+		return
+	}
+	l.http.Resume(c, requests)
+}
+
 // takeTurn waits for a turn of the loop in which there is room for a handshake.
 func (p *perLoop) takeTurn(l *engine.Loop) {
 	for {

@@ -6,6 +6,7 @@ import "time"
 type Status struct {
 	Version       string    `json:"version"`
 	State         string    `json:"state"` // running, stopping or stuck
+	PID           int       `json:"pid"`
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Config        Config    `json:"config"`

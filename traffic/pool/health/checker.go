@@ -15,6 +15,7 @@ type checker struct {
 	server *pool.Server
 	config atomic.Pointer[Config]
 	stop   context.CancelFunc
+	first  atomic.Int32 // what the first check found: 0 nothing yet, 1 it passed, -1 it failed
 	state  state
 }
 
@@ -33,6 +34,7 @@ func (c *checker) run(ctx context.Context, delay time.Duration, m *Monitor) {
 		if ctx.Err() != nil {
 			return
 		}
+		c.first.CompareAndSwap(0, map[bool]int32{true: 1, false: -1}[err == nil])
 		before := c.state.health
 		if c.state.take(config, err == nil) {
 			m.publish(ctx, Change{Pool: c.pool, Server: c.server, From: before, To: c.state.health, Err: err})

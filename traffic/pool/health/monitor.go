@@ -65,6 +65,29 @@ func (m *Monitor) Watch(pools []Watched) {
 	m.reconcile()
 }
 
+// First counts, for each pool, what the first checks of its servers by this monitor found.
+func (m *Monitor) First() map[string]First {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pools := map[string]First{}
+	for _, c := range m.checkers {
+		f := pools[c.pool]
+		switch c.first.Load() {
+		case 1:
+			f.Passed++
+		case -1:
+			f.Failed++
+		default:
+			f.Waiting++
+		}
+		pools[c.pool] = f
+	}
+	return pools
+}
+
+// First is a number of servers by what their first check found.
+type First struct{ Waiting, Passed, Failed int }
+
 // Close ends all checks and returns when their goroutines have ended. The servers keep their last verdict.
 func (m *Monitor) Close() {
 	m.mu.Lock()

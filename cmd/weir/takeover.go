@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/handover"
+	"github.com/weir-proxy/weir/control/lifecycle"
+	"github.com/weir-proxy/weir/control/systemd"
+)
+
+// inheritance is what the process begins with: the sockets of the service manager, or all of a process that it replaces.
+type inheritance struct {
+	channel *handover.Channel // nil: nobody is replaced
+	state   *handover.State
+}
+
+func (s *server) whatWasLeft() (*inheritance, error) {
+	channel := handover.Inherited()
+	if channel == nil {
+		return &inheritance{state: &handover.State{Listeners: systemd.Sockets()}}, nil
+	}
+	state, err := channel.ReceiveState(time.Now().Add(takeoverDefault))
+	if err != nil {
+		return nil, err
+	}
+	return &inheritance{channel, state}, nil
+}
+
+// refuse says why the process does not take over.
+func (b *inheritance) refuse(err error) {
+	if b.channel == nil {
+		return
+	}
+	if errors.Is(err, cli.ErrNotSo) {
+		err = errors.New("its configuration has errors")
+	}
+	b.channel.Send(handover.Message{Kind: handover.Failed, Why: err.Error()})
+}
+
+// settleWithin is how long the first checks of all servers may take. What is not known by then counts as it did in the process before.
+const settleWithin = 3 * time.Second
+
+// takeOver takes over from the process at the other end, once everything is ready.
+func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
+	if err := d.Settle(time.Now().Add(settleWithin)); err != nil {
+		return err
+	}
+	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted()}); err != nil {
+		return err
+	}
+	if _, err := c.Expect(handover.Go, time.Now().Add(takeoverDefault)); err != nil {
+		return fmt.Errorf("the old process did not say go: %w", err)
+	}
+	d.Begin()
+	if err := s.admin.Apply(d.Config()); err != nil {
+		return err
+	}
+	if err := c.Send(handover.Message{Kind: handover.Serving}); err != nil {
+		return err
+	}
+	d.ReceiveConnections(c)
+	return nil
+}
+
+// petWatchdog tells the service manager that the loops turn, for as long as they do.
+func (s *server) petWatchdog(tookOver bool, ended <-chan struct{}) {
+	every := systemd.Watchdog(tookOver) / 2
+	if every <= 0 {
+		return
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if s.daemon.Load().Turns() {
+			systemd.Alive()
+		}
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *server) writePid() error {
+	if s.pidFile == "" {
+		return nil
+	}
+	return os.WriteFile(s.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+}
+
+// removePid leaves the file alone that the process which took over has written.
+func (s *server) removePid() {
+	if s.pidFile == "" {
+		return
+	}
+	if text, err := os.ReadFile(s.pidFile); err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(os.Getpid()) {
+		os.Remove(s.pidFile)
+	}
+}

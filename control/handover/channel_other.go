@@ -1,0 +1,34 @@
+//go:build !linux
+
+package handover
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+var errSystem = errors.New("weir cannot be replaced in place on this system")
+
+// Channel is one end.
+type Channel struct{}
+
+// Start cannot be done here.
+func Start(string, []string) (*os.Process, *Channel, error) { return nil, nil, errSystem }
+
+// Inherited is nil: nobody starts a process that takes over.
+func Inherited() *Channel { return nil }
+
+// Send fails.
+func (c *Channel) Send(Message, ...int) error { return errSystem }
+
+func (c *Channel) sendPatiently(time.Time, Message, ...int) error { return errSystem }
+
+// Receive fails.
+func (c *Channel) Receive(time.Time) (Message, []int, error) { return Message{}, nil, errSystem }
+
+// HangUp does nothing.
+func (c *Channel) HangUp() {}
+
+// Close does nothing.
+func (c *Channel) Close() {}

@@ -1,0 +1,39 @@
+package handover
+
+// Message is one thing said; Kind tells which of the fields have a meaning.
+type Message struct {
+	Kind     string   `json:"kind"`
+	Address  string   `json:"address,omitempty"`  // of listener, admin and connection
+	Requests int      `json:"requests,omitempty"` // of connection: served so far
+	Why      string   `json:"why,omitempty"`      // of failed
+	Adopted  []string `json:"adopted,omitempty"`  // of ready: the addresses of listeners that are listened on by the new process
+	Servers  []Server `json:"servers,omitempty"`  // of health
+	Confined bool     `json:"confined,omitempty"` // of begin: Landlock holds already
+}
+
+// Server is what the old process knows of the health of a server.
+type Server struct {
+	Pool    string `json:"pool"`
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Health  string `json:"health"`
+}
+
+// Kinds of messages. Listener, Admin and Connection come with descriptors.
+const (
+	Listener   = "listener"
+	Admin      = "admin"
+	Health     = "health"
+	Begin      = "begin"
+	Ready      = "ready"
+	Failed     = "failed"
+	Go         = "go"
+	Serving    = "serving"
+	Connection = "connection"
+)
+
+const (
+	messageMax     = 60 << 10 // bytes of a message
+	descriptorsMax = 250      // of one message; the system takes 253
+	serversMax     = 200      // in a message
+)

@@ -1,0 +1,80 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// State is what the new process begins with.
+type State struct {
+	Listeners map[string][]int // sockets by address
+	Admin     map[string]int
+	Servers   []Server
+	Confined  bool
+}
+
+// SendState says everything up to Begin.
+func (c *Channel) SendState(by time.Time, s State) error {
+	for address, fds := range s.Listeners {
+		for ; len(fds) > 0; fds = fds[min(len(fds), descriptorsMax):] {
+			if err := c.sendPatiently(by, Message{Kind: Listener, Address: address}, fds[:min(len(fds), descriptorsMax)]...); err != nil {
+				return err
+			}
+		}
+	}
+	for address, fd := range s.Admin {
+		if err := c.sendPatiently(by, Message{Kind: Admin, Address: address}, fd); err != nil {
+			return err
+		}
+	}
+	for list := s.Servers; len(list) > 0; list = list[min(len(list), serversMax):] {
+		if err := c.sendPatiently(by, Message{Kind: Health, Servers: list[:min(len(list), serversMax)]}); err != nil {
+			return err
+		}
+	}
+	return c.sendPatiently(by, Message{Kind: Begin, Confined: s.Confined})
+}
+
+// ReceiveState hears what SendState says. The descriptors are the caller's.
+func (c *Channel) ReceiveState(by time.Time) (*State, error) {
+	s := &State{Listeners: map[string][]int{}, Admin: map[string]int{}}
+	for {
+		m, fds, err := c.Receive(by)
+		if err != nil {
+			return nil, fmt.Errorf("hand-over: %w", err)
+		}
+		switch m.Kind {
+		case Listener:
+			s.Listeners[m.Address] = append(s.Listeners[m.Address], fds...)
+		case Admin:
+			s.Admin[m.Address] = fds[0]
+		case Health:
+			s.Servers = append(s.Servers, m.Servers...)
+		case Begin:
+			s.Confined = m.Confined
+			return s, nil
+		}
+	}
+}
+
+// Expect waits for a message of the kind, or for what the other end says in its place.
+func (c *Channel) Expect(kind string, by time.Time) (Message, error) {
+	for {
+		m, _, err := c.Receive(by)
+		switch {
+		case errors.Is(err, io.EOF):
+			return m, fmt.Errorf("it ended before it was %s", kind)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return m, fmt.Errorf("it was not %s in time", kind)
+		case err != nil:
+			return m, err
+		case m.Kind == kind:
+			return m, nil
+		case m.Kind == Failed:
+			return m, fmt.Errorf("it says: %s", m.Why)
+		}
+	}
+}

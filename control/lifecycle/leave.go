@@ -1,0 +1,145 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/weir-proxy/weir/control/handover"
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/exchange"
+)
+
+var errHanding = errors.New("a new binary is taking over; it reads the configuration by itself")
+
+// HandOver has the process at the other end of c take over: it gets the sockets, and says that it is ready before it accepts anything, by the
+// time given at the latest. state is filled up with what the daemon has. On an error nothing has changed here, whatever became of the other
+// process; else that accepts and this one does not any more, and Leave is next.
+func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Time) error {
+	if d.stopping.Load() {
+		return errStopping
+	}
+	if !d.handing.CompareAndSwap(false, true) {
+		return errHanding
+	}
+	adopted, err := d.handOver(c, state, by)
+	if err != nil {
+		d.handing.Store(false)
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, o := range d.open {
+		if slices.Contains(adopted, key) {
+			o.socket.Leave()
+		} else {
+			o.socket.Close()
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Time) (adopted []string, err error) {
+	// A reload that is under way ends first; another does not begin.
+	d.mu.Lock()
+	state.Listeners = map[string][]int{}
+	for key, o := range d.open {
+		if sockets := o.socket.Sockets(); len(sockets) > 0 {
+			state.Listeners[key] = sockets
+		}
+	}
+	d.mu.Unlock()
+	state.Servers = d.healthOfServers()
+	if err := c.SendState(by, state); err != nil {
+		return nil, err
+	}
+	ready, err := c.Expect(handover.Ready, by)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Send(handover.Message{Kind: handover.Go}); err != nil {
+		return nil, err
+	}
+	_, err = c.Expect(handover.Serving, by)
+	return ready.Adopted, err
+}
+
+// healthOfServers is what the checks know.
+func (d *Daemon) healthOfServers() (list []handover.Server) {
+	running := d.running.Load()
+	for i := range running.Checks {
+		p := running.Checks[i].Pool
+		for _, s := range p.Set().Servers {
+			list = append(list, handover.Server{Pool: p.Name, Name: s.Name, Address: s.Address.String(), Health: s.Health().String()})
+		}
+	}
+	return list
+}
+
+// Leave passes connections on to the process that has taken over as they come to rest, and ends weir when none is left or ctx ends: those of
+// TLS cannot be passed on and end with their next answer, or then.
+func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(exchange.Left)) error {
+	d.left.Store(true)
+	send, successor := d.sender(c)
+	tick := time.NewTicker(drainEvery)
+	defer tick.Stop()
+	for quiet := 0; quiet < 2 && !successor.hasGone.Load(); {
+		var left exchange.Left
+		d.engine.Each(func(l *engine.Loop) { left.Add(d.driver.PassOn(l, send)) })
+		progress(left)
+		// What the process before this one still passes on has to go through here.
+		if quiet++; left.Connections > 0 || d.receiving.Load() {
+			quiet = 0
+		}
+		select {
+		case <-ctx.Done():
+			return d.endLeft(ctx)
+		case <-tick.C:
+		}
+	}
+	return d.endLeft(ctx)
+}
+
+// successor is the process that has taken over.
+type successor struct{ hasGone atomic.Bool }
+
+// sender passes a connection on under the address of its listener.
+func (d *Daemon) sender(c *handover.Channel) (func(fd int, p exchange.Passed) error, *successor) {
+	to := &successor{}
+	addresses := map[*exchange.HTTP]string{}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for key, o := range d.open {
+		addresses[o.handler.HTTP()] = key
+	}
+	return func(fd int, p exchange.Passed) error {
+		address, known := addresses[p.HTTP]
+		if !known {
+			return errNoListener
+		}
+		err := c.Send(handover.Message{Kind: handover.Connection, Address: address, Requests: p.Requests}, fd)
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			to.hasGone.Store(true)
+		}
+		return err
+	}, to
+}
+
+// errNoListener is said of a connection whose listener a reload has dropped: it ends here.
+var errNoListener = errors.New("no listener")
+
+// endLeft ends what could not be passed on, at once if ctx has ended.
+func (d *Daemon) endLeft(ctx context.Context) error {
+	d.stopping.Store(true)
+	d.driver.Drain()
+	left, ended := d.drain(ctx, nil, nil)
+	d.close()
+	if !ended {
+		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
+	}
+	return nil
+}
