@@ -143,8 +143,11 @@ func serverState(s *api.Server) string {
 	if s.EjectedUntil != nil {
 		words = append(words, "ejected for "+span(max(time.Until(*s.EjectedUntil), time.Second)))
 	}
-	if s.Drained {
-		words = append(words, "drained")
+	if s.State != api.Available {
+		words = append(words, s.State)
+	}
+	if s.Override != nil {
+		words = append(words, "by the operator")
 	}
 	return strings.Join(words, ", ")
 }

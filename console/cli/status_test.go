@@ -36,9 +36,9 @@ func sampleStatus() *api.Status {
 			Reasons: map[string]uint64{"none.finish.done": 230, "server.connect.refused": 9, "client.read.malformed": 1}},
 		Listeners: []api.Listener{{Name: "https", Addresses: []string{"0.0.0.0:443", "[::]:443"}, Connections: 24, Handshakes: api.Handshakes{OK: 30, Failed: 2, Resumed: 4}}},
 		Pools: []api.Pool{{Name: "api", Policy: "least_latency", Multiplexing: api.NewMultiplexing(24, 2, 238), Unresolved: []string{"c.internal"}, Servers: []api.Server{
-			{Name: "a.internal:80", Address: "10.0.0.1:80", Health: "up", Weight: 1, Requests: 230, InFlight: 2, Outcomes: map[string]uint64{"ok": 228},
+			{Name: "a.internal:80", Address: "10.0.0.1:80", Health: "up", State: "available", Weight: 1, Requests: 230, InFlight: 2, Outcomes: map[string]uint64{"ok": 228},
 				Connections: api.Connections{Open: 2, Idle: 1}, LatencySeconds: 0.0124},
-			{Name: "b.internal:80", Address: "10.0.0.2:80", Health: "down", EjectedUntil: &ejected, Drained: true, Weight: 3, Requests: 10,
+			{Name: "b.internal:80", Address: "10.0.0.2:80", Health: "down", EjectedUntil: &ejected, State: "drained", Weight: 3, Requests: 10,
 				Outcomes: map[string]uint64{"connect_failed": 9, "cancelled": 1}},
 		}}, {Name: "evil\x1b[2J", Policy: "first"}},
 		Certificates: []api.Certificate{{Listener: "https", File: "a.pem", Names: []string{"a.example.com"}, Expires: time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC), DaysLeft: 40}},

@@ -18,6 +18,7 @@ type Daemon interface {
 	Config() *config.Config
 	Reload() (*api.Plan, config.Problems, error)
 	Plan() (*api.Plan, config.Problems, error) // of a Reload; changes nothing
+	ChangeServer(api.ServerChange) (*api.ServerChanged, error)
 }
 
 // Config is what is fixed for a process.

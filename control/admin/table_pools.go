@@ -43,8 +43,8 @@ func serverMetrics() []metric {
 	return []metric{
 		of("weir_server_up", gauge, "Whether the server is not found down by active checks; one that is not checked is up.", func(s *api.Server) float64 { return truth(s.Health != "down") }),
 		of("weir_server_ejected", gauge, "Whether the server is left alone for a while because real requests failed.", func(s *api.Server) float64 { return truth(s.EjectedUntil != nil) }),
-		of("weir_server_drained", gauge, "Whether the server gets nothing new.", func(s *api.Server) float64 { return truth(s.Drained) }),
-		of("weir_server_weight", gauge, "The configured weight; 0 where SRV records say it.", func(s *api.Server) float64 { return float64(s.Weight) }),
+		of("weir_server_drained", gauge, "Whether the server gets nothing new, by configuration or the operator's word.", func(s *api.Server) float64 { return truth(s.State != api.Available) }),
+		of("weir_server_weight", gauge, "Its share beside the others.", func(s *api.Server) float64 { return float64(s.Weight) }),
 		of("weir_server_requests_limit", gauge, "The configured limit to the requests under way; 0: none.", func(s *api.Server) float64 { return float64(s.MaxRequests) }),
 		of("weir_server_requests_adaptive_limit", gauge, "The limit to the requests under way while the server is found overloaded; 0: it is not.", func(s *api.Server) float64 { return float64(s.AdaptiveLimit) }),
 		of("weir_server_requests_total", counter, "Attempts begun.", func(s *api.Server) float64 { return float64(s.Requests) }),

@@ -236,7 +236,21 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	d.resolver.Watch(next.Pools())
 	d.monitor.Watch(next.Checks)
 	d.retire(previous, next)
+	d.keepOwn(previous, next)
 	return nil
+}
+
+// keepOwn settles what is not in the file: the operator's word on servers, and weir's own key.
+func (d *Daemon) keepOwn(previous, next *snapshot.Snapshot) {
+	for name, to := range next.Destinations {
+		if previous != nil && previous.Destinations[name] != nil && previous.Destinations[name].Pool == to.Pool {
+			to.Pool.EndOverrides()
+		}
+	}
+	if err := next.Key.Save(); err != nil {
+		d.log.Warn("clients lose their servers when weir starts again: the key that signs their cookies cannot be kept; "+
+			"give persistence a secret, or make data writable", "data", next.Config.Data, "error", err)
+	}
 }
 
 // openNew opens the addresses that are not open yet; all or none.

@@ -33,12 +33,15 @@ type gathering struct {
 
 // destination is a pool while it is summed up.
 type destination struct {
-	config   *config.Pool
-	of       *site.Destination
-	clients  uint64
-	stays    api.Persistence
-	counters *pool.Status
-	servers  []serverConns // of counters.Servers
+	config  *config.Pool
+	of      *site.Destination
+	clients uint64
+	stays   api.Persistence
+
+	overrides map[string]pool.Override
+	stayed    []*site.Persistence
+	counters  *pool.Status
+	servers   []serverConns // of counters.Servers
 }
 
 // serverConns is what the transports and the loops' clocks add to a server.
@@ -58,7 +61,7 @@ func newGathering(d *Daemon, running *snapshot.Snapshot, open []*openListener) *
 		c := &running.Config.Pools[i]
 		of := running.Destinations[c.Name]
 		counters := of.Pool.NewStatus()
-		g.destinations = append(g.destinations, destination{config: c, of: of, counters: counters,
+		g.destinations = append(g.destinations, destination{config: c, of: of, counters: counters, overrides: of.Pool.Overrides(), stayed: running.Stays[c.Name],
 			servers: make([]serverConns, len(counters.Servers))})
 	}
 	return g
@@ -117,7 +120,7 @@ func (c *serverConns) copy(s *pool.Server, l *engine.Loop) {
 func (g *gathering) pools() []api.Pool {
 	list := []api.Pool{}
 	for i := range g.destinations {
-		list = append(list, g.destinations[i].pool())
+		list = append(list, g.destinations[i].pool(g.now))
 	}
 	return list
 }
@@ -132,7 +135,7 @@ func (g *gathering) tables() []api.Table {
 	return list
 }
 
-func (d *destination) pool() api.Pool {
+func (d *destination) pool(now int64) api.Pool {
 	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
 	p.Persistence = d.stays
@@ -145,16 +148,16 @@ func (d *destination) pool() api.Pool {
 	for i := range d.servers {
 		opened += d.servers[i].Opened
 		reused += d.servers[i].Reused
-		p.Servers = append(p.Servers, d.server(i))
+		p.Servers = append(p.Servers, d.server(i, now))
 	}
 	p.Multiplexing = api.NewMultiplexing(d.clients, opened, reused)
 	return p
 }
 
-func (d *destination) server(i int) api.Server {
-	c, conns := &d.counters.Servers[i], &d.servers[i]
+func (d *destination) server(i int, now int64) api.Server {
+	c, conns, set := &d.counters.Servers[i], &d.servers[i], d.counters.Set
 	s := api.Server{Name: c.Server.Name, Address: c.Server.Address.String(), Health: c.Server.Health().String(),
-		Drained: c.Server.IsDrained(), Requests: c.Requests, InFlight: c.InFlight, Outcomes: map[string]uint64{},
+		State: set.State(c.Server).String(), Weight: set.Weight(c.Server), Requests: c.Requests, InFlight: c.InFlight, Outcomes: map[string]uint64{},
 		MaxRequests: c.MaxRequests, AdaptiveLimit: c.AdaptiveLimit,
 		Retries: c.Retries, Ejections: c.Ejections, Connections: conns.Connections, IdleTimeoutSeconds: conns.learned.Seconds(),
 		LatencySeconds: c.Latency / 1e6, SentBytes: c.BytesSent, ReceivedBytes: c.BytesReceived}
@@ -164,10 +167,18 @@ func (d *destination) server(i int) api.Server {
 	for o, n := range c.Outcomes {
 		s.Outcomes[pool.Outcome(o).String()] = n
 	}
-	for i := range d.config.Servers {
-		if written := &d.config.Servers[i]; written.Address.String() == s.Name {
-			s.Weight = written.Weight
-			s.Drained = s.Drained || written.Drain || written.Weight == 0
+	for _, stay := range d.stayed {
+		n, last := stay.Clients(set, c.Server, now)
+		s.Clients += n
+		s.ClientsSeconds = max(s.ClientsSeconds, int(last))
+	}
+	if o, is := d.overrides[s.Name]; is {
+		s.Override = &api.Override{Keep: o.Keep}
+		if o.HasState {
+			s.Override.State = o.State.String()
+		}
+		if o.HasWeight {
+			s.Override.Weight = &o.Weight
 		}
 	}
 	return s

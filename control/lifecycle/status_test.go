@@ -95,11 +95,11 @@ func TestStatusCountsWhatWasServed(t *testing.T) {
 	p := st.Pools[0]
 	s, idle := p.Servers[0], p.Servers[1]
 	if p.Name != "api" || p.Policy != "round_robin" || s.Name != s.Address || s.Health != "unknown" || s.EjectedUntil != nil ||
-		s.Drained || s.Weight != 3 || s.Requests != clients*each || s.InFlight != 0 || s.Outcomes["ok"] != clients*each ||
+		s.State != "available" || s.Weight != 3 || s.Requests != clients*each || s.InFlight != 0 || s.Outcomes["ok"] != clients*each ||
 		s.LatencySeconds <= 0 || s.SentBytes == 0 || s.ReceivedBytes == 0 {
 		t.Errorf("server: %+v", s)
 	}
-	if !idle.Drained || idle.Requests != 0 || idle.Connections.Opened != 0 {
+	if idle.State != "drained" || idle.Requests != 0 || idle.Connections.Opened != 0 {
 		t.Errorf("drained server: %+v", idle)
 	}
 	// One after the other, so each loop that has clients needs one connection.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -20,7 +19,7 @@ type keeper struct {
 	previous map[string]*persistence.Table
 	tables   map[string]*persistence.Table // by scope and key
 	made     map[keeping]*site.Persistence
-	secret   []byte // the one that weir made for itself
+	key      *Key // that weir has made for itself; nil while nothing needs it
 }
 
 // keeping is a pool's servers and how their clients are kept.
@@ -32,7 +31,7 @@ type keeping struct {
 func newKeeper(previous *Snapshot) *keeper {
 	k := &keeper{tables: map[string]*persistence.Table{}, made: map[keeping]*site.Persistence{}}
 	if previous != nil {
-		k.previous = previous.Tables
+		k.previous, k.key = previous.Tables, previous.Key
 	}
 	return k
 }
@@ -130,48 +129,51 @@ func (b *siteBuilder) secret(path string, c *config.Persistence) []byte {
 	if c.Cookie == nil {
 		return nil // nobody sees what is in a table
 	}
-	if b.keeper.secret == nil {
-		secret, err := ownSecret(filepath.Join(b.cfg.Data, "persistence.key"))
-		if err != nil {
-			secret = passingSecret()
-			b.warn(path, "persistence: clients lose their servers when weir starts again, because the key that signs their cookies cannot be kept: %v; "+
-				"give persistence a secret, or make data (%s) writable", err, b.cfg.Data)
-		}
-		b.keeper.secret = secret
+	if b.keeper.key == nil {
+		b.keeper.key = findKey(filepath.Join(b.cfg.Data, "persistence.key"))
 	}
-	return b.keeper.secret
+	return b.keeper.key.text
 }
 
-// ownSecret reads the secret that an earlier start has made, or makes it.
-func ownSecret(file string) ([]byte, error) {
-	text, err := os.ReadFile(file)
-	if err == nil && len(text) < 32 {
-		return nil, fmt.Errorf("%s is too short for a key", file)
-	}
-	if err == nil || !os.IsNotExist(err) {
-		return text, err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, err
+// Key signs the cookies of persistence where the configuration names none. Building a snapshot only reads it, since a check and a dry run build too.
+type Key struct {
+	file    string
+	text    []byte
+	isSaved bool
+}
+
+// findKey reads the key that an earlier start has made, or makes one.
+func findKey(file string) *Key {
+	if text, err := os.ReadFile(file); err == nil && len(text) >= 32 {
+		return &Key{file, text, true}
 	}
 	made := make([]byte, 32)
 	rand.Read(made)
-	text = []byte(hex.EncodeToString(made) + "\n")
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if _, err := f.Write(text); err != nil {
-		os.Remove(file)
-		return nil, err
-	}
-	return text, nil
+	return &Key{file: file, text: []byte(hex.EncodeToString(made) + "\n")}
 }
 
-// passingSecret lasts as long as the process.
-var passingSecret = sync.OnceValue(func() []byte {
-	made := make([]byte, 32)
-	rand.Read(made)
-	return made
-})
+// Save keeps a key that was made for the next start.
+func (k *Key) Save() error {
+	if k == nil || k.isSaved {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(k.file), 0o700); err != nil {
+		return err
+	}
+	next := k.file + ".next"
+	if err := os.WriteFile(next, k.text, 0o600); err != nil {
+		os.Remove(next)
+		return err
+	}
+	k.isSaved = true
+	return os.Rename(next, k.file)
+}
+
+// stays is what keeps the clients of each pool.
+func (k *keeper) stays() map[string][]*site.Persistence {
+	out := map[string][]*site.Persistence{}
+	for at, p := range k.made {
+		out[at.pool] = append(out[at.pool], p)
+	}
+	return out
+}

@@ -20,6 +20,8 @@ type Snapshot struct {
 	Checks       []health.Watched
 	Stores       []*certs.Store
 	Tables       map[string]*persistence.Table // what keeps clients with servers, by scope and key
+	Stays        map[string][]*site.Persistence // what keeps the clients of a pool
+	Key          *Key                           // signs their cookies; nil if nothing needs it
 	files        map[string]fingerprint        // of what TLS is built from besides the Stores, by key of the object
 }
 
@@ -60,7 +62,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	}
 	keeper := newKeeper(previous)
 	index, problems := buildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] }, keeper)
-	b.out.Tables = keeper.tables
+	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()

@@ -17,7 +17,8 @@ import (
 // A conn is one client connection. It does not come back when it is closed, as those of net/http do.
 type conn struct {
 	net.Conn
-	r *bufio.Reader
+	r      *bufio.Reader
+	header string // field lines for every request
 }
 
 func dial(t *testing.T, address string) *conn {
@@ -27,7 +28,7 @@ func dial(t *testing.T, address string) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &conn{c, bufio.NewReader(c)}
+	return &conn{Conn: c, r: bufio.NewReader(c)}
 }
 
 func dialTLS(t *testing.T, address string, config *tls.Config) *conn {
@@ -37,14 +38,14 @@ func dialTLS(t *testing.T, address string, config *tls.Config) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return &conn{c, bufio.NewReader(c)}
+	return &conn{Conn: c, r: bufio.NewReader(c)}
 }
 
 // get asks for the path and returns the answer whole.
 func (c *conn) get(path string) (*http.Response, string, error) { return c.do("GET", path, "") }
 
 func (c *conn) do(method, path, body string) (*http.Response, string, error) {
-	head := method + " " + path + " HTTP/1.1\r\nHost: good.test\r\n"
+	head := method + " " + path + " HTTP/1.1\r\nHost: good.test\r\n" + c.header
 	if method == "POST" {
 		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
 	}
@@ -157,7 +158,7 @@ func newConnections(address, path string) func() func() error {
 				return err
 			}
 			defer raw.Close()
-			return (&conn{raw, bufio.NewReader(raw)}).ok(path)
+			return (&conn{Conn: raw, r: bufio.NewReader(raw)}).ok(path)
 		}
 	}
 }

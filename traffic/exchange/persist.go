@@ -51,7 +51,7 @@ func (x *Exchange) persisted(p *site.Persistence) (*pool.Server, Stage) {
 		x.stay.named = s
 	}
 	mine := &x.route.Destination.Loops[x.at.loop.Index]
-	if s != nil && s.Health() != pool.Down && !s.IsEjected(x.at.loop.Now()) {
+	if s != nil && s.Health() != pool.Down && !s.IsEjected(x.at.loop.Now()) && set.State(s) != pool.Disabled {
 		if x.attempts == 0 {
 			mine.Kept++
 		}

@@ -27,7 +27,7 @@ func (x *Exchange) privateServer(d *site.Destination) *pool.Server {
 	if i < 0 {
 		return nil
 	}
-	if server := s.private[i].server; !server.IsGone() && server.Health() != pool.Down {
+	if server := s.private[i].server; !server.IsGone() && server.Health() != pool.Down && d.Pool.Set().State(server) != pool.Disabled {
 		return server
 	}
 	s.release(i).Close()

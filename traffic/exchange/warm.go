@@ -9,8 +9,9 @@ import (
 
 // KeepWarm keeps connections ready to the servers of d that get work. On the loop.
 func KeepWarm(l *engine.Loop, d *site.Destination) {
-	for _, s := range d.Pool.Set().Servers {
-		if s.Health() == pool.Down || s.IsDrained() || s.IsEjected(l.Now()) {
+	set := d.Pool.Set()
+	for _, s := range set.Servers {
+		if s.Health() == pool.Down || set.State(s) != pool.Available || s.IsEjected(l.Now()) {
 			continue
 		}
 		connsTo(l, s).KeepWarm(addressOf(s), s.Host, d.Transport, placesOf(d.Pool.Set().Connections(s)))

@@ -178,3 +178,13 @@ func hostOf(s *pool.Server) string {
 	}
 	return host
 }
+
+// Clients counts the clients that the table has at s, and says in how many seconds the last of them is forgotten if none comes back. Cookies are not
+// counted: nobody knows who has one.
+func (p *Persistence) Clients(set *pool.Set, s *pool.Server, now int64) (n int, last uint32) {
+	tag, ok := p.namesOf(set).tags[s]
+	if !ok || p.Table == nil {
+		return 0, 0
+	}
+	return p.Table.of(tag, now)
+}

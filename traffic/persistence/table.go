@@ -104,3 +104,16 @@ func (t *Table) forget(key uint64) {
 		}
 	}
 }
+
+// of counts the living entries with that tag, and says in how many seconds the last of them expires.
+func (t *Table) of(tag uint32, now int64) (n int, last uint32) {
+	at := seconds(now)
+	for i := range t.slots {
+		w := t.slots[i].who.Load()
+		if uint32(w) > at && uint32(w>>32) == tag {
+			n++
+			last = max(last, uint32(w)-at)
+		}
+	}
+	return n, last
+}

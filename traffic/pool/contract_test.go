@@ -94,7 +94,7 @@ func TestOnlyServersThatCanBeChosenAre(t *testing.T) {
 			for i := 3; i < count; i++ {
 				switch i % 3 {
 				case 0:
-					set[i].SetDrained(true)
+					p.Override(set[i].Name, func(o *Override) { o.HasState, o.State = true, Drained })
 				case 1:
 					set[i].ejectedUntil.Store(5001)
 				case 2:

@@ -32,13 +32,7 @@ func (p *Pool) SetRecords(t Target, records []Record) {
 		return
 	}
 	p.answers[t] = slices.Clone(records)
-	before := p.Set()
-	after := p.build(before.Servers)
-	p.set.Store(after)
-	retire(before.Servers, after.Servers)
-	for _, f := range p.onChange {
-		f(after)
-	}
+	p.publish()
 }
 
 // OnChange has f called with every later Set, one at a time, by whoever causes it; f must not call the pool's setters.
@@ -48,7 +42,7 @@ func (p *Pool) OnChange(f func(*Set)) {
 	p.onChange = append(p.onChange, f)
 }
 
-// adopt takes over what the previous pool knew about names.
+// adopt takes over what the previous pool knew about names, and what the operator said that is to last.
 func (p *Pool) adopt(previous *Pool) {
 	previous.mu.Lock()
 	defer previous.mu.Unlock()
@@ -57,6 +51,7 @@ func (p *Pool) adopt(previous *Pool) {
 			p.answers[t] = records
 		}
 	}
+	p.overrides = lasting(previous.overrides)
 }
 
 // build makes the set from configuration and answers, with the Servers of known wherever name and address are the same.
@@ -109,10 +104,16 @@ func (b *builder) add(c ServerConfig, host string, address Address, r Record) {
 	if server == nil {
 		server = newServer(id.name, host, address, b.loops)
 	}
-	e := entry{member: b.pool.member(server, c), priority: c.Priority + r.Priority, drain: c.Drain}
+	e := entry{member: b.pool.member(server, c), priority: c.Priority + r.Priority}
+	if c.Drain {
+		e.state = Drained
+	}
 	e.weight = or(r.Weight, or(c.Weight, 1))
 	if c.Backup {
 		e.priority = backupPriority
+	}
+	if o, is := b.pool.overrides[id.name]; is {
+		o.say(&e)
 	}
 	b.entries = append(b.entries, e)
 }

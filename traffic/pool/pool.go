@@ -21,9 +21,10 @@ type Pool struct {
 	slotWidth  int64 // of the ejection window, ms
 	isEjecting atomic.Bool
 
-	mu       sync.Mutex // control plane only: guards what a new Set is made from
-	answers  map[Target][]Record
-	onChange []func(*Set)
+	mu        sync.Mutex // control plane only: guards what a new Set is made from
+	answers   map[Target][]Record
+	overrides map[string]Override // by the servers' configured names; replaced whole
+	onChange  []func(*Set)
 }
 
 // New builds the pool and takes over the live state of the previous one, if there is one with the same number of loops. It

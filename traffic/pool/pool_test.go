@@ -136,7 +136,7 @@ func TestLoopsGoOnWhileEverythingChanges(t *testing.T) {
 		p.SetRecords(p.Targets()[0], []Record{record("10.0.0.1:80"), record([]string{"10.0.0.2:80", "10.0.0.3:80"}[i%2])})
 		for j, s := range p.Set().Servers[:2] {
 			s.SetHealth(Health(i % 3))
-			s.SetDrained((i+j)%2 == 0)
+			p.Override(s.Name, func(o *Override) { o.HasState, o.State = true, State((i+j)%3) })
 		}
 		cfg.Balance.Policy = Policies()[i%len(Policies())]
 		next := New(cfg, p)

@@ -7,7 +7,7 @@ import "sync/atomic"
 // reloads as long as its name and address stay.
 type Server struct {
 	// What a pick reads comes first, in one cache line.
-	blocked      atomic.Uint32 // blockDown | blockDrained
+	blocked      atomic.Uint32 // blockDown
 	ejectedUntil atomic.Int64  // ms; 0: never
 	loads        []*Load       // by loop
 
@@ -23,10 +23,7 @@ type Server struct {
 	requests, connections places // under way, while there is a limit to them
 }
 
-const (
-	blockDown uint32 = 1 << iota
-	blockDrained
-)
+const blockDown uint32 = 1
 
 // Health is the verdict of active checks.
 type Health uint32
@@ -59,12 +56,6 @@ func (s *Server) SetHealth(h Health) {
 	s.health.Store(uint32(h))
 	s.block(blockDown, h == Down)
 }
-
-// SetDrained stops new work for the server, or lets it come again; what is in flight goes on.
-func (s *Server) SetDrained(drained bool) { s.block(blockDrained, drained) }
-
-// IsDrained reports what SetDrained said last.
-func (s *Server) IsDrained() bool { return s.blocked.Load()&blockDrained != 0 }
 
 // IsEjected reports whether the server is left alone at now because of failures of real traffic.
 func (s *Server) IsEjected(now int64) bool { return s.ejectedUntil.Load() > now }

@@ -10,7 +10,20 @@ type Set struct {
 	Servers    []*Server // in the order of the configuration, also those that get no work
 	Unresolved []string  // names that have no address yet
 
-	tiers []tier // by priority
+	tiers   []tier            // by priority
+	resting []member          // those that get no work
+	states  map[*Server]State // of resting
+}
+
+// State is whether the server gets work; Available for one that is not in the set.
+func (s *Set) State(server *Server) State { return s.states[server] }
+
+// Weight is the server's share beside the others of its tier.
+func (s *Set) Weight(server *Server) int {
+	if m := s.member(server); m != nil {
+		return m.weight
+	}
+	return 0
 }
 
 // Find is the server of that configured name or address; nil if there is none.
@@ -39,7 +52,7 @@ func (s *Set) Connections(server *Server) *Bound {
 	return nil
 }
 
-// member is what the set says of the server; nil if it is in no tier.
+// member is what the set says of the server; nil if it is not in the set.
 func (s *Set) member(server *Server) *member {
 	for i := range s.tiers {
 		for j := range s.tiers[i].members {
@@ -48,18 +61,29 @@ func (s *Set) member(server *Server) *member {
 			}
 		}
 	}
+	for i := range s.resting {
+		if s.resting[i].Server == server {
+			return &s.resting[i]
+		}
+	}
 	return nil
 }
 
-// newSet lays out the entries by priority; an entry with drain is in the set but in no tier.
+// newSet lays out the entries by priority; an entry that is not available is in the set but in no tier.
 func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
 	set := &Set{Unresolved: unresolved}
 	byPriority := map[int][]member{}
 	for _, e := range entries {
 		set.Servers = append(set.Servers, e.Server)
-		if !e.drain {
+		if e.state == Available {
 			byPriority[e.priority] = append(byPriority[e.priority], e.member)
+			continue
 		}
+		set.resting = append(set.resting, e.member)
+		if set.states == nil {
+			set.states = map[*Server]State{}
+		}
+		set.states[e.Server] = e.state
 	}
 	priorities := make([]int, 0, len(byPriority))
 	for p := range byPriority {
@@ -76,7 +100,7 @@ func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
 type entry struct {
 	member
 	priority int
-	drain    bool
+	state    State
 }
 
 // backupPriority is after every other.

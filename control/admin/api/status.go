@@ -126,13 +126,16 @@ type Server struct {
 	Address            string            `json:"address"`
 	Health             string            `json:"health"` // unknown, up or down
 	EjectedUntil       *time.Time        `json:"ejected_until,omitempty"`
-	Drained            bool              `json:"drained"`
-	Weight             int               `json:"weight"`         // as configured; 0 where SRV records say it
+	State              string            `json:"state"`              // available, drained or disabled
+	Override           *Override         `json:"override,omitempty"` // what the operator said at run time
+	Weight             int               `json:"weight"`
 	MaxRequests        int               `json:"max_requests"`   // in flight, that of connections included; 0: no limit
 	AdaptiveLimit      int32             `json:"adaptive_limit"` // requests in flight, while the server is found overloaded; 0: none
 	Requests           uint64            `json:"requests"`
 	InFlight           int32             `json:"in_flight"`
-	Outcomes           map[string]uint64 `json:"outcomes"` // of attempts that ended
+	Clients            int               `json:"clients"`         // that the tables of persistence have here
+	ClientsSeconds     int               `json:"clients_seconds"` // until the last of them is forgotten if none comes back
+	Outcomes           map[string]uint64 `json:"outcomes"`        // of attempts that ended
 	Retries            uint64            `json:"retries"`
 	Ejections          uint64            `json:"ejections"`
 	Connections        Connections       `json:"connections"`
@@ -140,6 +143,13 @@ type Server struct {
 	LatencySeconds     float64           `json:"latency_seconds"`      // moving average; 0: not known
 	SentBytes          uint64            `json:"sent_bytes"`           // to the server
 	ReceivedBytes      uint64            `json:"received_bytes"`
+}
+
+// Override is what the operator said of a server at run time, above the configuration.
+type Override struct {
+	State  string `json:"state,omitempty"`
+	Weight *int   `json:"weight,omitempty"`
+	Keep   bool   `json:"keep"` // it outlives reloads
 }
 
 // Connections are those to a server.

@@ -88,13 +88,27 @@ func (c *Client) Reload(ctx context.Context, o ReloadOptions) (*api.Reload, erro
 	return r, c.ask(ctx, http.MethodPost, fmt.Sprintf("/reload?dry_run=%t&color=%t", o.DryRun, o.Color), r, http.StatusOK, http.StatusUnprocessableEntity)
 }
 
+// ChangeServer changes a server at run time.
+func (c *Client) ChangeServer(ctx context.Context, change api.ServerChange) (*api.ServerChanged, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return nil, err
+	}
+	changed := &api.ServerChanged{}
+	return changed, c.send(ctx, http.MethodPost, "/servers", body, changed, http.StatusOK)
+}
+
 // Get asks for a path, query included, and decodes the answer into what.
 func (c *Client) Get(ctx context.Context, path string, what any) error {
 	return c.ask(ctx, http.MethodGet, path, what, http.StatusOK)
 }
 
 func (c *Client) ask(ctx context.Context, method, path string, into any, expected ...int) error {
-	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, nil)
+	return c.send(ctx, method, path, nil, into, expected...)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte, into any, expected ...int) error {
+	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -104,7 +118,7 @@ func (c *Client) ask(ctx context.Context, method, path string, into any, expecte
 		return c.failed(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
+	body, err = io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.address, err)
 	}

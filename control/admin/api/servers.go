@@ -1,0 +1,23 @@
+package api
+
+// States that an operator may give a server.
+const (
+	Available    = "available"
+	Drained      = "drained"       // nothing new but from clients that stay with it
+	Disabled     = "disabled"      // nothing new at all
+	AsConfigured = "as_configured" // what was said at run time is taken back, weights too
+)
+
+// ServerChange is an operator's word on a server.
+type ServerChange struct {
+	Pool   string `json:"pool,omitempty"` // the only one meant; "": all that have the server
+	Server string `json:"server"`         // its name as configured, or an address
+	State  string `json:"state,omitempty"`
+	Weight *int   `json:"weight,omitempty"` // 0 to 1000
+	Keep   bool   `json:"keep,omitempty"`   // over reloads
+}
+
+// ServerChanged is what came of it.
+type ServerChanged struct {
+	Pools []string `json:"pools"`
+}

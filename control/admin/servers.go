@@ -1,0 +1,43 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+)
+
+// postServers changes a server at run time.
+func (s *Server) postServers(w http.ResponseWriter, r *http.Request) {
+	d := s.daemon.Load()
+	if d == nil {
+		fail(w, http.StatusServiceUnavailable, "weir is starting")
+		return
+	}
+	var c api.ServerChange
+	body := json.NewDecoder(r.Body)
+	body.DisallowUnknownFields()
+	if err := body.Decode(&c); err != nil {
+		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+		return
+	}
+	states := []string{"", api.Available, api.Drained, api.Disabled, api.AsConfigured}
+	switch {
+	case c.Server == "":
+		fail(w, http.StatusBadRequest, "say which server")
+	case !slices.Contains(states, c.State):
+		fail(w, http.StatusBadRequest, "state: want available, drained, disabled or as_configured")
+	case c.State == "" && c.Weight == nil:
+		fail(w, http.StatusBadRequest, "say a state or a weight")
+	case c.Weight != nil && (*c.Weight < 0 || *c.Weight > 1000):
+		fail(w, http.StatusBadRequest, "weight: want a number from 0 to 1000")
+	default:
+		changed, err := d.ChangeServer(c)
+		if err != nil {
+			fail(w, http.StatusNotFound, err.Error())
+			return
+		}
+		answer(w, http.StatusOK, changed)
+	}
+}

@@ -1,0 +1,76 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/traffic/pool"
+)
+
+// ChangeServer puts an operator's word over what the configuration says of a server. It returns the pools in which that was done.
+func (d *Daemon) ChangeServer(c api.ServerChange) (*api.ServerChanged, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	changed := &api.ServerChanged{Pools: []string{}}
+	running := d.running.Load()
+	for i := range running.Config.Pools {
+		name := running.Config.Pools[i].Name
+		if c.Pool != "" && c.Pool != name {
+			continue
+		}
+		p := running.Destinations[name].Pool
+		if p.Override(nameIn(p, c.Server), func(o *pool.Override) { override(o, c) }) {
+			changed.Pools = append(changed.Pools, name)
+		}
+	}
+	if len(changed.Pools) == 0 {
+		return nil, unknownServer(running.Pools(), c)
+	}
+	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "keep", c.Keep)
+	return changed, nil
+}
+
+// nameIn is the configured name of the server that the operator means, who may have said its address.
+func nameIn(p *pool.Pool, said string) string {
+	if s := p.Set().Find(said); s != nil {
+		return s.Name
+	}
+	return said
+}
+
+func override(o *pool.Override, c api.ServerChange) {
+	states := map[string]pool.State{api.Drained: pool.Drained, api.Disabled: pool.Disabled, api.Available: pool.Available}
+	if c.State == api.AsConfigured {
+		*o = pool.Override{}
+	} else if s, is := states[c.State]; is {
+		o.HasState, o.State = true, s
+	}
+	if c.Weight != nil {
+		o.HasWeight, o.Weight = true, *c.Weight
+		o.HasState = false
+	}
+	o.Keep = c.Keep
+}
+
+func unknownServer(pools []*pool.Pool, c api.ServerChange) error {
+	known := []string{}
+	for _, p := range pools {
+		if c.Pool != "" && p.Name != c.Pool {
+			continue
+		}
+		for _, s := range p.Set().Servers {
+			if !slices.Contains(known, s.Name) {
+				known = append(known, s.Name)
+			}
+		}
+	}
+	const most = 20
+	if len(known) > most {
+		known = append(known[:most], fmt.Sprintf("and %d more", len(known)-most))
+	}
+	if c.Pool != "" {
+		return fmt.Errorf("no server %q in pool %q; there are %v", c.Server, c.Pool, known)
+	}
+	return fmt.Errorf("no server %q in any pool; there are %v", c.Server, known)
+}
