@@ -287,7 +287,7 @@ func overUnix(t *testing.T, path string) func() func() error {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { raw.Close() })
-		c := &conn{raw, bufio.NewReader(raw)}
+		c := &conn{Conn: raw, r: bufio.NewReader(raw)}
 		return func() error { return c.ok("/") }
 	}
 }
