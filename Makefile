@@ -1,6 +1,7 @@
 # make            build weir into build/
 # make test       install what the tests need (when root), build, vet, run every test
 # make bench      weir beside nginx, HAProxy and Caddy; BENCH="-cases keep-alive -rounds 2" for less
+# make soak       the long tests: reloads, replacements and faults under load, for hours
 # make fuzz       every fuzz target for FUZZTIME each
 # make setup      only install what the tests need
 
@@ -9,12 +10,13 @@ FUZZTIME ?= 30s
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/steady ./test/faults ./test/chaos ./test/origins
-PACKAGES := nginx haproxy apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl
+PACKAGES := nginx haproxy apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd
 
-.PHONY: build setup test bench fuzz
+.PHONY: build setup test soak bench fuzz
 
+# Without C: one static file, and threads of which the runtime knows all, which --user and --landlock need.
 build:
-	$(GO) build -o build/weir ./cmd/weir
+	CGO_ENABLED=0 $(GO) build -o build/weir ./cmd/weir
 
 # Node may be there from elsewhere than Debian, whose package then does not fit beside it.
 setup:
@@ -30,6 +32,10 @@ test: setup build
 	$(GO) vet ./...
 	$(GO) test -timeout 10m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
 	$(GO) test -timeout 10m -p 1 $(TIMED)
+
+# Every test of a long time knows the flag.
+soak: setup
+	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak' ./test/faults -args -soak
 
 bench: setup
 	$(GO) run ./test/bench $(BENCH)

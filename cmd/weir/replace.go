@@ -108,9 +108,16 @@ func (s *server) handOver(d *lifecycle.Daemon, c *handover.Channel, by time.Time
 	if err != nil {
 		return err
 	}
-	state := handover.State{Admin: map[string]int{}}
+	state := handover.State{Admin: map[string]int{}, Confined: s.process.Load().Landlock}
 	for address, f := range files {
-		state.Admin[address] = int(f.Fd())
+		raw, err := f.SyscallConn()
+		if err != nil {
+			return err
+		}
+		// Not f.Fd(), which makes the socket a blocking one, here and in every process that has it.
+		if err := raw.Control(func(fd uintptr) { state.Admin[address] = int(fd) }); err != nil {
+			return err
+		}
 	}
 	return d.HandOver(c, state, by)
 }

@@ -20,7 +20,11 @@ with an error changes nothing. SIGTERM and SIGINT stop: nothing new is accepted,
 at the drain limit is cut; a second one does not wait.
 
 SIGUSR2 starts the program anew, from the file that it was started from, and hands it the listening sockets and the idle connections once it
-is ready. If it is not, this process goes on as if nothing had happened.`,
+is ready. If it is not, this process goes on as if nothing had happened.
+
+Started by root, --user has weir open its listeners first and then run as that user, who must be able to read the configuration and the keys
+and to write the logs; of root's powers only that to open ports below 1024 is kept. --landlock has the kernel refuse every write but to the
+directories of data, logs and Unix sockets that the configuration names at the start: a reload that names others is refused.`,
 		Example: `  weir run
   weir run -c /etc/weir/weir.yaml
   weir run --watch                  # reload when the file is saved
@@ -38,6 +42,8 @@ is ready. If it is not, this process goes on as if nothing had happened.`,
 	c.Flags().IntVar(&s.loops, "loops", 0, "event loops; 0 is one per processor")
 	c.Flags().DurationVar(&s.takeover, "takeover", takeoverDefault, "how long a new binary may take to be ready after SIGUSR2")
 	c.Flags().StringVar(&s.pidFile, "pid-file", "", "file to write the process id into")
+	c.Flags().StringVar(&s.user, "user", "", "user, or user:group, to run as once the listeners are open")
+	c.Flags().BoolVar(&s.landlock, "landlock", false, "write only where the configuration says at the start: data, logs, Unix sockets")
 	c.Flags().BoolVar(&s.watch, "watch", false, "reload when a file of the configuration is saved")
 	c.Flags().DurationVar(&s.drain, "drain", 0, "how long requests under way may take after SIGTERM; 0: the longest timeouts.drain of the listeners")
 	return c

@@ -28,6 +28,8 @@ type server struct {
 	takeover time.Duration // a new binary may take this long to be ready after SIGUSR2; 0: takeoverDefault
 	watch    bool          // reload when a file of the configuration is saved
 	pidFile  string        // "": none
+	user     string        // to run as once the listeners are open; "": as now
+	landlock bool          // nothing is written but where the configuration says
 	stderr   io.Writer
 	ready    func(d *lifecycle.Daemon) // called once it serves
 
@@ -39,6 +41,7 @@ type server struct {
 	admin   *admin.Server
 	daemon  atomic.Pointer[lifecycle.Daemon]
 	signals chan os.Signal
+	process atomic.Pointer[api.Process]
 }
 
 // reloaded reports what came of a reload, whoever asked for it.
@@ -104,9 +107,13 @@ func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
 	s.daemon.Store(d)
 	s.setLevel()
 	s.admin.Attach(d)
-	if before.channel != nil {
+	// Before anything is accepted, and before another process gives up its place.
+	err = s.confine(d, before.state.Confined)
+	switch {
+	case err != nil:
+	case before.channel != nil:
 		err = s.takeOver(d, before.channel)
-	} else {
+	default:
 		err = s.admin.Apply(d.Config())
 	}
 	if err != nil {

@@ -23,6 +23,7 @@ type Daemon interface {
 
 // Config is what is fixed for a process.
 type Config struct {
+	Process func() *api.Process                                    // what the process may do; nil, or a nil answer: not known
 	Version string                                                 // of weir
 	File    string                                                 // of the configuration, as the operator named it
 	Explain func(*http.Request) (any, error)                       // answers GET /explain once a daemon is attached; nil: there is no such route
@@ -83,6 +84,9 @@ func (s *Server) status() *api.Status {
 		st = d.Status()
 	}
 	st.Version, st.Config.File = s.config.Version, s.config.File
+	if s.config.Process != nil {
+		st.Process = s.config.Process()
+	}
 	s.reloads.mu.Lock()
 	defer s.reloads.mu.Unlock()
 	if at := s.reloads.at; !at.IsZero() {

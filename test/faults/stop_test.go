@@ -163,18 +163,38 @@ func startProcess(t *testing.T, config string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "weir.yaml")
+	dir := t.TempDir()
+	os.Chmod(filepath.Dir(dir), 0o755) // some of these processes become another user
+	file := filepath.Join(dir, "weir.yaml")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(config, "FRONT", address)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{Cmd: exec.Command(binary, append([]string{"run", "-c", file}, args...)...), t: t, address: address, said: &lockedBuffer{},
-		ended: make(chan error, 1)}
+	return startCommand(t, exec.Command(binary, append([]string{"run", "-c", file}, args...)...), address)
+}
+
+// startCommand starts a weir that serves at the address.
+func startCommand(t *testing.T, command *exec.Cmd, address string) *process {
+	t.Helper()
+	p := &process{Cmd: command, t: t, address: address, said: &lockedBuffer{}, ended: make(chan error, 1)}
 	p.Stderr = p.said
+	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what takes its place
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Process.Kill() })
-	go func() { p.ended <- p.Wait() }()
+	t.Cleanup(func() {
+		syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("weir said:\n%s", tail(p.said.String(), 40))
+		}
+	})
+	go func() {
+		// Not Cmd.Wait, which waits for the ends of all that write to the log: a process may have taken over.
+		state, err := p.Process.Wait()
+		if err == nil && !state.Success() {
+			err = errors.New(state.String())
+		}
+		p.ended <- err
+	}()
 	within(t, 5*time.Second, "weir to serve", func() bool { return newConnections(address, "/")()() == nil })
 	return p
 }

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Chmod(dir, 0o755) // a weir that is another user starts it too
 	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
 	code := m.Run()
 	os.RemoveAll(dir)

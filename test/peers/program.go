@@ -8,19 +8,20 @@ import (
 
 // packages says which Debian package brings a program.
 var packages = map[string]string{
-	"nginx":    "nginx",
-	"haproxy":  "haproxy",
-	"apache2":  "apache2",
-	"ab":       "apache2-utils",
-	"node":     "nodejs",
-	"curl":     "curl",
-	"wrk":      "wrk",
-	"h2load":   "nghttp2-client",
-	"chromium": "chromium",
-	"strace":   "strace",
-	"openssl":  "openssl",
-	"taskset":  "util-linux",
-	"go":       "golang",
+	"nginx":           "nginx",
+	"haproxy":         "haproxy",
+	"apache2":         "apache2",
+	"ab":              "apache2-utils",
+	"node":            "nodejs",
+	"curl":            "curl",
+	"wrk":             "wrk",
+	"h2load":          "nghttp2-client",
+	"chromium":        "chromium",
+	"strace":          "strace",
+	"systemd-analyze": "systemd",
+	"openssl":         "openssl",
+	"taskset":         "util-linux",
+	"go":              "golang",
 }
 
 // Find returns the path of an installed program, or an error with the command that installs it. It also looks where

@@ -19,7 +19,7 @@ func BuildWeir(dir string) (string, error) {
 	if err := dependOnSources(root); err != nil {
 		return "", err
 	}
-	return build(root, "./cmd/weir", filepath.Join(dir, "weir"))
+	return build(root, "./cmd/weir", filepath.Join(dir, "weir"), "CGO_ENABLED=0") // as make does
 }
 
 // dependOnSources looks at every Go file of the module. go test keeps results until a file that the test looked at
@@ -80,9 +80,10 @@ func ModuleRoot() (string, error) {
 }
 
 // build builds one package.
-func build(dir, pkg, binary string) (string, error) {
+func build(dir, pkg, binary string, environment ...string) (string, error) {
 	cmd := exec.Command("go", "build", "-o", binary, pkg)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), environment...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}

@@ -26,10 +26,10 @@ var homes = []home{
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "traffic/pool/health", "cmd/weir", "test/bench"},
 		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},
-	{"golang.org/x/sys/unix", []string{"control/systemd"}, "system calls that package syscall does not have"},
+	{"golang.org/x/sys/unix", []string{"control/systemd", "control/confine"}, "system calls that package syscall does not have"},
 	{"encoding/json", []string{"control/admin", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "test/bench"},
 		"it allocates and reflects, so the access log writes its own"},
-	{"unsafe", []string{"engine", "test/bench"}, "raw system calls"},
+	{"unsafe", []string{"engine", "control/confine", "test/bench"}, "raw system calls"},
 	{"os/exec", []string{"test/bench", "test/peers"}, "weir starts no programs"},
 }
 

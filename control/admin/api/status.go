@@ -7,6 +7,7 @@ type Status struct {
 	Version       string    `json:"version"`
 	State         string    `json:"state"` // running, stopping or stuck
 	PID           int       `json:"pid"`
+	Process       *Process  `json:"process,omitempty"`
 	Started       time.Time `json:"started"`
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Config        Config    `json:"config"`
@@ -20,6 +21,13 @@ type Status struct {
 	Pools        []Pool        `json:"pools"`
 	Tables       []Table       `json:"tables"` // of persistence
 	Certificates []Certificate `json:"certificates"`
+}
+
+// Process is what the process may do.
+type Process struct {
+	User     string `json:"user"`      // that it runs as
+	LowPorts bool   `json:"low_ports"` // a reload can open ports below 1024
+	Landlock bool   `json:"landlock"`  // the kernel refuses writes but to a few directories
 }
 
 // States of a weir.

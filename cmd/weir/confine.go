@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/confine"
+	"github.com/weir-proxy/weir/control/lifecycle"
+)
+
+// confine gives away what serving does not need. confined says that the process before had restricted itself already, which holds for this
+// one too. Another user than asked for is an error; what else the system cannot do is said and ends nothing.
+func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
+	is := &api.Process{LowPorts: os.Getuid() == 0, Landlock: confined}
+	if s.user != "" {
+		if a := d.Config().Logs.Access; !a.Off {
+			if err := confine.Give(a.File, s.user); err != nil {
+				return fmt.Errorf("--user %s: %w", s.user, err)
+			}
+		}
+		ports, err := confine.Drop(s.user)
+		if err != nil {
+			return fmt.Errorf("--user %s: %w", s.user, err)
+		}
+		if ports != nil {
+			s.log.Warn("a later reload cannot open ports below 1024", "error", ports)
+		}
+		is.LowPorts = ports == nil
+	}
+	if s.landlock && !confined {
+		err := confine.WritesTo(s.writableDirectories(d.Config()))
+		if err != nil {
+			s.log.Warn("weir is not restricted by Landlock", "error", err)
+		}
+		is.Landlock = err == nil
+	}
+	is.User = strconv.Itoa(os.Getuid())
+	if u, err := user.LookupId(is.User); err == nil {
+		is.User = u.Username
+	}
+	s.process.Store(is)
+	return nil
+}
+
+// writableDirectories are those in which weir makes or changes files: what it keeps, its log, its Unix sockets.
+func (s *server) writableDirectories(cfg *config.Config) []string {
+	list := []string{cfg.Data}
+	of := func(file string) {
+		if path, err := filepath.Abs(file); err == nil {
+			list = append(list, filepath.Dir(path))
+		}
+	}
+	if a := cfg.Logs.Access; !a.Off {
+		of(a.File)
+	}
+	if s.pidFile != "" {
+		of(s.pidFile)
+	}
+	for _, a := range cfg.Admin.Address {
+		if a.Unix != "" {
+			of(a.Unix)
+		}
+	}
+	for i := range cfg.Listeners {
+		for _, a := range cfg.Listeners[i].Address {
+			if a.Unix != "" {
+				of(a.Unix)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,164 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/admin/client"
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// confined is a weir started by root with flags that take powers away.
+func startConfined(t *testing.T, extra string, args ...string) (w *process, dir string, ask *client.Client) {
+	t.Helper()
+	admin, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	os.Mkdir(filepath.Join(dir, "logs"), 0o777)
+	os.Chmod(filepath.Join(dir, "logs"), 0o777)
+	w = startProcess(t, confinedConfig(dir, origin(t, "web"), admin, extra, "logs/access.log"), args...)
+	ask = client.New(admin)
+	within(t, 5*time.Second, "the admin address", func() bool { _, err := ask.Status(context.Background()); return err == nil })
+	return w, dir, ask
+}
+
+func confinedConfig(dir, origin, admin, extra, log string) string {
+	return strings.NewReplacer("DIR", dir, "ORIGIN", origin, "ADMIN", admin, "EXTRA", extra, "LOG", log).Replace(
+		`{ listeners: { front: "FRONT"EXTRA }, sites: { "*": "http://ORIGIN" }, admin: "ADMIN", logs: { access: DIR/LOG }, data: DIR/data }`)
+}
+
+// rewrite changes the file that the process reads.
+func (p *process) rewrite(old, new string) {
+	p.t.Helper()
+	file := p.Args[3]
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), old) {
+		p.t.Fatalf("%s has no %q: %v", file, old, err)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, new, 1)), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func reloadOf(t *testing.T, ask *client.Client) *api.Reload {
+	t.Helper()
+	r, err := ask.Reload(context.Background(), client.ReloadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func statusOf(t *testing.T, ask *client.Client) *api.Status {
+	t.Helper()
+	st, err := ask.Status(context.Background())
+	if err != nil || st.Process == nil {
+		t.Fatalf("%v: %+v", err, st)
+	}
+	return st
+}
+
+func mustBeRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else: run the tests as root, too")
+	}
+}
+
+// replacedBy sends SIGUSR2 and returns the process that answers then.
+func replacedBy(t *testing.T, ask *client.Client, pid int) (next int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, "the new process", func() bool {
+		st, err := ask.Status(context.Background())
+		if err == nil && st.PID != pid {
+			next = st.PID
+		}
+		return next != 0
+	})
+	return next
+}
+
+func TestRootsPowersAreGivenAway(t *testing.T) {
+	mustBeRoot(t)
+	const low = `, low: "127.0.0.77:81"`
+	w, _, ask := startConfined(t, low, "--user", "nobody")
+	pid := w.Process.Pid
+	for range 2 {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{`Uid:\s65534\s65534\s65534\s65534\n`, `CapEff:\s0000000000000400\n`, `CapPrm:\s0000000000000400\n`, `Groups:\s65534 ?\n`} {
+			if !regexp.MustCompile(line).Match(text) {
+				t.Errorf("process %d is not confined: want %s in\n%s", pid, line, text)
+			}
+		}
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		for _, thread := range threads {
+			if text, err := os.ReadFile(thread); err == nil && !strings.Contains(string(text), "CapEff:\t0000000000000400\n") {
+				t.Errorf("a thread kept its powers: %s", thread)
+			}
+		}
+		if p := statusOf(t, ask).Process; p.User != "nobody" || !p.LowPorts || p.Landlock {
+			t.Errorf("%+v", p)
+		}
+		if err := newConnections("127.0.0.77:81", "/")()(); err != nil {
+			t.Errorf("the low port: %v", err)
+		}
+		pid = replacedBy(t, ask, pid)
+	}
+	w.rewrite(low, low+`, more: "127.0.0.77:82"`)
+	if r := reloadOf(t, ask); !r.OK {
+		t.Errorf("a reload cannot open a low port: %s", r.Error)
+	} else if err := newConnections("127.0.0.77:82", "/")()(); err != nil {
+		t.Errorf("the low port that a reload has opened: %v", err)
+	}
+}
+
+func TestLandlockRefusesWritesElsewhere(t *testing.T) {
+	w, dir, ask := startConfined(t, "", "--landlock")
+	pid := w.Process.Pid
+	if strings.Contains(w.said.String(), "not restricted by Landlock") {
+		t.Skip("this kernel has no Landlock")
+	}
+	for range 18 { // more than the kernel nests
+		if !statusOf(t, ask).Process.Landlock {
+			t.Fatal("the status says that Landlock does not hold")
+		}
+		pid = replacedBy(t, ask, pid)
+	}
+	if err := newConnections(w.address, "/logged")()(); err != nil {
+		t.Error(err)
+	}
+	within(t, 5*time.Second, "the first log", func() bool {
+		text, _ := os.ReadFile(filepath.Join(dir, "logs/access.log"))
+		return strings.Contains(string(text), "/logged")
+	})
+	w.rewrite("logs/access.log", "elsewhere.log")
+	if r := reloadOf(t, ask); r.OK || !strings.Contains(r.Error, "permission denied") {
+		t.Errorf("a log where nothing may be written was taken: %+v", r)
+	}
+	w.rewrite("elsewhere.log", "logs/other.log")
+	if r := reloadOf(t, ask); !r.OK {
+		t.Errorf("a log beside the first one: %s", r.Error)
+	}
+	if err := newConnections(w.address, "/")()(); err != nil {
+		t.Error(err)
+	}
+}
