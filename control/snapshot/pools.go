@@ -88,8 +88,9 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
 			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most))},
 		Retries: pool.RetryConfig{Share: orOff(float64(p.Retries.Budget))},
-		Limits:  pool.LimitConfig{Requests: p.Limits.Requests, Connections: p.Limits.Connections, ServerConnections: p.Connections.Max},
-		Queue:   pool.QueueConfig{Off: p.Queue.Off, Length: p.Queue.Length, Wait: ms(p.Queue.Wait)},
+		Limits: pool.LimitConfig{Requests: p.Limits.Requests, Connections: p.Limits.Connections, ServerConnections: p.Connections.Max,
+			AdaptiveOff: !p.Limits.Adaptive},
+		Queue: pool.QueueConfig{Off: p.Queue.Off, Length: p.Queue.Length, Wait: ms(p.Queue.Wait)},
 	}
 	if k := p.Balance.Key(); k != nil && p.Balance.Method == "hash" {
 		c.Balance.Bound = orOff(k.Load)

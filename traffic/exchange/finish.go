@@ -94,7 +94,7 @@ func (x *Exchange) settlePanic() {
 		x.conn.Close()
 		x.conn = nil
 	}
-	x.leaveQueue()
+	x.leaveQueue(nil)
 	if x.attempted {
 		x.attempted = false
 		x.route.Destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)

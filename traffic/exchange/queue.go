@@ -15,16 +15,16 @@ import (
 const lookEvery = 100 * time.Millisecond
 
 // queue waits for a server of the pool to have room.
-func (x *Exchange) queue() (*pool.Server, pool.Reason) {
+func (x *Exchange) queue() (s *pool.Server, why pool.Reason) {
 	p, at := x.route.Destination.Pool, x.at.loop.Index
 	by := x.at.loop.Now() + p.QueueWait()
 	x.waiter.Client, x.waiter.Class, x.waiter.Wake = x.from, x.route.Class, x
 	x.room = engine.Signal{}
-	if why := p.Enqueue(at, x.at.loop.Now(), &x.waiter); why != pool.Picked {
+	if why = p.Enqueue(at, x.at.loop.Now(), &x.waiter); why != pool.Picked {
 		return nil, why
 	}
 	x.waiting = true
-	defer x.leaveQueue()
+	defer func() { x.leaveQueue(s) }()
 	for {
 		left := time.Duration(by-x.at.loop.Now()) * time.Millisecond
 		woken := x.at.loop.Wait(&x.room, max(min(left, lookEvery), time.Millisecond))
@@ -34,7 +34,7 @@ func (x *Exchange) queue() (*pool.Server, pool.Reason) {
 		case x.client.IsGone():
 			return nil, pool.Left
 		case woken || p.IsNext(at, &x.waiter):
-			if s, why := x.admit(true); why != pool.Full {
+			if s, why = x.admit(true); why != pool.Full {
 				return s, why
 			}
 		}
@@ -50,23 +50,26 @@ func (x *Exchange) queue() (*pool.Server, pool.Reason) {
 // Wake has the request that waits in the pool's queue look for room. On its loop.
 func (x *Exchange) Wake() { x.at.loop.Fire(&x.room) }
 
-// leaveQueue ends the wait. A request that was woken and found another end than a server passes the word on.
-func (x *Exchange) leaveQueue() {
+// leaveQueue ends the wait, with the server that was got or nil. A request that was woken and found another end passes the word on.
+func (x *Exchange) leaveQueue(got *pool.Server) {
 	if !x.waiting {
 		return
 	}
 	x.waiting = false
-	p := x.route.Destination.Pool
-	passOn := !x.waiter.IsInLine() && x.held == (pool.Held{})
-	p.Leave(x.at.loop.Index, &x.waiter)
-	if passOn {
-		x.wakeNext(p, p.Settle(x.at.loop.Index, &x.held))
+	p, at := x.route.Destination.Pool, x.at.loop.Index
+	wasWoken := !x.waiter.IsInLine()
+	p.Leave(at, &x.waiter)
+	switch {
+	case got != nil && p.HasRoom(at, got, &x.held):
+		x.wakeNext(p, at) // a server came back, or is held back no more: the queue need not wait for ends
+	case got == nil && wasWoken:
+		x.wakeNext(p, p.Settle(at, nil, &x.held))
 	}
 }
 
 // settleHeld gives back what the attempt held, and lets a request have it that waits for it.
 func (x *Exchange) settleHeld(p *pool.Pool) {
-	if wake := p.Settle(x.at.loop.Index, &x.held); wake >= 0 {
+	if wake := p.Settle(x.at.loop.Index, x.server, &x.held); wake >= 0 {
 		x.wakeNext(p, wake)
 	}
 }

@@ -49,20 +49,29 @@ func (p *Pool) isContended(loop int) bool {
 	return p.isLimited && p.shared.waiting.used.Load() > 0
 }
 
-// Settle gives back what an attempt held; it follows End. It names a loop on which a request waits for the room, to be woken by
+// Settle gives back what an attempt at s held; it follows End. It names a loop on which a request waits for the room, to be woken by
 // WakeNext there; -1 if there is none.
-func (p *Pool) Settle(loop int, held *Held) (wake int) {
+func (p *Pool) Settle(loop int, s *Server, held *Held) (wake int) {
 	if held.requests != nil {
 		held.requests.Give()
 	}
 	*held = Held{}
-	if p.isLimited {
+	q := p.loops[loop].queue
+	waitsHere := q != nil && q.first() != nil
+	switch {
+	case waitsHere && s != nil && s.share.Load() > 0:
+		return loop // what this loop learnt to hold back is nobody else's
+	case p.isLimited:
 		return p.shared.nextWaiting()
-	}
-	if q := p.loops[loop].queue; q != nil && q.first() != nil {
+	case waitsHere:
 		return loop
 	}
 	return -1
+}
+
+// HasRoom reports whether the server, which a request of the queue has just got, could take another.
+func (p *Pool) HasRoom(loop int, s *Server, held *Held) bool {
+	return !s.isHeldBack(loop) && (held.requests == nil || held.requests.hasRoom())
 }
 
 // QueueWait is how many ms a request may wait; 0 if there is no queue.

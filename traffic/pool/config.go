@@ -10,6 +10,7 @@ type Config struct {
 	Retries RetryConfig
 	Limits  LimitConfig
 	Queue   QueueConfig
+	Seed    uint64 // of what is drawn, so that a simulation is the same each time; 0: at random
 }
 
 // ServerConfig is one server as the operator wrote it; a name stands for every address behind it.
@@ -30,6 +31,8 @@ type LimitConfig struct {
 	Requests          int // in flight at all servers together
 	Connections       int // open to all servers together
 	ServerConnections int // open to each server that says nothing of its own
+
+	AdaptiveOff bool // servers get all that comes, also what would only wait there
 }
 
 // QueueConfig says how requests wait while all servers are at their limit.

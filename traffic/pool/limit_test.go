@@ -32,7 +32,7 @@ func TestALimitIsExactOverAllLoops(t *testing.T) {
 					under[place[s]].Add(-1)
 					all.Add(-1)
 					p.End(s, loop, int64(i), 100, OK)
-					p.Settle(loop, &held[n])
+					p.Settle(loop, s, &held[n])
 				}
 				at[n] = nil
 				if i >= 20_000-slots {
@@ -93,7 +93,7 @@ func TestAReloadKeepsWhatIsUnderWayCounted(t *testing.T) {
 		t.Fatalf("a second request of one after a reload: %v", why)
 	}
 	before.End(s, 0, 2, 100, OK)
-	before.Settle(0, &held)
+	before.Settle(0, s, &held)
 	if _, why := after.Admit(0, 1, 0, nil, false, &other); why != Picked {
 		t.Fatalf("after the end of the first: %v", why)
 	}
@@ -235,7 +235,7 @@ func TestRoomGoesToALoopThatWaits(t *testing.T) {
 	s, _ := p.Admit(1, 1, 0, nil, false, &held)
 	w, _ := c.come(1, "10.0.0.1", Default, "a")
 	p.End(s, 1, 1, 100, OK)
-	if loop := p.Settle(1, &held); loop != 0 {
+	if loop := p.Settle(1, s, &held); loop != 0 {
 		t.Fatalf("loop %d is to be woken, want 0", loop)
 	}
 	if _, why := p.Admit(1, 1, 0, nil, false, &other); why != Full {

@@ -3,15 +3,23 @@ package pool
 // Load is what one loop knows of one server. Owned by that loop: plain fields, never read from outside it.
 type Load struct {
 	InFlight int32 // attempts begun and not ended
-	limit    int32 // of InFlight, while the server is found overloaded; 0: none
 	latency  latency
 	Counters
 	Transport any // belongs to traffic/transport: the connections this loop keeps to the server
 
-	window window
+	window    window
+	latencies *latencyWindow // nil until there is something to know
 
 	// 256 bytes in all, a size class of its own: no other loop writes to the pair of lines the prefetcher fetches together.
-	_ [24]byte
+	_ [16]byte
+}
+
+// learn has the server's overload be known by a good answer.
+func (l *Load) learn(s *Server, loop int, now, latencyMicros int64) {
+	if l.latencies == nil {
+		l.latencies = &latencyWindow{since: now}
+	}
+	l.latencies.observe(s, loop, now, float64(latencyMicros))
 }
 
 // Counters only grow. The loop that owns the Load they are in adds to them.

@@ -26,9 +26,9 @@ type perLoop struct {
 	_ [128]byte
 }
 
-func newPerLoop(loop int) *perLoop {
+func newPerLoop(loop int, seed uint64) *perLoop {
 	l := &perLoop{loop: loop}
-	l.random.Seed(rand.Uint64(), uint64(loop))
+	l.random.Seed(or(seed, rand.Uint64()), uint64(loop))
 	l.cursor = uint64(loop) // loops start apart, or all would send their first request to the same server
 	return l
 }
@@ -40,8 +40,12 @@ func (l *perLoop) takes(m *member) bool {
 
 // hasRoom reports whether the limits of the server leave room for one more request of this loop.
 func (l *perLoop) hasRoom(m *member) bool {
-	load := m.loads[l.loop]
-	if (load.limit == 0 || load.InFlight < load.limit) && (m.requests == nil || m.requests.hasRoom()) {
+	switch {
+	case m.share.Load() > 0 && m.isHeldBack(l.loop):
+		if w := m.loads[l.loop].latencies; w != nil {
+			w.isHit = true
+		}
+	case m.requests == nil || m.requests.hasRoom():
 		return true
 	}
 	l.sawFull = true

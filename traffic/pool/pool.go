@@ -49,7 +49,7 @@ func New(cfg Config, previous *Pool) *Pool {
 	} else {
 		p.shared = newShared(p.config.Loops)
 		for i := range p.config.Loops {
-			p.loops = append(p.loops, newPerLoop(i))
+			p.loops = append(p.loops, newPerLoop(i, p.config.Seed))
 		}
 	}
 	p.set.Store(p.build(known))
@@ -122,6 +122,11 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 		p.failed(s, load, now)
 	default:
 		load.latency.observe(now, float64(latencyMicros))
+		if !p.config.Limits.AdaptiveOff {
+			load.learn(s, loop, now, latencyMicros)
+		} else if s.share.Load() != 0 {
+			s.share.Store(0) // a reload turned it off
+		}
 		p.succeeded(s, load, now)
 	}
 }

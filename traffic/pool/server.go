@@ -9,6 +9,7 @@ type Server struct {
 	// What a pick reads comes first, in one cache line.
 	blocked      atomic.Uint32 // blockDown
 	ejectedUntil atomic.Int64  // ms; 0: never
+	share        atomic.Int32  // of each loop's requests in flight, while the server is overloaded; 0: no limit
 	loads        []*Load       // by loop
 
 	Name    string // as configured
@@ -19,6 +20,8 @@ type Server struct {
 	isGone      atomic.Bool
 	consecutive atomic.Int32 // failures in a row over all loops
 	ejections   atomic.Int32 // n of the last ejection
+
+	overload overload
 
 	requests, connections places // under way, while there is a limit to them
 }
@@ -37,7 +40,8 @@ const (
 func (h Health) String() string { return [...]string{"unknown", "up", "down"}[h] }
 
 func newServer(name, host string, address Address, loops int) *Server {
-	s := &Server{Name: name, Host: host, Address: address, loads: make([]*Load, loops)}
+	s := &Server{Name: name, Host: host, Address: address, loads: make([]*Load, loops),
+		overload: overload{reports: make([]report, loops), seen: make([]uint64, loops)}}
 	for i := range s.loads {
 		// One allocation each: of a slice of them, only the first would be sure to begin a cache line.
 		s.loads[i] = new(Load)

@@ -19,14 +19,14 @@ type ServerStatus struct {
 	Counters
 
 	MaxRequests   int   // as configured; 0: no limit
-	AdaptiveLimit int32 // of those loops that find the server overloaded, together; 0: none does
+	AdaptiveLimit int32 // while the server is found overloaded; 0: it is not
 }
 
 // NewStatus is an empty status of the servers of the moment.
 func (p *Pool) NewStatus() *Status {
 	st := &Status{Set: p.Set(), Waiting: int(p.shared.waiting.used.Load()), pool: p}
 	for _, s := range st.Set.Servers {
-		st.Servers = append(st.Servers, ServerStatus{Server: s, MaxRequests: st.Set.maxRequests(s)})
+		st.Servers = append(st.Servers, ServerStatus{Server: s, MaxRequests: st.Set.maxRequests(s), AdaptiveLimit: s.overload.limit.Load()})
 	}
 	return st
 }
@@ -41,7 +41,6 @@ func (st *Status) CopyLoop(loop int, now int64) {
 	for i := range st.Servers {
 		to, from := &st.Servers[i], st.Servers[i].Server.loads[loop]
 		to.InFlight += from.InFlight
-		to.AdaptiveLimit += from.limit
 		to.Latency = max(to.Latency, from.latency.asOf(now))
 		to.Counters.add(&from.Counters)
 	}
