@@ -8,6 +8,10 @@ func (r *reader) checkWritten(cfg *Config) {
 	r.checkListeners(cfg)
 	for i := range cfg.Pools {
 		r.checkPool(&cfg.Pools[i])
+		r.checkHealthName(cfg, &cfg.Pools[i])
+	}
+	for i := range cfg.HealthChecks {
+		r.checkHealth(joinPath("health_checks", cfg.HealthChecks[i].Name), &cfg.HealthChecks[i])
 	}
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	cfg.indexPools()

@@ -76,15 +76,18 @@ func (r *reader) checkBalance(path string, b *Balance) {
 }
 
 func (r *reader) checkHealth(path string, h *Health) {
-	asksHTTP := h.Type == "" || h.Type == "http" || h.Type == "https"
+	if h.Off {
+		return
+	}
+	asksHTTP := h.Type == "http" || h.Type == "https" || h.Type == "" && len(h.Script) == 0 && len(h.Command) == 0
 	switch {
 	case h.Path != "" && !strings.HasPrefix(h.Path, "/"):
 		r.wrong(joinPath(path, "path"), "want a path that starts with \"/\", not %q", h.Path)
 	case hasControl(h.Path) || strings.Contains(h.Path, " "):
 		r.wrong(joinPath(path, "path"), "%q holds bytes that a path may not have", h.Path)
 	case h.Path != "" && !asksHTTP:
-		r.wrong(path, "a check of type %s has no path", h.Type)
-	case r.isWritten(joinPath(path, "expect")) && (!asksHTTP || h.Path == "" && h.Type == ""):
+		r.wrong(path, "a check by %s has no path", h.how())
+	case r.isWritten(joinPath(path, "expect")) && (!asksHTTP || h.Path == "" && h.Type == "" && h.Use == ""):
 		r.wrong(joinPath(path, "expect"), "only a check of type http or https gets an answer; give it a path")
 	}
 	if hasControl(h.Host) {
@@ -95,5 +98,49 @@ func (r *reader) checkHealth(path string, h *Health) {
 	}
 	if h.Timeout == off {
 		r.wrong(joinPath(path, "timeout"), "a check needs an end")
+	}
+	if h.Reuse && !asksHTTP {
+		r.wrong(joinPath(path, "reuse"), "only a check of type http or https can use a connection again")
+	}
+	r.checkHealthSteps(path, h)
+}
+
+// how is what a check is done by, for people.
+func (h *Health) how() string {
+	switch {
+	case h.Type != "":
+		return "type " + h.Type
+	case len(h.Script) > 0:
+		return "script"
+	}
+	return "command"
+}
+
+func (r *reader) checkHealthSteps(path string, h *Health) {
+	isScript, isExec := len(h.Script) > 0, len(h.Command) > 0
+	switch {
+	case isScript && isExec:
+		r.wrong(joinPath(path, "command"), "a script and a command contradict each other")
+	case h.Type == "script" && !isScript && h.Use == "":
+		r.wrong(joinPath(path, "type"), "a check of type script needs a script")
+	case h.Type == "exec" && !isExec && h.Use == "":
+		r.wrong(joinPath(path, "type"), "a check of type exec needs a command")
+	case isScript && h.Type != "" && h.Type != "script":
+		r.wrong(joinPath(path, "script"), "a check of type %s has no script", h.Type)
+	case isExec && h.Type != "" && h.Type != "exec":
+		r.wrong(joinPath(path, "command"), "a check of type %s has no command", h.Type)
+	case isExec && h.Command[0] == "":
+		r.wrong(joinPath(path, "command"), "the program has no name")
+	}
+	for i, s := range h.Script {
+		at := indexPath(joinPath(path, "script"), i)
+		if (s.Send == "") == (s.Expect == "") {
+			r.wrong(at, "want one of send and expect")
+		}
+		if expression, isExpression := strings.CutPrefix(s.Expect, "~"); isExpression {
+			if err := checkRegexp(expression); err != nil {
+				r.wrong(at, "%v", err)
+			}
+		}
 	}
 }

@@ -15,6 +15,9 @@ type Config struct {
 	// Groups of servers that can answer the same requests, by name.
 	Pools []Pool `yaml:"pools,named" example:"{ api: { servers: [10.0.0.1:8080, 10.0.0.2:8080], health: /healthz } }"`
 
+	// Health checks that several pools use, by name.
+	HealthChecks []Health `yaml:"health_checks,named" example:"{ web: { path: /healthz, every: 5s } }"`
+
 	// What is published, by host pattern: an exact name, `*.example.com`, a glob such as `lyncweb.*`, or `"*"` for the rest.
 	// The most specific wins, in any order of writing.
 	Sites []Site `yaml:"sites,named" example:"{ app.example.com: http://10.0.0.1:8080 }"`

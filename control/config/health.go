@@ -1,7 +1,18 @@
 package config
 
-// Health is an active check: each server is asked at intervals. A bare value is its path, or `tcp` or `tls`.
+import (
+	"reflect"
+	"strings"
+)
+
+// Health is an active check: each server is asked at intervals. A bare value is its path, `tcp` or `tls`, or the name of one of `health_checks`.
 type Health struct {
+	// The name under `health_checks`.
+	Name string `yaml:"-,name"`
+
+	// The check of `health_checks` that this one is, but for what is written here.
+	Use string `yaml:"use" example:"web"`
+
 	// What is asked for by GET. Without it and without `type`, a TCP connection is the check.
 	Path string `yaml:"path" example:"/healthz"`
 
@@ -31,17 +42,43 @@ type Health struct {
 
 	// The Host sent. Without it: the server's own address.
 	Host string `yaml:"host" example:"app.example.com"`
+
+	// Asks over the connection of the check before, if that is still open. `http` and `https` only.
+	Reuse bool `yaml:"reuse" default:"off" example:"on"`
+
+	// What is said to the server, and what it must answer, in turn; over TLS where the pool speaks it. Implies type `script`.
+	Script []HealthStep `yaml:"script" example:"[{ send: \"PING\\r\\n\" }, { expect: +PONG }]"`
+
+	// A program and its arguments; it is well when its exit status is 0. It gets WEIR_POOL, WEIR_SERVER, WEIR_ADDRESS, WEIR_HOST and WEIR_PORT.
+	// Implies type `exec`.
+	Command []string `yaml:"command" example:"[/usr/lib/weir/check-ldap, -v]"`
+
+	// Off is set by `health: off`; Load replaces such a value by nil.
+	Off bool `yaml:"-"`
 }
 
-// FromWord takes a path or the type of a check.
+// HealthStep is a step of a check of type `script`: exactly one of its keys.
+type HealthStep struct {
+	// Bytes for the server.
+	Send string `yaml:"send" example:"\"PING\\r\\n\""`
+
+	// What must come from the server: a text somewhere in what it says, or `~` and a regular expression.
+	Expect string `yaml:"expect" example:"+PONG"`
+}
+
+// FromWord takes a path, the type of a check, the name of one, or `off`.
 func (h *Health) FromWord(word string) error {
 	switch {
 	case len(word) > 0 && word[0] == '/':
 		h.Path = word
 	case word == "tcp" || word == "tls":
 		h.Type = word
+	case word == "off" || word == "false" || word == "no":
+		h.Off = true
+	case strings.Trim(word, hostNameBytes+".") == "" && word != "":
+		h.Use = word
 	default:
-		return problemf("want a path that starts with \"/\", or tcp, or tls")
+		return problemf("want a path that starts with \"/\", tcp, tls, off, or the name of one of health_checks")
 	}
 	return nil
 }
@@ -84,4 +121,44 @@ type Eject struct {
 func (e *Eject) FromWord(word string) (err error) {
 	e.Off, err = isOff(word)
 	return err
+}
+
+// healthOf completes a pool's check by the one that it uses, key by key.
+func (r *reader) healthOf(cfg *Config, p *Pool) *Health {
+	h := p.Health
+	if h == nil || h.Off {
+		return nil
+	}
+	if h.Use == "" {
+		return h
+	}
+	for i := range cfg.HealthChecks {
+		if used := &cfg.HealthChecks[i]; used.Name == h.Use {
+			own, whole := reflect.ValueOf(h).Elem(), *used
+			for _, f := range r.shapes.fieldsOf(own.Type()) {
+				if f.key != "" && r.isWritten(joinPath(joinPath("pools", p.Name)+".health", f.key)) {
+					reflect.ValueOf(&whole).Elem().FieldByIndex(f.index).Set(own.FieldByIndex(f.index))
+				}
+			}
+			return &whole
+		}
+	}
+	return h
+}
+
+func (r *reader) checkHealthName(cfg *Config, p *Pool) {
+	if p.Health == nil || p.Health.Use == "" {
+		return
+	}
+	at, names := joinPath("pools", p.Name)+".health", []string{}
+	for _, h := range cfg.HealthChecks {
+		if h.Name == p.Health.Use {
+			return
+		}
+		names = append(names, h.Name)
+	}
+	if r.isWritten(at + ".use") {
+		at += ".use"
+	}
+	r.suggest(r.at(at), at, nearest(p.Health.Use, names), "no check %q under health_checks; otherwise want a path that starts with \"/\", tcp, tls or off", p.Health.Use)
 }

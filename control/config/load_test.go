@@ -190,3 +190,26 @@ func TestFilesAreBounded(t *testing.T) {
 		t.Errorf("got %d problems", len(problems))
 	}
 }
+
+func TestNamedChecksAreTakenKeyByKey(t *testing.T) {
+	cfg := mustParse(t, `
+health_checks:
+  web: { path: /healthz, every: 7s, timeout: 1s, expect: 204 }
+pools:
+  a: { servers: x:1, health: web }
+  b: { servers: x:1, health: { use: web, every: 3s, host: b.example } }
+  c: { servers: x:1, health: off }
+  d: { servers: x:1, health: { script: [{ expect: "220 " }] } }
+sites: { "*": { /a: a, /b: b, /c: c, /d: d } }
+`)
+	a, b, d := cfg.Pool("a").Health, cfg.Pool("b").Health, cfg.Pool("d").Health
+	if a.Path != "/healthz" || a.Every.Std() != 7*time.Second || a.Type != "http" || len(a.Expect.Status) != 1 {
+		t.Errorf("a: %+v", a)
+	}
+	if b.Path != "/healthz" || b.Every.Std() != 3*time.Second || b.Timeout.Std() != time.Second || b.Host != "b.example" {
+		t.Errorf("b: %+v", b)
+	}
+	if cfg.Pool("c").Health != nil || d.Type != "script" {
+		t.Errorf("c: %+v, d: %+v", cfg.Pool("c").Health, d)
+	}
+}

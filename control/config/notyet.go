@@ -46,8 +46,6 @@ var notBuiltYet = []notBuilt{
 	{"Pool.protocol", "h2c", true, "servers that speak only h2c would not understand"},
 	{"Balance.method", "prequal", false, "least_latency chooses in its place"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},
-	{"Health.type", "script", true, "servers would go unchecked"},
-	{"Health.type", "exec", true, "servers would go unchecked"},
 
 	{"Action.files", "", true, "no file would be served"},
 	{"Action.rules", "", true, "no rule would run"},

@@ -15,6 +15,7 @@ func (r *reader) resolve(cfg *Config) {
 		r.resolveSite(cfg, &cfg.Sites[i])
 	}
 	for i := range cfg.Pools {
+		cfg.Pools[i].Health = r.healthOf(cfg, &cfg.Pools[i])
 		r.resolvePool(cfg, &cfg.Pools[i])
 	}
 	dropOff(reflect.ValueOf(cfg).Elem())
@@ -207,6 +208,10 @@ func (p *Pool) resolveHealth() {
 		return
 	}
 	switch {
+	case h.Type == "" && len(h.Script) > 0:
+		h.Type = "script"
+	case h.Type == "" && len(h.Command) > 0:
+		h.Type = "exec"
 	case h.Type == "" && h.Path == "":
 		h.Type = "tcp"
 	case h.Type == "" && p.TLS != nil:

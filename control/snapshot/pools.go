@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -147,6 +149,14 @@ func checkConfig(p *config.Pool, clientTLS *tls.Config) health.Config {
 	if p.TLS != nil && p.TLS.ServerName != "" {
 		c.TLS = clientTLS.Clone()
 		c.TLS.ServerName = p.TLS.ServerName
+	}
+	c.Reuse, c.Command, c.Encrypt = h.Reuse, h.Command, clientTLS != nil
+	for _, s := range h.Script {
+		step := health.Step{Send: []byte(s.Send), Expect: s.Expect}
+		if expression, isExpression := strings.CutPrefix(s.Expect, "~"); isExpression {
+			step.Match = regexp.MustCompile(expression) // the configuration has been checked
+		}
+		c.Script = append(c.Script, step)
 	}
 	for _, s := range h.Expect.Status {
 		c.Status = append(c.Status, health.Range{From: s.First, To: s.Last})

@@ -19,10 +19,10 @@ type Snapshot struct {
 	Destinations map[string]*site.Destination // by pool
 	Checks       []health.Watched
 	Stores       []*certs.Store
-	Tables       map[string]*persistence.Table // what keeps clients with servers, by scope and key
+	Tables       map[string]*persistence.Table  // what keeps clients with servers, by scope and key
 	Stays        map[string][]*site.Persistence // what keeps the clients of a pool
 	Key          *Key                           // signs their cookies; nil if nothing needs it
-	files        map[string]fingerprint        // of what TLS is built from besides the Stores, by key of the object
+	files        map[string]fingerprint         // of what TLS is built from besides the Stores, by key of the object
 }
 
 // Listener is a listener of the configuration with the addresses it stands for.

@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,12 @@ type checker struct {
 // run asks until ctx ends: first after delay, then every Every, more or less.
 func (c *checker) run(ctx context.Context, delay time.Duration, m *Monitor) {
 	c.state.health = c.server.Health() // what an earlier check found still holds
+	var kept net.Conn
+	defer func() {
+		if kept != nil {
+			kept.Close()
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -29,8 +36,9 @@ func (c *checker) run(ctx context.Context, delay time.Duration, m *Monitor) {
 		case <-time.After(delay):
 		}
 		config := *c.config.Load()
-		p := probe{Config: config, server: c.server, dial: m.config.Dial}
+		p := probe{Config: config, pool: c.pool, server: c.server, dial: m.config.Dial, kept: kept}
 		err := p.run(ctx)
+		kept = p.kept
 		if ctx.Err() != nil {
 			return
 		}

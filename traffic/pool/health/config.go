@@ -1,8 +1,11 @@
 package health
 
 import (
+	"bytes"
 	"crypto/tls"
 	"reflect"
+	"regexp"
+	"slices"
 	"time"
 )
 
@@ -20,6 +23,17 @@ type Config struct {
 	Status  []Range       // statuses that are a success; 200-399 by default
 	Body    string        // that the first 64 KiB of the body must contain; not looked at by default
 	TLS     *tls.Config   // of https and tls; without a ServerName the host's is verified
+	Reuse   bool          // http and https: over the connection of the check before
+	Encrypt bool          // script: over TLS
+	Script  []Step        // of script
+	Command []string      // of exec
+}
+
+// Step is a step of a script: one of them is set.
+type Step struct {
+	Send   []byte
+	Expect string         // in what the server says
+	Match  *regexp.Regexp // what it says
 }
 
 // Range is a range of statuses with both ends.
@@ -45,7 +59,11 @@ func (c Config) withDefaults() Config {
 // isSame leaves TLS out: every reload makes a new tls.Config, and a running check simply takes it.
 func (c Config) isSame(other Config) bool {
 	c.TLS, other.TLS = nil, nil
-	return reflect.DeepEqual(c, other)
+	same := slices.EqualFunc(c.Script, other.Script, func(a, b Step) bool {
+		return bytes.Equal(a.Send, b.Send) && a.String() == b.String()
+	})
+	c.Script, other.Script = nil, nil
+	return same && reflect.DeepEqual(c, other)
 }
 
 func or[T comparable](value, fallback T) T {

@@ -30,11 +30,12 @@ func ask(_ context.Context, p *probe) error {
 	if !p.expects(answer.StatusCode) {
 		return fmt.Errorf("status %d", answer.StatusCode)
 	}
-	if p.Body == "" {
+	if p.Body == "" && !p.Reuse {
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, bodyMax))
-	if bytes.Contains(body, []byte(p.Body)) {
+	p.isWhole = err == nil && len(body) < bodyMax && !answer.Close
+	if p.Body == "" || bytes.Contains(body, []byte(p.Body)) {
 		return nil
 	}
 	return errors.Join(fmt.Errorf("no %q in the body", p.Body), err)
@@ -45,7 +46,11 @@ func (p *probe) request() string {
 	if _, isTLS := p.conn.(*tls.Conn); isTLS {
 		port = 443
 	}
-	return "GET " + p.Path + " HTTP/1.1\r\nHost: " + p.authority(port) + "\r\nUser-Agent: weir-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+	end := "\r\nConnection: close\r\n\r\n"
+	if p.Reuse {
+		end = "\r\n\r\n"
+	}
+	return "GET " + p.Path + " HTTP/1.1\r\nHost: " + p.authority(port) + "\r\nUser-Agent: weir-health\r\nAccept: */*" + end
 }
 
 // readAnswer reads the head of the final answer.

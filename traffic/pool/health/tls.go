@@ -8,6 +8,9 @@ import (
 
 // encrypt does a TLS handshake; the certificate is verified as Config.TLS says, by the host's name without a ServerName.
 func encrypt(ctx context.Context, p *probe) error {
+	if p.isReused {
+		return nil
+	}
 	config := p.TLS
 	if config.ServerName == "" {
 		config = config.Clone()
@@ -19,4 +22,11 @@ func encrypt(ctx context.Context, p *probe) error {
 	}
 	p.conn = conn
 	return nil
+}
+
+func encryptIfAsked(ctx context.Context, p *probe) error {
+	if !p.Encrypt {
+		return nil
+	}
+	return encrypt(ctx, p)
 }

@@ -19,6 +19,8 @@ var types = []struct {
 	{"https", []func(context.Context, *probe) error{connect, encrypt, ask}},
 	{"tcp", []func(context.Context, *probe) error{connect}},
 	{"tls", []func(context.Context, *probe) error{connect, encrypt}},
+	{"script", []func(context.Context, *probe) error{connect, encryptIfAsked, converse}},
+	{"exec", []func(context.Context, *probe) error{execute}},
 }
 
 // Types are the words that Config.Type takes.
@@ -36,22 +38,44 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 // probe is one check of one server under way.
 type probe struct {
 	Config
-	server *pool.Server
-	dial   Dial
-	conn   net.Conn    // after connect
-	stop   func() bool // ends the watch over conn that connect began
+	pool     string
+	server   *pool.Server
+	dial     Dial
+	kept     net.Conn    // of the check before; after run, what the next one may use
+	conn     net.Conn    // after connect
+	isReused bool        // conn was kept
+	isWhole  bool        // the answer was read to its end and the server lets the connection live
+	stop     func() bool // ends the watch over conn that connect began
 }
 
-// run does the steps of the check's type within its timeout.
+// run does the steps of the check's type within its timeout. A failure over a kept connection may be that connection's alone: it is asked again
+// over a new one.
 func (p *probe) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	defer func() {
-		if p.conn != nil {
-			p.stop()
-			p.conn.Close()
-		}
-	}()
+	err := p.steps(ctx)
+	if err != nil && p.isReused && ctx.Err() == nil {
+		err = p.steps(ctx)
+	}
+	return err
+}
+
+// steps does them once.
+func (p *probe) steps(ctx context.Context) error {
+	p.conn, p.isWhole = nil, false
+	err := p.attempt(ctx)
+	if p.conn == nil {
+		return err
+	}
+	if p.stop() && err == nil && p.Reuse && p.isWhole {
+		p.kept = p.conn
+	} else {
+		p.conn.Close()
+	}
+	return err
+}
+
+func (p *probe) attempt(ctx context.Context) error {
 	for _, t := range types {
 		if t.name == p.Type {
 			for _, step := range t.steps {
@@ -67,10 +91,13 @@ func (p *probe) run(ctx context.Context) error {
 
 // connect opens the connection that the later steps use; ctx ends whatever waits on it.
 func connect(ctx context.Context, p *probe) error {
-	a := p.address()
-	conn, err := p.dial(ctx, a.Network(), a.String())
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+	a, conn := p.address(), p.kept
+	p.kept, p.isReused = nil, conn != nil
+	if conn == nil {
+		var err error
+		if conn, err = p.dial(ctx, a.Network(), a.String()); err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
 	}
 	p.conn = conn
 	if deadline, isSet := ctx.Deadline(); isSet {
