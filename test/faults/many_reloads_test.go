@@ -38,11 +38,13 @@ func TestManyReloadsUnderLoadDisturbNothingAndLeaveNothing(t *testing.T) {
 	}
 	// What a first round of everything leaves behind for good is the base.
 	warm := startMixedLoad(t, s.address["FRONT"])
-	for range 30 {
+	for end := time.Now().Add(2 * window); time.Now().Before(end); time.Sleep(pauseOfReloads / 6) {
 		reload()
 	}
 	warm.end(t)
 	base := s.weight()
+	s.write(reloadConfig(0, a, b))
+	s.reload(reloaded)
 
 	load := startMixedLoad(t, s.address["FRONT"])
 	var during, calm []time.Duration

@@ -1,0 +1,104 @@
+package handover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pair is a channel with both ends in one process.
+func pair(t *testing.T) (old, new *Channel) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fds[0]); syscall.Close(fds[1]) })
+	return &Channel{fds[0]}, &Channel{fds[1]}
+}
+
+func soon() time.Time { return time.Now().Add(5 * time.Second) }
+
+// More than one message's worth of everything, and more than the socket's buffer takes at once.
+func TestStateComesAcrossWhole(t *testing.T) {
+	old, new := pair(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	said := State{Listeners: map[string][]int{}, Admin: map[string]int{"127.0.0.1:9180": int(null.Fd())}, Confined: true}
+	counts := map[string]int{"127.0.0.1:80": 1, "[::]:443": descriptorsMax + 7}
+	for address, n := range counts {
+		for range n {
+			said.Listeners[address] = append(said.Listeners[address], int(null.Fd()))
+		}
+	}
+	for i := range 5000 {
+		said.Servers = append(said.Servers, Server{"pool", fmt.Sprint("server", i), "10.0.0.1:80", "up"})
+	}
+	sent := make(chan error)
+	go func() { sent <- old.SendState(soon(), said) }()
+	time.Sleep(50 * time.Millisecond)
+	heard, err := new.ReceiveState(soon())
+	if err := errors.Join(err, <-sent); err != nil {
+		t.Fatal(err)
+	}
+	for address, n := range counts {
+		if len(heard.Listeners[address]) != n {
+			t.Errorf("%s: %d sockets, want %d", address, len(heard.Listeners[address]), n)
+		}
+		for _, fd := range heard.Listeners[address] {
+			if flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); flags&syscall.FD_CLOEXEC == 0 {
+				t.Fatal("a descriptor would leak into what the process starts")
+			}
+			syscall.Close(fd)
+		}
+	}
+	if len(heard.Admin) != 1 || !heard.Confined || !reflect.DeepEqual(heard.Servers, said.Servers) {
+		t.Errorf("%d admin sockets, confined %v, %d servers", len(heard.Admin), heard.Confined, len(heard.Servers))
+	}
+	syscall.Close(heard.Admin["127.0.0.1:9180"])
+}
+
+func TestWhatIsExpectedComesOrThereIsAReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		does func(other *Channel)
+		err  string
+	}{
+		"as expected":         {func(o *Channel) { o.Send(Message{Kind: Ready}) }, ""},
+		"after something new": {func(o *Channel) { o.Send(Message{Kind: "of a later version"}); o.Send(Message{Kind: Ready}) }, ""},
+		"a refusal":           {func(o *Channel) { o.Send(Message{Kind: Failed, Why: "no"}) }, "it says: no"},
+		"an end":              {func(o *Channel) { o.HangUp() }, "it ended before it was ready"},
+		"silence":             {func(*Channel) {}, "it was not ready in time"},
+	} {
+		old, new := pair(t)
+		c.does(new)
+		_, err := old.Expect(Ready, time.Now().Add(200*time.Millisecond))
+		if got := fmt.Sprint(err); err == nil && c.err != "" || err != nil && got != c.err {
+			t.Errorf("%s: %q, want %q", name, got, c.err)
+		}
+	}
+}
+
+func TestSendDoesNotWait(t *testing.T) {
+	old, new := pair(t)
+	began := time.Now()
+	for old.Send(Message{Kind: Connection}) == nil {
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	new.HangUp()
+	if err := old.Send(Message{Kind: Connection}); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("to nobody: %v", err)
+	}
+	if _, _, err := old.Receive(soon()); !errors.Is(err, io.EOF) {
+		t.Errorf("from nobody: %v", err)
+	}
+}
