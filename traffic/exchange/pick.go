@@ -209,7 +209,7 @@ func (x *Exchange) endAttempt() {
 	if c := x.conn; c != nil {
 		x.conn = nil
 		switch {
-		case !x.isClean:
+		case !x.isClean, x.server.IsGone(): // nobody would ever take it, or close it before its time
 			c.Close()
 		case c.Private:
 			x.hold(d, c)

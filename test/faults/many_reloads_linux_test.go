@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,7 +185,17 @@ func (s *subject) weight() weight {
 	for range 2 {
 		s.text("/debug/pprof/heap?gc=1")
 	}
-	metrics := s.text("/metrics")
+	metrics, descriptors := s.text("/metrics"), 0
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid()))
+	if err != nil || len(links) == 0 {
+		s.t.Fatalf("%d descriptors: %v", len(links), err)
+	}
+	for _, link := range links {
+		// Loops keep a bounded number of pipes for the next large answers.
+		if to, _ := os.Readlink(link); !strings.HasPrefix(to, "pipe:") {
+			descriptors++
+		}
+	}
 	value := func(name string) int {
 		for line := range strings.Lines(metrics) {
 			if rest, found := strings.CutPrefix(line, name+" "); found {
@@ -194,7 +206,7 @@ func (s *subject) weight() weight {
 		s.t.Fatalf("no metric %s", name)
 		return 0
 	}
-	return weight{value("go_memstats_heap_alloc_bytes"), s.goroutines(), value("process_open_fds")}
+	return weight{value("go_memstats_heap_alloc_bytes"), s.goroutines(), descriptors}
 }
 
 // goroutines counts those that are no coroutines of a loop, which are kept for the next requests and are bounded.
