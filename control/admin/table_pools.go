@@ -26,6 +26,7 @@ func poolMetrics() []metric {
 	return []metric{
 		queue("weir_pool_queue_waiting", gauge, "Requests that wait for a server to have room.", func(q *api.Queue) float64 { return float64(q.Waiting) }),
 		queue("weir_pool_queued_total", counter, "Requests that waited for a server to have room.", func(q *api.Queue) float64 { return float64(q.Queued) }),
+		{"weir_pool_fell_back_total", counter, []string{"pool"}, "Requests that went to the fallback pool because no server of this one was well.", false, fellBack},
 		{"weir_pool_shed_total", counter, []string{"pool", "criticality"}, "Requests answered with 503 because no server had room, nor the queue.", false, shed},
 		of("weir_pool_client_connections_total", counter, "Client connections that sent the pool at least one request.", func(m *api.Multiplexing) float64 { return float64(m.Clients) }),
 		of("weir_pool_clients_per_server_connection", gauge, "Client connections for each connection opened to the pool's servers, since the start; 0 before the first.", func(m *api.Multiplexing) float64 { return m.Ratio }),
@@ -61,6 +62,12 @@ func serverMetrics() []metric {
 		of("weir_server_latency_seconds", gauge, "Moving average of the time to the head of an answer, the worst of the loops; 0 while it is not known.", func(s *api.Server) float64 { return s.LatencySeconds }),
 		of("weir_server_sent_bytes_total", counter, "Bytes sent to the server, before TLS.", func(s *api.Server) float64 { return float64(s.SentBytes) }),
 		of("weir_server_received_bytes_total", counter, "Bytes received from the server, before TLS.", func(s *api.Server) float64 { return float64(s.ReceivedBytes) }),
+	}
+}
+
+func fellBack(st *api.Status, emit emit) {
+	for i := range st.Pools {
+		emit(float64(st.Pools[i].FellBack), st.Pools[i].Name)
 	}
 }
 

@@ -15,6 +15,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	}
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	cfg.indexPools()
+	r.checkFallbacks(cfg)
 	r.checkSites(cfg)
 	for i := range cfg.Tests {
 		r.checkTest(cfg, indexPath("tests", i), &cfg.Tests[i])
@@ -82,6 +83,9 @@ func (r *reader) checkPoolName(cfg *Config, path, name string) {
 // warnUnused tells of pools that nothing uses.
 func (r *reader) warnUnused(cfg *Config) {
 	used := map[string]bool{}
+	for i := range cfg.Pools {
+		used[cfg.Pools[i].Fallback] = true
+	}
 	for i := range cfg.Sites {
 		for j := range cfg.Sites[i].Routes {
 			used[cfg.Sites[i].Routes[j].Pool] = true

@@ -36,6 +36,28 @@ func (r *reader) checkSources(path string, sources []string) {
 	}
 }
 
+// checkFallbacks reports pools that stand in for others and do not exist, or in the end for themselves.
+func (r *reader) checkFallbacks(cfg *Config) {
+	for i := range cfg.Pools {
+		p := &cfg.Pools[i]
+		path := joinPath(joinPath("pools", p.Name), "fallback")
+		if p.Fallback == "" {
+			continue
+		}
+		r.checkPoolName(cfg, path, p.Fallback)
+		next := cfg.Pool(p.Fallback)
+		for range cfg.Pools {
+			if next == nil || next == p {
+				break
+			}
+			next = cfg.Pool(next.Fallback)
+		}
+		if next == p {
+			r.wrong(path, "comes back to %q: a pool cannot stand in for itself", p.Name)
+		}
+	}
+}
+
 func (r *reader) checkServers(path string, p *Pool) {
 	if len(p.Servers) == 0 && p.SRV == "" && !r.failedBelow(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
 		r.wrongKey(path, "needs servers or srv")

@@ -93,7 +93,7 @@ type Expect struct {
 }
 
 // Eject takes a server out for a while when real requests to it fail: no connection, no answer in time, a broken
-// answer, or a 5xx.
+// answer, or 502, 503 or 504. What the application itself gets wrong (500) says nothing about the server.
 type Eject struct {
 	// Failures in a row that lead to ejection; `0` turns this rule off.
 	Consecutive int `yaml:"consecutive" default:"5" example:"3"`

@@ -35,12 +35,10 @@ var notBuiltYet = []notBuilt{
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 	{"TLS.acme", "", true, "no certificate would be obtained"},
 
-	{"Pool.slow_start", "", false, "a new server gets its full share at once"},
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
 	{"Pool.source", "client", true, "servers would see weir's own address"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
 	{"Pool.mode", "direct", true, "connections would be proxied"},
-	{"Pool.fallback", "", false, "no other pool takes over"},
 	{"Pool.protocol", "http2", false, "servers are spoken to in HTTP/1.1"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
 	{"Pool.protocol", "h2c", true, "servers that speak only h2c would not understand"},

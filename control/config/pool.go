@@ -35,8 +35,16 @@ type Pool struct {
 	// How many connections are opened and kept.
 	Connections Connections `yaml:"connections" example:"{ max: 500, idle: 64 }"`
 
-	// Raises the share of a new or returned server over this time.
-	SlowStart Later `yaml:"slow_start" example:"30s"`
+	// Raises the share of a server that is new in a running pool, or well again, over this time, from a tenth. Not for `hash`, `maglev`
+	// and `first`, whose requests have one place. `off` gives it its full share at once.
+	SlowStart Duration `yaml:"slow_start" default:"10s" example:"30s"`
+
+	// How many servers have to be well; with fewer, those of the next `priority` (at last the backups) work beside them.
+	Minimum int `yaml:"minimum" default:"1" range:"1 10000" example:"2"`
+
+	// The share of servers that has to be well. Below it all are used as if they were: the checks are taken to be wrong, or the few
+	// left would drown. `off` believes the checks to the last.
+	Panic Percent `yaml:"panic" example:"30%"`
 
 	// Keeps a client with its server.
 	Persistence *Persistence `yaml:"persistence" example:"{ cookie: WeirServer }"`
@@ -57,8 +65,8 @@ type Pool struct {
 	// Whether connections are proxied or forwarded by the kernel.
 	Mode string `yaml:"mode" default:"proxy" words:"proxy nat direct" example:"proxy"`
 
-	// The pool that takes over when no server of this one is well.
-	Fallback Later `yaml:"fallback" example:"maintenance"`
+	// The pool that answers when no server of this one is well, or there is none. Servers that are only at their limit are waited for.
+	Fallback string `yaml:"fallback" example:"maintenance"`
 }
 
 // Server is one server of a pool. A bare value is its address.

@@ -89,6 +89,7 @@ type Retries struct {
 	// Further tries after the first; `0` is none.
 	Count Count `yaml:"count,short" fill:"2" example:"1"`
 
-	// The share of a pool's requests that may be retries, so that a failing pool is not loaded more.
+	// The share of the requests that may be retries, so that failing servers are not loaded more. A route whose share is not its pool's
+	// counts its own requests.
 	Budget Percent `yaml:"budget" fill:"20%" example:"10%"`
 }

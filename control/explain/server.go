@@ -37,7 +37,13 @@ func (a *asking) underLoad(name string) {
 		a.step("criticality", "%v, when servers cannot serve all", c)
 	}
 	c := a.world.cfg.Pool(name)
-	if c == nil || !c.IsLimited() {
+	if c == nil {
+		return
+	}
+	if c.Fallback != "" {
+		a.step("fallback", "pool %s answers when no server of %s is well", c.Fallback, name)
+	}
+	if !c.IsLimited() {
 		return
 	}
 	if c.Queue.Off {

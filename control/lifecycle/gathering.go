@@ -33,10 +33,11 @@ type gathering struct {
 
 // destination is a pool while it is summed up.
 type destination struct {
-	config  *config.Pool
-	of      *site.Destination
-	clients uint64
-	stays   api.Persistence
+	config   *config.Pool
+	of       *site.Destination
+	clients  uint64
+	fellBack uint64
+	stays    api.Persistence
 
 	overrides map[string]pool.Override
 	stayed    []*site.Persistence
@@ -90,6 +91,7 @@ func (g *gathering) copy(l *engine.Loop) {
 func (d *destination) copy(l *engine.Loop) {
 	mine := &d.of.Loops[l.Index]
 	d.clients += mine.Clients
+	d.fellBack += mine.FellBack
 	d.stays.Kept += mine.Kept
 	d.stays.Placed += mine.Placed
 	d.stays.Lost += mine.Lost
@@ -139,6 +141,7 @@ func (d *destination) pool(now int64) api.Pool {
 	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
 	p.Persistence = d.stays
+	p.FellBack = d.fellBack
 	q := &d.counters.Queue
 	p.Queue = api.Queue{Waiting: d.counters.Waiting, Queued: q.Queued, Shed: map[string]uint64{}}
 	for class, n := range q.Shed {

@@ -28,7 +28,7 @@ func (b *builder) pool(p *config.Pool) {
 	var old *site.Destination
 	if b.previous != nil {
 		old = b.previous.Destinations[p.Name]
-		if was := b.previous.Config.Pool(p.Name); was != nil && reflect.DeepEqual(was, p) && b.sameFiles(path) {
+		if b.isSame(p) {
 			b.keepPool(p, old)
 			return
 		}
@@ -66,6 +66,26 @@ func (b *builder) pool(p *config.Pool) {
 	b.out.Destinations[p.Name] = d
 }
 
+// isSame reports whether the pool, and whichever stands in for it, was not changed.
+func (b *builder) isSame(p *config.Pool) bool {
+	was := b.previous.Config.Pool(p.Name)
+	if was == nil || !reflect.DeepEqual(was, p) || !b.sameFiles("pools."+p.Name) {
+		return false
+	}
+	fallback := b.cfg.Pool(p.Fallback)
+	return fallback == nil || b.isSame(fallback)
+}
+
+// linkFallbacks tells the new pools which others stand in for them.
+func (b *builder) linkFallbacks() {
+	for i := range b.cfg.Pools {
+		p := &b.cfg.Pools[i]
+		if d := b.out.Destinations[p.Name]; d != nil && p.Fallback != "" && d.Fallback == nil {
+			d.Fallback = b.out.Destinations[p.Fallback]
+		}
+	}
+}
+
 // keepPool takes a pool over that was not changed, as it is.
 func (b *builder) keepPool(p *config.Pool, d *site.Destination) {
 	b.out.Destinations[p.Name] = d
@@ -89,6 +109,7 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 		Balance: pool.BalanceConfig{Policy: p.Balance.Method},
 		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
 			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most))},
+		SlowStart: slowStart(p), Minimum: p.Minimum, Panic: float64(p.Panic),
 		Retries: pool.RetryConfig{Share: orOff(float64(p.Retries.Budget))},
 		Limits: pool.LimitConfig{Requests: p.Limits.Requests, Connections: p.Limits.Connections, ServerConnections: p.Connections.Max,
 			AdaptiveOff: !p.Limits.Adaptive},
@@ -106,6 +127,15 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 		c.Servers = append(c.Servers, pool.ServerConfig{Address: "srv:" + p.SRV})
 	}
 	return c
+}
+
+// slowStart is none where a request has one place to go to.
+func slowStart(p *config.Pool) int64 {
+	switch p.Balance.Method {
+	case "hash", "maglev", "first":
+		return 0
+	}
+	return ms(p.SlowStart)
 }
 
 // orOff turns a loaded configuration's 0, which is off, into the negative number that pools take for off.

@@ -55,6 +55,9 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 		r.Destination = b.destinations(c.Pool)
 		if p := b.cfg.Pool(c.Pool); p != nil {
 			b.warnOfPoolSettings(c, p)
+			if d := r.Destination; d != nil && c.Retries.Budget != p.Retries.Budget {
+				r.Budgets = pool.NewBudgets(pool.RetryConfig{Share: orOff(float64(c.Retries.Budget))}, max(1, len(d.Loops)))
+			}
 		}
 		r.Persistence = b.persistence(c)
 	}
@@ -64,9 +67,6 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 func (b *siteBuilder) warnOfPoolSettings(c *config.Route, p *config.Pool) {
 	if c.Timeouts.Connect != p.Timeouts.Connect {
 		b.warn(c.Key+".timeouts.connect", "has no effect: connections are the pool's; write it under pool %q or under defaults", p.Name)
-	}
-	if c.Retries.Budget != p.Retries.Budget {
-		b.warn(c.Key+".retries.budget", "has no effect: the budget is the pool's; write it under pool %q or under defaults", p.Name)
 	}
 }
 

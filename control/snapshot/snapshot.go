@@ -61,6 +61,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 		b.pool(&cfg.Pools[i])
 	}
 	keeper := newKeeper(previous)
+	b.linkFallbacks()
 	index, problems := buildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] }, keeper)
 	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
 	b.problems = append(b.problems, problems...)

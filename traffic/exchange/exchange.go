@@ -23,22 +23,23 @@ type Exchange struct {
 	stage   Stage
 
 	// The request.
-	in       []byte // what was read from the client: head, then body
-	inLen    int
-	headLen  int
-	req      message.Request
-	ahead    []byte // the next request's first bytes, where they did not fit into in; nil
-	aheadLen int
-	host     []byte // in lower case, without port and final dot; into hostBuf or req
-	port     []byte
-	path     []byte // in normal form; into pathBuf or req
-	forward  []byte // path and query that the server gets, when they are not the request's own
-	from     netip.Addr
-	trusted  bool // the peer is a trusted proxy
-	body     requestBody
-	route    *site.Route
-	facts    filter.Facts
-	hop      filter.Hop
+	in          []byte // what was read from the client: head, then body
+	inLen       int
+	headLen     int
+	req         message.Request
+	ahead       []byte // the next request's first bytes, where they did not fit into in; nil
+	aheadLen    int
+	host        []byte // in lower case, without port and final dot; into hostBuf or req
+	port        []byte
+	path        []byte // in normal form; into pathBuf or req
+	forward     []byte // path and query that the server gets, when they are not the request's own
+	from        netip.Addr
+	trusted     bool // the peer is a trusted proxy
+	body        requestBody
+	route       *site.Route
+	destination *site.Destination // the route's, or one that stands in for it
+	facts       filter.Facts
+	hop         filter.Hop
 
 	// The attempt.
 	server    *pool.Server
@@ -102,7 +103,7 @@ func (x *Exchange) reset(s *session) {
 	x.headLen = 0
 	x.req.Method, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, message.FramingNone, false
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
-	x.route, x.server, x.load, x.conn = nil, nil, nil, nil
+	x.route, x.destination, x.server, x.load, x.conn = nil, nil, nil, nil, nil
 	x.attempts, x.stale = 0, 0
 	x.stay.forgets = false
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false

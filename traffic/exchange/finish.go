@@ -97,8 +97,8 @@ func (x *Exchange) settlePanic() {
 	x.leaveQueue(nil)
 	if x.attempted {
 		x.attempted = false
-		x.route.Destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
-		x.settleHeld(x.route.Destination.Pool)
+		x.destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
+		x.settleHeld(x.destination.Pool)
 	}
 	x.at.Stats.Active--
 	x.count()
@@ -130,7 +130,7 @@ func (x *Exchange) log() {
 	if x.route != nil {
 		r.Route = append(x.at.names[0][:0], x.route.Name...)
 		x.at.names[0] = r.Route
-		if d := x.route.Destination; d != nil {
+		if d := x.destination; d != nil {
 			r.Pool = append(x.at.names[1][:0], d.Pool.Name...)
 			x.at.names[1] = r.Pool
 		}

@@ -42,7 +42,7 @@ func (x *Exchange) match() Stage {
 		}
 		return x.fail(404, reason.NoRoute)
 	}
-	x.route = route
+	x.route, x.destination = route, route.Destination
 	return Request
 }
 

@@ -99,7 +99,7 @@ func (x *Exchange) stayKey(k *site.Key) (uint64, bool) {
 
 // settle notes which server has answered the client, unless it answered that it cannot.
 func (x *Exchange) settleStay(p *site.Persistence) {
-	x.stay.setsNone = x.stay.named == x.server || x.outcome.IsFailure()
+	x.stay.setsNone = x.stay.named == x.server || x.outcome.IsFailure() || x.isFallback()
 	if x.stay.setsNone {
 		return
 	}

@@ -14,17 +14,17 @@ import (
 
 // pick chooses a server.
 func (x *Exchange) pick() Stage {
-	d := x.route.Destination
+	d := x.destination
 	if x.attempts == 0 {
 		x.stamp(Pick)
 		x.tried.Reset()
-		d.Pool.Budget(x.at.loop.Index).Deposit()
+		x.budget().Deposit()
 		if mine := &d.Loops[x.at.loop.Index]; x.session.counted != mine {
 			x.session.counted = mine
 			mine.Clients++
 		}
 	}
-	if p := x.route.Persistence; p != nil {
+	if p := x.route.Persistence; p != nil && !x.isFallback() {
 		if next := x.stayWith(p); next != Pick {
 			return next
 		}
@@ -32,6 +32,9 @@ func (x *Exchange) pick() Stage {
 	s, why := x.admit(false)
 	if why == pool.Full && x.attempts == 0 {
 		s, why = x.queue()
+	}
+	if s == nil && x.fallBack(why) {
+		return Pick
 	}
 	if s == nil {
 		return x.noServer(why)
@@ -48,17 +51,40 @@ func (x *Exchange) pick() Stage {
 
 // admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
 func (x *Exchange) admit(queued bool) (*pool.Server, pool.Reason) {
-	d := x.route.Destination
+	d := x.destination
 	if x.session.private != nil && x.attempts == 0 {
 		if s := x.privateServer(d); s != nil {
 			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.held)
 		}
 	}
-	if x.route.Persistence != nil && x.stay.with != nil {
+	if x.route.Persistence != nil && x.stay.with != nil && !x.isFallback() {
 		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.held)
 	}
 	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.held)
 }
+
+// budget is what pays for the retries: the route's own, or its pool's.
+func (x *Exchange) budget() *pool.RetryBudget {
+	if b := x.route.Budgets; b != nil {
+		return b.Of(x.at.loop.Index)
+	}
+	return x.destination.Pool.Budget(x.at.loop.Index)
+}
+
+// fallBack turns to the pool that stands in, if no server of this one is well: one that is only full is not helped by sending its
+// requests where they do not belong.
+func (x *Exchange) fallBack(why pool.Reason) bool {
+	f := x.destination.Fallback
+	if f == nil || x.attempts > 0 || why != pool.AllDown && why != pool.NoServers && why != pool.NotResolved {
+		return false
+	}
+	x.destination.Loops[x.at.loop.Index].FellBack++
+	x.destination = f
+	return true
+}
+
+// isFallback reports whether another pool stands in for the route's.
+func (x *Exchange) isFallback() bool { return x.destination != x.route.Destination }
 
 func (x *Exchange) noServer(why pool.Reason) Stage {
 	if x.attempts > 0 {
@@ -130,7 +156,7 @@ func (x *Exchange) connect() Stage {
 	} else {
 		conns.CloseIdle()
 	}
-	d := x.route.Destination
+	d := x.destination
 	x.stamp(Connect)
 	conn, err := conns.Dial(addressOf(x.server), x.server.Host, d.Transport, x.connectionPlaces())
 	if err == transport.ErrLimit {
@@ -186,9 +212,8 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 		x.stale++
 		return Pick
 	}
-	d := x.route.Destination
 	x.tried.Add(x.server)
-	if x.attempts-x.stale > x.route.Retries || !d.Pool.Budget(x.at.loop.Index).Withdraw(x.at.loop.Now()) {
+	if x.attempts-x.stale > x.route.Retries || !x.budget().Withdraw(x.at.loop.Now()) {
 		return Answer
 	}
 	x.at.Stats.Retries++
@@ -205,7 +230,7 @@ func (x *Exchange) endAttempt() {
 	if x.up.started {
 		x.up.stop()
 	}
-	d := x.route.Destination
+	d := x.destination
 	if c := x.conn; c != nil {
 		x.conn = nil
 		switch {

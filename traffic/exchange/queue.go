@@ -16,7 +16,7 @@ const lookEvery = 100 * time.Millisecond
 
 // queue waits for a server of the pool to have room.
 func (x *Exchange) queue() (s *pool.Server, why pool.Reason) {
-	p, at := x.route.Destination.Pool, x.at.loop.Index
+	p, at := x.destination.Pool, x.at.loop.Index
 	by := x.at.loop.Now() + p.QueueWait()
 	x.waiter.Client, x.waiter.Class, x.waiter.Wake = x.from, x.route.Class, x
 	x.room = engine.Signal{}
@@ -56,7 +56,7 @@ func (x *Exchange) leaveQueue(got *pool.Server) {
 		return
 	}
 	x.waiting = false
-	p, at := x.route.Destination.Pool, x.at.loop.Index
+	p, at := x.destination.Pool, x.at.loop.Index
 	wasWoken := !x.waiter.IsInLine()
 	p.Leave(at, &x.waiter)
 	switch {
@@ -113,7 +113,7 @@ func placesOf(b *pool.Bound) transport.Places {
 // dialInPlaceOfAnother opens a connection to a server that has as many as it may have. Requests are not more than connections may be,
 // so one of these is idle on another loop, and is closed.
 func (x *Exchange) dialInPlaceOfAnother(conns *transport.Conns) (conn *transport.Conn, err error) {
-	d := x.route.Destination
+	d := x.destination
 	connect := d.Transport.Connect
 	if connect == 0 {
 		connect = transport.DefaultConnect

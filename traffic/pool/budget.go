@@ -15,6 +15,27 @@ const (
 	budgetFloorMax = 10
 )
 
+// Budgets is a RetryBudget for each loop, for what has another share than its pool.
+type Budgets struct{ of []loopBudget }
+
+type loopBudget struct {
+	RetryBudget
+	_ [88]byte // keeps loops out of each other's cache lines
+}
+
+// NewBudgets makes budgets of a share of the requests, as RetryConfig.
+func NewBudgets(c RetryConfig, loops int) *Budgets {
+	c = c.withDefaults()
+	b := &Budgets{make([]loopBudget, loops)}
+	for i := range b.of {
+		b.of[i].share, b.of[i].perMs = c.Share, c.PerSecond/1000/float64(loops)
+	}
+	return b
+}
+
+// Of is the loop's own; only that loop may touch it.
+func (b *Budgets) Of(loop int) *RetryBudget { return &b.of[loop].RetryBudget }
+
 // Deposit earns for one request; call it once for each exchange, not for each attempt.
 func (b *RetryBudget) Deposit() { b.earned = min(b.earned+b.share, budgetMax) }
 

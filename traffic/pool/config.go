@@ -10,7 +10,12 @@ type Config struct {
 	Retries RetryConfig
 	Limits  LimitConfig
 	Queue   QueueConfig
-	Seed    uint64 // of what is drawn, so that a simulation is the same each time; 0: at random
+
+	SlowStart int64   // milliseconds over which a server that is new in a running pool, or well again, gets up to its share; 0: at once
+	Minimum   int     // servers of the tiers in use that have to be well, or the next tier joins; 1 by default
+	Panic     float64 // share of the servers that have to be up; below it all are used as if they were. 0: never
+
+	Seed uint64 // of what is drawn, so that a simulation is the same each time; 0: at random
 }
 
 // ServerConfig is one server as the operator wrote it; a name stands for every address behind it.
@@ -76,9 +81,14 @@ func (c Config) withDefaults() Config {
 	c.Eject = c.Eject.withDefaults()
 	c.Queue.Length = or(c.Queue.Length, 1000)
 	c.Queue.Wait = or(c.Queue.Wait, 1000)
-	c.Retries.Share = max(or(c.Retries.Share, 0.2), 0)
-	c.Retries.PerSecond = max(or(c.Retries.PerSecond, 3), 0)
+	c.Retries = c.Retries.withDefaults()
 	return c
+}
+
+func (r RetryConfig) withDefaults() RetryConfig {
+	r.Share = max(or(r.Share, 0.2), 0)
+	r.PerSecond = max(or(r.PerSecond, 3), 0)
+	return r
 }
 
 // isLimited reports whether anything is limited over all loops.

@@ -37,7 +37,9 @@ func (p *Pool) eject(s *Server, load *Load, now int64) {
 	}
 	n := int64(s.ejections.Add(1))
 	s.consecutive.Store(0)
-	s.ejectedUntil.Store(now + min(c.Base*n, c.Max))
+	until := now + min(c.Base*n, c.Max)
+	s.ejectedUntil.Store(until)
+	s.slowSince.Store(until)
 	load.window = window{}
 	load.Ejections++
 }

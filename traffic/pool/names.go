@@ -56,7 +56,7 @@ func (p *Pool) adopt(previous *Pool) {
 
 // build makes the set from configuration and answers, with the Servers of known wherever name and address are the same.
 func (p *Pool) build(known []*Server) *Set {
-	b := builder{pool: p, loops: p.config.Loops, known: map[identity]*Server{}, isIn: map[identity]bool{}}
+	b := builder{pool: p, isRunning: len(known) > 0, loops: p.config.Loops, known: map[identity]*Server{}, isIn: map[identity]bool{}}
 	for _, s := range known {
 		b.known[identity{s.Name, s.Host, s.Address}] = s
 	}
@@ -67,7 +67,9 @@ func (p *Pool) build(known []*Server) *Set {
 			b.addName(c, t, p.answers[t])
 		}
 	}
-	return newSet(b.entries, b.unresolved, p.config.Balance)
+	set := newSet(b.entries, b.unresolved, p.config.Balance)
+	set.join(p.config.Minimum, p.config.Balance)
+	return set
 }
 
 // identity is what makes a server the same one after a change.
@@ -78,6 +80,7 @@ type identity struct {
 
 type builder struct {
 	pool       *Pool
+	isRunning  bool // other servers of the pool are at work
 	loops      int
 	known      map[identity]*Server
 	isIn       map[identity]bool
@@ -103,6 +106,9 @@ func (b *builder) add(c ServerConfig, host string, address Address, r Record) {
 	server := b.known[id]
 	if server == nil {
 		server = newServer(id.name, host, address, b.loops)
+		if b.isRunning {
+			server.slowSince.Store(slowSoon)
+		}
 	}
 	e := entry{member: b.pool.member(server, c), priority: c.Priority + r.Priority}
 	if c.Drain {

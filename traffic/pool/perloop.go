@@ -13,6 +13,10 @@ type perLoop struct {
 	// ejectedUntilMax is now; in the second round it is any time: rather an ejected server than none.
 	ejectedUntilMax int64
 
+	// panics: servers that are down are taken too. hurries: servers that start slowly are taken as all others.
+	panics, hurries bool
+	slowStart       int64
+
 	picked  *member // by the last Pick; nil: none
 	sawFull bool    // this Pick passed over a server that is at its limit
 
@@ -35,7 +39,8 @@ func newPerLoop(loop int, seed uint64) *perLoop {
 
 // takes reports whether the server may be chosen in this round.
 func (l *perLoop) takes(m *member) bool {
-	return m.blocked.Load() == 0 && m.ejectedUntil.Load() <= l.ejectedUntilMax && (l.tried == nil || !l.tried.Has(m.Server)) && l.hasRoom(m)
+	return (m.blocked.Load() == 0 || l.panics && m.blocked.Load() == blockDown) && m.ejectedUntil.Load() <= l.ejectedUntilMax && (l.tried == nil || !l.tried.Has(m.Server)) &&
+		(m.slowSince.Load() == 0 || l.hurries || l.passesSlowly(m.Server)) && l.hasRoom(m)
 }
 
 // hasRoom reports whether the limits of the server leave room for one more request of this loop.

@@ -71,7 +71,13 @@ func (p *Pool) Budget(loop int) *RetryBudget {
 func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Reason) {
 	set, l := p.set.Load(), p.loops[loop]
 	l.now, l.key, l.tried, l.ejectedUntilMax, l.sawFull = now, key, tried, now, false
+	l.slowStart, l.hurries = p.config.SlowStart, p.config.SlowStart == 0
+	l.panics = p.config.Panic > 0 && set.share(l) < p.config.Panic
 	m := set.pick(l)
+	if m == nil && !l.sawFull && !l.hurries {
+		l.hurries = true
+		m = set.pick(l)
+	}
 	if m == nil && !l.sawFull {
 		l.ejectedUntilMax = math.MaxInt64
 		m = set.pick(l)
@@ -88,12 +94,51 @@ func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Rea
 
 // pick asks the tiers in their order. A tier that is only full is waited for: the next one stands by for servers that are not well.
 func (s *Set) pick(l *perLoop) *member {
-	for i := range s.tiers {
-		if m := s.tiers[i].balancer.pick(l); m != nil || l.sawFull {
+	first := 0
+	if s.minimum > 1 && len(s.tiers) > 1 {
+		first = s.joined(l)
+	}
+	for i := first; i < len(s.tiers); i++ {
+		t := &s.tiers[i]
+		if s.minimum > 1 {
+			t = &s.upTo[i]
+		}
+		if m := t.balancer.pick(l); m != nil || l.sawFull {
 			return m
 		}
 	}
 	return nil
+}
+
+// joined is the last tier that has to work with those before it for a minimum of servers to be well.
+func (s *Set) joined(l *perLoop) int {
+	well := 0
+	for i := range s.tiers {
+		if well += s.tiers[i].well(l); well >= s.minimum {
+			return i
+		}
+	}
+	return len(s.tiers) - 1
+}
+
+// share is how much of the set is well.
+func (s *Set) share(l *perLoop) float64 {
+	well, all := 0, 0
+	for i := range s.tiers {
+		well += s.tiers[i].well(l)
+		all += len(s.tiers[i].members)
+	}
+	return float64(well) / float64(max(1, all))
+}
+
+// well is how many members are up and not ejected.
+func (t *tier) well(l *perLoop) (n int) {
+	for i := range t.members {
+		if m := &t.members[i]; m.blocked.Load() == 0 && m.ejectedUntil.Load() <= l.now {
+			n++
+		}
+	}
+	return n
 }
 
 // Begin counts an attempt to s; each is followed by exactly one End with the same pool.

@@ -10,6 +10,7 @@ type Server struct {
 	blocked      atomic.Uint32 // blockDown
 	ejectedUntil atomic.Int64  // ms; 0: never
 	share        atomic.Int32  // of each loop's requests in flight, while the server is overloaded; 0: no limit
+	slowSince    atomic.Int64  // ms since when it is getting up to its share; slowSoon: from the next look on; 0: it is not
 	loads        []*Load       // by loop
 
 	Name    string // as configured
@@ -57,7 +58,9 @@ func (s *Server) Health() Health { return Health(s.health.Load()) }
 
 // SetHealth publishes the verdict of the active checks to all loops.
 func (s *Server) SetHealth(h Health) {
-	s.health.Store(uint32(h))
+	if was := Health(s.health.Swap(uint32(h))); was == Down && h != Down {
+		s.slowSince.Store(slowSoon)
+	}
 	s.block(blockDown, h == Down)
 }
 

@@ -11,6 +11,8 @@ type Set struct {
 	Unresolved []string  // names that have no address yet
 
 	tiers   []tier            // by priority
+	upTo    []tier            // each tier with all before it, where a minimum has them work together
+	minimum int               // of servers that have to be well
 	resting []member          // those that get no work
 	states  map[*Server]State // of resting
 }
@@ -67,6 +69,18 @@ func (s *Set) member(server *Server) *member {
 		}
 	}
 	return nil
+}
+
+// join lays out what the tiers are together.
+func (s *Set) join(minimum int, c BalanceConfig) {
+	if s.minimum = minimum; minimum <= 1 {
+		return
+	}
+	var all []member
+	for i := range s.tiers {
+		all = append(all, s.tiers[i].members...)
+		s.upTo = append(s.upTo, newTier(slices.Clone(all), c))
+	}
 }
 
 // newSet lays out the entries by priority; an entry that is not available is in the set but in no tier.

@@ -32,6 +32,7 @@ type Route struct {
 	Response        time.Duration // until the answer begins, and between two arrivals of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts
+	Budgets         *pool.Budgets // that pay for them; nil: the pool's
 	Class           pool.Class    // how much its requests matter when not all can be served
 	UsesGroups      bool          // a template asks for what the path's "*" or groups took
 }
@@ -73,6 +74,7 @@ type Respond struct {
 // Destination is a pool with the way to its servers. Immutable but for what hangs on Pool.
 type Destination struct {
 	Pool      *pool.Pool
+	Fallback  *Destination // answers when no server of Pool is well; nil: nobody does
 	Transport *transport.Config
 	Key       Key
 	Loops     []DestinationLoop // by loop; carried over by the pool's name
@@ -80,11 +82,12 @@ type Destination struct {
 
 // DestinationLoop is what one loop counts for a pool. Owned by the loop.
 type DestinationLoop struct {
-	Clients uint64   // client connections that sent the pool at least one request
-	Kept    uint64   // requests that went to the server that persistence named
-	Placed  uint64   // clients that persistence gave a server
-	Lost    uint64   // requests whose server was gone or down
-	_       [96]byte // keeps loops out of each other's cache lines
+	Clients  uint64   // client connections that sent the pool at least one request
+	FellBack uint64   // requests that another pool answered in its place
+	Kept     uint64   // requests that went to the server that persistence named
+	Placed   uint64   // clients that persistence gave a server
+	Lost     uint64   // requests whose server was gone or down
+	_        [88]byte // keeps loops out of each other's cache lines
 }
 
 // Persistence is what keeps the clients of a route with their servers.

@@ -102,6 +102,7 @@ type Pool struct {
 	Multiplexing Multiplexing `json:"multiplexing"`
 	Unresolved   []string     `json:"unresolved"` // names that have no address yet
 	Queue        Queue        `json:"queue"`
+	FellBack     uint64       `json:"fell_back"` // requests that the fallback pool took
 	Persistence  Persistence  `json:"persistence"`
 	Servers      []Server     `json:"servers"`
 }
