@@ -56,18 +56,27 @@ func (p *Pool) Settle(loop int, s *Server, held *Held) (wake int) {
 		held.requests.Give()
 	}
 	*held = Held{}
-	q := p.loops[loop].queue
+	l := p.loops[loop]
+	q := l.queue
 	waitsHere := q != nil && q.first() != nil
 	switch {
 	case waitsHere && s != nil && s.share.Load() > 0:
 		return loop // what this loop learnt to hold back is nobody else's
+	case p.isLimited && waitsHere && l.inARow < inARowMost:
+		l.inARow++
+		return loop
 	case p.isLimited:
+		l.inARow = 0
 		return p.shared.nextWaiting()
 	case waitsHere:
 		return loop
 	}
 	return -1
 }
+
+// inARowMost is how many places a loop may keep before another that waits gets one: it has the connection open that another would have
+// to close and open again.
+const inARowMost = 8
 
 // HasRoom reports whether the server, which a request of the queue has just got, could take another.
 func (p *Pool) HasRoom(loop int, s *Server, held *Held) bool {

@@ -25,6 +25,7 @@ type perLoop struct {
 	random   rand.PCG // good enough to balance, and no lock
 	budget   RetryBudget
 	queue    *queue // nil until somebody waits
+	inARow   int    // places that the loop kept for its own queue since another got one
 	QueueCounters
 
 	_ [128]byte
