@@ -75,11 +75,12 @@ func (c *conn) ok(path string) error {
 
 // A load is clients that ask again and again until they are stopped.
 type load struct {
-	stop    chan struct{}
-	running sync.WaitGroup
-	mu      sync.Mutex
-	took    []time.Duration
-	errs    []error
+	stop     chan struct{}
+	running  sync.WaitGroup
+	mu       sync.Mutex
+	took     []time.Duration
+	measured int // requests of measurements that have ended
+	errs     []error
 }
 
 // run starts n clients, each of which calls its ask, pauses, and calls again.
@@ -122,6 +123,7 @@ func (l *load) p99() time.Duration {
 		return 0
 	}
 	p := l.took[len(l.took)*99/100]
+	l.measured += len(l.took)
 	l.took = nil
 	return p
 }
@@ -138,7 +140,7 @@ func (l *load) end(t *testing.T) (asked int) {
 		}
 		t.Errorf("a client of %d requests: %v", len(l.took), err)
 	}
-	return len(l.took)
+	return l.measured + len(l.took)
 }
 
 // keepAlive is a client on one connection that must last.
