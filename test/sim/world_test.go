@@ -112,7 +112,7 @@ func (w *world) run(until int64) {
 
 // poisson sends requests at a rate per second from now until then.
 func (w *world) poisson(perSecond float64, until int64, make func(r *request)) {
-	gap := int64(w.random.ExpFloat64() * 1e6 / perSecond)
+	gap := int64(w.random.ExpFloat64()*1e6/perSecond + 0.5)
 	w.in(gap, func() {
 		if w.now >= until {
 			return
