@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -421,6 +423,40 @@ func TestUnixSocketsListenAndDial(t *testing.T) {
 		})
 		if g := <-got; g != "hello" {
 			t.Errorf("got %q", g)
+		}
+	})
+}
+
+func TestFilesArriveWhole(t *testing.T) {
+	both(t, func(t *testing.T, e *Engine) {
+		body := make([]byte, 3<<20+7)
+		for i := range body {
+			body[i] = byte(i * i >> 7)
+		}
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, body, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		const from = 4097
+		address := listen(t, e, handlerFunc(func(c Conn) {
+			defer c.Close()
+			c.SetWriteTimeout(5 * time.Second)
+			n, err := SendFile(c, file, from, int64(len(body)-from))
+			if err != nil || n != int64(len(body)-from) {
+				t.Errorf("sent %d: %v", n, err)
+			}
+			if n, err := SendFile(c, file, int64(len(body))-1, 10); err == nil || n != 1 {
+				t.Errorf("beyond the file's end: %d, %v", n, err)
+			}
+		}))
+		got, err := io.ReadAll(dial(t, address))
+		if err != nil || !bytes.Equal(got, append(body[from:len(body):len(body)], body[len(body)-1])) {
+			t.Errorf("%d bytes came: %v", len(got), err)
 		}
 	})
 }

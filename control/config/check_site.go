@@ -123,8 +123,22 @@ func (r *reader) checkAction(cfg *Config, path string, a *Action) {
 	if a.Redirect != nil {
 		r.checkRedirect(joinPath(path, "redirect"), a.Redirect)
 	}
+	if a.Files != nil {
+		r.checkFiles(joinPath(path, "files"), a.Files)
+	}
 	if a.Respond != nil {
 		r.checkHeaders(joinPath(joinPath(path, "respond"), "headers"), a.Respond.Headers)
+	}
+}
+
+func (r *reader) checkFiles(path string, f *Files) {
+	for _, name := range f.Index {
+		if name == "" || strings.Contains(name, "/") || strings.HasPrefix(name, ".") {
+			r.wrong(joinPath(path, "index"), "want names of files in the directory itself, not %q", name)
+		}
+	}
+	if strings.Contains(f.Fallback, "..") || strings.HasSuffix(f.Fallback, "/") {
+		r.wrong(joinPath(path, "fallback"), "want the name of a file below the directory, not %q", f.Fallback)
 	}
 }
 

@@ -45,7 +45,6 @@ var notBuiltYet = []notBuilt{
 	{"Balance.method", "prequal", false, "least_latency chooses in its place"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 
-	{"Action.files", "", true, "no file would be served"},
 	{"Action.rules", "", true, "no rule would run"},
 	{"Action.split", "", true, "requests would not be divided"},
 	{"Match.when", "", true, "the route would match more than it should"},

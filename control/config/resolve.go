@@ -86,7 +86,7 @@ func (r *reader) addCatchAll(site *Site) {
 }
 
 func (a *Action) isSet() bool {
-	return a.Pool != "" || len(a.Servers) > 0 || a.Redirect != nil || a.Respond != nil
+	return a.Pool != "" || len(a.Servers) > 0 || a.Redirect != nil || a.Respond != nil || a.Files != nil
 }
 
 // namePool turns servers written in a route into a pool named after them, so that equal lists are one pool and keep

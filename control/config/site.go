@@ -51,13 +51,29 @@ type Action struct {
 	Respond *Respond `yaml:"respond" example:"{ status: 503, body: back soon }"`
 
 	// Serves files from a directory.
-	Files Later `yaml:"files" example:"/srv/www"`
+	Files *Files `yaml:"files" example:"/srv/www"`
 
 	// An ordered list of rules.
 	Rules Later `yaml:"rules"`
 
 	// Divides requests between pools.
 	Split Later `yaml:"split" example:"{ a: 90%, b: 10% }"`
+}
+
+// Files serves a directory. A bare value is the directory. Below a prefix such as `/static/*`, what follows the prefix is looked up, or the path that
+// `rewrite` makes. Names that begin with a dot are not served, nor is what links lead to outside.
+type Files struct {
+	// The directory.
+	Root string `yaml:"root,short,required,file" example:"/srv/www"`
+
+	// What is served where a directory is asked for; an empty list is nothing. There are no listings.
+	Index []string `yaml:"index" default:"index.html" example:"[index.html, index.htm]"`
+
+	// Sends a sibling with the ending .br, .zst or .gz, not older than the file, to clients that take that coding.
+	Precompressed bool `yaml:"precompressed" default:"on" example:"off"`
+
+	// The file served where none is found, as an application of one page wants it.
+	Fallback string `yaml:"fallback" example:"/index.html"`
 }
 
 // Redirect sends the client elsewhere. A bare value is `to`.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -29,6 +30,8 @@ func (a *asking) act() {
 	switch {
 	case r.Redirect != nil:
 		a.out.Local = &Local{Status: r.Redirect.Status, Reason: reason.Redirected.String(), Location: string(r.Redirect.AppendLocation(nil, &a.facts))}
+	case r.Files != nil:
+		a.files()
 	case r.Respond != nil:
 		a.respond(r.Respond)
 	case a.rewrite():
@@ -110,6 +113,22 @@ func (a *asking) rewrite() bool {
 	a.forward = out
 	a.step("rewrite", "the server gets %s", out)
 	return true
+}
+
+// files says where the file is looked for; whether it is there the running weir knows.
+func (a *asking) files() {
+	if m := a.facts.Method; string(m) != "GET" && string(m) != "HEAD" {
+		a.fail(405, reason.FileMethod, "")
+		return
+	}
+	path := a.facts.Path[a.route.FilesSkip:]
+	if a.rewrite() && a.route.Rewrite != nil {
+		path, _, _ = bytes.Cut(a.forward, []byte("?"))
+	}
+	if a.out.Local == nil {
+		a.step("files", "%s is looked for in %s", path, a.route.Files.Root)
+		a.out.Local = &Local{Status: 200, Reason: reason.FileServed.String()}
+	}
 }
 
 // persistence says what keeps the client with a server. Which one that is the running weir knows.

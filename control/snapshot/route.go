@@ -49,6 +49,8 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 	switch {
 	case c.Redirect != nil:
 		r.Redirect = b.redirect(c.Key+".redirect", c.Redirect)
+	case c.Files != nil:
+		b.files(c, r)
 	case c.Respond != nil:
 		r.Respond = b.respond(c.Key+".respond", c.Respond)
 	default:

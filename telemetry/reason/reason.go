@@ -7,6 +7,11 @@ const (
 	Done Reason = iota
 	Redirected
 	Responded
+	FileServed
+	FileMethod
+	FileForbidden
+	NoFile
+	FileFailed
 	ClientGone
 	ClientHeadTimeout
 	ClientMalformed
@@ -54,6 +59,11 @@ var table = [Count]row{
 	Done:                {"none", "finish", "done"},
 	Redirected:          {"none", "request", "redirected"},
 	Responded:           {"none", "request", "responded"},
+	FileServed:          {"none", "deliver", "file"},
+	FileMethod:          {"client", "request", "method"},
+	FileForbidden:       {"weir", "request", "file_forbidden"},
+	NoFile:              {"client", "request", "no_file"},
+	FileFailed:          {"weir", "request", "file_failed"},
 	ClientGone:          {"client", "read", "closed"},
 	ClientHeadTimeout:   {"client", "read", "timeout"},
 	ClientMalformed:     {"client", "read", "malformed"},

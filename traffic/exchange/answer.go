@@ -15,7 +15,8 @@ type localAnswer struct {
 	location *site.Redirect // of a redirect
 	secure   bool           // redirect to the same URL by https
 	respond  *site.Respond
-	retryIn  int // seconds, of a 503; 0: 1
+	allow    string // with 405: the methods, where they are not the usual ones
+	retryIn  int    // seconds, of a 503; 0: 1
 }
 
 // answer sends an answer of weir's own.
@@ -107,6 +108,10 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 	case x.status == 503:
 		b = append(b, "Retry-After: "...)
 		b = strconv.AppendInt(b, int64(max(1, a.retryIn)), 10)
+		b = append(b, "\r\n"...)
+	case x.status == 405 && a.allow != "":
+		b = append(b, "Allow: "...)
+		b = append(b, a.allow...)
 		b = append(b, "\r\n"...)
 	case x.status == 405:
 		b = append(b, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)

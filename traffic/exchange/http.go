@@ -80,6 +80,7 @@ type Stats struct {
 type perLoop struct {
 	driver   *Driver
 	loop     *engine.Loop
+	files    fileCache
 	free     []*Exchange
 	sessions *session              // all client connections of the loop
 	passOn   func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none

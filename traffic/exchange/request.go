@@ -28,6 +28,9 @@ func (x *Exchange) request() Stage {
 		x.local = localAnswer{status: a.Status, respond: a}
 		return Answer
 	}
+	if r.Files != nil && r.Rewrite == nil {
+		return x.serveFile()
+	}
 	if r.Rewrite != nil {
 		x.gather()
 		var ok bool
@@ -35,6 +38,9 @@ func (x *Exchange) request() Stage {
 			return x.refuse(http1.FaultPath, reason.ClientMalformed)
 		}
 		x.forward = x.forwardBuf
+		if r.Files != nil {
+			return x.serveFile()
+		}
 	}
 	return Pick
 }

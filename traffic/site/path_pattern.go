@@ -133,3 +133,11 @@ func (p *PathPattern) AppendGroups(dst [][]byte, path []byte) [][]byte {
 	}
 	return dst
 }
+
+// PrefixLen is the length of what a prefix pattern has before its "*", without the slash; 0 for other patterns.
+func (p *PathPattern) PrefixLen() int {
+	if p.kind != pathPrefix {
+		return 0
+	}
+	return len(p.text)
+}

@@ -3,13 +3,14 @@ package site
 import (
 	"time"
 
+	"github.com/weir-proxy/weir/traffic/files"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/transport"
 )
 
-// Route is what happens with the requests that it matches: exactly one of Destination, Redirect and Respond. Immutable.
+// Route is what happens with the requests that it matches: exactly one of Destination, Redirect, Respond and Files. Immutable.
 type Route struct {
 	Site    string // the host pattern
 	Pattern string // the path pattern
@@ -20,6 +21,8 @@ type Route struct {
 	Destination *Destination
 	Redirect    *Redirect
 	Respond     *Respond
+	Files       *files.Root
+	FilesSkip   int // bytes of the path that are the route's and not the file's
 
 	Persistence     *Persistence   // nil: any server will do
 	Access          *filter.Access // nil: everybody

@@ -41,6 +41,13 @@ const (
 	FieldContentType
 	FieldSetCookie
 	FieldWWWAuthenticate
+	FieldAcceptEncoding
+	FieldIfMatch
+	FieldIfNoneMatch
+	FieldIfModifiedSince
+	FieldIfUnmodifiedSince
+	FieldIfRange
+	FieldRange
 	fieldCount
 )
 
@@ -56,7 +63,9 @@ var fieldNames = [fieldCount]string{
 	FieldUserAgent: "User-Agent", FieldReferer: "Referer", FieldCookie: "Cookie", FieldAuthorization: "Authorization",
 	FieldProxyAuthenticate: "Proxy-Authenticate", FieldProxyAuthorization: "Proxy-Authorization",
 	FieldRetryAfter: "Retry-After", FieldContentType: "Content-Type", FieldSetCookie: "Set-Cookie",
-	FieldWWWAuthenticate: "WWW-Authenticate",
+	FieldWWWAuthenticate: "WWW-Authenticate", FieldAcceptEncoding: "Accept-Encoding", FieldIfMatch: "If-Match",
+	FieldIfNoneMatch: "If-None-Match", FieldIfModifiedSince: "If-Modified-Since", FieldIfUnmodifiedSince: "If-Unmodified-Since",
+	FieldIfRange: "If-Range", FieldRange: "Range",
 }
 
 // String returns the field's name as it is written on the wire; "" for FieldOther.

@@ -1,0 +1,38 @@
+package engine
+
+import "os"
+
+// SendFile sends n bytes of a file from offset on, without bringing them to user space where that can be, and reports how many; it parks like
+// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on a worker.
+func SendFile(c Conn, f *os.File, offset, n int64) (int64, error) {
+	if sent, err, done := sendFile(c, f, offset, n); done {
+		return sent, err
+	}
+	return copyFile(c, f, offset, n)
+}
+
+// filePiece is what is read of a file at a time to be copied, and what is sent before others get their turn.
+const filePiece = 256 << 10
+
+// copyFile is SendFile by way of a buffer: for connections with TLS, and the portable engine.
+func copyFile(c Conn, f *os.File, offset, n int64) (sent int64, err error) {
+	l := c.Loop()
+	buf := l.Buffer(int(min(n, filePiece)))
+	defer func() { l.Release(buf) }()
+	for n > 0 {
+		var k int
+		var readErr error
+		l.Block(func() { k, readErr = f.ReadAt(buf[:min(n, int64(len(buf)))], offset) })
+		if k == 0 {
+			return sent, readErr
+		}
+		m, err := c.Write(buf[:k])
+		sent += int64(m)
+		if err != nil {
+			return sent, err
+		}
+		offset += int64(k)
+		n -= int64(k)
+	}
+	return sent, nil
+}

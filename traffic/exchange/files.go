@@ -1,0 +1,393 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/files"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// serveFile answers with a file of the route's directory.
+func (x *Exchange) serveFile() Stage {
+	if x.req.Method != message.MethodGET && x.req.Method != message.MethodHEAD {
+		x.fail(405, reason.FileMethod)
+		x.local.allow = "GET, HEAD"
+		return Answer
+	}
+	f, err := x.findFile()
+	switch {
+	case errors.Is(err, files.ErrDirectory):
+		return x.toDirectory()
+	case errors.Is(err, files.ErrForbidden):
+		return x.fail(403, reason.FileForbidden)
+	case errors.Is(err, files.ErrNotFound):
+		return x.fail(404, reason.NoFile)
+	case err != nil:
+		x.detail = err.Error()
+		return x.fail(503, reason.FileFailed)
+	}
+	defer x.at.files.release(f)
+	return x.deliverFile(f)
+}
+
+// findFile takes the file from the loop's cache, or has a worker look for it.
+func (x *Exchange) findFile() (*openFile, error) {
+	root := x.route.Files
+	path := x.filePath()
+	accept := files.Accept(0)
+	if root.Precompressed {
+		accept = files.ParseAccept(x.req.Get(message.FieldAcceptEncoding))
+	}
+	cache := &x.at.files
+	if f := cache.get(root, accept, path, x.at.loop.Now()); f != nil {
+		return f, nil
+	}
+	key := fileKey{root, accept, string(path)}
+	var found *files.File
+	err := errors.New("the search for the file failed")
+	x.at.loop.Block(func() { found, err = root.Find(key.path, accept) })
+	cache.sweep(x.at.loop.Now())
+	if err != nil {
+		if old := cache.known[key]; old != nil {
+			cache.forget(old)
+		}
+		return nil, err
+	}
+	return cache.put(key, found, x.at.loop.Now()), nil
+}
+
+// filePath is what is looked up: the rewritten path, or what follows the route's prefix.
+func (x *Exchange) filePath() []byte {
+	if x.forward != nil {
+		for i, c := range x.forward {
+			if c == '?' {
+				return x.forward[:i]
+			}
+		}
+		return x.forward
+	}
+	return x.path[x.route.FilesSkip:]
+}
+
+// toDirectory sends the client to the same name with a slash at its end, without which the page's relative links would lead elsewhere.
+func (x *Exchange) toDirectory() Stage {
+	x.gather()
+	x.reason = reason.Redirected
+	x.local = localAnswer{status: withSlash.Status, location: withSlash}
+	return Answer
+}
+
+var withSlash = func() *site.Redirect {
+	to, err := filter.ParseTemplate("{path}/", true)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return &site.Redirect{To: to, Status: 301}
+}()
+
+// deliverFile says what the request's conditions and ranges make of the file.
+func (x *Exchange) deliverFile(f *openFile) Stage {
+	c := x.conditions()
+	var spans []files.Span
+	x.stamp(Deliver)
+	x.reason = reason.FileServed
+	x.status = c.Status(f.File)
+	if x.status == 200 && x.req.Method == message.MethodGET {
+		var ok bool
+		if spans, ok = c.Ranges(f.File); !ok {
+			x.status = 416
+		} else if spans != nil {
+			x.status = 206
+		}
+	}
+	if x.isLast() {
+		x.keepAlive = false
+	}
+	x.settleBody()
+	return x.sendFile(f, spans)
+}
+
+// conditions are the request's fields that an answer with a file depends on. Most requests have none, so one walk settles it.
+func (x *Exchange) conditions() (c files.Conditions) {
+	f := &x.req.Fields
+	for i := range f.List {
+		switch f.List[i].ID {
+		case message.FieldIfMatch:
+			c.IfMatch = f.ValueOf(i)
+		case message.FieldIfNoneMatch:
+			c.IfNoneMatch = f.ValueOf(i)
+		case message.FieldIfModifiedSince:
+			c.IfModifiedSince = f.ValueOf(i)
+		case message.FieldIfUnmodifiedSince:
+			c.IfUnmodifiedSince = f.ValueOf(i)
+		case message.FieldIfRange:
+			c.IfRange = f.ValueOf(i)
+		case message.FieldRange:
+			c.Range = f.ValueOf(i)
+		}
+	}
+	return c
+}
+
+// sendFile sends head and body.
+func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
+	b := x.scratch()
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = append(b, ' ')
+	b = append(b, message.ReasonPhrase(x.status)...)
+	b = append(b, "\r\n"...)
+	b = append(b, x.at.dateLine()...)
+	b = appendValidators(b, f.File)
+	boundary, heads := "", [][]byte(nil)
+	switch {
+	case x.status == 304:
+	case x.status == 412:
+		b = append(b, "Content-Length: 0\r\n"...)
+	case x.status == 416:
+		b = fmt.Appendf(b, "Content-Range: bytes */%d\r\nContent-Length: 0\r\n", f.Size)
+	case len(spans) > 1:
+		boundary = strconv.FormatUint(rand.Uint64(), 36)
+		var total int64
+		heads, total = partHeads(f.File, spans, boundary)
+		b = append(b, "Content-Type: multipart/byteranges; boundary="...)
+		b = append(b, boundary...)
+		b = append(b, "\r\n"...)
+		b = appendLength(b, total)
+	case len(spans) == 1:
+		b = appendContentRange(b, f.File, spans[0])
+		b = appendKind(b, f.File)
+		b = appendLength(b, spans[0].Length)
+	default:
+		b = appendKind(b, f.File)
+		b = appendLength(b, f.Size)
+		spans = []files.Span{{From: 0, Length: f.Size}}
+	}
+	b = x.appendEnd(b)
+	if x.status >= 300 || x.req.Method == message.MethodHEAD {
+		spans = nil
+	}
+	if !x.sendSpans(f, b, spans, heads, boundary) {
+		return x.abandon(x.reason)
+	}
+	return Finish
+}
+
+// appendEnd appends what the route and the connection have to say, and the end of the head.
+func (x *Exchange) appendEnd(b []byte) []byte {
+	switch {
+	case !x.keepAlive:
+		b = append(b, "Connection: close\r\n"...)
+	case x.req.Minor == 0:
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	if e := x.route.ResponseHeaders; e != nil {
+		b = e.Append(b, x.gather())
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendValidators appends what says which representation it is; RFC 9110 section 15.4.5 wants the same with 304.
+func appendValidators(b []byte, f *files.File) []byte {
+	b = append(b, "Last-Modified: "...)
+	b = f.Modified.UTC().AppendFormat(b, "Mon, 02 Jan 2006 15:04:05 GMT")
+	b = append(b, "\r\nETag: "...)
+	b = append(b, f.ETag...)
+	if f.Varies {
+		b = append(b, "\r\nVary: Accept-Encoding"...)
+	}
+	return append(b, "\r\nAccept-Ranges: bytes\r\n"...)
+}
+
+func appendKind(b []byte, f *files.File) []byte {
+	b = append(b, "Content-Type: "...)
+	b = append(b, f.Type...)
+	if f.Encoding != files.Identity {
+		b = append(b, "\r\nContent-Encoding: "...)
+		b = append(b, f.Encoding.String()...)
+	}
+	return append(b, "\r\n"...)
+}
+
+func appendContentRange(b []byte, f *files.File, s files.Span) []byte {
+	return fmt.Appendf(b, "Content-Range: bytes %d-%d/%d\r\n", s.From, s.From+s.Length-1, f.Size)
+}
+
+// partHeads are the heads of the parts of a multipart answer, and its length (RFC 9110 section 14.6).
+func partHeads(f *files.File, spans []files.Span, boundary string) (heads [][]byte, total int64) {
+	for _, s := range spans {
+		h := append([]byte("\r\n--"), boundary...)
+		h = append(h, "\r\n"...)
+		h = appendKind(h, f)
+		h = appendContentRange(h, f, s)
+		h = append(h, "\r\n"...)
+		heads = append(heads, h)
+		total += int64(len(h)) + s.Length
+	}
+	return heads, total + int64(len("\r\n--"+boundary+"--\r\n"))
+}
+
+// sendSpans sends the head with what is in memory, and the rest from the file.
+func (x *Exchange) sendSpans(f *openFile, head []byte, spans []files.Span, heads [][]byte, boundary string) bool {
+	for i, s := range spans {
+		if heads != nil {
+			head = append(head, heads[i]...)
+		}
+		if f.Whole != nil {
+			if !x.bothToClient(head, f.Whole[s.From:s.From+s.Length]) {
+				return false
+			}
+			head = head[:0]
+			continue
+		}
+		if !x.toClient(head) || !x.fileToClient(f, s) {
+			return false
+		}
+		head = head[:0]
+	}
+	if heads != nil && spans != nil {
+		head = append(append(append(head, "\r\n--"...), boundary...), "--\r\n"...)
+	}
+	return len(head) == 0 || x.toClient(head)
+}
+
+func (x *Exchange) bothToClient(a, b []byte) bool {
+	if len(b) == 0 {
+		return x.toClient(a)
+	}
+	x.takeClient()
+	x.client.SetWriteTimeout(x.setup.Send)
+	n, err := x.client.WriteBuffers(a, b)
+	x.sent += int64(n)
+	return x.tookIt(err)
+}
+
+func (x *Exchange) fileToClient(f *openFile, s files.Span) bool {
+	x.client.SetWriteTimeout(x.setup.Send)
+	n, err := engine.SendFile(x.client, f.Handle(), s.From, s.Length)
+	x.sent += n
+	return x.tookIt(err)
+}
+
+// tookIt notes why the client did not take an answer.
+func (x *Exchange) tookIt(err error) bool {
+	if err != nil {
+		x.keepAlive = false
+		x.reason = reason.ClientCut
+		if errors.Is(err, engine.ErrTimeout) {
+			x.reason = reason.ClientStalled
+		}
+	}
+	return err == nil
+}
+
+// fileFresh is how long a file is taken to be as it was found, in ms; filesMost and wholesMost bound what a loop remembers.
+const (
+	fileFresh  = int64(time.Second / time.Millisecond)
+	fileKept   = 10 * fileFresh
+	filesMost  = 256
+	wholesMost = 4 << 20 // bytes
+)
+
+// fileKey is what a file is remembered by.
+type fileKey struct {
+	root   *files.Root
+	accept files.Accept
+	path   string
+}
+
+// openFile is a file that exchanges of a loop share.
+type openFile struct {
+	*files.File
+	key   fileKey
+	at    int64 // found, ms
+	users int
+	known bool // in the cache
+}
+
+// fileCache is the files that a loop remembers. The oldest goes first. Owned by the loop.
+type fileCache struct {
+	known map[fileKey]*openFile
+	order []*openFile
+	bytes int // of those in memory
+}
+
+// get returns a fresh file for use.
+func (c *fileCache) get(root *files.Root, accept files.Accept, path []byte, now int64) *openFile {
+	f := c.known[fileKey{root, accept, string(path)}]
+	if f == nil || now-f.at >= fileFresh {
+		return nil
+	}
+	f.users++
+	return f
+}
+
+// put remembers a file that was found, for use.
+func (c *fileCache) put(key fileKey, found *files.File, now int64) *openFile {
+	f := &openFile{File: found, key: key, at: now, users: 1, known: true}
+	if c.known == nil {
+		c.known = map[fileKey]*openFile{}
+	}
+	if old := c.known[key]; old != nil {
+		c.forget(old)
+	}
+	c.known[key] = f
+	c.order = append(c.order, f)
+	c.bytes += len(f.Whole)
+	for len(c.known) > filesMost || c.bytes > wholesMost {
+		c.forget(c.oldest())
+	}
+	return f
+}
+
+// sweep forgets what nobody has asked for lately: a file that was removed takes its room on the disk for as long as it is open.
+func (c *fileCache) sweep(now int64) {
+	for len(c.known) > 0 {
+		if f := c.oldest(); now-f.at < fileKept {
+			return
+		} else {
+			c.forget(f)
+		}
+	}
+}
+
+func (c *fileCache) oldest() *openFile {
+	for !c.order[0].known {
+		c.order = c.order[1:]
+	}
+	return c.order[0]
+}
+
+func (c *fileCache) forget(f *openFile) {
+	delete(c.known, f.key)
+	f.known = false
+	c.bytes -= len(f.Whole)
+	if f.users == 0 {
+		f.Close()
+	}
+	if len(c.order) > 2*filesMost {
+		kept := c.order[:0]
+		for _, f := range c.order {
+			if f.known {
+				kept = append(kept, f)
+			}
+		}
+		clear(c.order[len(kept):])
+		c.order = kept
+	}
+}
+
+// release ends a use.
+func (c *fileCache) release(f *openFile) {
+	if f.users--; f.users == 0 && !f.known {
+		f.Close()
+	}
+}
