@@ -1,5 +1,10 @@
 package config
 
+import (
+	"slices"
+	"strings"
+)
+
 // Admin is where status, metrics and the API answer. A bare value is the address.
 type Admin struct {
 	// Addresses to listen on. Whoever can reach them can read everything and change some of it.
@@ -26,8 +31,18 @@ type Logs struct {
 
 // AccessLog is one line for each exchange. A bare value is the file; `off` writes none.
 type AccessLog struct {
-	// The form of a line.
-	Format string `yaml:"format" default:"combined" words:"combined json" example:"json"`
+	// The form of a line: `combined` as Apache and nginx have it, `json`, `w3c` (the W3C's extended format, as IIS writes it), or a text with fields in
+	// braces, such as `{client} {method} {target} {status} {duration_ms}`.
+	Format string `yaml:"format" default:"combined" example:"json"`
+
+	// The columns of `w3c`. Without it: those that IIS has by default, the server and the reason.
+	Fields []string `yaml:"fields" example:"[date, time, c-ip, cs-method, cs-uri-stem, sc-status, time-taken]"`
+
+	// Which exchanges are logged; without it all. What failed on the servers' side or in weir always is.
+	When LogWhen `yaml:"when" example:"{ status: [4xx, 5xx], slower: 500ms }"`
+
+	// The share of the other exchanges that is logged: without `when`, of all that did not fail.
+	Sample Percent `yaml:"sample" example:"1%"`
 
 	// The file, `stdout` or `stderr`. A file is opened again after it was moved away.
 	File string `yaml:"file,short,file" default:"stdout" example:"/var/log/weir/access.log"`
@@ -36,8 +51,58 @@ type AccessLog struct {
 	Off bool `yaml:"-"`
 }
 
+// LogWhen is which exchanges are logged: those of which one of these is so.
+type LogWhen struct {
+	// The answer's status.
+	Status []StatusRange `yaml:"status,short" example:"[4xx, 5xx]"`
+
+	// The exchange took at least this long.
+	Slower Duration `yaml:"slower" example:"500ms"`
+}
+
 // FromWord takes `on` and `off`.
 func (a *AccessLog) FromWord(word string) (err error) {
 	a.Off, err = isOff(word)
 	return err
+}
+
+// LogFields are the names that a log format may have in braces, LogColumns the columns of `w3c`; telemetry/accesslog has the same.
+func LogFields() []string {
+	return strings.Fields(`time local_time date clock client peer method host target path query version status sent received duration_ms match_us send_us
+		receive_us finish_us user_agent referer route pool server attempts reason detail tls`)
+}
+
+// LogColumns are the columns of `w3c`.
+func LogColumns() []string {
+	return strings.Fields(`date time c-ip x-peer-ip cs-method cs-host cs-uri cs-uri-stem cs-uri-query cs-version sc-status sc-bytes cs-bytes time-taken
+		x-receive-us cs(User-Agent) cs(Referer) x-route x-pool x-server x-attempts x-reason x-detail x-tls`)
+}
+
+func (r *reader) checkLog(a *AccessLog) {
+	const format, columns = "logs.access.format", "logs.access.fields"
+	if len(a.Fields) > 0 && a.Format != "w3c" {
+		r.wrong(columns, "only w3c has columns; another format says itself what it has")
+	}
+	for i, name := range a.Fields {
+		if at := indexPath(columns, i); !slices.Contains(LogColumns(), name) {
+			r.suggest(r.at(at), at, nearest(name, LogColumns()), "no column %q", name)
+		}
+	}
+	if f := a.Format; f == "combined" || f == "json" || f == "w3c" {
+		return
+	}
+	if !strings.Contains(a.Format, "{") {
+		r.suggest(r.at(format), format, nearest(a.Format, []string{"combined", "json", "w3c"}),
+			"want combined, json, w3c, or a text with fields such as {client}, not %q", a.Format)
+	}
+	for rest := strings.ReplaceAll(a.Format, "{{", ""); ; {
+		_, after, found := strings.Cut(rest, "{")
+		name, tail, closed := strings.Cut(after, "}")
+		if !found {
+			return
+		}
+		if rest = tail; !closed || !slices.Contains(LogFields(), name) {
+			r.suggest(r.at(format), format, nearest(name, LogFields()), "unknown field {%s}", name)
+		}
+	}
 }

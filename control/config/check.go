@@ -13,6 +13,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	for i := range cfg.HealthChecks {
 		r.checkHealth(joinPath("health_checks", cfg.HealthChecks[i].Name), &cfg.HealthChecks[i])
 	}
+	r.checkLog(&cfg.Logs.Access)
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	cfg.indexPools()
 	r.checkFallbacks(cfg)

@@ -59,6 +59,9 @@ type Settings struct {
 	// Sends a copy of requests to another pool.
 	Mirror Later `yaml:"mirror" example:"shadow"`
 
+	// Whether exchanges are in the access log.
+	AccessLog string `yaml:"access_log" fill:"on" words:"on off" example:"off"`
+
 	// Keeps a client with its server, otherwise than the pool says; `off` does not.
 	Persistence *Persistence `yaml:"persistence" example:"off"`
 }

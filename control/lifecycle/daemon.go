@@ -331,7 +331,11 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 
 func (d *Daemon) configureLog(cfg *config.Config) error {
 	a := &cfg.Logs.Access
-	c := accesslog.WriterConfig{File: a.File, Format: accesslog.Formats()[a.Format],
+	line, head, err := snapshot.LogFormat(a)
+	if err != nil {
+		return err // the configuration has been checked
+	}
+	c := accesslog.WriterConfig{File: a.File, Format: line, Head: head,
 		Log: func(f string, args ...any) { d.log.Error(fmt.Sprintf(f, args...)) }}
 	if a.Off {
 		c.File = ""

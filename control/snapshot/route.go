@@ -23,6 +23,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		BodyLimit: int64(c.BodyLimit),
 		Response:  bounded(c.Timeouts.Response),
 		Tunnel:    bounded(c.Timeouts.Tunnel),
+		Unlogged:  c.AccessLog == "off",
 		Retries:   int(c.Retries.Count),
 		Class:     pool.ClassOf(c.Criticality),
 

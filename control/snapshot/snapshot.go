@@ -67,6 +67,9 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()
+	if _, _, err := LogFormat(&cfg.Logs.Access); err != nil {
+		b.refuse("logs.access", err.Error())
+	}
 	if len(b.problems.Errors()) > 0 {
 		return nil, b.problems
 	}

@@ -12,6 +12,7 @@ import (
 type WriterConfig struct {
 	File   string // a path, "stdout" or "stderr"; "" writes nothing
 	Format Format
+	Head   func(now time.Time) string       // what a file begins with, or goes on with after weir has opened it; may be nil
 	Log    func(format string, args ...any) // told when writing fails and when it works again
 }
 
@@ -80,11 +81,19 @@ func (w *Writer) Configure(c WriterConfig) error {
 		w.file.Close()
 	}
 	w.config, w.out, w.file, w.failed, w.torn = c, out, file, false, false
+	w.begin()
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// begin writes the format's head.
+func (w *Writer) begin() {
+	if w.config.Head != nil && w.out != nil {
+		w.buf = append(w.buf, w.config.Head(time.Now())...)
+	}
 }
 
 func open(name string) (*os.File, error) {
@@ -210,4 +219,5 @@ func (w *Writer) reopen() {
 	}
 	w.file.Close()
 	w.file, w.out, w.torn = f, f, false
+	w.begin()
 }

@@ -15,7 +15,7 @@ func (x *Exchange) finish() Stage {
 	}
 	x.client.LinkHangup(nil)
 	x.count()
-	if x.setup.Log {
+	if x.isLogged() {
 		x.log()
 	}
 	x.next()
@@ -102,9 +102,15 @@ func (x *Exchange) settlePanic() {
 	}
 	x.at.Stats.Active--
 	x.count()
-	if x.setup.Log && x.headLen > 0 {
+	if x.headLen > 0 && x.isLogged() {
 		x.log()
 	}
+}
+
+// isLogged reports whether the exchange goes to the access log.
+func (x *Exchange) isLogged() bool {
+	f := x.setup.Log
+	return f != nil && (x.route == nil || !x.route.Unlogged) && f.Takes(x.status, x.reason, x.at.loop.Micros()-x.times[Read])
 }
 
 // log puts a record of the exchange into the loop's ring.

@@ -21,15 +21,15 @@ type Setup struct {
 	RedirectHTTPS string // port of the https listener, "" if requests are served here
 	Trusted       *filter.Networks
 	Forwarded     filter.Forwarded
-	Header        time.Duration // a request's head, from first byte to last
-	Body          time.Duration // pause between two arrivals of a request's body
-	Send          time.Duration // pause in which the client takes nothing
-	Idle          time.Duration // connection without a request
-	Drain         time.Duration // what is under way when the listener goes, or weir ends
-	MaxRequests   int           // on one connection; 0: no limit
-	MaxClients    int           // connections at the same time, per loop; 0: no limit
-	Log           bool          // ended exchanges go to the access log
-	Closing       bool          // the listener is gone: connections end with their next answer
+	Header        time.Duration     // a request's head, from first byte to last
+	Body          time.Duration     // pause between two arrivals of a request's body
+	Send          time.Duration     // pause in which the client takes nothing
+	Idle          time.Duration     // connection without a request
+	Drain         time.Duration     // what is under way when the listener goes, or weir ends
+	MaxRequests   int               // on one connection; 0: no limit
+	MaxClients    int               // connections at the same time, per loop; 0: no limit
+	Log           *accesslog.Filter // of the ended exchanges that go to the access log; nil: none
+	Closing       bool              // the listener is gone: connections end with their next answer
 }
 
 // Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.

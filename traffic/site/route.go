@@ -33,6 +33,7 @@ type Route struct {
 	HostName        string        // with HostName
 	BodyLimit       int64         // bytes; 0: no limit
 	Response        time.Duration // until the answer begins, and between two arrivals of it
+	Unlogged        bool          // the access log has nothing of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts
 	Budgets         *pool.Budgets // that pay for them; nil: the pool's
