@@ -86,7 +86,8 @@ func TestADirectoryThatIsReplacedIsFollowed(t *testing.T) {
 func TestPrecompressedSiblings(t *testing.T) {
 	dir := tree(t, map[string]string{"a.css": "plain", "a.css.gz": "gz", "a.css.br": "br", "b.css": "plain", "b.css.zst": "zst",
 		"old.css": "plain", "old.css.gz": "stale", "none.css": "plain"})
-	os.Chtimes(filepath.Join(dir, "old.css.gz"), changed, changed.Add(-time.Second))
+	os.Chtimes(filepath.Join(dir, "old.css.gz"), changed, changed.Add(-3*time.Second))
+	os.Chtimes(filepath.Join(dir, "a.css.br"), changed, changed.Add(-time.Second))
 	r := &Root{Config{Root: dir, Precompressed: true}}
 	for _, c := range []struct {
 		path, accept, want string

@@ -118,8 +118,7 @@ func (s *search) open(name string, accept Accept) (*File, error) {
 	}
 	for _, e := range all {
 		info, err := s.dir.Stat(name + e.suffix())
-		// A sibling that is older than the file is of an older file.
-		if err != nil || !info.Mode().IsRegular() || info.ModTime().Before(f.Modified) {
+		if err != nil || !info.Mode().IsRegular() || outdated(info.ModTime(), f) {
 			continue
 		}
 		f.Varies = true
@@ -129,13 +128,18 @@ func (s *search) open(name string, accept Accept) (*File, error) {
 	}
 	for _, e := range accept.order() {
 		sibling, err := s.openOne(name+e.suffix(), f.Type, e)
-		if err == nil && !sibling.Modified.Before(f.Modified) {
+		if err == nil && !outdated(sibling.Modified, f) {
 			sibling.Varies = true
 			f.Close()
 			return sibling, nil
 		}
 	}
 	return f, nil
+}
+
+// outdated says that a sibling is of an older file. Within two seconds it is not: who deploys writes files in any order, and some file systems count in such steps.
+func outdated(sibling time.Time, f *File) bool {
+	return sibling.Before(f.Modified.Add(-2 * time.Second))
 }
 
 func (s *search) openOne(name, kind string, e Encoding) (*File, error) {
