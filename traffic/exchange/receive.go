@@ -30,10 +30,13 @@ func (x *Exchange) receive() Stage {
 			return x.badResponse(http1.FaultHeadSize)
 		}
 		n, err := c.Read(x.resp[x.respLen:])
-		if err == engine.ErrTimeout && x.up.started && x.up.running {
-			// The answer's time counts from the request's last byte. Until then the upload's own deadlines bound the wait.
-			c.SetReadTimeout(x.route.Response)
-			continue
+		if err == engine.ErrTimeout && x.up.started {
+			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
+			// then the upload's own deadlines bound the wait.
+			if left := x.up.answerTime(x.route.Response); left > 0 {
+				c.SetReadTimeout(left)
+				continue
+			}
 		}
 		if err != nil {
 			return x.receiveFailed(err)

@@ -23,6 +23,7 @@ type upload struct {
 	why      reason.Reason
 	fault    *http1.Fault
 	buf      []byte
+	endedAt  int64 // ms: the last byte was sent
 	done     engine.Signal
 	goAhead  engine.Signal
 	telling  bool // 100 (Continue) is being written to the client
@@ -50,7 +51,7 @@ func (u *upload) Run() {
 	if u.why == reason.Done {
 		u.why = u.relay()
 	}
-	u.finished = u.why == reason.Done
+	u.finished, u.endedAt = u.why == reason.Done, l.Now()
 	l.Release(u.buf)
 	u.buf = nil
 	u.running = false
@@ -214,6 +215,14 @@ func (u *upload) wait() {
 	for u.running {
 		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
 	}
+}
+
+// answerTime is what is left of the time that the server has to answer, which begins when the upload ends.
+func (u *upload) answerTime(d time.Duration) time.Duration {
+	if u.running {
+		return d
+	}
+	return d - time.Duration(u.x.at.loop.Now()-u.endedAt)*time.Millisecond
 }
 
 // stop ends an upload that still runs, as when the answer was complete before the body was.
