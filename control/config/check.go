@@ -89,7 +89,11 @@ func (r *reader) warnUnused(cfg *Config) {
 	}
 	for i := range cfg.Sites {
 		for j := range cfg.Sites[i].Routes {
-			used[cfg.Sites[i].Routes[j].Pool] = true
+			route := &cfg.Sites[i].Routes[j]
+			used[route.Pool] = true
+			for k := range route.Arms {
+				used[route.Arms[k].Pool] = true
+			}
 		}
 	}
 	for _, p := range cfg.Pools {

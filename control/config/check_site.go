@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -126,8 +127,30 @@ func (r *reader) checkAction(cfg *Config, path string, a *Action) {
 	if a.Files != nil {
 		r.checkFiles(joinPath(path, "files"), a.Files)
 	}
+	if a.Split != nil {
+		r.checkSplit(cfg, joinPath(path, "split"), a.Split)
+	}
 	if a.Respond != nil {
 		r.checkHeaders(joinPath(joinPath(path, "respond"), "headers"), a.Respond.Headers)
+	}
+}
+
+func (r *reader) checkSplit(cfg *Config, path string, s *Split) {
+	sum := 0.0
+	for _, p := range s.Pools {
+		r.checkPoolName(cfg, joinPath(path, p.Pool), p.Pool)
+		sum += float64(max(0, p.Share))
+	}
+	switch {
+	case r.failedBelow(path):
+	case len(s.Pools) == 0:
+		r.wrong(path, "needs pools and their shares, as in { stable: 90%%, canary: 10%% }")
+	case math.Abs(sum-1) > 1e-6:
+		r.wrong(path, "the shares add up to %v, not to 100%%", Percent(sum))
+	case s.Cookie != "" && s.On.Kind != "":
+		r.wrong(joinPath(path, "on"), "a cookie of weir's own and a key contradict each other")
+	case s.Cookie != "" && !isToken(s.Cookie):
+		r.wrong(joinPath(path, "cookie"), "%q is no name of a cookie", s.Cookie)
 	}
 }
 

@@ -160,14 +160,17 @@ func (r *reader) decodeNamed(n *node, v reflect.Value, path string) {
 		return
 	}
 	element := v.Type().Elem()
+	r.eachKey(n, path, func(e entry, at string) { r.decodeName(e, v, element, at) })
+}
+
+// decodeName appends to v what stands under a name.
+func (r *reader) decodeName(e entry, v reflect.Value, element reflect.Type, at string) {
 	name := findField(r.shapes.fieldsOf(element), func(f *field) bool { return f.isName })
-	r.eachKey(n, path, func(e entry, at string) {
-		item := reflect.New(element).Elem()
-		r.shapes.applyDefaults(item)
-		item.FieldByIndex(name.index).SetString(e.key)
-		r.decode(e.value, item, &field{}, at)
-		v.Set(reflect.Append(v, item))
-	})
+	item := reflect.New(element).Elem()
+	r.shapes.applyDefaults(item)
+	item.FieldByIndex(name.index).SetString(e.key)
+	r.decode(e.value, item, &field{}, at)
+	v.Set(reflect.Append(v, item))
 }
 
 // eachKey calls do for each key of a mapping with its path, and reports keys that stand there twice.
@@ -233,6 +236,7 @@ func firstN(list []string, n int) []string { return list[:min(n, len(list))] }
 func (r *reader) decodeMapping(n *node, v reflect.Value, path string) {
 	fields := r.shapes.fieldsOf(v.Type())
 	paths := findField(fields, func(f *field) bool { return f.isPaths })
+	rest := findField(fields, func(f *field) bool { return f.isRest })
 	r.eachKey(n, path, func(e entry, at string) {
 		f := findField(fields, func(f *field) bool { return f.key == e.key && e.key != "" })
 		switch {
@@ -244,6 +248,8 @@ func (r *reader) decodeMapping(n *node, v reflect.Value, path string) {
 			}
 		case paths != nil && isPathPattern(e.key):
 			r.decodePath(e, v.FieldByIndex(paths.index), at)
+		case rest != nil:
+			r.decodeName(e, v.FieldByIndex(rest.index), rest.typ.Elem(), at)
 		default:
 			r.suggest(e.pos, at, nearest(e.key, keysOf(fields)), "unknown key")
 		}

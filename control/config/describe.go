@@ -19,6 +19,9 @@ type Object struct {
 	// TakesPaths is set when path patterns are keys too.
 	TakesPaths bool
 
+	// Rest is what names that are no keys have as their values, or nil.
+	Rest *Key
+
 	// Short is the key that a bare value stands for, or nil.
 	Short *Key
 }
@@ -107,6 +110,9 @@ func describe(t reflect.Type) (o Object, below []reflect.Type) {
 		switch {
 		case f.isPaths:
 			o.TakesPaths = true
+			continue
+		case f.isRest:
+			o.Rest = &key
 			continue
 		case f.short:
 			short := key

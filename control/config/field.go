@@ -13,6 +13,7 @@ type field struct {
 	named    bool
 	isName   bool
 	isPaths  bool
+	isRest   bool // takes the keys that no other field has, as names
 	short    bool
 	required bool
 	isFile   bool
@@ -44,7 +45,7 @@ func fieldsOf(t reflect.Type) (list []field) {
 		has := func(option string) bool { return strings.Contains(","+options+",", ","+option+",") }
 		list = append(list, field{
 			key: strings.TrimPrefix(key, "-"), index: sf.Index, typ: sf.Type, owner: t, goName: sf.Name,
-			named: has("named"), isName: has("name"), isPaths: has("paths"), short: has("short"),
+			named: has("named"), isName: has("name"), isPaths: has("paths"), isRest: has("rest"), short: has("short"),
 			required: has("required"), isFile: has("file"),
 			words: strings.Fields(sf.Tag.Get("words")), limits: sf.Tag.Get("range"),
 			fallback: sf.Tag.Get("default"), fill: sf.Tag.Get("fill"), example: sf.Tag.Get("example"),

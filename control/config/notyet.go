@@ -46,7 +46,6 @@ var notBuiltYet = []notBuilt{
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 
 	{"Action.rules", "", true, "no rule would run"},
-	{"Action.split", "", true, "requests would not be divided"},
 	{"Match.when", "", true, "the route would match more than it should"},
 	{"Settings.buffer", "", false, "responses are sent on as they come"},
 	{"Settings.cache", "", false, "nothing is cached"},

@@ -58,16 +58,35 @@ func (r *reader) resolveSite(cfg *Config, site *Site) {
 		}
 		r.namePool(cfg, route)
 		inheritSettings(&route.Settings, &site.Settings)
-		if pool := cfg.Pool(route.Pool); pool != nil {
-			inherit(reflect.ValueOf(&route.Timeouts).Elem(), reflect.ValueOf(pool.Timeouts))
-			inherit(reflect.ValueOf(&route.Retries).Elem(), reflect.ValueOf(pool.Retries))
-			if route.Persistence == nil {
-				route.Persistence = pool.Persistence
-			}
-		}
-		inheritSettings(&route.Settings, &cfg.Defaults.Settings)
-		r.shapes.applyFills(reflect.ValueOf(&route.Settings).Elem())
+		r.divide(cfg, route)
+		r.complete(cfg, route)
 	}
+}
+
+// divide makes of a route that is split one for each of its pools.
+func (r *reader) divide(cfg *Config, route *Route) {
+	if route.Split == nil {
+		return
+	}
+	for _, p := range route.Split.Pools {
+		arm := *route
+		arm.Action = Action{Pool: p.Pool}
+		r.complete(cfg, &arm)
+		route.Arms = append(route.Arms, arm)
+	}
+}
+
+// complete gives a route what it inherits from its pool and from all routes' defaults.
+func (r *reader) complete(cfg *Config, route *Route) {
+	if pool := cfg.Pool(route.Pool); pool != nil {
+		inherit(reflect.ValueOf(&route.Timeouts).Elem(), reflect.ValueOf(pool.Timeouts))
+		inherit(reflect.ValueOf(&route.Retries).Elem(), reflect.ValueOf(pool.Retries))
+		if route.Persistence == nil {
+			route.Persistence = pool.Persistence
+		}
+	}
+	inheritSettings(&route.Settings, &cfg.Defaults.Settings)
+	r.shapes.applyFills(reflect.ValueOf(&route.Settings).Elem())
 }
 
 // addCatchAll turns an action of the site itself into a route for all paths that have none.
@@ -86,7 +105,7 @@ func (r *reader) addCatchAll(site *Site) {
 }
 
 func (a *Action) isSet() bool {
-	return a.Pool != "" || len(a.Servers) > 0 || a.Redirect != nil || a.Respond != nil || a.Files != nil
+	return a.Pool != "" || len(a.Servers) > 0 || a.Redirect != nil || a.Respond != nil || a.Files != nil || a.Split != nil
 }
 
 // namePool turns servers written in a route into a pool named after them, so that equal lists are one pool and keep

@@ -26,6 +26,9 @@ type Route struct {
 	// Key is the route's place in the file, for PosOf and for people: `sites."app.example.com"."/api/*"`.
 	Key string `yaml:"-"`
 
+	// Arms are, where the route is split, what it is for each of the pools, in their order.
+	Arms []Route `yaml:"-"`
+
 	// What the request must be besides its path.
 	Match Match `yaml:"match" example:"{ methods: [GET, HEAD] }"`
 
@@ -56,8 +59,30 @@ type Action struct {
 	// An ordered list of rules.
 	Rules Later `yaml:"rules"`
 
-	// Divides requests between pools.
-	Split Later `yaml:"split" example:"{ a: 90%, b: 10% }"`
+	// Divides requests between pools, by shares.
+	Split *Split `yaml:"split" example:"{ stable: 90%, canary: 10%, cookie: weir-split }"`
+}
+
+// Split divides requests between pools. Each request is drawn anew, unless `cookie` or `on` keeps clients with what they have. Where shares change, as few
+// clients as possible change with them.
+type Split struct {
+	// Pools and their shares, which add up to 100%.
+	Pools []SplitPool `yaml:",rest"`
+
+	// A cookie that weir sets, so that a client stays where its first request went. It holds a number and tells nothing; who wants to can choose with it.
+	Cookie string `yaml:"cookie" example:"weir-split"`
+
+	// What decides instead of the draw: `client_ip`, `header:NAME` or `cookie:NAME`. Equal values go to the same pool.
+	On HashKey `yaml:"on" example:"header:X-User"`
+}
+
+// SplitPool is a pool's share. A bare value is the share.
+type SplitPool struct {
+	// The pool's name.
+	Pool string `yaml:"-,name"`
+
+	// How many of the requests go there.
+	Share Percent `yaml:"share,short,required" example:"10%"`
 }
 
 // Files serves a directory. A bare value is the directory. Below a prefix such as `/static/*`, what follows the prefix is looked up, or the path that

@@ -30,6 +30,9 @@ func (a *asking) act() {
 	switch {
 	case r.Redirect != nil:
 		a.out.Local = &Local{Status: r.Redirect.Status, Reason: reason.Redirected.String(), Location: string(r.Redirect.AppendLocation(nil, &a.facts))}
+	case r.Split != nil:
+		a.divide(r.Split)
+		a.act()
 	case r.Files != nil:
 		a.files()
 	case r.Respond != nil:

@@ -56,6 +56,9 @@ var questions = []struct{ name, method, url, client, fields string }{
 	{"malformed", "GET", "https://app.example.com/", "", "Bad Name: x"},
 	{"no_site", "GET", "https://other.test/", "", ""},
 	{"no_route", "GET", "https://strict.example.com/other", "", ""},
+	{"split_by_key", "GET", "https://beta.example.com/x", "", "X-User: anna"},
+	{"split_drawn", "GET", "https://beta.example.com/x", "", ""},
+	{"split_by_cookie", "GET", "https://beta.example.com/c/x", "", ""},
 	{"server_host", "GET", "https://b.glob.test/x", "", ""},
 }
 

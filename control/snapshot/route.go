@@ -52,6 +52,8 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 		r.Redirect = b.redirect(c.Key+".redirect", c.Redirect)
 	case c.Files != nil:
 		b.files(c, r)
+	case c.Split != nil:
+		r.Split = b.split(c, r)
 	case c.Respond != nil:
 		r.Respond = b.respond(c.Key+".respond", c.Respond)
 	default:

@@ -38,6 +38,7 @@ type Exchange struct {
 	body        requestBody
 	route       *site.Route
 	destination *site.Destination // the route's, or one that stands in for it
+	division    division
 	facts       filter.Facts
 	hop         filter.Hop
 
@@ -106,6 +107,7 @@ func (x *Exchange) reset(s *session) {
 	x.route, x.destination, x.server, x.load, x.conn = nil, nil, nil, nil, nil
 	x.attempts, x.stale = 0, 0
 	x.stay.forgets = false
+	x.division.split = nil
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interim = 0, 0

@@ -42,6 +42,9 @@ func (x *Exchange) match() Stage {
 		}
 		return x.fail(404, reason.NoRoute)
 	}
+	if route.Split != nil {
+		route = x.divide(route.Split)
+	}
 	x.route, x.destination = route, route.Destination
 	return Request
 }

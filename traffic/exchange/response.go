@@ -157,6 +157,9 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	b = x.appendStay(b)
+	if x.division.split != nil {
+		b = x.appendDivision(b)
+	}
 	if e := x.route.ResponseHeaders; e != nil {
 		b = e.Append(b, x.gather())
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/transport"
 )
 
-// Route is what happens with the requests that it matches: exactly one of Destination, Redirect, Respond and Files. Immutable.
+// Route is what happens with the requests that it matches: exactly one of Destination, Split, Redirect, Respond and Files. Immutable.
 type Route struct {
 	Site    string // the host pattern
 	Pattern string // the path pattern
@@ -19,6 +19,7 @@ type Route struct {
 
 	Match       Match
 	Destination *Destination
+	Split       *Split // another route, by chance or key, has what follows
 	Redirect    *Redirect
 	Respond     *Respond
 	Files       *files.Root

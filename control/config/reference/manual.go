@@ -106,6 +106,9 @@ func writeObject(b *strings.Builder, o config.Object, comments Comments) {
 	if o.TakesPaths {
 		b.WriteString("\nKeys that start with `/` or `~` are path patterns, each with a [Route](#route) or a list of them.\n")
 	}
+	if k := o.Rest; k != nil {
+		fmt.Fprintf(b, "\nIts other keys are names, each with a [%s](#%s). %s\n", titleOf(k.Element), anchor(titleOf(k.Element)), comments[k.Owner+"."+k.Field])
+	}
 	for _, shared := range sharedOwners(o) {
 		fmt.Fprintf(b, "\nIt also takes the keys of [%s](#%s).\n", titleOf(shared), anchor(titleOf(shared)))
 	}

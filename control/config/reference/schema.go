@@ -107,6 +107,9 @@ func objectSchema(o config.Object, comments Comments) *schema {
 		value.Description = comments[k.Owner+"."+k.Field]
 		s.Properties = append(s.Properties, property{k.Name, value})
 	}
+	if o.Rest != nil {
+		s.Additional = singleSchema(*o.Rest)
+	}
 	if o.TakesPaths {
 		route := &schema{Ref: "#/$defs/Route"}
 		s.Patterns = map[string]*schema{"^[/~]": {AnyOf: []*schema{route, {Type: "array", Items: route}}}}

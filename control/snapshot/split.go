@@ -1,0 +1,24 @@
+package snapshot
+
+import (
+	"math"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// split compiles a route that is divided: for each pool a route of its own.
+func (b *siteBuilder) split(c *config.Route, r *site.Route) *site.Split {
+	s := &site.Split{Cookie: c.Split.Cookie, Key: site.Key{Kind: keyKinds[c.Split.On.Kind], Name: c.Split.On.Name}, Salt: pool.Key(r.Name)}
+	sum := 0.0
+	for i := range c.Arms {
+		arm := b.route(r.Site, &c.Arms[i])
+		if arm == nil {
+			return nil
+		}
+		sum += max(0, float64(c.Split.Pools[i].Share))
+		s.Arms = append(s.Arms, site.Arm{Until: uint32(math.Round(sum * site.Points)), Route: arm})
+	}
+	return s
+}
