@@ -35,6 +35,11 @@ func (r *reader) checkSettings(path, pattern string, s *Settings) {
 	if s.Host != "" && !isHostName(hostOf(s.Host)) {
 		r.wrong(joinPath(path, "host"), "want preserve, server or a host name, not %q", s.Host)
 	}
+	for i, name := range s.Identities.Names {
+		if !isHostName(strings.TrimPrefix(name, "*.")) {
+			r.wrong(indexPath(joinPath(joinPath(path, "identities"), "names"), i), "want a host name, or *. and a domain, not %q", name)
+		}
+	}
 	if idle := joinPath(path, "timeouts") + ".idle"; path != "defaults" && r.isWritten(idle) {
 		r.wrong(idle, "connections are kept by the pool; write it there or under defaults")
 	}

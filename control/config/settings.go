@@ -14,6 +14,9 @@ type Settings struct {
 	// Changes header fields of the response before it goes to the client.
 	ResponseHeaders HeaderEdit `yaml:"response_headers" example:"{ remove: [X-Powered-By] }"`
 
+	// Whether clients may learn which servers answer, and what they are.
+	Identities Identities `yaml:"identities" example:"show"`
+
 	// The Host that the server gets: `preserve` (the client's), `server` (the server's own address), or a name.
 	Host string `yaml:"host" fill:"preserve" example:"server"`
 
@@ -69,6 +72,16 @@ type Settings struct {
 // Defaults are route settings for all sites.
 type Defaults struct {
 	Settings `yaml:",inline"`
+}
+
+// Identities says what clients may learn of the servers. A bare value is `mode`.
+type Identities struct {
+	// `hide` drops what tells of a server (Server, Via, X-Powered-By, Alt-Svc and such) and writes the public host and path where a server speaks of
+	// itself: in Location, Content-Location, Link, Refresh, and the domain and path of Set-Cookie. `show` passes all on.
+	Mode string `yaml:"mode,short" fill:"hide" words:"hide show" example:"show"`
+
+	// Hosts by which the servers call themselves besides those of their pool; `*.` in front takes all names below.
+	Names []string `yaml:"names" example:"[fe1.contoso.local, \"*.corp.contoso.local\"]"`
 }
 
 // Timeouts is how long a server may take. `off` waits for ever.

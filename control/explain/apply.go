@@ -38,6 +38,7 @@ func (a *asking) act() {
 	case r.Respond != nil:
 		a.respond(r.Respond)
 	case a.rewrite():
+		a.identities()
 		a.persistence()
 		a.toPool()
 	}
@@ -131,6 +132,17 @@ func (a *asking) files() {
 	if a.out.Local == nil {
 		a.step("files", "%s is looked for in %s", path, a.route.Files.Root)
 		a.out.Local = &Local{Status: 200, Reason: reason.FileServed.String()}
+	}
+}
+
+// identities says what is not as it goes without saying: servers are hidden, and their paths are the public ones.
+func (a *asking) identities() {
+	i := a.route.Identity
+	switch {
+	case i == nil:
+		a.step("identities", "clients may see which server answers")
+	case i.Paths != nil:
+		a.step("identities", "in answers, the server's %s becomes %s", i.Paths.Server, i.Paths.Public)
 	}
 }
 

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"regexp"
+	"strings"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -40,6 +41,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 	default:
 		r.Host, r.HostName = site.HostNamed, c.Host
 	}
+	r.Identity = identity(c, r)
 	b.action(c, r)
 	r.UsesGroups = r.Rewrite.UsesGroups() || r.Redirect != nil && r.Redirect.To.UsesGroups()
 	return r
@@ -73,6 +75,22 @@ func (b *siteBuilder) warnOfPoolSettings(c *config.Route, p *config.Pool) {
 	if c.Timeouts.Connect != p.Timeouts.Connect {
 		b.warn(c.Key+".timeouts.connect", "has no effect: connections are the pool's; write it under pool %q or under defaults", p.Name)
 	}
+}
+
+// identity is how the servers of a route are hidden; nil where they may be seen.
+func identity(c *config.Route, r *site.Route) *filter.Identity {
+	if c.Identities.Mode == "show" {
+		return nil
+	}
+	i := &filter.Identity{Paths: r.Rewrite.Reverse(r.Match.Path.Before())}
+	for _, name := range c.Identities.Names {
+		i.Names = append(i.Names, strings.ToLower(name))
+	}
+	if r.Host == site.HostNamed {
+		host, _, _ := strings.Cut(strings.ToLower(r.HostName), ":")
+		i.Names = append(i.Names, host)
+	}
+	return i
 }
 
 func (b *siteBuilder) redirect(path string, c *config.Redirect) *site.Redirect {

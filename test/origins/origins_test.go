@@ -23,6 +23,7 @@ func TestThreeOriginsThroughOneWeir(t *testing.T) {
 		run  func(w *world)
 	}{
 		{"names lead to their origins", names}, {"http is redirected", redirect}, {"methods and ranges", methods},
+		{"servers are hidden", hidden},
 		{"connections are kept", keepAlive}, {"large downloads", downloads},
 		{"large uploads", uploads}, {"body limit", bodyLimit},
 		{"streams and events", streams}, {"wrk", wrk}, {"chromium", chromium}, {"what weir says of it", said},
@@ -100,6 +101,24 @@ func methods(w *world) {
 	body = w.curl("-H", "Transfer-Encoding: chunked", "-H", "Expect: 100-continue", "-d", "a=b", w.url("lyncweb.contoso.test", "/m/api"))
 	if !strings.Contains(body, `"body":"a=b"`) {
 		w.t.Errorf("chunked POST: %s", body)
+	}
+}
+
+// hidden has nginx and Apache redirect to directories, which each does with the name and port that it takes for its own.
+func hidden(w *world) {
+	for from, to := range map[string]string{
+		w.url("meet.contoso.test", "/named"):           w.url("meet.contoso.test", "/named/"),
+		w.url("meet.contoso.test", "/named/sub"):       w.url("meet.contoso.test", "/named/sub/"),
+		w.url("mail.contoso.test", "/named/sub"):       w.url("mail.contoso.test", "/named/sub/"),
+		w.url("mail.contoso.test", "/below/named/sub"): w.url("mail.contoso.test", "/below/named/sub/"),
+		w.url("mail.contoso.test", "/above/sub"):       w.url("mail.contoso.test", "/above/sub/"),
+	} {
+		if got := w.curl("-o", "/dev/null", "-w", "%{http_code} %{redirect_url}", from); got != "301 "+to {
+			w.t.Errorf("%s: %s, want 301 %s", from, got, to)
+		}
+		if got := w.curl("-D", "-", "-o", "/dev/null", from); strings.Contains(got, "\r\nServer:") || strings.Contains(got, "internal") || strings.Contains(got, "origin.test") {
+			w.t.Errorf("%s tells of the server: %s", from, got)
+		}
 	}
 }
 

@@ -144,7 +144,7 @@ func (w *world) writeFiles() {
 	large := make([]byte, largeSize)
 	rand.NewChaCha8([32]byte{1}).Read(large)
 	for name, content := range map[string][]byte{"index.html": []byte("<h1>hello</h1>\n"), "pixel.png": image, "large": large,
-		"rpc/answer": []byte("rpc"), "digits": []byte("0123456789")} {
+		"rpc/answer": []byte("rpc"), "named/sub/index.html": []byte("sub"), "digits": []byte("0123456789")} {
 		file := filepath.Join(w.files, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			w.t.Fatal(err)

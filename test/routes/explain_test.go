@@ -158,7 +158,7 @@ func differences(said *explain.Answer, got *http.Response, reached map[string][]
 		return list
 	}
 	p := said.Pool
-	differ("server", p.Name, got.Header.Get("X-Server"))
+	differ("server", p.Name, got.Header.Get("X-Test-Name"))
 	for _, name := range said.ResponseRemove {
 		if !slices.ContainsFunc(said.ResponseSet, func(f explain.Field) bool { return f.Name == name }) {
 			differ("field "+name, "", got.Header.Get(name))

@@ -54,7 +54,7 @@ func (s *server) serve(c net.Conn) {
 	s.mu.Lock()
 	s.heads = append(s.heads, head.String())
 	s.mu.Unlock()
-	io.WriteString(c, "HTTP/1.1 200 OK\r\nX-Server: "+s.name+"\r\nX-Powered-By: chance\r\nX-Out: server\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	io.WriteString(c, "HTTP/1.1 200 OK\r\nX-Test-Name: "+s.name+"\r\nX-Powered-By: chance\r\nX-Out: server\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 }
 
 // take returns what was recorded since it was called last.

@@ -41,6 +41,7 @@ type Exchange struct {
 	division    division
 	facts       filter.Facts
 	hop         filter.Hop
+	isServer    func(host []byte, parents bool) bool // whether one of the servers is meant, among which one was chosen
 
 	// The attempt.
 	server    *pool.Server
@@ -94,6 +95,7 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	x.res.List = x.fields[1][:0]
 	x.up.x = x
 	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
+	x.isServer = func(host []byte, parents bool) bool { return x.destination.Pool.Set().Owns(host, parents) }
 	return x
 }
 

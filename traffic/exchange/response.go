@@ -134,13 +134,6 @@ func (x *Exchange) learn() {
 	}
 }
 
-// What becomes of an answer's fields: hop-by-hop ones, and those that tell what the server is.
-var responseDrops = [256]bool{
-	message.FieldConnection: true, message.FieldTransferEncoding: true, message.FieldKeepAlive: true,
-	message.FieldProxyConnection: true, message.FieldTE: true, message.FieldTrailer: true, message.FieldUpgrade: true,
-	message.FieldServer: true, message.FieldXPoweredBy: true, message.FieldContentLength: true,
-}
-
 func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	r := &x.res
 	b = append(b, "HTTP/1.1"...)
@@ -185,8 +178,4 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 		return append(b, "Content-Length: 0\r\n"...)
 	}
 	return b
-}
-
-func (x *Exchange) appendResponseFields(b []byte) []byte {
-	return appendFields(b, &x.res.Head, &responseDrops, x.route.ResponseHeaders)
 }

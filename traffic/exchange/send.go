@@ -142,38 +142,51 @@ func (x *Exchange) appendHost(b []byte) []byte {
 }
 
 // What becomes of a request's fields. hopByHop and managed ones never pass as they came.
-var requestDrops = [256]bool{
-	message.FieldHost: true, message.FieldContentLength: true,
+var requestFates = [256]fate{
+	message.FieldHost: dropped, message.FieldContentLength: dropped,
 	// RFC 9110 section 7.6.1: "Intermediaries SHOULD remove or replace fields that are known to require removal before forwarding,
 	// whether or not they appear as a connection-option".
-	message.FieldConnection: true, message.FieldTransferEncoding: true, message.FieldKeepAlive: true,
-	message.FieldProxyConnection: true, message.FieldTE: true, message.FieldTrailer: true, message.FieldUpgrade: true,
-	message.FieldHTTP2Settings: true, message.FieldProxyAuthorization: true, message.FieldExpect: true,
+	message.FieldConnection: dropped, message.FieldTransferEncoding: dropped, message.FieldKeepAlive: dropped,
+	message.FieldProxyConnection: dropped, message.FieldTE: dropped, message.FieldTrailer: dropped, message.FieldUpgrade: dropped,
+	message.FieldHTTP2Settings: dropped, message.FieldProxyAuthorization: dropped, message.FieldExpect: dropped,
 	// What says who the client is comes from weir alone.
-	message.FieldForwarded: true, message.FieldXForwardedFor: true, message.FieldXForwardedProto: true,
-	message.FieldXForwardedHost: true, message.FieldXForwardedPort: true, message.FieldXForwardedPrefix: true,
-	message.FieldXForwardedServer: true, message.FieldXForwardedSSL: true, message.FieldXRealIP: true,
+	message.FieldForwarded: dropped, message.FieldXForwardedFor: dropped, message.FieldXForwardedProto: dropped,
+	message.FieldXForwardedHost: dropped, message.FieldXForwardedPort: dropped, message.FieldXForwardedPrefix: dropped,
+	message.FieldXForwardedServer: dropped, message.FieldXForwardedSSL: dropped, message.FieldXRealIP: dropped,
 }
 
 func (x *Exchange) appendFields(b []byte) []byte {
-	return appendFields(b, &x.req.Head, &requestDrops, x.route.RequestHeaders)
+	return x.appendLines(b, &x.req.Head, &requestFates, x.route.RequestHeaders)
 }
 
-// appendFields copies the field lines that pass, untouched runs as they came.
-func appendFields(b []byte, h *message.Head, drops *[256]bool, edit *filter.HeaderEdit) []byte {
+// fate is what becomes of a field.
+type fate uint8
+
+const (
+	passes fate = iota // as it came, where no Connection field or edit says otherwise
+	dropped
+	rewritten // by hide
+)
+
+// appendLines copies the field lines that pass, untouched runs as they came.
+func (x *Exchange) appendLines(b []byte, h *message.Head, fates *[256]fate, edit *filter.HeaderEdit) []byte {
 	run := h.FieldsAt.Off
 	for i := range h.List {
 		f := &h.List[i]
-		drop := drops[f.ID]
-		if !drop && h.Names {
-			drop = f.ID == message.FieldOther && isConnectionName(&h.Fields, f.Name.Of(h.Buf))
+		fate := fates[f.ID]
+		if fate == passes && h.Names && f.ID == message.FieldOther && isConnectionName(&h.Fields, f.Name.Of(h.Buf)) {
+			fate = dropped
 		}
-		if !drop && edit != nil {
-			drop = edit.Drops(f.Name.Of(h.Buf))
+		if fate != dropped && edit != nil && edit.Drops(f.Name.Of(h.Buf)) {
+			fate = dropped
 		}
-		if drop {
-			b = append(b, h.Buf[run:f.Line.Off]...)
-			run = f.Line.End
+		if fate == passes {
+			continue
+		}
+		b = append(b, h.Buf[run:f.Line.Off]...)
+		run = f.Line.End
+		if fate == rewritten {
+			b = x.appendHiding(b, h, f)
 		}
 	}
 	return append(b, h.Buf[run:h.FieldsAt.End]...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
@@ -48,7 +49,7 @@ func inWorld(t *testing.T, servers map[string]func(net.Conn), f func(w *world)) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.route = &site.Route{Site: "*", Pattern: "/*", Name: "* /*", Match: site.Match{Path: path}, Response: 60 * time.Second,
+		w.route = &site.Route{Site: "*", Pattern: "/*", Name: "* /*", Match: site.Match{Path: path}, Response: 60 * time.Second, Identity: &filter.Identity{},
 			Tunnel: time.Minute, Retries: 2, BodyLimit: 1 << 20, Destination: &site.Destination{Pool: pool.New(cfg, nil),
 				Transport: &transport.Config{}, Loops: make([]site.DestinationLoop, 1)}}
 		index, _ := site.NewIndex([]site.Spec{{Pattern: "*", Routes: []*site.Route{w.route}}})

@@ -6,6 +6,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -140,4 +141,15 @@ func (p *PathPattern) PrefixLen() int {
 		return 0
 	}
 	return len(p.text)
+}
+
+// Before is what a path begins with before the group of that number, which takes all that follows; "" if the pattern has another shape.
+func (p *PathPattern) Before() (text string, group int) {
+	switch p.kind {
+	case pathPrefix:
+		return p.text + "/", 0
+	case pathRegexp:
+		return filter.LiteralBefore(p.text), 1
+	}
+	return "", 0
 }

@@ -30,6 +30,7 @@ type Route struct {
 	Rewrite         *filter.Rewrite
 	RequestHeaders  *filter.HeaderEdit
 	ResponseHeaders *filter.HeaderEdit
+	Identity        *filter.Identity // nil: answers tell of their servers what they like
 	Host            HostMode
 	HostName        string        // with HostName
 	BodyLimit       int64         // bytes; 0: no limit

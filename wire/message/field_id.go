@@ -48,6 +48,24 @@ const (
 	FieldIfUnmodifiedSince
 	FieldIfRange
 	FieldRange
+	FieldContentLocation
+	FieldLink
+	FieldRefresh
+	FieldAltSvc
+	FieldXAspNetVersion
+	FieldXAspNetMVCVersion
+	FieldXFEServer
+	FieldXBEServer
+	FieldXCalculatedBETarget
+	FieldXDiagInfo
+	FieldXTargetBEServer
+	FieldXMSServerFQDN
+	FieldXServedBy
+	FieldXBackendServer
+	FieldXServer
+	FieldXServerName
+	FieldXUpstream
+	FieldAccept
 	fieldCount
 )
 
@@ -66,6 +84,24 @@ var fieldNames = [fieldCount]string{
 	FieldWWWAuthenticate: "WWW-Authenticate", FieldAcceptEncoding: "Accept-Encoding", FieldIfMatch: "If-Match",
 	FieldIfNoneMatch: "If-None-Match", FieldIfModifiedSince: "If-Modified-Since", FieldIfUnmodifiedSince: "If-Unmodified-Since",
 	FieldIfRange: "If-Range", FieldRange: "Range",
+	FieldContentLocation:     "Content-Location",
+	FieldLink:                "Link",
+	FieldRefresh:             "Refresh",
+	FieldAltSvc:              "Alt-Svc",
+	FieldXAspNetVersion:      "X-AspNet-Version",
+	FieldXAspNetMVCVersion:   "X-AspNetMvc-Version",
+	FieldXFEServer:           "X-FEServer",
+	FieldXBEServer:           "X-BEServer",
+	FieldXCalculatedBETarget: "X-CalculatedBETarget",
+	FieldXDiagInfo:           "X-DiagInfo",
+	FieldXTargetBEServer:     "X-TargetBEServer",
+	FieldXMSServerFQDN:       "X-MS-Server-Fqdn",
+	FieldXServedBy:           "X-Served-By",
+	FieldXBackendServer:      "X-Backend-Server",
+	FieldXServer:             "X-Server",
+	FieldXServerName:         "X-Server-Name",
+	FieldXUpstream:           "X-Upstream",
+	FieldAccept:              "Accept",
 }
 
 // String returns the field's name as it is written on the wire; "" for FieldOther.
@@ -90,7 +126,7 @@ const maxFieldName = 24
 // name collides: then another letter has to go in.
 func fieldHash(name []byte) uint16 {
 	n := len(name)
-	return (uint16(name[0]|0x20)*35 + uint16(name[n-1]|0x20)*147 + uint16(name[n*3/4]|0x20)*217 + uint16(n)*207) & 1023
+	return (uint16(name[0]|0x20)*379 + uint16(name[n-2]|0x20)*939 + uint16(name[n/4]|0x20)*619 + uint16(n)*487) & 1023
 }
 
 var fieldsByHash = newFieldTable()
