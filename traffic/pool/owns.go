@@ -11,7 +11,7 @@ func (s *Set) Owns(host []byte, parents bool) bool {
 	text := string(host)
 	address := addressIn(text)
 	for _, server := range s.Servers {
-		if server.isAt(text, address) || parents && (isBelow(server.Host, text) || isBelow(hostOf(server.Name), text)) {
+		if server.isAt(text, address) || parents && isBelow(server.Host, text) {
 			return true
 		}
 	}
