@@ -35,6 +35,7 @@ func (r *reader) checkSettings(path, pattern string, s *Settings) {
 	if s.Host != "" && !isHostName(hostOf(s.Host)) {
 		r.wrong(joinPath(path, "host"), "want preserve, server or a host name, not %q", s.Host)
 	}
+	r.checkErrorPages(joinPath(path, "error_pages"), s.ErrorPages)
 	for i, name := range s.Identities.Names {
 		if !isHostName(strings.TrimPrefix(name, "*.")) {
 			r.wrong(indexPath(joinPath(joinPath(path, "identities"), "names"), i), "want a host name, or *. and a domain, not %q", name)

@@ -141,10 +141,11 @@ func serversName(servers []Server) string {
 
 // inheritSettings sets what is unset in near to what far says.
 func inheritSettings(near, far *Settings) {
-	request, response := near.RequestHeaders, near.ResponseHeaders
+	request, response, pages := near.RequestHeaders, near.ResponseHeaders, near.ErrorPages
 	inherit(reflect.ValueOf(near).Elem(), reflect.ValueOf(*far))
 	near.RequestHeaders = inheritEdits(request, far.RequestHeaders)
 	near.ResponseHeaders = inheritEdits(response, far.ResponseHeaders)
+	near.ErrorPages = inheritPages(pages, far.ErrorPages)
 }
 
 // inherit sets the keys that are unset in near to those of far; objects held by value key by key.

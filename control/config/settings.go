@@ -17,6 +17,12 @@ type Settings struct {
 	// Whether clients may learn which servers answer, and what they are.
 	Identities Identities `yaml:"identities" example:"show"`
 
+	// What clients get in place of the bare words of a status, by status (`404`), class (`5xx`) or range (`502-504`). The narrowest wins.
+	ErrorPages []ErrorPage `yaml:"error_pages,named" example:"{ 404: \"<h1>Not here</h1>\", 5xx: { json: '{\"error\":{status}}', intercept: on } }"`
+
+	// Answers 503 while the servers are worked on, to all but some. `on` has the page of `error_pages`; `off` is service.
+	Maintenance *Maintenance `yaml:"maintenance" example:"{ page: back at six, allow: [10.0.0.0/8] }"`
+
 	// The Host that the server gets: `preserve` (the client's), `server` (the server's own address), or a name.
 	Host string `yaml:"host" fill:"preserve" example:"server"`
 

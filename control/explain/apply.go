@@ -19,9 +19,10 @@ func (a *asking) apply() {
 	if r.UsesGroups {
 		a.facts.Groups = r.Match.Path.AppendGroups(nil, a.facts.Path)
 	}
-	if a.mayPass() && a.fits() {
+	if a.mayPass() && a.inService() && a.fits() {
 		a.act()
 	}
+	a.errorPage()
 	a.responseEdits()
 }
 
@@ -67,6 +68,32 @@ func (a *asking) mayPass() bool {
 		return true
 	}
 	return a.fail(403, reason.Denied, "")
+}
+
+// inService asks whether the route is in maintenance.
+func (a *asking) inService() bool {
+	m := a.route.Maintenance
+	switch {
+	case m == nil:
+		return true
+	case m.Allow.Contains(a.from):
+		a.step("maintenance", "client %v is in %s, which are served", a.from, join(m.Allow.Prefixes()))
+		return true
+	}
+	a.step("maintenance", "the servers are worked on; clients are told to come again in %d seconds", m.RetryIn)
+	return a.fail(503, reason.Maintenance, "")
+}
+
+// errorPage says where an answer of weir's own is more than its bare words.
+func (a *asking) errorPage() {
+	l := a.out.Local
+	if l == nil || l.Body != "" || l.Status < 400 {
+		return
+	}
+	m := a.route.Maintenance
+	if a.route.Pages.Of(l.Status) != nil || l.Reason == reason.Maintenance.String() && m != nil && m.Page != nil {
+		a.step("error_pages", "there is a page for %d", l.Status)
+	}
 }
 
 func join(prefixes []netip.Prefix) string {

@@ -59,6 +59,9 @@ var questions = []struct{ name, method, url, client, fields string }{
 	{"split_by_key", "GET", "https://beta.example.com/x", "", "X-User: anna"},
 	{"split_drawn", "GET", "https://beta.example.com/x", "", ""},
 	{"split_by_cookie", "GET", "https://beta.example.com/c/x", "", ""},
+	{"in_maintenance", "GET", "https://works.example.org/x", "192.0.2.1", ""},
+	{"let_in", "GET", "https://works.example.org/x", "10.1.2.3", ""},
+	{"error_page", "GET", "https://works.example.org/lost", "", ""},
 	{"server_host", "GET", "https://b.glob.test/x", "", ""},
 }
 

@@ -53,6 +53,7 @@ func (b *builder) listener(l *config.Listener, securePort string) {
 		Forwarded: filter.ForwardedModes()[l.Forwarded],
 		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle), Drain: bounded(t.Drain),
 		MaxRequests: l.Limits.Requests,
+		Pages:       errorPages(b.cfg.Defaults.ErrorPages),
 		Log:         logFilter(&b.cfg.Logs.Access),
 	}
 	if n := l.Limits.Connections; n > 0 {

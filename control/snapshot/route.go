@@ -42,6 +42,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		r.Host, r.HostName = site.HostNamed, c.Host
 	}
 	r.Identity = identity(c, r)
+	r.Pages, r.Maintenance = errorPages(c.ErrorPages), maintenance(c.Maintenance)
 	b.action(c, r)
 	r.UsesGroups = r.Rewrite.UsesGroups() || r.Redirect != nil && r.Redirect.To.UsesGroups()
 	return r

@@ -22,6 +22,7 @@ const (
 	NoSite
 	NoRoute
 	Denied
+	Maintenance
 	PoolEmpty
 	PoolUnresolved
 	PoolDown
@@ -74,6 +75,7 @@ var table = [Count]row{
 	NoSite:              {"weir", "match", "no_site"},
 	NoRoute:             {"weir", "match", "no_route"},
 	Denied:              {"weir", "request", "denied"},
+	Maintenance:         {"weir", "request", "maintenance"},
 	PoolEmpty:           {"weir", "pick", "no_servers"},
 	PoolUnresolved:      {"weir", "pick", "names_not_resolved"},
 	PoolDown:            {"server", "pick", "all_down"},

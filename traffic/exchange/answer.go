@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -17,6 +18,8 @@ type localAnswer struct {
 	respond  *site.Respond
 	allow    string // with 405: the methods, where they are not the usual ones
 	retryIn  int    // seconds, of a 503; 0: 1
+	page     *filter.Page
+	replaces bool // a server's answer, of which page is the body
 }
 
 // answer sends an answer of weir's own.
@@ -103,8 +106,12 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 		b = append(b, "Location: "...)
 		b = a.location.AppendLocation(b, x.gather())
 		b = append(b, "\r\n"...)
-	case a.respond != nil:
+	case a.respond != nil && (len(a.respond.Body) > 0 || x.errorPage() == nil):
 		return x.appendRespond(b, a.respond)
+	case a.respond != nil && a.respond.Headers != nil:
+		b = a.respond.Headers.Append(b, x.gather())
+	case a.replaces:
+		b = x.appendReplaced(b)
 	case x.status == 503:
 		b = append(b, "Retry-After: "...)
 		b = strconv.AppendInt(b, int64(max(1, a.retryIn)), 10)
@@ -118,6 +125,9 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 	}
 	if x.route != nil && x.route.ResponseHeaders != nil {
 		b = x.route.ResponseHeaders.Append(b, x.gather())
+	}
+	if page := x.errorPage(); page != nil {
+		return x.appendPage(b, page)
 	}
 	return x.appendText(b)
 }

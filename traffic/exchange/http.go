@@ -17,8 +17,9 @@ type Setup struct {
 	Listener      string
 	Sites         *site.Index
 	Limits        http1.Limits
-	Secure        bool   // clients come by TLS
-	RedirectHTTPS string // port of the https listener, "" if requests are served here
+	Secure        bool        // clients come by TLS
+	Pages         *site.Pages // of answers that no route gives; nil: bare words
+	RedirectHTTPS string      // port of the https listener, "" if requests are served here
 	Trusted       *filter.Networks
 	Forwarded     filter.Forwarded
 	Header        time.Duration     // a request's head, from first byte to last

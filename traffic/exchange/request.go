@@ -14,6 +14,11 @@ func (x *Exchange) request() Stage {
 	if r.Access != nil && !r.Access.Allows(x.from) {
 		return x.fail(403, reason.Denied)
 	}
+	if m := r.Maintenance; m != nil && !m.Allow.Contains(x.from) {
+		x.reason = reason.Maintenance
+		x.local = localAnswer{status: 503, page: m.Page, retryIn: m.RetryIn}
+		return Answer
+	}
 	if r.BodyLimit > 0 && x.body.announced() > r.BodyLimit {
 		return x.refuse(http1.FaultBodyTooLarge, reason.ClientBodyTooLarge)
 	}

@@ -59,6 +59,9 @@ func (x *Exchange) response() Stage {
 	if x.isLast() {
 		x.keepAlive = false
 	}
+	if page := x.route.Pages.InPlaceOf(x.status); page != nil {
+		return x.replaceAnswer(page)
+	}
 	head := x.appendResponse(x.at.record[:0], int64(data))
 	x.at.record = head
 	x.placeHead(head, at, data)

@@ -31,6 +31,8 @@ type Route struct {
 	RequestHeaders  *filter.HeaderEdit
 	ResponseHeaders *filter.HeaderEdit
 	Identity        *filter.Identity // nil: answers tell of their servers what they like
+	Pages           *Pages           // nil: errors are told in bare words
+	Maintenance     *Maintenance     // nil: the route is in service
 	Host            HostMode
 	HostName        string        // with HostName
 	BodyLimit       int64         // bytes; 0: no limit
