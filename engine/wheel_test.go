@@ -56,3 +56,30 @@ func TestTimersRunNeverEarlyAndAtMostTwoTicksLate(t *testing.T) {
 		}
 	}
 }
+
+// A route may give its servers hours, and "off" is a year: deadlines beyond the wheel's reach wait in it and are filed again.
+func TestTimersOfHoursAndDaysRunInTime(t *testing.T) {
+	const hour = int64(3600_000)
+	var w wheel
+	start := 17*hour + 12345
+	w.init(start)
+	var alarms []*alarm
+	for _, hours := range []int64{1, 5, 12, 30, 77, 78, 79, 100, 160, 365 * 24} {
+		a := &alarm{due: start + hours*hour}
+		a.timer.owner = a
+		w.add(&a.timer, a.due)
+		alarms = append(alarms, a)
+	}
+	for now := start; now < start+170*hour; {
+		now += max(1, w.nextDue(now, hour))
+		w.advance(now)
+	}
+	for _, a := range alarms[:len(alarms)-1] {
+		if late := a.rang - a.due; a.rang == 0 || late < 0 || late > 2<<tickShift {
+			t.Errorf("a timer of %d hours ran %d ms late, at %d", (a.due-start)/hour, late, a.rang)
+		}
+	}
+	if w.count != 1 || alarms[len(alarms)-1].rang != 0 {
+		t.Errorf("%d timers are left, of a year's one", w.count)
+	}
+}

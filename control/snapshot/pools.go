@@ -44,8 +44,8 @@ func (b *builder) pool(p *config.Pool) {
 	d.Pool = pool.New(b.poolConfig(p), oldPool)
 	d.Key = hashKey(&p.Balance)
 	d.Transport = &transport.Config{
-		Connect: p.Timeouts.Connect.Std(),
-		Idle:    p.Timeouts.Idle.Std(),
+		Connect: bounded(p.Timeouts.Connect),
+		Idle:    bounded(p.Timeouts.Idle),
 		MaxIdle: perLoop(p.Connections.Idle, b.loops),
 		Private: !p.Connections.Share,
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),

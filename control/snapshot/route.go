@@ -3,6 +3,7 @@ package snapshot
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -62,7 +63,7 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 	default:
 		r.Destination = b.destinations(c.Pool)
 		if p := b.cfg.Pool(c.Pool); p != nil {
-			b.warnOfPoolSettings(c, p)
+			r.Connect = ownConnect(c.Timeouts.Connect, p.Timeouts.Connect)
 			if d := r.Destination; d != nil && c.Retries.Budget != p.Retries.Budget {
 				r.Budgets = pool.NewBudgets(pool.RetryConfig{Share: orOff(float64(c.Retries.Budget))}, max(1, len(d.Loops)))
 			}
@@ -71,11 +72,12 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 	}
 }
 
-// warnOfPoolSettings tells of what only a pool has one of, and a route wants to be otherwise.
-func (b *siteBuilder) warnOfPoolSettings(c *config.Route, p *config.Pool) {
-	if c.Timeouts.Connect != p.Timeouts.Connect {
-		b.warn(c.Key+".timeouts.connect", "has no effect: connections are the pool's; write it under pool %q or under defaults", p.Name)
+// ownConnect is a route's time to connect where it is not its pool's; 0 where it is, and a pool that stands in has its own.
+func ownConnect(route, pool config.Duration) time.Duration {
+	if route == pool {
+		return 0
 	}
+	return bounded(route)
 }
 
 // identity is how the servers of a route are hidden; nil where they may be seen.

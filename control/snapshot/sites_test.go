@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -96,7 +97,6 @@ func TestProblemsOfSitesHaveTheirPlace(t *testing.T) {
 		"sites:\n  a:\n    /x%2fy: http://h": `weir.yaml:3:13: sites.a."/x%2fy": "/x%2fy": ambiguous path`,
 		"sites:\n  a:\n    /x:\n      - { match: { methods: [GET, PUT] }, servers: [h] }\n      - { match: { methods: [GET] }, servers: [h] }": `weir.yaml:5:9: sites.a."/x"[1]: warning: can never match: "/x" at weir.yaml:4:9 takes all its requests`,
 		"sites:\n  a:\n    /x/*: http://h\n    ~^/: http://h":                                                                             `weir.yaml:3:11: sites.a."/x/*": warning: can never match: "~^/" at weir.yaml:4:10 takes all its requests`,
-		"sites:\n  a:\n    /x:\n      servers: [h]\n      timeouts: { connect: 9s }":                                                      `weir.yaml:5:28: sites.a."/x".timeouts.connect: warning: has no effect: connections are the pool's; write it under pool "h" or under defaults`,
 		"sites:\n  a:\n    /x:\n      - { match: { methods: [GET] }, servers: [h] }\n      - { match: { methods: [GET] }, servers: [h] }": "",
 	} {
 		_, problems := sites(t, text)
@@ -106,6 +106,25 @@ func TestProblemsOfSitesHaveTheirPlace(t *testing.T) {
 		}
 		if strings.Join(got, "\n") != want {
 			t.Errorf("%s\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+func TestARouteMayHaveATimeToConnectOfItsOwn(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"/x: { pool: p }": 0,
+		"/x: { pool: p, timeouts: { connect: 2s } }":      0,
+		"/x: { pool: p, timeouts: { connect: 9s } }":      9 * time.Second,
+		"/x: { pool: p, timeouts: { connect: off } }":     forEver,
+		"/x: { servers: [h], timeouts: { connect: 9s } }": 9 * time.Second,
+		"/x: { pool: p, timeouts: { response: 5h } }":     0,
+	} {
+		index, problems := sites(t, "pools: { p: { servers: [10.0.0.1:80], timeouts: { connect: 2s } } }\nsites:\n  a:\n    "+text)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		if got := index.Sites()[0].Routes()[0].Connect; got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
@@ -156,9 +157,8 @@ func (x *Exchange) connect() Stage {
 	} else {
 		conns.CloseIdle()
 	}
-	d := x.destination
 	x.stamp(Connect)
-	conn, err := conns.Dial(addressOf(x.server), x.server.Host, d.Transport, x.connectionPlaces())
+	conn, err := x.dial(conns)
 	if err == transport.ErrLimit {
 		conn, err = x.dialInPlaceOfAnother(conns)
 	}
@@ -168,6 +168,21 @@ func (x *Exchange) connect() Stage {
 	x.load.ConnectionsOpened++
 	x.conn = conn
 	return Send
+}
+
+func (x *Exchange) dial(conns *transport.Conns) (*transport.Conn, error) {
+	return conns.Dial(addressOf(x.server), x.server.Host, x.destination.Transport, x.connectTimeout(), x.connectionPlaces())
+}
+
+// connectTimeout is the route's, or its pool's.
+func (x *Exchange) connectTimeout() time.Duration {
+	switch {
+	case x.route.Connect > 0:
+		return x.route.Connect
+	case x.destination.Transport.Connect > 0:
+		return x.destination.Transport.Connect
+	}
+	return transport.DefaultConnect
 }
 
 // CloseIdle ends the idle connections that a loop keeps to a server, as when it has left its pool. On that loop.

@@ -113,17 +113,12 @@ func placesOf(b *pool.Bound) transport.Places {
 // dialInPlaceOfAnother opens a connection to a server that has as many as it may have. Requests are not more than connections may be,
 // so one of these is idle on another loop, and is closed.
 func (x *Exchange) dialInPlaceOfAnother(conns *transport.Conns) (conn *transport.Conn, err error) {
-	d := x.destination
-	connect := d.Transport.Connect
-	if connect == 0 {
-		connect = transport.DefaultConnect
-	}
-	by := x.at.loop.Now() + int64(connect/time.Millisecond)
+	by := x.at.loop.Now() + int64(x.connectTimeout()/time.Millisecond)
 	for err = transport.ErrLimit; err == transport.ErrLimit && x.at.loop.Now() < by; {
 		if !conns.CloseOldest() && !x.closeElsewhere() {
 			x.at.loop.Sleep(2 * time.Millisecond) // one is about to be closed
 		}
-		conn, err = conns.Dial(addressOf(x.server), x.server.Host, d.Transport, x.connectionPlaces())
+		conn, err = x.dial(conns)
 	}
 	return conn, err
 }

@@ -27,6 +27,7 @@ type world struct {
 	route   *site.Route
 	servers map[string]func(c net.Conn) // by address: what a server does with a connection
 	dials   []string
+	within  time.Duration // how long the last of them may take
 	wrap    func(net.Conn) net.Conn // around weir's end of connections to servers; nil: none
 }
 
@@ -62,7 +63,7 @@ func inWorld(t *testing.T, servers map[string]func(net.Conn), f func(w *world)) 
 }
 
 func (w *world) dial(a engine.Address, timeout time.Duration) (net.Conn, error) {
-	w.dials = append(w.dials, a.IP.Addr().String())
+	w.dials, w.within = append(w.dials, a.IP.Addr().String()), timeout
 	serve := w.servers[a.IP.Addr().String()]
 	if serve == nil {
 		return nil, fmt.Errorf("connect: connection refused")

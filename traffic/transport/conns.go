@@ -91,13 +91,13 @@ type Places interface {
 	Give()
 }
 
-// Dial opens a connection to address; it parks. server is the name for TLS; places is the limit, nil if there is none. The
-// connection has its place until it is closed.
-func (s *Conns) Dial(address engine.Address, server string, config *Config, places Places) (*Conn, error) {
+// Dial opens a connection to address; it parks. server is the name for TLS; connect is how long it may take, 0 for what config says; places is the
+// limit, nil if there is none. The connection has its place until it is closed.
+func (s *Conns) Dial(address engine.Address, server string, config *Config, connect time.Duration, places Places) (*Conn, error) {
 	if places != nil && !places.Take() {
 		return nil, ErrLimit
 	}
-	c, err := s.open(address, server, config)
+	c, err := s.open(address, server, config, connect)
 	if err != nil && places != nil {
 		places.Give()
 	}
@@ -107,8 +107,10 @@ func (s *Conns) Dial(address engine.Address, server string, config *Config, plac
 	return c, err
 }
 
-func (s *Conns) open(address engine.Address, server string, config *Config) (*Conn, error) {
-	connect := config.Connect
+func (s *Conns) open(address engine.Address, server string, config *Config, connect time.Duration) (*Conn, error) {
+	if connect == 0 {
+		connect = config.Connect
+	}
 	if connect == 0 {
 		connect = DefaultConnect
 	}

@@ -26,7 +26,7 @@ type warming struct {
 // Run opens the connection.
 func (w *warming) Run() {
 	defer func() { w.conns.warming-- }()
-	c, err := w.conns.Dial(w.address, w.server, w.config, w.places)
+	c, err := w.conns.Dial(w.address, w.server, w.config, 0, w.places)
 	if err != nil {
 		return
 	}
