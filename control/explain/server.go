@@ -67,6 +67,9 @@ func (a *asking) serverFields(p *Pool) []Field {
 	}
 	list = append(list, a.forwarded()...)
 	list = append(list, Field{"Via", "1.1 weir"})
+	if a.req.Trailers && !a.wantsUpgrade() {
+		list = append(list, Field{"TE", "trailers"}, Field{"Connection", "TE"})
+	}
 	if a.wantsUpgrade() {
 		list = append(list, Field{"Connection", "Upgrade"}, Field{"Upgrade", string(a.req.Get(message.FieldUpgrade))})
 	}

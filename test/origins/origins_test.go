@@ -171,6 +171,10 @@ func streams(w *world) {
 	if got := w.curl("-i", w.url("lyncweb.contoso.test", "/m/stream")); !strings.HasSuffix(got, "piece 1\npiece 2\npiece 3\npiece 4\npiece 5\n") {
 		w.t.Errorf("stream: %q", got)
 	}
+	if got := w.curl("-i", "-H", "TE: trailers", w.url("lyncweb.contoso.test", "/m/stream")); !strings.Contains(got, "\r\nTrailer: X-Pieces\r\n") ||
+		!strings.Contains(got, "X-Pieces: 5") {
+		w.t.Errorf("stream without its trailer: %q", got)
+	}
 	// What comes within a second has not been held back.
 	out, err := w.run(5*time.Second, "curl", "-sS", "-N", "-k", "--http1.1", "--max-time", "1", "--connect-to", "::127.0.0.1:",
 		w.url("lyncweb.contoso.test", "/m/events"))

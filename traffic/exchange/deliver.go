@@ -24,6 +24,9 @@ func (x *Exchange) deliver() Stage {
 		return x.clientFailed()
 	}
 	if x.rest.ended {
+		if x.rest.chunked && !x.toClient(x.appendResponseEnd(x.scratch())) {
+			return x.clientFailed()
+		}
 		return x.delivered()
 	}
 	if x.rest.framing == message.FramingLength {
@@ -171,7 +174,11 @@ func (x *Exchange) deliverStream() Stage {
 		}
 		out := x.resp[chunkRoom : chunkRoom+data]
 		if x.rest.chunked {
-			out = frameChunk(x.resp, chunkRoom, data, x.rest.ended)
+			trails := x.rest.ended && len(x.rest.chunks.Trailers) > 0
+			out = frameChunk(x.resp, chunkRoom, data, x.rest.ended && !trails)
+			if trails {
+				out = x.appendResponseEnd(out[:len(out):len(out)])
+			}
 		}
 		if len(out) > 0 && !x.toClient(out) {
 			return x.clientFailed()

@@ -166,7 +166,8 @@ type requestBody struct {
 
 func (b *requestBody) start(r *message.Request) {
 	b.framing, b.length, b.buffered = r.Framing, r.Length, 0
-	b.chunks = http1.Chunked{}
+	// Trailers that nobody has announced stay behind: whoever reads the head decides by it what to expect.
+	b.chunks = http1.Chunked{Collect: r.Framing == message.FramingChunked && r.Has(message.FieldTrailer)}
 }
 
 // announced is how large the body is at least, as far as is known.

@@ -10,7 +10,8 @@ type responseBody struct {
 	framing message.Framing // as the server sends it
 	left    int64           // FramingLength: bytes that have not been read
 	chunks  http1.Chunked
-	chunked bool // the client gets chunks
+	chunked bool   // the client gets chunks
+	hop     []byte // names of fields that belong to the server's connection, where trailers might have them
 	ended   bool
 }
 
@@ -35,7 +36,10 @@ func (x *Exchange) response() Stage {
 			data, x.rest.ended = int(x.res.Length), true
 		}
 	case message.FramingChunked:
-		x.rest.chunks.Tiny = true
+		x.rest.chunks.Tiny, x.rest.chunks.Collect = true, x.takesTrailers()
+		if x.takesTrailers() && x.res.Names {
+			x.rest.hop = connectionNames(&x.res.Fields)
+		}
 		n, consumed, fault := x.rest.chunks.Decode(x.resp[at:x.respLen])
 		if fault != nil {
 			return x.badResponse(fault)
@@ -47,7 +51,7 @@ func (x *Exchange) response() Stage {
 		// Bytes that nobody asked for follow: the next exchange on this connection would take them for its answer.
 		x.isClean = false
 	}
-	x.rest.chunked = !x.rest.ended && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD &&
+	x.rest.chunked = (!x.rest.ended || len(x.rest.chunks.Trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD &&
 		(x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
 	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
@@ -166,7 +170,11 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 	r := &x.res
 	switch {
 	case x.rest.chunked:
-		return append(b, "Transfer-Encoding: chunked\r\n"...)
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+		if x.takesTrailers() {
+			b = appendTrailerField(b, &r.Fields, x.route.ResponseHeaders)
+		}
+		return b
 	case r.Framing == message.FramingLength:
 		return appendLength(b, r.Length)
 	case r.Framing == message.FramingChunked && x.rest.ended:

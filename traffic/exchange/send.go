@@ -19,7 +19,7 @@ func (x *Exchange) send() Stage {
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
 	if x.body.framing == message.FramingChunked {
-		need += len(data)
+		need += len(data) + len(x.body.chunks.Trailers)
 	}
 	if x.out == nil || len(x.out) < need {
 		x.at.loop.Release(x.out)
@@ -87,14 +87,18 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendForwarded(b)
 	b = append(b, "Via: 1.1 weir\r\n"...)
 	switch {
-	case x.body.framing == message.FramingChunked && !whole:
+	case x.body.framing == message.FramingChunked && (!whole || len(x.body.chunks.Trailers) > 0):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+		b = x.appendAnnounced(b)
 	case x.body.framing == message.FramingChunked:
 		b = appendLength(b, have)
 	case x.body.framing == message.FramingLength:
 		b = appendLength(b, x.body.length)
 	case r.Has(message.FieldContentLength):
 		b = append(b, "Content-Length: 0\r\n"...)
+	}
+	if r.Trailers && !x.wantsUpgrade() {
+		b = append(b, "TE: trailers\r\nConnection: TE\r\n"...)
 	}
 	if x.wantsUpgrade() {
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
@@ -217,13 +221,20 @@ func (x *Exchange) appendForwarded(b []byte) []byte {
 // appendBody appends the body bytes that are there, framed for the server; extra is what did not fit beside the head and
 // needs no framing.
 func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
-	if len(data) == 0 {
+	trails := whole && len(x.body.chunks.Trailers) > 0
+	if len(data) == 0 && !trails {
 		return b, nil
 	}
-	if x.body.framing == message.FramingChunked && !whole {
-		b = http1.AppendChunkHead(b, len(data))
-		b = append(b, data...)
-		return append(b, "\r\n"...), nil
+	if x.body.framing == message.FramingChunked && (!whole || trails) {
+		if len(data) > 0 {
+			b = http1.AppendChunkHead(b, len(data))
+			b = append(b, data...)
+			b = append(b, "\r\n"...)
+		}
+		if trails {
+			b = x.appendRequestEnd(b)
+		}
+		return b, nil
 	}
 	if len(data) > copyMost || len(b)+len(data) > cap(b) {
 		return b, data

@@ -125,6 +125,9 @@ func (u *upload) relay() reason.Reason {
 			u.fault = http1.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}
+		if ended && len(x.body.chunks.Trailers) > 0 {
+			out = x.appendRequestEnd(out[:len(out):len(out)])
+		}
 		if len(out) > 0 {
 			u.conn.SetWriteTimeout(x.route.Response)
 			began := x.at.loop.Now()
@@ -168,7 +171,7 @@ func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 	return 0, reason.Done
 }
 
-// rechunk decodes n bytes that were read and frames them anew; extensions and trailers stay behind.
+// rechunk decodes n bytes that were read and frames them anew; extensions stay behind.
 func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 	x := u.x
 	b := u.buf[chunkRoom:]
@@ -181,7 +184,7 @@ func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 		// The next request has begun behind the body; it waits in the exchange's buffer.
 		x.keepPipelined(b[consumed:n])
 	}
-	return frameChunk(u.buf, chunkRoom, data, ended), ended, nil
+	return frameChunk(u.buf, chunkRoom, data, ended && len(x.body.chunks.Trailers) == 0), ended, nil
 }
 
 // frameChunk puts a chunk's head before, and its end behind, the data at buf[at:at+n]; there is room for both.

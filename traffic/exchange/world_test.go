@@ -27,7 +27,7 @@ type world struct {
 	route   *site.Route
 	servers map[string]func(c net.Conn) // by address: what a server does with a connection
 	dials   []string
-	within  time.Duration // how long the last of them may take
+	within  time.Duration           // how long the last of them may take
 	wrap    func(net.Conn) net.Conn // around weir's end of connections to servers; nil: none
 }
 

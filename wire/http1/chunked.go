@@ -1,15 +1,18 @@
 package http1
 
 // Chunked decodes the chunked transfer coding (RFC 9112 section 7.1) from bytes as they come. The zero Chunked is at the start of
-// a body. Extensions are checked and dropped; trailer lines are handed out one by one.
+// a body. Extensions are checked and dropped; trailer lines are checked, and kept if that is asked for.
 type Chunked struct {
-	Left      int64 // data bytes of the running chunk that are to come
-	Total     int64 // data bytes so far
-	Tiny      bool  // any number of tiny chunks: a server may stream them, a client has no reason to
+	Left      int64  // data bytes of the running chunk that are to come
+	Total     int64  // data bytes so far
+	Collect   bool   // trailer lines are kept in Trailers
+	Trailers  []byte // lines as they came, each with its end
+	Tiny      bool   // any number of tiny chunks: a server may stream them, a client has no reason to
 	state     chunkState
 	digits    uint8
 	extension uint16 // bytes of all extensions
 	trailers  uint16 // bytes of the trailer section
+	lines     uint8  // of it
 	quoted    bool
 	escaped   bool
 	bare      bool  // ";" or "=" has not been followed by anything yet
@@ -61,7 +64,7 @@ func (c *Chunked) Skip(n int64) {
 }
 
 // Decode reads b and moves the data it finds to the front of b. It returns the number of data bytes and how many bytes of b it
-// consumed: all of them, unless the body has ended. Trailer fields are dropped after a check; see Trailers for who wants them.
+// consumed: all of them, unless the body has ended. Trailer lines go to Trailers, or nowhere.
 func (c *Chunked) Decode(b []byte) (data, consumed int, fault *Fault) {
 	i, out := 0, 0
 	for i < len(b) && c.state != chunkDone {
@@ -79,6 +82,9 @@ func (c *Chunked) Decode(b []byte) (data, consumed int, fault *Fault) {
 			n, fault := c.trailerByte(b[i:])
 			if fault != nil {
 				return out, i, fault
+			}
+			if c.Collect && c.state == chunkTrailer {
+				c.Trailers = append(c.Trailers, b[i:i+n]...)
 			}
 			i += n
 			continue
@@ -215,7 +221,10 @@ func (c *Chunked) trailerByte(b []byte) (int, *Fault) {
 			c.state = chunkEndLF
 		case chars[ch]&isToken == 0:
 			return 0, FaultTrailer
+		case c.lines == maxTrailerLines:
+			return 0, FaultTrailer
 		default:
+			c.lines++
 			c.digits = 1
 		}
 	case 1:

@@ -1,0 +1,88 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// takesTrailers reports whether the client wants to see the answer's trailers. RFC 9110 section 6.5.1: "Trailer fields ought to be generated
+// only when the sender knows that they can be processed"; who has not asked may merge them into a head that is checked already.
+func (x *Exchange) takesTrailers() bool { return x.req.Trailers && x.req.Minor >= 1 }
+
+// appendRequestEnd ends a chunked request with those of its trailers that were announced and may pass.
+func (x *Exchange) appendRequestEnd(b []byte) []byte {
+	b = append(b, "0\r\n"...)
+	b = http1.AppendTrailers(b, x.body.chunks.Trailers, func(name []byte) bool {
+		return isAnnounced(&x.req.Fields, name) && mayPass(&x.req.Fields, x.route.RequestHeaders, name)
+	})
+	return append(b, "\r\n"...)
+}
+
+// appendResponseEnd ends a chunked answer with those of its trailers that may pass.
+func (x *Exchange) appendResponseEnd(b []byte) []byte {
+	b = append(b, "0\r\n"...)
+	b = http1.AppendTrailers(b, x.rest.chunks.Trailers, func(name []byte) bool {
+		return !message.HasToken(x.rest.hop, string(name)) && (x.route.ResponseHeaders == nil || !x.route.ResponseHeaders.Drops(name))
+	})
+	return append(b, "\r\n"...)
+}
+
+// connectionNames is what the Connection fields of a head name, which will be written over by its successor before the trailers come.
+func connectionNames(f *message.Fields) (names []byte) {
+	for i := range f.List {
+		if f.List[i].ID == message.FieldConnection {
+			names = append(append(names, f.ValueOf(i)...), ',')
+		}
+	}
+	return names
+}
+
+// mayPass reports whether neither a Connection field of the head nor an edit, which is meant for the field wherever it stands, takes the trailer
+// out.
+func mayPass(head *message.Fields, edit *filter.HeaderEdit, name []byte) bool {
+	return !isConnectionName(head, name) && (edit == nil || !edit.Drops(name))
+}
+
+func isAnnounced(f *message.Fields, name []byte) bool {
+	for i := range f.List {
+		if f.List[i].ID == message.FieldTrailer && message.HasToken(f.ValueOf(i), string(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendAnnounced passes the announcement of the request's trailers on.
+func (x *Exchange) appendAnnounced(b []byte) []byte {
+	if !x.body.chunks.Collect {
+		return b
+	}
+	return appendTrailerField(b, &x.req.Fields, x.route.RequestHeaders)
+}
+
+// appendTrailerField announces those of the trailers that a head announces which may pass.
+func appendTrailerField(b []byte, f *message.Fields, edit *filter.HeaderEdit) []byte {
+	first := true
+	for i := range f.List {
+		if f.List[i].ID != message.FieldTrailer {
+			continue
+		}
+		for v := f.ValueOf(i); len(v) > 0; {
+			var name []byte
+			if name, v = message.NextItem(v); !http1.MayTrail(name) || !mayPass(f, edit, name) {
+				continue
+			}
+			if first {
+				b = append(b, "Trailer: "...)
+			} else {
+				b = append(b, ", "...)
+			}
+			b, first = append(b, name...), false
+		}
+	}
+	if !first {
+		b = append(b, "\r\n"...)
+	}
+	return b
+}
