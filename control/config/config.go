@@ -55,6 +55,7 @@ type Config struct {
 	pools     map[string]int // in Pools, by name
 	positions positions
 	lines     map[string][]string
+	texts     map[string]bool // files that values were read from
 }
 
 // Pool returns the pool of that name, named or anonymous, or nil.
@@ -81,10 +82,13 @@ func (c *Config) addPool(p Pool) {
 // notyet.go says what writing it leads to.
 type Later struct{}
 
-// Files are the files that the configuration was read from, sorted.
+// Files are the files that the configuration was read from, with those that values were read from, sorted.
 func (c *Config) Files() []string {
-	files := make([]string, 0, len(c.lines))
+	files := make([]string, 0, len(c.lines)+len(c.texts))
 	for name := range c.lines {
+		files = append(files, name)
+	}
+	for name := range c.texts {
 		files = append(files, name)
 	}
 	slices.Sort(files)

@@ -97,5 +97,6 @@ func (r *reader) secret(n *node, path string) (Secret, bool) {
 		r.problem(file.pos, path, "%v", err)
 		return Secret{}, false
 	}
+	r.texts[name] = true
 	return Secret{strings.TrimRight(string(data), "\r\n"), "{file: " + name + "}"}, true
 }

@@ -1,9 +1,6 @@
 package config
 
-import (
-	"net/netip"
-	"strings"
-)
+import "net/netip"
 
 // Page is the body of an answer in one or several forms; which a client gets is between them and its Accept. A bare value is `html`. In all,
 // `{status}`, `{reason}`, `{request_id}`, `{host}` and `{path}` stand for what they say, and other braces for themselves.
@@ -81,7 +78,7 @@ func inheritPages(near, far []ErrorPage) []ErrorPage {
 	for _, p := range far {
 		named := false
 		for i := range near {
-			named = named || strings.EqualFold(near[i].Statuses, p.Statuses)
+			named = named || near[i].Range() == p.Range()
 		}
 		if !named {
 			pages = append(pages, p)

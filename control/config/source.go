@@ -19,6 +19,7 @@ type reader struct {
 	lines     map[string][]string // of each file read
 	including []string            // the chain of files being read, outermost first
 	files     map[string]bool     // by absolute name
+	texts     map[string]bool     // files whose text stands in for a value
 	root      *node
 	problems  Problems
 	place     positions // of values
@@ -31,6 +32,7 @@ func newReader() *reader {
 	return &reader{
 		lines:  map[string][]string{},
 		files:  map[string]bool{},
+		texts:  map[string]bool{},
 		root:   &node{kind: mapping},
 		place:  positions{},
 		keys:   positions{},
@@ -58,7 +60,7 @@ func Parse(name string, data []byte) (*Config, Problems) {
 
 func (r *reader) finish() (*Config, Problems) {
 	cfg := withDefaults[Config]()
-	cfg.positions, cfg.lines = r.place, r.lines
+	cfg.positions, cfg.lines, cfg.texts = r.place, r.lines, r.texts
 	r.decodeRoot(cfg)
 	r.checkWritten(cfg)
 	r.resolve(cfg)

@@ -1,9 +1,13 @@
 package exchange
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -125,5 +129,25 @@ func TestInMaintenanceNoServerIsAsked(t *testing.T) {
 		w.route.Maintenance = nil
 		c.send(getting("/c"))
 		c.want("in service", 200, "GET /c")
+	})
+}
+
+// A server that refuses early is told so in the operator's words, and what the client still sends is nobody's next request.
+func TestAReplacedAnswerMayComeBeforeTheUploadsEnd(t *testing.T) {
+	refuses := func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 500 Oops\r\nContent-Length: 3\r\n\r\nabc")
+		time.Sleep(time.Second)
+	}
+	inWorld(t, servers(refuses), func(w *world) {
+		w.route.Pages = pagesOf(true, 500)
+		c := w.client()
+		c.send("POST /a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 900000\r\n\r\n")
+		go io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\n", 900000/16))
+		c.wantPage("refused early", "GET", 500, "text/html; charset=utf-8", "<p>500 Internal Server Error /a</p>")
+		c.wantEnd("refused early")
 	})
 }
