@@ -28,17 +28,19 @@ type Public struct {
 // AppendURL appends a URL or relative reference as the client has to see it. Foreign ones, and what is no URL, stay as they are.
 func (i *Identity) AppendURL(dst, text []byte, p *Public) []byte {
 	u := splitReference(text)
+	isPublic := sameHost(u.host, p.Host)
 	switch {
 	case !u.isURL:
 		return append(dst, text...)
 	case !u.hasAuthority:
 		return i.appendPath(dst, u.rest)
+	case isPublic && p.isItself(&u):
+		return i.appendPublic(dst, &u, p)
+	case isPublic && p.isReached(&u): // also where a server has the public name
 	case i.isServer(u.host, false, p):
 		return i.appendPublic(dst, &u, p)
-	case !sameHost(u.host, p.Host):
+	case !isPublic:
 		return append(dst, text...)
-	case p.isItself(&u):
-		return i.appendPublic(dst, &u, p)
 	}
 	dst = append(dst, text[:len(text)-len(u.rest)]...)
 	return i.appendPath(dst, u.rest)
@@ -79,6 +81,12 @@ func (p *Public) isItself(u *reference) bool {
 	}
 	port := u.portOr(secure)
 	return p.ServerPort != 0 && port == int(p.ServerPort) || port == portOf(p.Port, p.IsSecure)
+}
+
+// isReached reports whether a URL of the public host is at a port by which clients reach it: the one they came by, or its scheme's own.
+func (p *Public) isReached(u *reference) bool {
+	port := u.portOr(u.isSecure)
+	return port == portOf(nil, u.isSecure) || port == portOf(p.Port, p.IsSecure)
 }
 
 // appendPublic appends the URL with the public scheme and authority.

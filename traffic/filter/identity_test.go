@@ -42,6 +42,9 @@ func TestURLsOfServersBecomePublic(t *testing.T) {
 	below := &Identity{Paths: &PathMap{Server: "/", Public: "/api/"}}
 	other := &Identity{Paths: &PathMap{Server: "/v2/", Public: "/v1/"}}
 	above := &Identity{Paths: &PathMap{Server: "/app/", Public: "/"}}
+	named := clear()
+	named.ServerIsSecure, named.ServerPort = true, 443
+	named.IsServer = func(host []byte, _ bool) bool { return sameHost(host, named.Host) }
 	anonymous := secure()
 	anonymous.Authority, anonymous.Host, anonymous.Port = nil, nil, nil
 	for _, c := range []struct {
@@ -73,6 +76,10 @@ func TestURLsOfServersBecomePublic(t *testing.T) {
 		// From http to https, or deliberately back, must not lead around in a circle.
 		{plain, clear(), "https://meet.contoso.com/x", "https://meet.contoso.com/x"},
 		{plain, encrypted(), "http://meet.contoso.com/x", "http://meet.contoso.com/x"},
+		// A server that has the public name.
+		{plain, named, "https://meet.contoso.com/x", "https://meet.contoso.com/x"},
+		{plain, named, "http://meet.contoso.com/x", "http://meet.contoso.com/x"},
+		{plain, named, "http://meet.contoso.com:8081/x", "http://meet.contoso.com/x"},
 		// Foreign ones, and what is no URL.
 		{plain, secure(), "http://www.example.com/x", "http://www.example.com/x"},
 		{plain, secure(), "http://10.0.0.10/x", "http://10.0.0.10/x"},
@@ -232,4 +239,17 @@ func FuzzIdentityIsStable(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestHidingAllocatesNothing(t *testing.T) {
+	i := &Identity{Names: []string{"*.corp.contoso.local"}, Paths: &PathMap{Server: "/", Public: "/api/"}}
+	p := secure()
+	var room [256]byte
+	for id, value := range map[message.FieldID]string{message.FieldLocation: "http://fe1.contoso.local:8080/x?y", message.FieldSetCookie: "a=b; Path=/; HttpOnly",
+		message.FieldLink: "</a.css>; rel=preload; as=style"} {
+		text := []byte(value)
+		if n := testing.AllocsPerRun(100, func() { i.AppendField(room[:0], id, text, p) }); n != 0 {
+			t.Errorf("%v: %v allocations", id, n)
+		}
+	}
 }

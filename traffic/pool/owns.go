@@ -6,36 +6,37 @@ import (
 )
 
 // Owns reports whether the host, a name or an IP address in any case, is one of the servers', as configured or as it was resolved. With parents,
-// a domain that has a server's name in it counts too. It borrows host.
+// a domain that has a server's name in it counts too. It borrows host; only one that is an address costs an allocation.
 func (s *Set) Owns(host []byte, parents bool) bool {
-	text := string(host)
-	address := addressIn(text)
+	address := addressIn(host)
 	for _, server := range s.Servers {
-		if server.isAt(text, address) || parents && isBelow(server.Host, text) {
+		if server.isAt(host, address) || parents && isBelow(server.Host, host) {
 			return true
 		}
 	}
 	return false
 }
 
-// addressIn is the IP address that text is; invalid for a name, which is not taken for one at the cost of an error.
-func addressIn(text string) netip.Addr {
-	if text == "" || text[0] != '[' && (text[0] < '0' || '9' < text[0]) && !strings.Contains(text, ":") {
+// addressIn is the IP address that host is; invalid for a name.
+func addressIn(host []byte) netip.Addr {
+	if len(host) == 0 || host[0] != '[' && (host[0] < '0' || '9' < host[0]) {
 		return netip.Addr{}
 	}
-	a, _ := netip.ParseAddr(strings.Trim(text, "[]"))
+	a, _ := netip.ParseAddr(strings.Trim(string(host), "[]"))
 	return a.Unmap().WithZone("")
 }
 
-func (s *Server) isAt(host string, address netip.Addr) bool {
+func (s *Server) isAt(host []byte, address netip.Addr) bool {
 	at := s.Address.AddrPort.Addr()
 	switch {
+	case len(host) == 0:
+		return false
 	case address.IsValid():
 		return at.Unmap().WithZone("") == address
-	case strings.EqualFold(host, s.Host), strings.EqualFold(host, hostOf(s.Name)):
-		return host != ""
+	case equalFold(host, s.Host), equalFold(host, hostOf(s.Name)):
+		return true
 	}
-	return at.IsLoopback() && strings.EqualFold(host, "localhost")
+	return at.IsLoopback() && equalFold(host, "localhost")
 }
 
 // hostOf is a server's configured address without its port; "" for sockets and SRV records.
@@ -50,7 +51,20 @@ func hostOf(name string) string {
 }
 
 // isBelow reports whether name is one below domain.
-func isBelow(name, domain string) bool {
+func isBelow(name string, domain []byte) bool {
 	n := len(name) - len(domain)
-	return domain != "" && n > 1 && name[n-1] == '.' && strings.EqualFold(name[n:], domain)
+	return len(domain) > 0 && n > 1 && name[n-1] == '.' && equalFold(domain, name[n:])
+}
+
+// equalFold compares without case: names are ASCII.
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i, c := range b {
+		if d := s[i]; c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || 'z' < c|0x20) {
+			return false
+		}
+	}
+	return true
 }

@@ -26,3 +26,13 @@ func TestAPoolKnowsItsServersByAllTheirNames(t *testing.T) {
 		}
 	}
 }
+
+func TestLookingForANameAmongServersAllocatesNothing(t *testing.T) {
+	set := &Set{Servers: []*Server{newServer("fe1.contoso.local:4443", "fe1.contoso.local", Address{AddrPort: netip.MustParseAddrPort("10.0.0.1:4443")}, 1)}}
+	for _, host := range []string{"www.example.com", "fe1.contoso.local", "10.0.0.1", "[2001:db8::1]"} {
+		text := []byte(host)
+		if n := testing.AllocsPerRun(100, func() { set.Owns(text, false) }); n > 1 || n > 0 && !addressIn(text).IsValid() {
+			t.Errorf("%s: %v allocations", host, n)
+		}
+	}
+}
