@@ -22,6 +22,7 @@ func (r *reader) checkPool(p *Pool) {
 		r.wrong(joinPath(path, "connections")+".warm", "connections that each client has for itself cannot be kept ready for all")
 	}
 	r.checkPersistence(joinPath(path, "persistence"), p.Persistence)
+	r.checkBuffer(joinPath(path, "buffer"), p.Buffer)
 	r.checkSources(joinPath(path, "source"), p.Source)
 }
 

@@ -29,6 +29,7 @@ func (r *reader) checkSettings(path, pattern string, s *Settings) {
 	r.checkEdit(joinPath(path, "request_headers"), &s.RequestHeaders)
 	r.checkEdit(joinPath(path, "response_headers"), &s.ResponseHeaders)
 	r.checkPersistence(joinPath(path, "persistence"), s.Persistence)
+	r.checkBuffer(joinPath(path, "buffer"), s.Buffer)
 	if s.Rewrite != nil {
 		r.checkRewrite(joinPath(path, "rewrite"), pattern, s.Rewrite)
 	}

@@ -47,7 +47,6 @@ var notBuiltYet = []notBuilt{
 
 	{"Action.rules", "", true, "no rule would run"},
 	{"Match.when", "", true, "the route would match more than it should"},
-	{"Settings.buffer", "", false, "responses are sent on as they come"},
 	{"Settings.cache", "", false, "nothing is cached"},
 	{"Settings.compress", "", false, "responses are sent as the server made them"},
 	{"Settings.rate_limit", "", true, "nothing would be limited"},

@@ -49,6 +49,9 @@ type Pool struct {
 	// Keeps a client with its server.
 	Persistence *Persistence `yaml:"persistence" example:"{ cookie: WeirServer }"`
 
+	// How much of responses, and of requests' bodies, is held back before it is sent on.
+	Buffer *Buffer `yaml:"buffer" example:"1MiB"`
+
 	// Sends the PROXY protocol to the servers.
 	ProxyProtocol Later `yaml:"proxy_protocol" example:"v2"`
 

@@ -84,6 +84,9 @@ func (r *reader) complete(cfg *Config, route *Route) {
 		if route.Persistence == nil {
 			route.Persistence = pool.Persistence
 		}
+		if route.Buffer == nil {
+			route.Buffer = pool.Buffer
+		}
 	}
 	inheritSettings(&route.Settings, &cfg.Defaults.Settings)
 	r.shapes.applyFills(reflect.ValueOf(&route.Settings).Elem())

@@ -44,8 +44,8 @@ type Settings struct {
 	// Networks of clients that get 403, whatever `allow` says.
 	Deny []netip.Prefix `yaml:"deny" example:"[203.0.113.0/24]"`
 
-	// How much of a response is held back before it is sent on.
-	Buffer Later `yaml:"buffer" example:"off"`
+	// How much of a response, and of a request's body, is held back before it is sent on.
+	Buffer *Buffer `yaml:"buffer" example:"1MiB"`
 
 	// Keeps responses and answers with them.
 	Cache Later `yaml:"cache" example:"10m"`

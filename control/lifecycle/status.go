@@ -105,6 +105,8 @@ func (g *gathering) exchanges() api.Exchanges {
 		x.SentBytes += c.Sent
 		x.Retries += c.Retries
 		x.LogDrops += c.LogDrops
+		x.Spills += c.Spills
+		x.SpillsFailed += c.SpillsFailed
 		for class := 1; class < len(c.Status); class++ {
 			x.Status[string(rune('0'+class))+"xx"] += c.Status[class]
 		}

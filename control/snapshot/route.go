@@ -69,6 +69,7 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 			}
 		}
 		r.Persistence = b.persistence(c)
+		r.Buffer = b.buffer(c.Buffer)
 	}
 }
 

@@ -8,6 +8,14 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
+// buffer is nil where everything goes on as it comes.
+func (b *siteBuilder) buffer(c *config.Buffer) *site.Buffer {
+	if c == nil || c.Off {
+		return nil
+	}
+	return &site.Buffer{Response: int64(c.Response), Request: int64(c.Request), Spill: int64(c.Spill), Dir: b.cfg.Data}
+}
+
 // split compiles a route that is divided: for each pool a route of its own.
 func (b *siteBuilder) split(c *config.Route, r *site.Route) *site.Split {
 	s := &site.Split{Cookie: c.Split.Cookie, Key: site.Key{Kind: keyKinds[c.Split.On.Kind], Name: c.Split.On.Name}, Salt: pool.Key(r.Name)}

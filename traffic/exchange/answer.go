@@ -70,11 +70,11 @@ func (x *Exchange) settleBody() {
 		return
 	}
 	const drainMost = 64 << 10
-	if x.body.framing != message.FramingLength || x.body.length-int64(x.inLen-x.headLen) > drainMost {
+	if x.body.framing != message.FramingLength || x.body.length-x.taken() > drainMost {
 		x.keepAlive, x.linger = false, true
 		return
 	}
-	left := x.body.length - int64(x.inLen-x.headLen)
+	left := x.body.length - x.taken()
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
 	for left > 0 {

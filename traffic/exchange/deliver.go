@@ -20,6 +20,9 @@ const (
 // deliver sends the answer to the client: what is there in one piece, then the rest as it comes.
 func (x *Exchange) deliver() Stage {
 	x.stamp(Deliver)
+	if x.rest.held {
+		return x.holdBack()
+	}
 	if !x.toClient(x.resp[x.respFrom:x.respLen]) {
 		return x.clientFailed()
 	}
@@ -29,10 +32,15 @@ func (x *Exchange) deliver() Stage {
 		}
 		return x.delivered()
 	}
-	if x.rest.framing == message.FramingLength {
-		return x.deliverLength()
+	return x.deliverRest()
+}
+
+// deliverRest relays what of the body is still to come.
+func (x *Exchange) deliverRest() Stage {
+	if x.rest.framing == message.FramingLength && x.rest.left >= spliceFrom && engine.CanSplice(x.client, x.conn.Conn) {
+		return x.deliverSplice()
 	}
-	return x.deliverStream()
+	return x.deliverCopy()
 }
 
 // toClient writes b to the client; false when that failed.
@@ -75,28 +83,15 @@ func (x *Exchange) delivered() Stage {
 	return Finish
 }
 
-// deliverLength relays a body of known length.
-func (x *Exchange) deliverLength() Stage {
-	c := x.conn
-	if x.rest.left >= spliceFrom && engine.CanSplice(x.client, c.Conn) {
-		return x.deliverSplice()
-	}
-	return x.deliverCopy()
-}
-
+// deliverCopy relays the rest of a body by way of a buffer.
 func (x *Exchange) deliverCopy() Stage {
-	c := x.conn
 	x.bulk()
-	for x.rest.left > 0 {
-		b := x.resp[:min(int64(len(x.resp)), x.rest.left)]
-		c.SetReadTimeout(x.route.Response)
-		n, err := c.Read(b)
+	for !x.rest.ended {
+		out, err := x.piece(x.resp)
 		if err != nil {
-			return x.bodyCut(err)
+			return x.bodyFailed(err)
 		}
-		x.rest.left -= int64(n)
-		x.load.BytesReceived += uint64(n)
-		if !x.toClient(b[:n]) {
+		if len(out) > 0 && !x.toClient(out) {
 			return x.clientFailed()
 		}
 	}
@@ -134,7 +129,7 @@ func (x *Exchange) deliverSplice() Stage {
 func (x *Exchange) spliceFailed(err error) Stage {
 	var write *engine.SpliceWriteError
 	if !errors.As(err, &write) {
-		return x.bodyCut(err)
+		return x.bodyFailed(err)
 	}
 	x.reason = reason.ClientCut
 	if errors.Is(err, engine.ErrTimeout) {
@@ -143,67 +138,71 @@ func (x *Exchange) spliceFailed(err error) Stage {
 	return x.clientFailed()
 }
 
-// deliverStream relays chunks, or a body that ends with its connection.
-func (x *Exchange) deliverStream() Stage {
+// piece reads what comes next of the answer's body into buf and returns it as the client gets it. The error is a *http1.Fault where the server's framing
+// is wrong.
+func (x *Exchange) piece(buf []byte) ([]byte, error) {
 	c := x.conn
-	for {
-		room := x.resp[chunkRoom : len(x.resp)-chunkRoom]
-		c.SetReadTimeout(x.route.Response)
-		n, err := c.Read(room)
-		if err != nil {
-			if err == io.EOF && x.rest.framing == message.FramingUntilClose {
-				return x.endStream()
-			}
-			return x.bodyCut(err)
-		}
+	c.SetReadTimeout(x.route.Response)
+	if x.rest.framing == message.FramingLength {
+		n, err := c.Read(buf[:min(int64(len(buf)), x.rest.left)])
+		x.rest.left -= int64(n)
+		x.rest.ended = x.rest.left == 0
 		x.load.BytesReceived += uint64(n)
-		data := n
-		if x.rest.framing == message.FramingChunked {
-			var consumed int
-			var fault *http1.Fault
-			data, consumed, fault = x.rest.chunks.Decode(room[:n])
-			if fault != nil {
-				x.detail = fault.Reason
-				x.outcome = pool.BadResponse
-				return x.abandon(reason.BodyMalformed)
-			}
-			x.rest.ended = x.rest.chunks.IsDone()
-			if x.rest.ended && consumed < n {
-				x.isClean = false
-			}
+		return buf[:n], err
+	}
+	room := buf[chunkRoom : len(buf)-chunkRoom]
+	n, err := c.Read(room)
+	if err == io.EOF && x.rest.framing == message.FramingUntilClose {
+		return x.endOfStream(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	x.load.BytesReceived += uint64(n)
+	data := n
+	if x.rest.framing == message.FramingChunked {
+		var consumed int
+		var fault *http1.Fault
+		data, consumed, fault = x.rest.chunks.Decode(room[:n])
+		if fault != nil {
+			return nil, fault
 		}
-		out := x.resp[chunkRoom : chunkRoom+data]
-		if x.rest.chunked {
-			trails := x.rest.ended && len(x.rest.chunks.Trailers) > 0
-			out = frameChunk(x.resp, chunkRoom, data, x.rest.ended && !trails)
-			if trails {
-				out = x.appendResponseEnd(out[:len(out):len(out)])
-			}
-		}
-		if len(out) > 0 && !x.toClient(out) {
-			return x.clientFailed()
-		}
-		if x.rest.ended {
-			return x.delivered()
+		x.rest.ended = x.rest.chunks.IsDone()
+		if x.rest.ended && consumed < n {
+			x.isClean = false
 		}
 	}
+	if !x.rest.chunked {
+		return room[:data], nil
+	}
+	trails := x.rest.ended && len(x.rest.chunks.Trailers) > 0
+	out := frameChunk(buf, chunkRoom, data, x.rest.ended && !trails)
+	if trails {
+		out = x.appendResponseEnd(out[:len(out):len(out)])
+	}
+	return out, nil
 }
 
-// endStream ends a body whose end was the server's end of the connection.
-func (x *Exchange) endStream() Stage {
+// endOfStream ends a body whose end was the server's end of the connection.
+func (x *Exchange) endOfStream() []byte {
 	x.rest.ended = true
-	if x.rest.chunked && !x.toClient(lastChunk) {
-		return x.clientFailed()
+	if x.rest.chunked {
+		return lastChunk
 	}
-	return x.delivered()
+	return nil
 }
 
 var lastChunk = []byte(http1.LastChunk)
 
-// bodyCut ends an answer that stopped in its middle: the client's connection is closed too, so that it knows.
-func (x *Exchange) bodyCut(err error) Stage {
+// bodyFailed ends an answer that stopped in its middle: the client's connection is closed too, so that it knows.
+func (x *Exchange) bodyFailed(err error) Stage {
 	x.isClean = false
+	var fault *http1.Fault
 	switch {
+	case errors.As(err, &fault):
+		x.detail = fault.Reason
+		x.outcome = pool.BadResponse
+		return x.abandon(reason.BodyMalformed)
 	case errors.Is(err, engine.ErrInterrupted):
 		x.outcome = pool.Cancelled
 		return x.abandon(reason.ClientCut)

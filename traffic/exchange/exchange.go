@@ -36,6 +36,7 @@ type Exchange struct {
 	from        netip.Addr
 	trusted     bool // the peer is a trusted proxy
 	body        requestBody
+	kept        *keptBody
 	route       *site.Route
 	destination *site.Destination // the route's, or one that stands in for it
 	division    division
@@ -118,6 +119,7 @@ func (x *Exchange) reset(s *session) {
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}
 	x.body = requestBody{}
+	x.kept = nil
 	x.rest = responseBody{}
 	x.up.started = false
 	x.local = localAnswer{}

@@ -14,6 +14,9 @@ func (x *Exchange) finish() Stage {
 		x.endAttempt()
 	}
 	x.client.LinkHangup(nil)
+	if x.kept != nil {
+		x.dropKept()
+	}
 	x.count()
 	if x.isLogged() {
 		x.log()

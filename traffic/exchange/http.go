@@ -64,17 +64,19 @@ func (d *Driver) Stats(loop int) Stats { return d.loops[loop].Stats }
 
 // Stats are what one loop counts of exchanges.
 type Stats struct {
-	Clients  int64  // client connections open
-	Accepted uint64 // client connections seen
-	Requests uint64
-	Active   int64     // exchanges under way, tunnels included
-	Tunnels  int64     // of them, those that became tunnels
-	Status   [6]uint64 // answers by class: Status[2] is 2xx
-	Reasons  [reason.Count]uint64
-	Received uint64 // bytes from clients
-	Sent     uint64 // bytes to clients
-	Retries  uint64
-	LogDrops uint64 // log records that found no room
+	Clients      int64  // client connections open
+	Accepted     uint64 // client connections seen
+	Requests     uint64
+	Active       int64     // exchanges under way, tunnels included
+	Tunnels      int64     // of them, those that became tunnels
+	Status       [6]uint64 // answers by class: Status[2] is 2xx
+	Reasons      [reason.Count]uint64
+	Received     uint64 // bytes from clients
+	Sent         uint64 // bytes to clients
+	Retries      uint64
+	LogDrops     uint64 // log records that found no room
+	Spills       uint64 // bodies that a file was opened for
+	SpillsFailed uint64 // bodies for which none could be
 }
 
 // perLoop is a loop's share of the driver. Owned by its loop.

@@ -213,7 +213,7 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 	x.outcome = outcome
 	x.isClean = false
 	reused := x.conn != nil && x.conn.Reused
-	consumed := x.up.started // bytes of the body that are gone
+	consumed := x.up.started && !x.kept.isWhole() // bytes of the body are gone
 	x.endAttempt()
 	x.reason = why
 	x.local = localAnswer{status: status}

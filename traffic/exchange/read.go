@@ -183,6 +183,9 @@ func (b *requestBody) announced() int64 {
 
 // inBuffer returns the body bytes that are in the buffer and whether the body ends with them.
 func (x *Exchange) inBuffer() (data []byte, whole bool) {
+	if k := x.kept; k != nil {
+		return k.buf[:k.n], k.whole && k.behind() == 0
+	}
 	switch x.body.framing {
 	case message.FramingLength:
 		n := int(min(x.body.length, int64(x.inLen-x.headLen)))

@@ -47,6 +47,9 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
+	if r.Buffer != nil && r.Buffer.Request > 0 && x.body.framing != message.FramingNone {
+		return x.keepBody()
+	}
 	return Pick
 }
 

@@ -13,6 +13,7 @@ type responseBody struct {
 	chunked bool   // the client gets chunks
 	hop     []byte // names of fields that belong to the server's connection, where trailers might have them
 	ended   bool
+	held    bool // back, as the route wants it
 }
 
 // response writes the answer's head anew, in the room before the body.
@@ -59,6 +60,9 @@ func (x *Exchange) response() Stage {
 	if p := x.route.Persistence; p != nil {
 		x.settleStay(p)
 	}
+	if x.route.Buffer != nil {
+		x.rest.held = x.mayHold()
+	}
 	x.judgeUpload()
 	if x.isLast() {
 		x.keepAlive = false
@@ -83,7 +87,7 @@ func (x *Exchange) judgeUpload() {
 			x.isClean = false
 			x.keepAlive, x.linger = false, true
 		}
-	case x.up.finished:
+	case x.up.finished, x.kept.isWhole():
 	case x.status >= 400 || !x.up.running:
 		x.keepAlive = false
 	}

@@ -87,6 +87,8 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendForwarded(b)
 	b = append(b, "Via: 1.1 weir\r\n"...)
 	switch {
+	case x.keptLength():
+		b = appendLength(b, x.kept.length())
 	case x.body.framing == message.FramingChunked && (!whole || len(x.body.chunks.Trailers) > 0):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		b = x.appendAnnounced(b)
@@ -225,7 +227,7 @@ func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
 	if len(data) == 0 && !trails {
 		return b, nil
 	}
-	if x.body.framing == message.FramingChunked && (!whole || trails) {
+	if x.body.framing == message.FramingChunked && (!whole || trails) && !x.keptLength() {
 		if len(data) > 0 {
 			b = http1.AppendChunkHead(b, len(data))
 			b = append(b, data...)

@@ -33,7 +33,7 @@ func (x *Exchange) upgrade() Stage {
 	x.conn.SetWriteTimeout(x.route.Response)
 	if ahead := x.in[x.headLen:x.inLen]; len(ahead) > 0 {
 		if _, err := x.conn.Write(ahead); err != nil {
-			return x.bodyCut(err)
+			return x.bodyFailed(err)
 		}
 	}
 	x.client.LinkHangup(nil)

@@ -48,7 +48,10 @@ func (u *upload) Run() {
 		}
 		u.waiting = false
 	}
-	if u.why == reason.Done {
+	if k := x.kept; u.why == reason.Done && k != nil && k.behind() > 0 {
+		u.why = u.sendKept(k)
+	}
+	if u.why == reason.Done && !x.kept.isWhole() {
 		u.why = u.relay()
 	}
 	u.finished, u.endedAt = u.why == reason.Done, l.Now()
@@ -90,7 +93,7 @@ func (u *upload) relay() reason.Reason {
 	x := u.x
 	left := int64(0)
 	if x.body.framing == message.FramingLength {
-		left = x.body.length - int64(x.inLen-x.headLen)
+		left = x.body.length - x.taken()
 	}
 	got := int64(0)
 	if left >= spliceFrom && engine.CanSplice(u.conn.Conn, x.client) {
@@ -230,17 +233,22 @@ func (u *upload) answerTime(d time.Duration) time.Duration {
 
 // stop ends an upload that still runs, as when the answer was complete before the body was.
 func (u *upload) stop() {
+	isKept := u.x.kept.isWhole()
 	if u.running {
-		u.x.client.Interrupt()
+		if !isKept {
+			u.x.client.Interrupt()
+		}
 		u.conn.Interrupt()
 		u.x.at.loop.Fire(&u.goAhead)
 		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
 		u.x.client.ClearInterrupt()
 	}
 	u.started = false
-	u.x.body.relayed = u.finished
+	u.x.body.relayed = u.finished || isKept
 	if !u.finished {
 		u.x.isClean = false
+	}
+	if !u.x.body.relayed {
 		u.x.keepAlive, u.x.linger = false, true
 	}
 }

@@ -27,6 +27,7 @@ type Route struct {
 
 	Persistence     *Persistence   // nil: any server will do
 	Access          *filter.Access // nil: everybody
+	Buffer          *Buffer        // nil: bodies go on as they come
 	Rewrite         *filter.Rewrite
 	RequestHeaders  *filter.HeaderEdit
 	ResponseHeaders *filter.HeaderEdit

@@ -77,6 +77,8 @@ type Exchanges struct {
 	SentBytes       uint64            `json:"sent_bytes"`
 	Retries         uint64            `json:"retries"`
 	LogDrops        uint64            `json:"log_drops"` // access log records that found no room
+	Spills          uint64            `json:"spills"`    // bodies that a file was opened for
+	SpillsFailed    uint64            `json:"spills_failed"`
 	LogLost         uint64            `json:"log_lost"`  // access log lines that could not be written
 }
 

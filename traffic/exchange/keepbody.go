@@ -1,0 +1,205 @@
+package exchange
+
+import (
+	"os"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// keptBody is a request's body, or its beginning, that was taken from the client before a server was asked for. nil is none.
+type keptBody struct {
+	buf   []byte
+	n     int      // bytes in buf
+	file  *os.File // what did not fit, nil for nothing
+	size  int64    // bytes in file
+	tail  []byte   // what the disk did not take
+	whole bool     // nothing is still to come
+}
+
+// isWhole reports whether all of the body is kept, so that it can be sent as often as needed and the client is not involved.
+func (k *keptBody) isWhole() bool { return k != nil && k.whole }
+
+// length is how much is kept.
+func (k *keptBody) length() int64 { return int64(k.n) + k.size + int64(len(k.tail)) }
+
+// behind is how much does not go out with the head.
+func (k *keptBody) behind() int64 { return k.size + int64(len(k.tail)) }
+
+// keptLength reports whether the server is told the length of a body that is kept: all of it is there, and nothing follows it.
+func (x *Exchange) keptLength() bool { return x.kept.isWhole() && len(x.body.chunks.Trailers) == 0 }
+
+// taken is how many bytes of a body of known length the client has delivered before any upload.
+func (x *Exchange) taken() int64 {
+	if x.kept != nil {
+		return x.kept.length()
+	}
+	return min(x.body.length, int64(x.inLen-x.headLen))
+}
+
+// keepBody takes the request's body before a server is asked for: into memory up to the route's threshold, beyond it into a file. What is known to be
+// larger than both is not kept at all, and what turns out to be goes on as it comes.
+func (x *Exchange) keepBody() Stage {
+	b := x.route.Buffer
+	data, whole := x.inBuffer()
+	most := b.Request + b.Spill
+	if whole || x.body.framing == message.FramingLength && x.body.length > most {
+		return Pick
+	}
+	if x.req.Expect && len(data) == 0 && !x.goOn() {
+		return x.abandon(reason.ClientCut)
+	}
+	x.req.Expect = false
+	k := &keptBody{}
+	x.kept = k
+	size := b.Request
+	if x.body.framing == message.FramingLength {
+		size = min(size, x.body.length)
+	}
+	k.buf = x.at.loop.Buffer(int(max(min(size, engine.Buffer16K), int64(len(data)))))
+	k.n = copy(k.buf, data)
+	for !k.whole && k.length() < most && k.tail == nil {
+		if why, fault := x.keepMore(k, most-k.length()); why != reason.Done {
+			x.up.why, x.up.fault = why, fault
+			return x.uploadFailed()
+		}
+	}
+	x.body.relayed = k.whole
+	return Pick
+}
+
+// goOn tells the client to send its body.
+func (x *Exchange) goOn() bool {
+	x.client.SetWriteTimeout(x.setup.Send)
+	_, err := x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	return err == nil
+}
+
+// keepMore reads a piece of the body, of at most most bytes, and puts it where there is room.
+func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Fault) {
+	if k.n == len(k.buf) && int64(k.n) < x.route.Buffer.Request {
+		x.growKept(k)
+	}
+	room := k.buf[k.n:]
+	inMemory := len(room) > 0 && int64(k.n) < x.route.Buffer.Request
+	if !inMemory {
+		room = x.at.loop.Buffer(engine.Buffer64K)
+		defer x.at.loop.Release(room[:cap(room)])
+	} else {
+		most = min(most, x.route.Buffer.Request-int64(k.n))
+	}
+	if x.body.framing == message.FramingLength {
+		most = min(most, x.body.length-k.length())
+	}
+	room = room[:min(int64(len(room)), most)]
+	x.client.SetReadTimeout(x.bodyTimeout(k.length()))
+	n, err := x.client.Read(room)
+	if err != nil {
+		return bodyFailure(err), nil
+	}
+	x.received += int64(n)
+	data, fault := x.unframe(room, n, k)
+	if fault != nil {
+		return reason.ClientBodyMalformed, fault
+	}
+	if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
+		return reason.ClientBodyTooLarge, http1.FaultBodyTooLarge
+	}
+	if inMemory {
+		k.n += data
+		return reason.Done, nil
+	}
+	x.toFile(k, room[:data])
+	return reason.Done, nil
+}
+
+// unframe decodes n bytes that were read and says how many of the body they hold.
+func (x *Exchange) unframe(b []byte, n int, k *keptBody) (int, *http1.Fault) {
+	if x.body.framing == message.FramingLength {
+		k.whole = k.length()+int64(n) == x.body.length
+		return n, nil
+	}
+	data, consumed, fault := x.body.chunks.Decode(b[:n])
+	if fault != nil {
+		return 0, fault
+	}
+	k.whole = x.body.chunks.IsDone()
+	if consumed < n {
+		x.keepPipelined(b[consumed:n])
+	}
+	return data, nil
+}
+
+// growKept moves the body to a larger buffer.
+func (x *Exchange) growKept(k *keptBody) {
+	b := x.at.loop.Buffer(int(min(int64(k.n)*4, x.route.Buffer.Request)))
+	copy(b, k.buf[:k.n])
+	x.at.loop.Release(k.buf)
+	k.buf = b
+}
+
+// toFile puts bytes behind what is in the file. Where the disk does not take them they are kept, and nothing more is.
+func (x *Exchange) toFile(k *keptBody, b []byte) {
+	if k.file == nil {
+		k.file = x.spillFile()
+	}
+	err := os.ErrInvalid
+	if k.file != nil {
+		x.at.loop.Block(func() { _, err = k.file.WriteAt(b, k.size) })
+	}
+	if err != nil {
+		k.tail = append([]byte(nil), b...)
+		return
+	}
+	k.size += int64(len(b))
+}
+
+// dropKept ends the keeping.
+func (x *Exchange) dropKept() {
+	k := x.kept
+	x.kept = nil
+	x.at.loop.Release(k.buf)
+	if k.file != nil {
+		x.closeFile(k.file)
+	}
+}
+
+// sendKept sends what is in the file to the server.
+func (u *upload) sendKept(k *keptBody) reason.Reason {
+	x := u.x
+	isChunk := x.body.framing == message.FramingChunked && !x.keptLength()
+	u.conn.SetWriteTimeout(x.route.Response)
+	if isChunk {
+		var head [16]byte
+		if _, err := u.conn.Write(http1.AppendChunkHead(head[:0], int(k.behind()))); err != nil {
+			return reason.SendCut
+		}
+	}
+	for sent := int64(0); sent < k.size; {
+		u.conn.SetWriteTimeout(x.route.Response)
+		n, err := engine.SendFile(u.conn.Conn, k.file, sent, min(k.size-sent, splicePiece))
+		sent += n
+		x.load.BytesSent += uint64(n)
+		if err != nil {
+			return reason.SendCut
+		}
+	}
+	if len(k.tail) > 0 {
+		if _, err := u.conn.Write(k.tail); err != nil {
+			return reason.SendCut
+		}
+	}
+	if isChunk {
+		end := []byte("\r\n")
+		if k.whole {
+			end = x.appendRequestEnd(end)
+		}
+		if _, err := u.conn.Write(end); err != nil {
+			return reason.SendCut
+		}
+	}
+	u.conn.SetReadTimeout(x.route.Response)
+	return reason.Done
+}

@@ -1,0 +1,157 @@
+package exchange
+
+import (
+	"errors"
+	"os"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// spill takes an answer's body from the server into a file, on a coroutine of its own, while the client gets it from there as fast as it wants to.
+// The file is a ring: it is never larger than what the client may lag behind.
+type spill struct {
+	x       *Exchange
+	file    *os.File
+	most    int64
+	written int64 // bytes that were put into the file
+	sent    int64 // of them, those that the client has
+	buf     []byte
+	last    []byte // a piece that the file did not take; into buf
+	err     error  // why the server's side ended early
+	running bool
+	stopped bool
+	more    engine.Signal
+	room    engine.Signal
+}
+
+var errPanicked = errors.New("panicked")
+
+// Run fills the file until the body ends, or a side fails.
+func (s *spill) Run() {
+	x, l := s.x, s.x.at.loop
+	for !x.rest.ended && s.last == nil {
+		if s.written-s.sent+int64(len(s.buf)) > s.most && !s.stopped {
+			l.Wait(&s.room, engine.DefaultTimeout) // the client's own deadline bounds it
+			continue
+		}
+		if s.stopped {
+			break
+		}
+		out, err := x.piece(s.buf)
+		if s.err = err; err != nil {
+			break
+		}
+		if len(out) > 0 && !s.put(out) {
+			s.last = out
+		}
+		l.Fire(&s.more)
+	}
+	s.running = false
+	if x.rest.ended && s.err == nil {
+		x.freeServer()
+	}
+	l.Fire(&s.more)
+}
+
+// Panicked ends a spill that panicked.
+func (s *spill) Panicked() {
+	s.running, s.err = false, errPanicked
+	s.x.at.loop.Fire(&s.more)
+}
+
+// put writes a piece behind what is there; false when the disk does not take it.
+func (s *spill) put(b []byte) bool {
+	at := s.written % s.most
+	first := b[:min(int64(len(b)), s.most-at)]
+	var err error
+	s.x.at.loop.Block(func() {
+		if _, err = s.file.WriteAt(first, at); err == nil && len(first) < len(b) {
+			_, err = s.file.WriteAt(b[len(first):], 0)
+		}
+	})
+	if err == nil {
+		s.written += int64(len(b))
+	}
+	return err == nil
+}
+
+// stop ends the filling, as when the client is gone.
+func (s *spill) stop() {
+	s.stopped = true
+	for s.running {
+		s.x.conn.Interrupt()
+		s.x.at.loop.Fire(&s.room)
+		s.x.at.loop.Wait(&s.more, engine.DefaultTimeout)
+	}
+}
+
+// spillFile opens a file that has no name; nil when that cannot be.
+func (x *Exchange) spillFile() (f *os.File) {
+	dir := x.route.Buffer.Dir
+	x.at.loop.Block(func() {
+		file, err := os.CreateTemp(dir, "spill-*")
+		if os.IsNotExist(err) && os.MkdirAll(dir, 0o700) == nil {
+			file, err = os.CreateTemp(dir, "spill-*")
+		}
+		if err != nil {
+			return
+		}
+		if os.Remove(file.Name()) != nil {
+			file.Close()
+			return
+		}
+		f = file
+	})
+	if f == nil {
+		x.at.Stats.SpillsFailed++
+	} else {
+		x.at.Stats.Spills++
+	}
+	return f
+}
+
+// closeFile gives a file's room back, which may take the disk a while.
+func (x *Exchange) closeFile(f *os.File) { x.at.loop.Block(func() { f.Close() }) }
+
+// deliverSpilled delivers the answer, of which the beginning is held, by way of a file, which it closes.
+func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
+	defer x.closeFile(file)
+	s := &spill{x: x, file: file, most: x.route.Buffer.Spill, buf: x.at.loop.Buffer(engine.Buffer64K), running: true}
+	defer x.at.loop.Release(s.buf)
+	x.at.loop.Go(s)
+	if !x.toClientHeld(h) {
+		s.stop()
+		return x.clientFailed()
+	}
+	for s.sent < s.written || s.running {
+		if s.sent == s.written {
+			x.at.loop.Wait(&s.more, engine.DefaultTimeout) // the server's own deadline bounds it
+			continue
+		}
+		if err := s.send(); err != nil {
+			s.stop()
+			return x.spliceFailed(&engine.SpliceWriteError{Err: err})
+		}
+	}
+	switch {
+	case s.err != nil:
+		return x.bodyFailed(s.err)
+	case s.last != nil && !x.toClient(s.last):
+		return x.clientFailed()
+	case x.rest.ended:
+		return x.delivered()
+	}
+	return x.deliverCopy()
+}
+
+// send gives the client a part of what is in the file.
+func (s *spill) send() error {
+	x := s.x
+	at := s.sent % s.most
+	x.client.SetWriteTimeout(x.setup.Send)
+	n, err := engine.SendFile(x.client, s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
+	x.sent += n
+	s.sent += n
+	x.at.loop.Fire(&s.room)
+	return err
+}
