@@ -41,6 +41,7 @@ func (a *asking) act() {
 	case a.rewrite():
 		a.identities()
 		a.persistence()
+		a.buffer()
 		a.toPool()
 	}
 }

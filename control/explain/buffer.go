@@ -1,0 +1,21 @@
+package explain
+
+import "github.com/weir-proxy/weir/control/config"
+
+// buffer says what of bodies is held back.
+func (a *asking) buffer() {
+	b := a.route.Buffer
+	if b == nil {
+		return
+	}
+	beyond := "what is larger goes on as it comes"
+	if b.Spill > 0 {
+		beyond = "up to " + config.Size(b.Spill).String() + " more in a file"
+	}
+	if b.Request > 0 {
+		a.step("buffer", "up to %v of the request's body before a server is asked for, %s", config.Size(b.Request), beyond)
+	}
+	if b.Response > 0 {
+		a.step("buffer", "up to %v of the answer before the client gets any of it, %s", config.Size(b.Response), beyond)
+	}
+}
