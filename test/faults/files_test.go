@@ -111,8 +111,12 @@ logs: { access: off }
 		if h := want("GET", "/static/large.bin", 206, string(large[1000:5000000]), "Range", "bytes=1000-4999999", "If-Range", h.Get("ETag")); h.Get("Content-Range") != fmt.Sprintf("bytes 1000-4999999/%d", len(large)) {
 			t.Errorf("206: %v", h)
 		}
-		parts(t, large, "/static/large.bin", func() (*http.Response, string) { return ask("GET", "/static/large.bin", "Range", "bytes=0-9, 5000000-5100000, -7") })
-		parts(t, []byte("front"), "/static/index.html", func() (*http.Response, string) { return ask("GET", "/static/index.html", "Range", "bytes=0-0, 2-3, -1") })
+		parts(t, large, "/static/large.bin", func() (*http.Response, string) {
+			return ask("GET", "/static/large.bin", "Range", "bytes=0-9, 5000000-5100000, -7")
+		})
+		parts(t, []byte("front"), "/static/index.html", func() (*http.Response, string) {
+			return ask("GET", "/static/index.html", "Range", "bytes=0-0, 2-3, -1")
+		})
 	}
 	if n := s.status().Exchanges.Reasons["none.deliver.file"]; n == 0 {
 		t.Error("files are not counted")

@@ -79,7 +79,7 @@ type Exchanges struct {
 	LogDrops        uint64            `json:"log_drops"` // access log records that found no room
 	Spills          uint64            `json:"spills"`    // bodies that a file was opened for
 	SpillsFailed    uint64            `json:"spills_failed"`
-	LogLost         uint64            `json:"log_lost"`  // access log lines that could not be written
+	LogLost         uint64            `json:"log_lost"` // access log lines that could not be written
 }
 
 // Listener is a listener of the configuration with all its addresses.
