@@ -15,6 +15,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	}
 	r.checkLog(&cfg.Logs.Access)
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
+	r.checkMirror(cfg, "defaults.mirror", cfg.Defaults.Mirror)
 	cfg.indexPools()
 	r.checkFallbacks(cfg)
 	r.checkSites(cfg)
@@ -93,6 +94,9 @@ func (r *reader) warnUnused(cfg *Config) {
 			used[route.Pool] = true
 			for k := range route.Arms {
 				used[route.Arms[k].Pool] = true
+			}
+			if m := route.Mirror; m != nil {
+				used[m.Pool] = true
 			}
 		}
 	}

@@ -18,6 +18,7 @@ func (r *reader) checkSites(cfg *Config) {
 		}
 		first[strings.ToLower(site.Name)] = path
 		r.checkSettings(path, "", &site.Settings)
+		r.checkMirror(cfg, joinPath(path, "mirror"), site.Mirror)
 		r.checkAction(cfg, path, &site.Action)
 		r.checkRoutes(cfg, path, site)
 	}
@@ -50,6 +51,7 @@ func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
 		r.checkAction(cfg, route.Key, &route.Action)
 		r.checkMatch(joinPath(route.Key, "match"), &route.Match)
 		r.checkSettings(route.Key, route.Path, &route.Settings)
+		r.checkMirror(cfg, joinPath(route.Key, "mirror"), route.Mirror)
 		if !route.Action.isSet() && !site.Action.isSet() && !r.hasAction(route.Key) && !r.hasAction(path) {
 			r.wrongKey(route.Key, "does nothing; give it pool, servers, redirect or respond")
 		}

@@ -90,6 +90,21 @@ func (r *reader) complete(cfg *Config, route *Route) {
 	}
 	inheritSettings(&route.Settings, &cfg.Defaults.Settings)
 	r.shapes.applyFills(reflect.ValueOf(&route.Settings).Elem())
+	r.shadow(cfg, route)
+}
+
+// shadow gives a route that is mirrored another one for the copies: they go out as the requests do, and what is the pool's is their own pool's.
+func (r *reader) shadow(cfg *Config, route *Route) {
+	m := route.Mirror
+	if m == nil || m.Off {
+		return
+	}
+	s := &Route{Path: route.Path, Key: joinPath(route.Key, "mirror"), Match: route.Match, Action: Action{Pool: m.Pool}}
+	s.Rewrite, s.RequestHeaders, s.Host = route.Rewrite, route.RequestHeaders, route.Host
+	s.Criticality, s.Retries.Count, s.BodyLimit = "sheddable", off, off
+	s.Mirror, s.Buffer, s.Persistence = &Mirror{Off: true}, &Buffer{Off: true}, &Persistence{Off: true}
+	r.complete(cfg, s)
+	route.Shadow = s
 }
 
 // addCatchAll turns an action of the site itself into a route for all paths that have none.

@@ -66,7 +66,7 @@ type Settings struct {
 	Script Later `yaml:"script"`
 
 	// Sends a copy of requests to another pool.
-	Mirror Later `yaml:"mirror" example:"shadow"`
+	Mirror *Mirror `yaml:"mirror" example:"shadow"`
 
 	// Whether exchanges are in the access log.
 	AccessLog string `yaml:"access_log" fill:"on" words:"on off" example:"off"`

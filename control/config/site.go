@@ -29,6 +29,9 @@ type Route struct {
 	// Arms are, where the route is split, what it is for each of the pools, in their order.
 	Arms []Route `yaml:"-"`
 
+	// Shadow is, where the route is mirrored, what becomes of the copies.
+	Shadow *Route `yaml:"-"`
+
 	// What the request must be besides its path.
 	Match Match `yaml:"match" example:"{ methods: [GET, HEAD] }"`
 

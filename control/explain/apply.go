@@ -42,6 +42,7 @@ func (a *asking) act() {
 		a.identities()
 		a.persistence()
 		a.buffer()
+		a.mirror()
 		a.toPool()
 	}
 }

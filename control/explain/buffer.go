@@ -1,6 +1,23 @@
 package explain
 
-import "github.com/weir-proxy/weir/control/config"
+import (
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// mirror says who gets copies.
+func (a *asking) mirror() {
+	m := a.route.Mirror
+	if m == nil {
+		return
+	}
+	then := ""
+	if m.Compare {
+		then = "; the answers are compared"
+	}
+	a.step("mirror", "a copy of %.4g%% of the requests goes to pool %s, with bodies up to %v%s", float64(m.Share)/site.Points*100, m.Route.Destination.Pool.Name,
+		config.Size(m.Body), then)
+}
 
 // buffer says what of bodies is held back.
 func (a *asking) buffer() {

@@ -37,6 +37,7 @@ type destination struct {
 	of       *site.Destination
 	clients  uint64
 	fellBack uint64
+	mirror   site.Mirrored
 	stays    api.Persistence
 
 	overrides map[string]pool.Override
@@ -95,6 +96,7 @@ func (d *destination) copy(l *engine.Loop) {
 	d.stays.Kept += mine.Kept
 	d.stays.Placed += mine.Placed
 	d.stays.Lost += mine.Lost
+	d.mirror.Add(mine.Mirror)
 	d.counters.CopyLoop(l.Index, l.Now())
 	for i := range d.servers {
 		d.servers[i].copy(d.counters.Servers[i].Server, l)
@@ -142,6 +144,7 @@ func (d *destination) pool(now int64) api.Pool {
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
 	p.Persistence = d.stays
 	p.FellBack = d.fellBack
+	p.Mirror = api.Mirror(d.mirror)
 	q := &d.counters.Queue
 	p.Queue = api.Queue{Waiting: d.counters.Waiting, Queued: q.Queued, Shed: map[string]uint64{}}
 	for class, n := range q.Shed {

@@ -70,6 +70,7 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 		}
 		r.Persistence = b.persistence(c)
 		r.Buffer = b.buffer(c.Buffer)
+		r.Mirror = b.mirror(c)
 	}
 }
 

@@ -30,3 +30,17 @@ func (b *siteBuilder) split(c *config.Route, r *site.Route) *site.Split {
 	}
 	return s
 }
+
+// mirror is nil where nobody gets copies.
+func (b *siteBuilder) mirror(c *config.Route) *site.Mirror {
+	if c.Shadow == nil {
+		return nil
+	}
+	m := c.Mirror
+	out := &site.Mirror{Share: uint32(math.Round(float64(m.Share) * site.Points)), Body: int64(m.Body), Compare: m.Compare}
+	out.Route = b.route("", c.Shadow)
+	if out.Route == nil || out.Share == 0 {
+		return nil
+	}
+	return out
+}

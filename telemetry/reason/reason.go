@@ -44,6 +44,7 @@ const (
 	ClientCut
 	ClientStalled
 	Upgraded
+	MirrorDiffers
 	Panicked
 	Stopping
 	Count // number of reasons
@@ -97,6 +98,7 @@ var table = [Count]row{
 	ClientCut:           {"client", "deliver", "closed"},
 	ClientStalled:       {"client", "deliver", "stalled"},
 	Upgraded:            {"none", "deliver", "upgraded"},
+	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},
 }

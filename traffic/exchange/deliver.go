@@ -37,7 +37,7 @@ func (x *Exchange) deliver() Stage {
 
 // deliverRest relays what of the body is still to come.
 func (x *Exchange) deliverRest() Stage {
-	if x.rest.framing == message.FramingLength && x.rest.left >= spliceFrom && engine.CanSplice(x.client, x.conn.Conn) {
+	if x.rest.framing == message.FramingLength && x.rest.left >= spliceFrom && x.twin == nil && engine.CanSplice(x.client, x.conn.Conn) {
 		return x.deliverSplice()
 	}
 	return x.deliverCopy()
@@ -148,6 +148,9 @@ func (x *Exchange) piece(buf []byte) ([]byte, error) {
 		x.rest.left -= int64(n)
 		x.rest.ended = x.rest.left == 0
 		x.load.BytesReceived += uint64(n)
+		if x.twin != nil {
+			x.noteBody(buf[:n])
+		}
 		return buf[:n], err
 	}
 	room := buf[chunkRoom : len(buf)-chunkRoom]
@@ -171,6 +174,9 @@ func (x *Exchange) piece(buf []byte) ([]byte, error) {
 		if x.rest.ended && consumed < n {
 			x.isClean = false
 		}
+	}
+	if x.twin != nil {
+		x.noteBody(room[:data])
 	}
 	if !x.rest.chunked {
 		return room[:data], nil

@@ -37,6 +37,8 @@ type Exchange struct {
 	trusted     bool // the peer is a trusted proxy
 	body        requestBody
 	kept        *keptBody
+	tee         *tee  // collects the body for a copy of the request; nil: there is none
+	twin        *twin // compares the answer; nil: nobody does
 	route       *site.Route
 	destination *site.Destination // the route's, or one that stands in for it
 	division    division
@@ -119,7 +121,7 @@ func (x *Exchange) reset(s *session) {
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}
 	x.body = requestBody{}
-	x.kept = nil
+	x.kept, x.tee, x.twin = nil, nil, nil
 	x.rest = responseBody{}
 	x.up.started = false
 	x.local = localAnswer{}

@@ -17,6 +17,9 @@ func (x *Exchange) finish() Stage {
 	if x.kept != nil {
 		x.dropKept()
 	}
+	if x.twin != nil && x.session.shadow == nil {
+		x.endTwin()
+	}
 	x.count()
 	if x.isLogged() {
 		x.log()
@@ -26,6 +29,9 @@ func (x *Exchange) finish() Stage {
 }
 
 func (x *Exchange) count() {
+	if x.session.shadow != nil {
+		return
+	}
 	st := &x.at.Stats
 	st.Reasons[x.reason]++
 	if class := x.status / 100; class > 0 && class < len(st.Status) {
@@ -113,7 +119,7 @@ func (x *Exchange) settlePanic() {
 // isLogged reports whether the exchange goes to the access log.
 func (x *Exchange) isLogged() bool {
 	f := x.setup.Log
-	return f != nil && (x.route == nil || !x.route.Unlogged) && f.Takes(x.status, x.reason, x.at.loop.Micros()-x.times[Read])
+	return f != nil && x.session.shadow == nil && (x.route == nil || !x.route.Unlogged) && f.Takes(x.status, x.reason, x.at.loop.Micros()-x.times[Read])
 }
 
 // log puts a record of the exchange into the loop's ring.

@@ -85,6 +85,7 @@ type perLoop struct {
 	loop     *engine.Loop
 	files    fileCache
 	free     []*Exchange
+	shadows  int                   // copies of requests under way
 	sessions *session              // all client connections of the loop
 	passOn   func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
 	Stats    Stats
@@ -100,6 +101,11 @@ const exchangesKept = 1024
 
 func (p *perLoop) take() *Exchange {
 	p.Stats.Active++
+	return p.borrow()
+}
+
+// borrow is take for an exchange that is none of a client's.
+func (p *perLoop) borrow() *Exchange {
 	if n := len(p.free); n > 0 {
 		x := p.free[n-1]
 		p.free = p.free[:n-1]
@@ -111,6 +117,10 @@ func (p *perLoop) take() *Exchange {
 // give takes back an exchange that is finished, with its buffers.
 func (p *perLoop) give(x *Exchange) {
 	p.Stats.Active--
+	p.giveBack(x)
+}
+
+func (p *perLoop) giveBack(x *Exchange) {
 	x.releaseAll()
 	x.session, x.client = nil, nil
 	if len(p.free) < exchangesKept {

@@ -11,7 +11,9 @@ import (
 // match brings host and path into their one form and finds the route.
 func (x *Exchange) match() Stage {
 	x.stamp(Match)
-	x.at.Stats.Requests++
+	if x.session.shadow == nil {
+		x.at.Stats.Requests++
+	}
 	x.session.requests++
 	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.setup.Closing || x.isLast() {
 		x.keepAlive = false
@@ -30,6 +32,10 @@ func (x *Exchange) match() Stage {
 	x.from, x.trusted = x.session.peer, false
 	if x.setup.Trusted != nil {
 		x.from, x.trusted = filter.ClientOf(&x.req.Fields, x.session.peer, x.setup.Trusted)
+	}
+	if s := x.session.shadow; s != nil {
+		x.route, x.destination = s.mirror.Route, s.mirror.Route.Destination
+		return Request
 	}
 	if x.setup.RedirectHTTPS != "" {
 		return x.toHTTPS()

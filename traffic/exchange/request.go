@@ -48,7 +48,12 @@ func (x *Exchange) request() Stage {
 		}
 	}
 	if r.Buffer != nil && r.Buffer.Request > 0 && x.body.framing != message.FramingNone {
-		return x.keepBody()
+		if next := x.keepBody(); next != Pick {
+			return next
+		}
+	}
+	if r.Mirror != nil {
+		x.mirror(r.Mirror)
 	}
 	return Pick
 }

@@ -67,6 +67,9 @@ func (x *Exchange) response() Stage {
 	if x.isLast() {
 		x.keepAlive = false
 	}
+	if x.twin != nil {
+		x.noteHead(x.resp[at : at+data])
+	}
 	if page := x.route.Pages.InPlaceOf(x.status); page != nil {
 		return x.replaceAnswer(page)
 	}

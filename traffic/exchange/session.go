@@ -21,6 +21,7 @@ type session struct {
 	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
+	shadow   *shadow       // of which it is; nil: it is a client's
 	private  []privateConn // server connections that no other client may use
 
 	next, prev *session // of the loop's list

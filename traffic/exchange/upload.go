@@ -54,6 +54,9 @@ func (u *upload) Run() {
 	if u.why == reason.Done && !x.kept.isWhole() {
 		u.why = u.relay()
 	}
+	if x.tee != nil && u.why == reason.Done {
+		x.endTee()
+	}
 	u.finished, u.endedAt = u.why == reason.Done, l.Now()
 	l.Release(u.buf)
 	u.buf = nil
@@ -96,7 +99,7 @@ func (u *upload) relay() reason.Reason {
 		left = x.body.length - x.taken()
 	}
 	got := int64(0)
-	if left >= spliceFrom && engine.CanSplice(u.conn.Conn, x.client) {
+	if left >= spliceFrom && x.tee == nil && engine.CanSplice(u.conn.Conn, x.client) {
 		still, why := u.splice(left)
 		if still == 0 || why != reason.Done {
 			return why
@@ -120,6 +123,9 @@ func (u *upload) relay() reason.Reason {
 		if x.body.framing == message.FramingLength {
 			left -= int64(n)
 			ended = left == 0
+			if x.tee != nil {
+				x.addToTee(out)
+			}
 		} else if out, ended, err = u.rechunk(n); err != nil {
 			u.fault = err.(*http1.Fault)
 			return reason.ClientBodyMalformed
@@ -186,6 +192,9 @@ func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 	if consumed < n {
 		// The next request has begun behind the body; it waits in the exchange's buffer.
 		x.keepPipelined(b[consumed:n])
+	}
+	if x.tee != nil {
+		x.addToTee(b[:data])
 	}
 	return frameChunk(u.buf, chunkRoom, data, ended && len(x.body.chunks.Trailers) == 0), ended, nil
 }

@@ -28,6 +28,7 @@ type Route struct {
 	Persistence     *Persistence   // nil: any server will do
 	Access          *filter.Access // nil: everybody
 	Buffer          *Buffer        // nil: bodies go on as they come
+	Mirror          *Mirror        // nil: nobody gets copies
 	Rewrite         *filter.Rewrite
 	RequestHeaders  *filter.HeaderEdit
 	ResponseHeaders *filter.HeaderEdit
@@ -97,7 +98,8 @@ type DestinationLoop struct {
 	Kept     uint64   // requests that went to the server that persistence named
 	Placed   uint64   // clients that persistence gave a server
 	Lost     uint64   // requests whose server was gone or down
-	_        [88]byte // keeps loops out of each other's cache lines
+	Mirror   Mirrored // copies that the pool was to get
+	_        [48]byte // keeps loops out of each other's cache lines
 }
 
 // Persistence is what keeps the clients of a route with their servers.

@@ -106,7 +106,17 @@ type Pool struct {
 	Queue        Queue        `json:"queue"`
 	FellBack     uint64       `json:"fell_back"` // requests that the fallback pool took
 	Persistence  Persistence  `json:"persistence"`
+	Mirror       Mirror       `json:"mirror"`
 	Servers      []Server     `json:"servers"`
+}
+
+// Mirror is the copies of other pools' requests that a pool gets, since the start.
+type Mirror struct {
+	Sent    uint64 `json:"sent"`    // copies that went out
+	Skipped uint64 `json:"skipped"` // requests that got none: their bodies were too large, or too many copies were under way
+	Failed  uint64 `json:"failed"`  // copies that no server answered
+	Same    uint64 `json:"same"`    // answers that are those that clients got
+	Differs uint64 `json:"differs"` // answers that are not
 }
 
 // Queue is the requests that find all servers of a pool at their limit.

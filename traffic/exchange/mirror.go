@@ -1,0 +1,83 @@
+package exchange
+
+import (
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// shadowsMost bounds the copies that a loop has under way, so that a slow pool of shadows costs memory with an end.
+const shadowsMost = 512
+
+// tee collects a request's body for its copy while the body goes on to the server.
+type tee struct {
+	mirror *site.Mirror
+	body   []byte
+}
+
+// mirror decides whether the request is copied, and sends the copy if the body is here. What is spoken after an upgrade cannot be.
+func (x *Exchange) mirror(m *site.Mirror) {
+	if m.Share < site.Points && rand.Uint32N(site.Points) >= m.Share || x.wantsUpgrade() {
+		return
+	}
+	mine := &m.Route.Destination.Loops[x.at.loop.Index].Mirror
+	data, whole := x.inBuffer()
+	if k := x.kept; x.body.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost {
+		mine.Skipped++
+		return
+	}
+	if m.Compare {
+		x.twin = newTwin()
+	}
+	if whole {
+		x.castShadow(m, data)
+		return
+	}
+	x.tee = &tee{m, append(make([]byte, 0, min(m.Body, max(x.body.announced(), 4<<10))), data...)}
+}
+
+// add takes a piece of the body; too many end the copy.
+func (x *Exchange) addToTee(piece []byte) {
+	t := x.tee
+	if int64(len(t.body)+len(piece)) > t.mirror.Body {
+		t.mirror.Route.Destination.Loops[x.at.loop.Index].Mirror.Skipped++
+		x.tee, x.twin = nil, nil
+		return
+	}
+	t.body = append(t.body, piece...)
+}
+
+// endTee sends the copy, once all of the body has been there.
+func (x *Exchange) endTee() {
+	t := x.tee
+	x.tee = nil
+	x.castShadow(t.mirror, t.body)
+}
+
+// castShadow lets another exchange, without a client, take the same request to the mirror's pool.
+func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
+	head := x.in[:x.headLen]
+	size := len(head) + len(body) + 64
+	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
+	b := append(s.buf[:0], head...)
+	if x.body.framing == message.FramingChunked {
+		if len(body) > 0 {
+			b = strconv.AppendInt(b, int64(len(body)), 16)
+			b = append(b, "\r\n"...)
+			b = append(b, body...)
+			b = append(b, "\r\n"...)
+		}
+		b = append(b, "0\r\n\r\n"...)
+	} else {
+		b = append(b, body...)
+	}
+	from := x.session
+	s.conn = shadowConn{loop: x.at.loop, request: b, remote: x.client.RemoteAddr(), local: x.client.LocalAddr()}
+	s.session = session{http: from.http, at: x.at, conn: &s.conn, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen, secure: from.secure,
+		shadow: s, counted: &m.Route.Destination.Loops[x.at.loop.Index]}
+	s.session.counted.Mirror.Sent++
+	x.at.shadows++
+	x.at.loop.Go(s)
+}
