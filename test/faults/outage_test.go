@@ -108,7 +108,7 @@ logs: { access: off }
 	if after < steady*9/10 {
 		t.Errorf("3 s after the servers are back: %d requests/s, before: %d", after, steady)
 	}
-	if again > 2*atFirst+16 {
+	if again > 2*atFirst {
 		t.Errorf("%d connections were opened when the servers came back, %d at first", again, atFirst)
 	}
 }
