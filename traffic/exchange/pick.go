@@ -217,8 +217,9 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 	x.endAttempt()
 	x.reason = why
 	x.local = localAnswer{status: status}
-	// A request that timed out may still be running: sent again it would cost the servers twice.
-	safe := unsent || x.req.Method.IsIdempotent() && outcome != pool.Timeout
+	// A request that timed out may still be running. One that only reads may be sent again all the same, as long as the budget pays; two that write
+	// would race.
+	safe := unsent || x.req.Method.IsSafe() || x.req.Method.IsIdempotent() && outcome != pool.Timeout
 	if consumed || x.sentAny || !safe {
 		return Answer
 	}
