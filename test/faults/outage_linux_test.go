@@ -49,7 +49,7 @@ func TestAllServersDownAndBack(t *testing.T) {
 	if *soak {
 		lasts = 30 * time.Second
 	}
-	servers := []*sickServer{startSick(t), startSick(t), startSick(t)}
+	servers := []*patient{newPatient(t), newPatient(t), newPatient(t)}
 	s := start(t, fmt.Sprintf(`
 listeners: { front: "FRONT" }
 pools:
@@ -82,7 +82,7 @@ logs: { access: off }
 	steady, atFirst := rate(time.Second), opened()
 
 	for _, server := range servers {
-		server.down()
+		server.become(killed)
 	}
 	time.Sleep(lasts)
 	if n := s.status().Pools[0].Queue.Waiting; n > 1000 {
@@ -90,7 +90,7 @@ logs: { access: off }
 	}
 	down := opened()
 	for _, server := range servers {
-		server.up()
+		server.become(healthy)
 	}
 	time.Sleep(3 * time.Second)
 	after, again := rate(time.Second), opened()-down
