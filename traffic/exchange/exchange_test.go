@@ -95,37 +95,6 @@ func TestIdleConnectionIsClosedWithoutAWord(t *testing.T) {
 	})
 }
 
-func TestSilentServerIsPassedOverByRequestsThatOnlyRead(t *testing.T) {
-	silent := func(c net.Conn) { io.Copy(io.Discard, c) }
-	inWorld(t, servers(silent, plain(nil)), func(w *world) {
-		c := w.client()
-		began := time.Now()
-		c.send(getting("/"))
-		c.want("the second server", 200, "GET /")
-		if took := time.Since(began); took < 59*time.Second || took > 62*time.Second {
-			t.Errorf("took %v, want 60 s", took)
-		}
-		c.Close()
-	})
-}
-
-func TestSilentServerIsAnsweredWith504WhereTheRequestMayRun(t *testing.T) {
-	silent := func(c net.Conn) { io.Copy(io.Discard, c) }
-	inWorld(t, servers(silent, plain(nil)), func(w *world) {
-		c := w.client()
-		began := time.Now()
-		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
-		c.want("a silent server", 504, "*")
-		if took := time.Since(began); took < 59*time.Second || took > 62*time.Second {
-			t.Errorf("took %v, want 60 s", took)
-		}
-		if len(w.dials) != 1 {
-			t.Errorf("asked %v: a request that may be running is not sent again", w.dials)
-		}
-		c.Close()
-	})
-}
-
 func TestRefusedConnectionGoesToAnotherServerWhateverTheMethod(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
 		inWorld(t, map[string]func(net.Conn){"10.0.0.1": nil, "10.0.0.2": plain(nil)}, func(w *world) {

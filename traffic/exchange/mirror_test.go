@@ -69,6 +69,7 @@ func TestMirrorGetsTheSameRequests(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 			c.Close()
+			time.Sleep(time.Second)
 			if fmt.Sprint(first) != fmt.Sprint(second) || len(first) != 5 {
 				t.Errorf("the servers got %.200q, the mirror %.200q", first, second)
 			}
