@@ -35,7 +35,7 @@ test: setup build
 
 # Every test of a long time knows the flag.
 soak: setup
-	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak|AllServersDown' ./test/faults -args -soak
+	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak|AllServersDown|ThreeTimes' ./test/faults -args -soak
 
 bench: setup
 	$(GO) run ./test/bench $(BENCH)

@@ -24,4 +24,4 @@ func ClassOf(word string) Class {
 
 // patience is the share of the queue's wait that a request of the class may be expected to wait. One that would wait longer is
 // shed at once: an early answer is worth more than a late one, and the rest of the wait is for whoever matters more.
-func (c Class) patience() float64 { return [...]float64{1, 0.75, 0.25}[c] }
+func (c Class) patience() float64 { return [...]float64{1, 0.5, 0.25}[c] }
