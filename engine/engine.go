@@ -24,6 +24,7 @@ type Engine struct {
 	config  Config
 	loops   []*Loop
 	started time.Time
+	epoch   atomic.Int64 // of the loops' clocks, in microseconds of the time of day; follows when that is set
 	stop    chan struct{}
 	done    sync.WaitGroup
 
@@ -44,6 +45,7 @@ func New(config Config) (*Engine, error) {
 		config.Log = log.Printf
 	}
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
+	e.followClock()
 	e.loopback = loopbackCongestion()
 	e.connsMost = connsMost()
 	for i := range config.Loops {
@@ -141,9 +143,18 @@ func (l *Loop) Micros() int64 {
 	return l.nowMicro
 }
 
-// Time turns a reading of Micros into the time of day.
+// Time turns a reading of Micros into the time of day. Only what people and protocols are told is in it: what weir decides, it decides by clocks that nobody
+// sets.
 func (l *Loop) Time(micros int64) time.Time {
-	return l.engine.started.Add(time.Duration(micros) * time.Microsecond)
+	if l.portable != nil {
+		return time.Now().Add(time.Duration(micros-l.Micros()) * time.Microsecond)
+	}
+	return time.UnixMicro(l.engine.epoch.Load() + micros)
+}
+
+// followClock takes over the time of day, which an operator or a time server may have set.
+func (e *Engine) followClock() {
+	e.epoch.Store(time.Now().UnixMicro() - int64(time.Since(e.started)/time.Microsecond))
 }
 
 // Engine returns the engine the loop belongs to.

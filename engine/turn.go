@@ -60,6 +60,7 @@ func (e *Engine) watch() {
 			return
 		case <-tick.C:
 		}
+		e.followClock()
 		now := e.loops[0].clock()
 		for i, l := range e.loops {
 			at := l.turnAt.Load()

@@ -115,6 +115,32 @@ func TestLoopsDoNotSleep(t *testing.T) {
 	}
 }
 
+// The time of day is set by operators and time servers, by hours if need be. What weir decides, it decides by clocks that nobody sets: the loops' own,
+// and time.Time values that carry the monotonic clock, which arithmetic on them uses. So nothing is decided by a number made of the time of day.
+func TestNothingIsDecidedByTheTimeOfDay(t *testing.T) {
+	allowed := map[string]string{
+		"engine/engine.go":            "what loops tell people and protocols",
+		"traffic/exchange/finish.go":  "the access log's time",
+		"traffic/files/conditions.go": "files' times of modification",
+	}
+	used := map[string]bool{}
+	eachCall(t, func(f *goFile, call *ast.CallExpr, on, method string) {
+		decides := strings.HasPrefix(f.name, "engine/") || strings.HasPrefix(f.name, "traffic/") || strings.HasPrefix(f.name, "wire/")
+		if f.isTest() || !decides || !strings.HasPrefix(method, "Unix") && method != "Round" || on == "time" || on == "math" {
+			return
+		}
+		if allowed[f.name] == "" {
+			t.Errorf("%s: %s: take the loop's clock, or compare times themselves", f.at(call.Pos()), method)
+		}
+		used[f.name] = true
+	})
+	for name := range allowed {
+		if !used[name] {
+			t.Errorf("%s tells no time of day any more: take it out of the list", name)
+		}
+	}
+}
+
 // eachCall calls f for calls of the form on.method(…), with on's name.
 func eachCall(t *testing.T, f func(file *goFile, call *ast.CallExpr, on, method string)) {
 	t.Helper()
