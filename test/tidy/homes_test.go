@@ -19,7 +19,7 @@ var homes = []home{
 	{"github.com/goccy/go-yaml", []string{"control/config"}, "only the reader of weir.yaml knows what YAML is"},
 	{"github.com/spf13/cobra", []string{"console/cli", "cmd/weir"}, "the command line"},
 	{"github.com/prometheus", []string{"control/admin"}, "the rest counts in plain fields and knows no exporter"},
-	{"github.com/miekg/dns", []string{"traffic/pool/resolve", "test/faults"}, "only the resolver speaks DNS"},
+	{"github.com/miekg/dns", []string{"traffic/pool/resolve"}, "only the resolver speaks DNS"},
 	{"github.com/gaissmai/bart", []string{"traffic/filter"}, "sets of networks are filter.Networks for all others"},
 	{"github.com/cespare/xxhash", []string{"traffic/persistence"}, "HAProxy's dynamic cookies are made with it"},
 	{"crypto/tls", []string{"wire/tls", "control/certs", "control/snapshot", "traffic/listener", "traffic/pool/health"},
