@@ -22,6 +22,7 @@ const (
 	NoSite
 	NoRoute
 	Denied
+	Loop
 	Maintenance
 	PoolEmpty
 	PoolUnresolved
@@ -77,6 +78,7 @@ var table = [Count]row{
 	NoRoute:             {"weir", "match", "no_route"},
 	Denied:              {"weir", "request", "denied"},
 	Maintenance:         {"weir", "request", "maintenance"},
+	Loop:                {"weir", "request", "loop"},
 	PoolEmpty:           {"weir", "pick", "no_servers"},
 	PoolUnresolved:      {"weir", "pick", "names_not_resolved"},
 	PoolDown:            {"server", "pick", "all_down"},

@@ -35,7 +35,8 @@ type Setup struct {
 
 // Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.
 type Driver struct {
-	loops []*perLoop
+	loops     []*perLoop
+	pseudonym []byte // by which weir knows requests that come back to it
 	// Fault is called as every stage begins, if it is set: how tests inject panics. Set before the first exchange.
 	Fault    func(Stage)
 	draining atomic.Uint32 // drainAll, drainSome or 0
@@ -43,7 +44,7 @@ type Driver struct {
 
 // NewDriver makes the driver for the loops of an engine.
 func NewDriver(e *engine.Engine) *Driver {
-	d := &Driver{}
+	d := &Driver{pseudonym: newPseudonym()}
 	for _, l := range e.Loops() {
 		d.loops = append(d.loops, &perLoop{driver: d, loop: l, Ring: accesslog.NewRing(1 << 20)})
 	}

@@ -47,6 +47,9 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
+	if x.hasComeBack() {
+		return x.fail(508, reason.Loop)
+	}
 	if r.Buffer != nil && r.Buffer.Request > 0 && x.body.framing != message.FramingNone {
 		if next := x.keepBody(); next != Pick {
 			return next

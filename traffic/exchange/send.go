@@ -85,7 +85,7 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendHost(b)
 	b = x.appendFields(b)
 	b = x.appendForwarded(b)
-	b = append(b, "Via: 1.1 weir\r\n"...)
+	b = x.appendVia(b)
 	switch {
 	case x.keptLength():
 		b = appendLength(b, x.kept.length())
