@@ -98,6 +98,10 @@ type Timeouts struct {
 	// From the request's last byte to the first of the answer, and between two arrivals of the answer's body.
 	Response Duration `yaml:"response" fill:"60s" example:"200s"`
 
+	// From the request's head to the answer's: waiting in a queue, connecting and all tries together. Servers are told what is left of it, in ms, in
+	// X-Envoy-Expected-Rq-Timeout-Ms; what a trusted proxy says there shortens it.
+	Request Duration `yaml:"request" fill:"off" example:"2s"`
+
 	// How long a connection without a request is kept open. Of a pool or of `defaults`.
 	Idle Duration `yaml:"idle" fill:"55s" example:"20s"`
 

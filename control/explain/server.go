@@ -26,6 +26,9 @@ func (a *asking) toPool() {
 			p.Servers = append(p.Servers, "srv:"+c.SRV)
 		}
 	}
+	if r.Request > 0 {
+		a.step("timeouts.request", "504 when no answer has begun after %v, with all tries", r.Request)
+	}
 	a.underLoad(p.Name)
 	p.Fields = a.serverFields(p)
 	a.out.Pool = p

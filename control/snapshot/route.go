@@ -24,6 +24,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		Rewrite:   b.rewrite(c),
 		BodyLimit: int64(c.BodyLimit),
 		Response:  bounded(c.Timeouts.Response),
+		Request:   c.Timeouts.Request.Std(),
 		Tunnel:    bounded(c.Timeouts.Tunnel),
 		Unlogged:  c.AccessLog == "off",
 		Retries:   int(c.Retries.Count),
@@ -31,6 +32,12 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 
 		RequestHeaders:  b.headerEdit(c.Key+".request_headers", &c.RequestHeaders),
 		ResponseHeaders: b.headerEdit(c.Key+".response_headers", &c.ResponseHeaders),
+	}
+	if r.Request > 0 {
+		if r.RequestHeaders == nil {
+			r.RequestHeaders = filter.NewHeaderEdit()
+		}
+		r.RequestHeaders.Remove("X-Envoy-Expected-Rq-Timeout-Ms") // weir says itself what is left
 	}
 	if len(c.Allow)+len(c.Deny) > 0 {
 		r.Access = &filter.Access{Allow: filter.NewNetworks(c.Allow), Deny: filter.NewNetworks(c.Deny)}

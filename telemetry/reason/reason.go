@@ -30,6 +30,7 @@ const (
 	PoolFull
 	Shed
 	QueueTimeout
+	RequestTimeout
 	PersistenceLost
 	ConnectRefused
 	ConnectTimeout
@@ -85,6 +86,7 @@ var table = [Count]row{
 	PoolFull:            {"weir", "pick", "all_full"},
 	Shed:                {"weir", "pick", "shed"},
 	QueueTimeout:        {"weir", "pick", "queue_timeout"},
+	RequestTimeout:      {"server", "pick", "deadline"},
 	PersistenceLost:     {"server", "pick", "session_lost"},
 	ConnectRefused:      {"server", "connect", "refused"},
 	ConnectTimeout:      {"server", "connect", "timeout"},

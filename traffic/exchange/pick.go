@@ -15,6 +15,9 @@ import (
 
 // pick chooses a server.
 func (x *Exchange) pick() Stage {
+	if x.isLate() {
+		return x.late()
+	}
 	d := x.destination
 	if x.attempts == 0 {
 		x.stamp(Pick)
@@ -36,6 +39,9 @@ func (x *Exchange) pick() Stage {
 	}
 	if s == nil && x.fallBack(why) {
 		return Pick
+	}
+	if s == nil && why == pool.WaitedTooLong && x.isLate() {
+		return x.late()
 	}
 	if s == nil {
 		return x.noServer(why)
@@ -171,7 +177,7 @@ func (x *Exchange) connect() Stage {
 }
 
 func (x *Exchange) dial(conns *transport.Conns) (*transport.Conn, error) {
-	return conns.Dial(addressOf(x.server), x.server.Host, x.destination.Transport, x.connectTimeout(), x.connectionPlaces())
+	return conns.Dial(addressOf(x.server), x.server.Host, x.destination.Transport, x.inTime(x.connectTimeout()), x.connectionPlaces())
 }
 
 // connectTimeout is the route's, or its pool's.
@@ -217,6 +223,9 @@ func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Out
 	x.endAttempt()
 	x.reason = why
 	x.local = localAnswer{status: status}
+	if x.isLate() {
+		return x.late()
+	}
 	// A request that timed out may still be running. One that only reads may be sent again all the same, as long as the budget pays; two that write
 	// would race.
 	safe := unsent || x.req.Method.IsSafe() || x.req.Method.IsIdempotent() && outcome != pool.Timeout

@@ -18,6 +18,9 @@ const lookEvery = 100 * time.Millisecond
 func (x *Exchange) queue() (s *pool.Server, why pool.Reason) {
 	p, at := x.destination.Pool, x.at.loop.Index
 	by := x.at.loop.Now() + p.QueueWait()
+	if x.by != 0 {
+		by = min(by, x.by)
+	}
 	x.waiter.Client, x.waiter.Class, x.waiter.Wake = x.from, x.route.Class, x
 	x.room = engine.Signal{}
 	if why = p.Enqueue(at, x.at.loop.Now(), &x.waiter); why != pool.Picked {

@@ -24,7 +24,7 @@ func (x *Exchange) receive() Stage {
 	}
 	x.respFrom, x.respLen = respRoom, respRoom
 	c := x.conn
-	c.SetReadTimeout(x.route.Response)
+	c.SetReadTimeout(x.inTime(x.route.Response))
 	for {
 		if x.respLen == len(x.resp) && !x.growResponse() {
 			return x.badResponse(http1.FaultHeadSize)
@@ -33,7 +33,7 @@ func (x *Exchange) receive() Stage {
 		if err == engine.ErrTimeout && x.up.started {
 			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
 			// then the upload's own deadlines bound the wait.
-			if left := x.up.answerTime(x.route.Response); left > 0 {
+			if left := x.inTime(x.up.answerTime(x.route.Response)); left > 0 && !x.isLate() {
 				c.SetReadTimeout(left)
 				continue
 			}

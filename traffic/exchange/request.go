@@ -47,6 +47,9 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
+	if r.Request > 0 {
+		x.startDeadline()
+	}
 	if x.hasComeBack() {
 		return x.fail(508, reason.Loop)
 	}

@@ -86,6 +86,9 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendFields(b)
 	b = x.appendForwarded(b)
 	b = x.appendVia(b)
+	if x.by != 0 {
+		b = x.appendTimeLeft(b)
+	}
 	switch {
 	case x.keptLength():
 		b = appendLength(b, x.kept.length())

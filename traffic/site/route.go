@@ -39,6 +39,7 @@ type Route struct {
 	HostName        string        // with HostName
 	BodyLimit       int64         // bytes; 0: no limit
 	Connect         time.Duration // until a connection stands; 0: what the pool says
+	Request         time.Duration // until the answer begins, with all that comes before; 0: no limit
 	Response        time.Duration // until the answer begins, and between two arrivals of it
 	Unlogged        bool          // the access log has nothing of it
 	Tunnel          time.Duration // silence of an upgraded connection

@@ -1,0 +1,44 @@
+package exchange
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/weir-proxy/weir/telemetry/reason"
+)
+
+// timeLeftField tells a server, in ms, how long its answer is of use. The name is Envoy's, whose services know it.
+const timeLeftField = "X-Envoy-Expected-Rq-Timeout-Ms"
+
+// startDeadline sets the time by which the answer must have begun: the route's, or the shorter one of a proxy that is trusted.
+func (x *Exchange) startDeadline() {
+	limit := x.route.Request.Milliseconds()
+	if x.trusted {
+		if ms, err := strconv.ParseInt(string(x.req.Lookup(timeLeftField)), 10, 32); err == nil && ms > 0 {
+			limit = min(limit, ms)
+		}
+	}
+	x.by = x.at.loop.Now() + limit - (x.at.loop.Micros()-x.times[Read])/1000
+}
+
+// inTime is d, or what is left until the deadline if that is less.
+func (x *Exchange) inTime(d time.Duration) time.Duration {
+	if x.by == 0 {
+		return d
+	}
+	return min(d, time.Duration(max(1, x.by-x.at.loop.Now()))*time.Millisecond)
+}
+
+// isLate reports whether the deadline has passed.
+func (x *Exchange) isLate() bool { return x.by != 0 && x.at.loop.Now() >= x.by }
+
+// late ends an exchange whose answer would be of no use any more.
+func (x *Exchange) late() Stage { return x.fail(504, reason.RequestTimeout) }
+
+// appendTimeLeft tells the server what is left.
+func (x *Exchange) appendTimeLeft(b []byte) []byte {
+	b = append(b, timeLeftField...)
+	b = append(b, ": "...)
+	b = strconv.AppendInt(b, max(1, x.by-x.at.loop.Now()), 10)
+	return append(b, "\r\n"...)
+}
