@@ -42,7 +42,6 @@ var notBuiltYet = []notBuilt{
 	{"Pool.protocol", "http2", false, "servers are spoken to in HTTP/1.1"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
 	{"Pool.protocol", "h2c", true, "servers that speak only h2c would not understand"},
-	{"Balance.method", "prequal", false, "least_latency chooses in its place"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 
 	{"Action.rules", "", true, "no rule would run"},

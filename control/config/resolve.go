@@ -272,7 +272,5 @@ func (b *Balance) resolve() {
 		b.Hash = withDefaults[Hash]()
 	case b.Method == "maglev":
 		b.Maglev = withDefaults[Hash]()
-	case b.Method == "prequal":
-		b.Method = "least_latency"
 	}
 }

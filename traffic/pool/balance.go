@@ -18,6 +18,7 @@ var policies = []struct {
 	{"hash", newHash},
 	{"maglev", newMaglev},
 	{"first", newFirst},
+	{"prequal", newPrequal},
 }
 
 // Policies are the words that BalanceConfig.Policy takes, the default first.

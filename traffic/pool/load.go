@@ -9,9 +9,10 @@ type Load struct {
 
 	window    window
 	latencies *latencyWindow // nil until there is something to know
+	byLoad    *latencyByLoad // nil unless prequal asks
 
 	// 256 bytes in all, a size class of its own: no other loop writes to the pair of lines the prefetcher fetches together.
-	_ [16]byte
+	_ [8]byte
 }
 
 // learn has the server's overload be known by a good answer.
@@ -20,6 +21,14 @@ func (l *Load) learn(s *Server, loop int, now, latencyMicros int64) {
 		l.latencies = &latencyWindow{since: now}
 	}
 	l.latencies.observe(s, loop, now, float64(latencyMicros))
+}
+
+// knownByLoad is where the latencies by load are kept.
+func (l *Load) knownByLoad() *latencyByLoad {
+	if l.byLoad == nil {
+		l.byLoad = new(latencyByLoad)
+	}
+	return l.byLoad
 }
 
 // Counters only grow. The loop that owns the Load they are in adds to them.

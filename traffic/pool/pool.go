@@ -16,7 +16,8 @@ type Pool struct {
 	loops   []*perLoop
 	shared  *shared
 
-	isLimited bool // a server or the pool has limits that all loops share
+	isLimited  bool // a server or the pool has limits that all loops share
+	asksByLoad bool // the policy goes by latencies at the present load
 
 	slotWidth  int64 // of the ejection window, ms
 	isEjecting atomic.Bool
@@ -41,6 +42,7 @@ func New(cfg Config, previous *Pool) *Pool {
 		p.targets = append(p.targets, target)
 	}
 	p.isLimited = p.config.isLimited()
+	p.asksByLoad = p.config.Balance.Policy == "prequal"
 	var known []*Server
 	if previous != nil && previous.config.Loops == p.config.Loops {
 		known = previous.Set().Servers
@@ -160,13 +162,22 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 	}
 	if load.latency.at < s.ejectedUntil.Load() {
 		load.latency = latency{} // from before its ejection
+		if load.byLoad != nil {
+			*load.byLoad = latencyByLoad{}
+		}
 	}
 	switch {
 	case outcome.IsFailure():
 		load.latency.fail(now, float64(latencyMicros))
+		if p.asksByLoad {
+			load.knownByLoad().raise(load.InFlight, load.latency.micros)
+		}
 		p.failed(s, load, now)
 	default:
 		load.latency.observe(now, float64(latencyMicros))
+		if p.asksByLoad {
+			load.knownByLoad().observe(load.InFlight, float64(latencyMicros))
+		}
 		if !p.config.Limits.AdaptiveOff {
 			load.learn(s, loop, now, latencyMicros)
 		} else if s.share.Load() != 0 {
