@@ -110,6 +110,19 @@ type Eject struct {
 	// How long the first ejection lasts; the n-th in a row lasts n times as long.
 	Time Duration `yaml:"time" default:"10s" example:"30s"`
 
+	// How long the longest one lasts.
+	Longest Duration `yaml:"longest" default:"5m" example:"1m"`
+
+	// Statuses of answers that count as failures, besides connections that fail and answers that do not come.
+	Status []StatusRange `yaml:"status" default:"502-504" example:"[500, 502-504]"`
+
+	// How many standard deviations below the mean of all servers' success rates a server is ejected, where five servers or more have had enough requests; `0` turns
+	// this rule off.
+	Deviation float64 `yaml:"deviation" default:"1.9" example:"3"`
+
+	// Requests within `window` below which a server's success rate says nothing.
+	Volume int `yaml:"volume" default:"100" range:"10 1000000" example:"500"`
+
 	// The largest share of a pool's servers that is out at the same time.
 	Most Percent `yaml:"most" default:"50%" example:"30%"`
 

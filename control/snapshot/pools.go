@@ -108,7 +108,8 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 	c := pool.Config{Name: p.Name, Loops: b.loops,
 		Balance: pool.BalanceConfig{Policy: p.Balance.Method},
 		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
-			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most))},
+			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most)),
+			Max: ms(p.Eject.Longest), Statuses: statuses(p.Eject.Status), Deviation: orOff(p.Eject.Deviation), Volume: p.Eject.Volume},
 		SlowStart: slowStart(p), Minimum: p.Minimum, Panic: float64(p.Panic),
 		Retries: pool.RetryConfig{Share: orOff(float64(p.Retries.Budget))},
 		Limits: pool.LimitConfig{Requests: p.Limits.Requests, Connections: p.Limits.Connections, ServerConnections: p.Connections.Max,
@@ -230,4 +231,13 @@ func keyFile(c *config.Certificate) string {
 		return c.Key
 	}
 	return c.Cert
+}
+
+// statuses is never nil: no status counts where none is written.
+func statuses(list []config.StatusRange) []pool.Range {
+	out := []pool.Range{}
+	for _, r := range list {
+		out = append(out, pool.Range{First: r.First, Last: r.Last})
+	}
+	return out
 }

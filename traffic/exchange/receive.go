@@ -72,7 +72,7 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
 			x.conn.Private = true
 		}
-		if x.status == 502 || x.status == 503 || x.status == 504 {
+		if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
 			x.outcome = pool.GatewayError
 		}
 		return Response, false

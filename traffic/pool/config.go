@@ -64,7 +64,13 @@ type EjectConfig struct {
 	Max         int64   // milliseconds of the longest ejection; 5 min by default
 	Quiet       int64   // milliseconds without ejection after which n starts again; 60 s by default
 	Share       float64 // share of the set that may be ejected at a time; 0.5 by default
+	Deviation   float64 // standard deviations below the mean of all servers' success rates; 1.9 by default, negative: this rule is off
+	Volume      int     // requests within Window, over all loops, below which a server's rate says nothing; 100 by default
+	Statuses    []Range // answers that are failures; 502 to 504 by default
 }
+
+// Range is statuses from the first to the last.
+type Range struct{ First, Last int }
 
 // RetryConfig bounds retries, so that they never multiply the load on servers that are already in trouble.
 type RetryConfig struct {
@@ -110,6 +116,11 @@ func (e EjectConfig) withDefaults() EjectConfig {
 	e.Max = or(e.Max, 300_000)
 	e.Quiet = or(e.Quiet, 60_000)
 	e.Share = or(e.Share, 0.5)
+	e.Deviation = or(e.Deviation, 1.9)
+	e.Volume = or(e.Volume, 100)
+	if e.Statuses == nil {
+		e.Statuses = []Range{{502, 504}}
+	}
 	return e
 }
 

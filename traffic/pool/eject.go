@@ -1,17 +1,20 @@
 package pool
 
 // failed judges the server after a failure of real traffic. Rare, so it may write what all loops read.
-func (p *Pool) failed(s *Server, load *Load, now int64) {
-	c := &p.config.Eject
+func (p *Pool) failed(s *Server, loop int, now int64) {
+	c, load := &p.config.Eject, s.Load(loop)
 	if c.Off || s.IsEjected(now) {
 		return // what was in flight when it was ejected says nothing new
 	}
 	load.window.count(now, p.slotWidth, true)
 	inARow := int(s.consecutive.Add(1))
-	if c.Consecutive > 0 && inARow >= c.Consecutive || c.Ratio > 0 && load.window.exceeds(c.Ratio, c.Requests) {
+	if c.Consecutive > 0 && inARow >= c.Consecutive || c.Ratio > 0 && load.window.exceeds(c.Ratio, c.Requests) || p.isOutlier(s, loop, now) {
 		p.eject(s, load, now)
 	}
 }
+
+// IsFailure reports whether an answer of that status counts against its server.
+func (p *Pool) IsFailure(status int) bool { return p.failing[status/64&15]>>(status%64)&1 != 0 }
 
 // succeeded ends a row of failures; it writes to the shared Server only if there was one.
 func (p *Pool) succeeded(s *Server, load *Load, now int64) {

@@ -224,3 +224,63 @@ func TestLoopsEjectAtTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+// mixed gives each server requests of which a share fails, never five in a row.
+func mixed(p *Pool, now int64, failing map[int]int) {
+	for i := range 400 {
+		for j, s := range p.Set().Servers {
+			outcome := OK
+			if n := failing[j]; n > 0 && i%n == 0 {
+				outcome = GatewayError
+			}
+			attempt(p, s, 0, now+int64(i), outcome)
+		}
+	}
+}
+
+func ejected(p *Pool, now int64) (list []int) {
+	for i, s := range p.Set().Servers {
+		if s.IsEjected(now) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func TestAServerThatFailsMoreThanTheOthersIsAnOutlier(t *testing.T) {
+	for name, c := range map[string]struct {
+		servers int
+		failing map[int]int // server: one of so many requests fails
+		want    int
+	}{
+		"one of six fails a tenth":      {6, map[int]int{2: 10}, 1},
+		"all fail a tenth":              {6, map[int]int{0: 10, 1: 10, 2: 10, 3: 10, 4: 10, 5: 10}, 0},
+		"one of six fails a hundredth":  {6, map[int]int{2: 100}, 0},
+		"one of four fails a tenth":     {4, map[int]int{2: 10}, 0},
+		"three of six fail a fifth":     {6, map[int]int{0: 5, 1: 5, 2: 5}, 0},
+		"one of twenty fails a seventh": {20, map[int]int{7: 7}, 1},
+	} {
+		weights := make([]int, c.servers)
+		for i := range weights {
+			weights[i] = 1
+		}
+		p := weighted("", weights...)
+		mixed(p, 20_000, c.failing)
+		mixed(p, 21_500, c.failing)
+		if got := ejected(p, 21_900); len(got) != c.want {
+			t.Errorf("%s: ejected %v, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestStatusesThatCount(t *testing.T) {
+	p := New(Config{Name: "p", Eject: EjectConfig{Statuses: []Range{{500, 500}, {429, 430}}}}, nil)
+	for status, want := range map[int]bool{200: false, 429: true, 430: true, 431: false, 499: false, 500: true, 502: false, 999: false} {
+		if p.IsFailure(status) != want {
+			t.Errorf("%d: %v", status, !want)
+		}
+	}
+	if p := New(Config{Name: "p"}, nil); !p.IsFailure(502) || !p.IsFailure(504) || p.IsFailure(500) || p.IsFailure(505) {
+		t.Error("502 to 504 count by default")
+	}
+}

@@ -10,9 +10,7 @@ type Load struct {
 	window    window
 	latencies *latencyWindow // nil until there is something to know
 	byLoad    *latencyByLoad // nil unless prequal asks
-
 	// 256 bytes in all, a size class of its own: no other loop writes to the pair of lines the prefetcher fetches together.
-	_ [8]byte
 }
 
 // learn has the server's overload be known by a good answer.

@@ -16,8 +16,9 @@ type Pool struct {
 	loops   []*perLoop
 	shared  *shared
 
-	isLimited  bool // a server or the pool has limits that all loops share
-	asksByLoad bool // the policy goes by latencies at the present load
+	isLimited  bool       // a server or the pool has limits that all loops share
+	asksByLoad bool       // the policy goes by latencies at the present load
+	failing    [16]uint64 // statuses that are failures, a bit each
 
 	slotWidth  int64 // of the ejection window, ms
 	isEjecting atomic.Bool
@@ -34,6 +35,11 @@ type Pool struct {
 func New(cfg Config, previous *Pool) *Pool {
 	p := &Pool{Name: cfg.Name, config: cfg.withDefaults(), answers: map[Target][]Record{}}
 	p.slotWidth = p.config.Eject.Window / windowSlots
+	for _, r := range p.config.Eject.Statuses {
+		for status := r.First; status <= r.Last; status++ {
+			p.failing[status/64] |= 1 << (status % 64)
+		}
+	}
 	for _, s := range cfg.Servers {
 		target, err := ParseTarget(s.Address)
 		if err != nil {
@@ -172,7 +178,7 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 		if p.asksByLoad {
 			load.knownByLoad().raise(load.InFlight, load.latency.micros)
 		}
-		p.failed(s, load, now)
+		p.failed(s, loop, now)
 	default:
 		load.latency.observe(now, float64(latencyMicros))
 		if p.asksByLoad {

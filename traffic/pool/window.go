@@ -3,6 +3,7 @@ package pool
 // window counts requests and failures of the last while in slots of a tenth of it. Owned by its loop.
 type window struct {
 	slot     int64 // the newest
+	judged   int64 // the slot in which the server was last held against the others
 	requests [windowSlots]uint32
 	failures [windowSlots]uint32
 }
