@@ -28,6 +28,7 @@ func poolMetrics() []metric {
 		queue("weir_pool_queued_total", counter, "Requests that waited for a server to have room.", func(q *api.Queue) float64 { return float64(q.Queued) }),
 		{"weir_pool_fell_back_total", counter, []string{"pool"}, "Requests that went to the fallback pool because no server of this one was well.", false, fellBack},
 		{"weir_pool_mirrored_total", counter, []string{"pool", "outcome"}, "Requests that the pool was to get copies of, by what became of the copy: sent, skipped, failed; and of the compared answers: same, differs.", false, mirrored},
+		{"weir_pool_hedged_total", counter, []string{"pool", "outcome"}, "Requests that were sent to a second server too because the first took long: sent, and of those won, which the second answered first.", false, hedged},
 		{"weir_pool_shed_total", counter, []string{"pool", "criticality"}, "Requests answered with 503 because no server had room, nor the queue.", false, shed},
 		of("weir_pool_client_connections_total", counter, "Client connections that sent the pool at least one request.", func(m *api.Multiplexing) float64 { return float64(m.Clients) }),
 		of("weir_pool_clients_per_server_connection", gauge, "Client connections for each connection opened to the pool's servers, since the start; 0 before the first.", func(m *api.Multiplexing) float64 { return m.Ratio }),
@@ -69,6 +70,13 @@ func serverMetrics() []metric {
 func fellBack(st *api.Status, emit emit) {
 	for i := range st.Pools {
 		emit(float64(st.Pools[i].FellBack), st.Pools[i].Name)
+	}
+}
+
+func hedged(st *api.Status, emit emit) {
+	for i := range st.Pools {
+		emit(float64(st.Pools[i].Hedge.Sent), st.Pools[i].Name, "sent")
+		emit(float64(st.Pools[i].Hedge.Won), st.Pools[i].Name, "won")
 	}
 }
 

@@ -20,6 +20,9 @@ type Pool struct {
 	// Takes a server out for a while when its answers to real requests fail. On by default; `off` turns it off.
 	Eject Eject `yaml:"eject" example:"{ consecutive: 3, time: 30s }"`
 
+	// Sends requests that only read to a second server when the first takes long.
+	Hedge *Hedge `yaml:"hedge" example:"{ at: p95, budget: 5% }"`
+
 	// Encrypts the way to the servers. A `https://` URL or port 443 turns it on with all defaults; `off` prevents that.
 	TLS *PoolTLS `yaml:"tls" example:"{ ca: internal-ca.pem }"`
 

@@ -29,6 +29,9 @@ func (a *asking) toPool() {
 	if r.Request > 0 {
 		a.step("timeouts.request", "504 when no answer has begun after %v, with all tries", r.Request)
 	}
+	if c := a.world.cfg.Pool(p.Name); c != nil && c.Hedge != nil && !c.Hedge.Off && a.req.Method.IsSafe() && a.route.Persistence == nil {
+		a.step("hedge", "a copy goes to another server when no answer has come after the %v of all, for at most %v of the requests", c.Hedge.At, c.Hedge.Budget)
+	}
 	a.underLoad(p.Name)
 	p.Fields = a.serverFields(p)
 	a.out.Pool = p

@@ -38,6 +38,7 @@ type destination struct {
 	clients  uint64
 	fellBack uint64
 	mirror   site.Mirrored
+	hedge    api.Hedge
 	stays    api.Persistence
 
 	overrides map[string]pool.Override
@@ -97,6 +98,10 @@ func (d *destination) copy(l *engine.Loop) {
 	d.stays.Placed += mine.Placed
 	d.stays.Lost += mine.Lost
 	d.mirror.Add(mine.Mirror)
+	if h := d.of.Hedge; h != nil {
+		d.hedge.Sent += h.Loops[l.Index].Sent
+		d.hedge.Won += h.Loops[l.Index].Won
+	}
 	d.counters.CopyLoop(l.Index, l.Now())
 	for i := range d.servers {
 		d.servers[i].copy(d.counters.Servers[i].Server, l)
@@ -145,6 +150,7 @@ func (d *destination) pool(now int64) api.Pool {
 	p.Persistence = d.stays
 	p.FellBack = d.fellBack
 	p.Mirror = api.Mirror(d.mirror)
+	p.Hedge = d.hedge
 	q := &d.counters.Queue
 	p.Queue = api.Queue{Waiting: d.counters.Waiting, Queued: q.Queued, Shed: map[string]uint64{}}
 	for class, n := range q.Shed {

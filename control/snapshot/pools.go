@@ -51,6 +51,9 @@ func (b *builder) pool(p *config.Pool) {
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
 	}
+	if h := p.Hedge; h != nil && !h.Off && h.Budget > 0 {
+		d.Hedge = site.NewHedge(float64(h.At), float64(h.Budget), b.loops)
+	}
 	var clientTLS *tls.Config
 	if p.TLS != nil {
 		clientTLS = b.clientTLS(p, path)

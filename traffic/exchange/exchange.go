@@ -37,9 +37,10 @@ type Exchange struct {
 	trusted     bool // the peer is a trusted proxy
 	body        requestBody
 	kept        *keptBody
-	by          int64 // ms: when the answer must have begun; 0: there is no such time
-	tee         *tee  // collects the body for a copy of the request; nil: there is none
-	twin        *twin // compares the answer; nil: nobody does
+	hedge       *hedge // the copy that is on its way to another server; nil: none is
+	by          int64  // ms: when the answer must have begun; 0: there is no such time
+	tee         *tee   // collects the body for a copy of the request; nil: there is none
+	twin        *twin  // compares the answer; nil: nobody does
 	route       *site.Route
 	destination *site.Destination // the route's, or one that stands in for it
 	division    division
@@ -122,7 +123,7 @@ func (x *Exchange) reset(s *session) {
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}
 	x.body = requestBody{}
-	x.by = 0
+	x.by, x.hedge = 0, nil
 	x.kept, x.tee, x.twin = nil, nil, nil
 	x.rest = responseBody{}
 	x.up.started = false

@@ -103,6 +103,9 @@ func (x *Exchange) settlePanic() {
 		x.conn.Close()
 		x.conn = nil
 	}
+	if x.hedge != nil {
+		x.hedge.x = nil
+	}
 	x.leaveQueue(nil)
 	if x.attempted {
 		x.attempted = false

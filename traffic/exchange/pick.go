@@ -252,6 +252,9 @@ func (x *Exchange) endAttempt() {
 		return
 	}
 	x.client.LinkHangup(nil)
+	if x.hedge != nil {
+		x.dropHedge()
+	}
 	if x.up.started {
 		x.up.stop()
 	}

@@ -24,12 +24,24 @@ func (x *Exchange) receive() Stage {
 	}
 	x.respFrom, x.respLen = respRoom, respRoom
 	c := x.conn
-	c.SetReadTimeout(x.inTime(x.route.Response))
+	wait := x.inTime(x.route.Response)
+	patience := x.patience(wait)
+	c.SetReadTimeout(min(wait, patience))
 	for {
 		if x.respLen == len(x.resp) && !x.growResponse() {
 			return x.badResponse(http1.FaultHeadSize)
 		}
 		n, err := c.Read(x.resp[x.respLen:])
+		if h := x.hedge; h != nil && h.won && err == engine.ErrInterrupted {
+			x.takeHedge()
+			c, n, err = x.conn, 0, nil
+		}
+		if err == engine.ErrTimeout && patience < wait {
+			c.SetReadTimeout(wait - patience)
+			patience = wait
+			x.startHedge()
+			continue
+		}
 		if err == engine.ErrTimeout && x.up.started {
 			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
 			// then the upload's own deadlines bound the wait.
@@ -40,6 +52,9 @@ func (x *Exchange) receive() Stage {
 		}
 		if err != nil {
 			return x.receiveFailed(err)
+		}
+		if x.hedge != nil {
+			x.dropHedge()
 		}
 		x.respLen += n
 		x.load.BytesReceived += uint64(n)
@@ -68,6 +83,7 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 	if x.res.Status >= 200 || x.res.Status == 101 {
 		x.respHead = n
 		x.stamp(Receive)
+		x.noteAnswer()
 		x.status = x.res.Status
 		if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
 			x.conn.Private = true

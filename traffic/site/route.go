@@ -88,6 +88,7 @@ type Destination struct {
 	Pool      *pool.Pool
 	Fallback  *Destination // answers when no server of Pool is well; nil: nobody does
 	Transport *transport.Config
+	Hedge     *Hedge // nil: no request is sent twice before its time
 	Key       Key
 	Loops     []DestinationLoop // by loop; carried over by the pool's name
 }

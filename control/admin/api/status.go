@@ -107,7 +107,14 @@ type Pool struct {
 	FellBack     uint64       `json:"fell_back"` // requests that the fallback pool took
 	Persistence  Persistence  `json:"persistence"`
 	Mirror       Mirror       `json:"mirror"`
+	Hedge        Hedge        `json:"hedge"`
 	Servers      []Server     `json:"servers"`
+}
+
+// Hedge is the requests that were sent to a second server because the first took long, since the pool was changed last.
+type Hedge struct {
+	Sent uint64 `json:"sent"` // copies
+	Won  uint64 `json:"won"`  // copies that were answered first
 }
 
 // Mirror is the copies of other pools' requests that a pool gets, since the start.

@@ -1,0 +1,188 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// hedge is a second copy of a request that only reads, on its way to another server because the first takes longer than nearly all do. Whose answer begins
+// first answers.
+type hedge struct {
+	x       *Exchange // whose request it is; nil once the first server has answered, or nobody waits any more
+	at      *perLoop
+	to      *site.Destination
+	server  *pool.Server
+	load    *pool.Load
+	held    pool.Held
+	conn    *transport.Conn
+	request []byte
+	size    int
+	connect time.Duration
+	read    time.Duration
+	began   int64  // microseconds
+	answer  []byte // what has come, from respRoom on
+	end     int
+	won     bool // the answer is the exchange's to take
+}
+
+// patience is how long the first server has before a copy of the request goes to another; wait when none ever does. A client that stays with its server gets
+// its answers from there.
+func (x *Exchange) patience(wait time.Duration) time.Duration {
+	h := x.destination.Hedge
+	if h == nil || x.attempts != 1 || !x.req.Method.IsSafe() || x.body.framing != message.FramingNone || x.req.Upgrade || x.conn.Private ||
+		x.route.Persistence != nil {
+		return wait
+	}
+	h.Budgets.Of(x.at.loop.Index).Deposit()
+	after := time.Duration(h.After(x.at.loop.Index)) * time.Microsecond
+	if after == 0 {
+		return wait // it is not known yet how long answers take
+	}
+	return min(wait, max(time.Millisecond, after))
+}
+
+// noteAnswer has hedging know how long an answer took.
+func (x *Exchange) noteAnswer() {
+	if h := x.destination.Hedge; h != nil {
+		h.Loops[x.at.loop.Index].Note(x.times[Receive] - x.begun)
+	}
+}
+
+// startHedge sends the copy, if the budget pays for it and another server has room.
+func (x *Exchange) startHedge() {
+	d, at := x.destination, x.at.loop.Index
+	if x.respLen > respRoom || !d.Hedge.Budgets.Of(at).Withdraw(x.at.loop.Now()) {
+		return
+	}
+	h := &hedge{x: x, at: x.at, to: d, connect: x.inTime(x.connectTimeout()), read: x.inTime(x.route.Response)}
+	x.tried.Add(x.server)
+	var why pool.Reason
+	if h.server, why = d.Pool.Admit(at, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, false, &h.held); h.server == nil || why != pool.Picked || h.server == x.server {
+		if h.server != nil {
+			h.settle(pool.Cancelled, 0)
+		}
+		return
+	}
+	h.load = h.server.Load(at)
+	first := x.server
+	x.server = h.server // the head may name it
+	h.request = x.at.loop.Buffer(x.req.Raw.Len() + len(x.forward) + headRoom)
+	head := x.appendRequest(h.request[:0], 0, true)
+	x.server = first
+	h.request, h.size = head[:cap(head)], len(head)
+	d.Hedge.Loops[at].Sent++
+	x.hedge = h
+	x.at.loop.Go(h)
+}
+
+// Run sends the copy and waits for the beginning of its answer.
+func (h *hedge) Run() {
+	outcome := h.ask()
+	h.at.loop.Release(h.request)
+	h.request = nil
+	if x := h.x; x != nil && outcome == pool.OK {
+		h.won = true
+		x.conn.Interrupt() // that is what x waits on; it takes the answer
+		return
+	}
+	h.drop(outcome)
+}
+
+// ask goes as far as the first bytes of the answer.
+func (h *hedge) ask() pool.Outcome {
+	conns := connsTo(h.at.loop, h.server)
+	if h.conn = conns.Take(); h.conn == nil {
+		conn, err := conns.Dial(addressOf(h.server), h.server.Host, h.to.Transport, h.connect, placesOf(h.held.Connections))
+		if err != nil {
+			return pool.ConnectFailed
+		}
+		h.load.ConnectionsOpened++
+		h.conn = conn
+	}
+	if h.x == nil {
+		h.conn.Keep(h.to.Transport)
+		h.conn = nil
+		return pool.Cancelled
+	}
+	h.began = h.at.loop.Micros()
+	h.conn.SetWriteTimeout(h.read)
+	if _, err := h.conn.Write(h.request[:h.size]); err != nil {
+		return pool.Reset
+	}
+	h.load.BytesSent += uint64(h.size)
+	h.answer = h.at.loop.Buffer(engine.Buffer16K)
+	h.conn.SetReadTimeout(h.read)
+	n, err := h.conn.Read(h.answer[respRoom:])
+	h.end = respRoom + n
+	h.load.BytesReceived += uint64(n)
+	switch {
+	case err == engine.ErrInterrupted:
+		return pool.Cancelled
+	case err == engine.ErrTimeout:
+		return pool.Timeout
+	case err != nil:
+		return pool.Reset
+	}
+	return pool.OK
+}
+
+// Panicked ends a copy that panicked.
+func (h *hedge) Panicked() { h.drop(pool.Cancelled) }
+
+// drop ends the copy, whose answer nobody takes.
+func (h *hedge) drop(outcome pool.Outcome) {
+	if x := h.x; x != nil {
+		h.x, x.hedge = nil, nil
+	}
+	if h.conn != nil {
+		h.conn.Close()
+		h.conn = nil
+	}
+	h.at.loop.Release(h.answer)
+	h.answer = nil
+	h.settle(outcome, 0)
+}
+
+// settle gives back what the copy held.
+func (h *hedge) settle(outcome pool.Outcome, latency int64) {
+	p, l := h.to.Pool, h.at.loop
+	p.End(h.server, l.Index, l.Now(), latency, outcome)
+	if wake := p.Settle(l.Index, h.server, &h.held); wake >= 0 {
+		h.at.driver.wakeNext(p, h.at, wake, 2*len(h.at.driver.loops))
+	}
+}
+
+// dropHedge ends the copy of a request that has its answer, or needs none.
+func (x *Exchange) dropHedge() {
+	h := x.hedge
+	x.hedge, h.x = nil, nil
+	switch {
+	case h.won:
+		x.conn.ClearInterrupt() // both came in the same turn
+		h.drop(pool.Cancelled)
+	case h.conn != nil:
+		h.conn.Interrupt() // its own coroutine does the rest
+	}
+}
+
+// takeHedge goes on with the answer to the copy. The first server's connection ends: its answer may still come.
+func (x *Exchange) takeHedge() {
+	h := x.hedge
+	x.hedge, h.x = nil, nil
+	x.client.LinkHangup(nil)
+	x.conn.Close()
+	p, l := x.destination.Pool, x.at.loop
+	p.End(x.server, l.Index, l.Now(), 0, pool.Cancelled)
+	x.settleHeld(p)
+	l.Release(x.resp)
+	x.server, x.load, x.conn, x.begun = h.server, h.load, h.conn, h.began
+	x.held = h.held
+	x.resp, x.respFrom, x.respLen = h.answer, respRoom, h.end
+	x.client.LinkHangup(x.conn)
+	x.destination.Hedge.Loops[l.Index].Won++
+}
