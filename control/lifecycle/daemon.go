@@ -17,6 +17,7 @@ import (
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -322,7 +323,7 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 		d.engine.Each(func(l *engine.Loop) {
 			for _, s := range servers {
 				if s.IsGone() {
-					exchange.CloseIdle(s.Load(l.Index))
+					attempt.CloseIdle(s.Load(l.Index))
 				}
 			}
 		})

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -16,7 +16,7 @@ func (d *Daemon) keepWarm() {
 		if warm := d.warmPools(); len(warm) > 0 {
 			d.engine.Each(func(l *engine.Loop) {
 				for _, to := range warm {
-					exchange.KeepWarm(l, to)
+					attempt.KeepWarm(l, to)
 				}
 			})
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/test/peers"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/listener"
 )
@@ -156,7 +157,7 @@ func (w *weir) stop() {
 	w.engine.Each(func(l *engine.Loop) {
 		for _, d := range w.running.Destinations {
 			for _, s := range d.Pool.Set().Servers {
-				exchange.CloseIdle(s.Load(l.Index))
+				attempt.CloseIdle(s.Load(l.Index))
 			}
 		}
 	})

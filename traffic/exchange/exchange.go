@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -54,10 +55,7 @@ type Exchange struct {
 	conn      *transport.Conn
 	out       []byte // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
 	tried     pool.Tried
-	held      pool.Held
-	waiter    pool.Waiter
-	waiting   bool // in the pool's queue
-	room      engine.Signal
+	place     attempt.Place
 	stay      stay
 	attempts  int
 	stale     int // attempts that met a closing idle connection

@@ -106,11 +106,13 @@ func (x *Exchange) settlePanic() {
 	if x.hedge != nil {
 		x.hedge.x = nil
 	}
-	x.leaveQueue(nil)
+	if x.destination != nil {
+		x.place.Leave(x.destination.Pool)
+	}
 	if x.attempted {
 		x.attempted = false
 		x.destination.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
-		x.settleHeld(x.destination.Pool)
+		x.place.Settle(x.at.loop, x.destination.Pool, x.server)
 	}
 	x.at.Stats.Active--
 	x.count()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
@@ -95,9 +96,9 @@ func (h *hedge) Run() {
 
 // ask goes as far as the first bytes of the answer.
 func (h *hedge) ask() pool.Outcome {
-	conns := connsTo(h.at.loop, h.server)
+	conns := attempt.Conns(h.at.loop, h.server)
 	if h.conn = conns.Take(); h.conn == nil {
-		conn, err := conns.Dial(addressOf(h.server), h.server.Host, h.to.Transport, h.connect, placesOf(h.held.Connections))
+		conn, err := conns.Dial(h.to.Transport, attempt.Dialing(h.server, h.connect, &h.held))
 		if err != nil {
 			return pool.ConnectFailed
 		}
@@ -152,9 +153,7 @@ func (h *hedge) drop(outcome pool.Outcome) {
 func (h *hedge) settle(outcome pool.Outcome, latency int64) {
 	p, l := h.to.Pool, h.at.loop
 	p.End(h.server, l.Index, l.Now(), latency, outcome)
-	if wake := p.Settle(l.Index, h.server, &h.held); wake >= 0 {
-		h.at.driver.wakeNext(p, h.at, wake, 2*len(h.at.driver.loops))
-	}
+	attempt.Settle(l, p, h.server, &h.held)
 }
 
 // dropHedge ends the copy of a request that has its answer, or needs none.
@@ -178,10 +177,10 @@ func (x *Exchange) takeHedge() {
 	x.conn.Close()
 	p, l := x.destination.Pool, x.at.loop
 	p.End(x.server, l.Index, l.Now(), 0, pool.Cancelled)
-	x.settleHeld(p)
+	x.place.Settle(l, p, x.server)
 	l.Release(x.resp)
 	x.server, x.load, x.conn, x.begun = h.server, h.load, h.conn, h.began
-	x.held = h.held
+	x.place.Held = h.held
 	x.resp, x.respFrom, x.respLen = h.answer, respRoom, h.end
 	x.client.LinkHangup(x.conn)
 	x.destination.Hedge.Loops[l.Index].Won++

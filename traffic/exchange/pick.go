@@ -1,12 +1,10 @@
 package exchange
 
 import (
-	"errors"
-	"syscall"
 	"time"
 
-	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
@@ -33,7 +31,7 @@ func (x *Exchange) pick() Stage {
 			return next
 		}
 	}
-	s, why := x.admit(false)
+	s, why := x.Admit(false)
 	if why == pool.Full && x.attempts == 0 {
 		s, why = x.queue()
 	}
@@ -56,18 +54,18 @@ func (x *Exchange) pick() Stage {
 	return Connect
 }
 
-// admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
-func (x *Exchange) admit(queued bool) (*pool.Server, pool.Reason) {
+// Admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
+func (x *Exchange) Admit(queued bool) (*pool.Server, pool.Reason) {
 	d := x.destination
 	if x.session.private != nil && x.attempts == 0 {
 		if s := x.privateServer(d); s != nil {
-			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.held)
+			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.place.Held)
 		}
 	}
 	if x.route.Persistence != nil && x.stay.with != nil && !x.isFallback() {
-		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.held)
+		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.place.Held)
 	}
-	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.held)
+	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
 }
 
 // budget is what pays for the retries: the route's own, or its pool's.
@@ -78,15 +76,13 @@ func (x *Exchange) budget() *pool.RetryBudget {
 	return x.destination.Pool.Budget(x.at.loop.Index)
 }
 
-// fallBack turns to the pool that stands in, if no server of this one is well: one that is only full is not helped by sending its
-// requests where they do not belong.
+// fallBack turns to the pool that stands in, if no server of this one is well.
 func (x *Exchange) fallBack(why pool.Reason) bool {
-	f := x.destination.Fallback
-	if f == nil || x.attempts > 0 || why != pool.AllDown && why != pool.NoServers && why != pool.NotResolved {
+	if x.attempts > 0 || !attempt.FallsBack(x.destination, why) {
 		return false
 	}
 	x.destination.Loops[x.at.loop.Index].FellBack++
-	x.destination = f
+	x.destination = x.destination.Fallback
 	return true
 }
 
@@ -99,20 +95,12 @@ func (x *Exchange) noServer(why pool.Reason) Stage {
 		return x.fail(x.local.status, x.reason)
 	}
 	switch why {
-	case pool.NoServers:
-		return x.fail(503, reason.PoolEmpty)
-	case pool.NotResolved:
-		return x.fail(503, reason.PoolUnresolved)
-	case pool.Full:
-		return x.shed(reason.PoolFull)
-	case pool.Shed:
-		return x.shed(reason.Shed)
-	case pool.WaitedTooLong:
-		return x.shed(reason.QueueTimeout)
+	case pool.Full, pool.Shed, pool.WaitedTooLong:
+		return x.shed(attempt.NoServer(why))
 	case pool.Left:
 		return x.abandon(reason.ClientGone)
 	}
-	return x.fail(503, reason.PoolDown)
+	return x.fail(503, attempt.NoServer(why))
 }
 
 func (x *Exchange) hashKey(k *site.Key) uint64 {
@@ -155,7 +143,7 @@ func cookie(f *message.Fields, name string) []byte {
 
 // connect takes a warm connection to the server, or opens one.
 func (x *Exchange) connect() Stage {
-	conns := connsTo(x.at.loop, x.server)
+	conns := attempt.Conns(x.at.loop, x.server)
 	if x.stale < 2 {
 		if x.conn = conns.Take(); x.conn != nil {
 			return Send
@@ -164,20 +152,13 @@ func (x *Exchange) connect() Stage {
 		conns.CloseIdle()
 	}
 	x.stamp(Connect)
-	conn, err := x.dial(conns)
-	if err == transport.ErrLimit {
-		conn, err = x.dialInPlaceOfAnother(conns)
-	}
+	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held))
 	if err != nil {
 		return x.connectFailed(err)
 	}
 	x.load.ConnectionsOpened++
 	x.conn = conn
 	return Send
-}
-
-func (x *Exchange) dial(conns *transport.Conns) (*transport.Conn, error) {
-	return conns.Dial(addressOf(x.server), x.server.Host, x.destination.Transport, x.inTime(x.connectTimeout()), x.connectionPlaces())
 }
 
 // connectTimeout is the route's, or its pool's.
@@ -191,26 +172,18 @@ func (x *Exchange) connectTimeout() time.Duration {
 	return transport.DefaultConnect
 }
 
-// CloseIdle ends the idle connections that a loop keeps to a server, as when it has left its pool. On that loop.
-func CloseIdle(load *pool.Load) {
-	if conns, _ := load.Transport.(*transport.Conns); conns != nil {
-		conns.CloseIdle()
-	}
-}
-
 // connectFailed: nothing was sent, so any request may go to another server.
 func (x *Exchange) connectFailed(err error) Stage {
-	var tlsErr *transport.TLSError
 	x.detail = err.Error()
-	switch {
-	case errors.As(err, &tlsErr):
-		return x.attemptFailed(502, reason.ConnectTLS, pool.ConnectFailed, true)
-	case errors.Is(err, engine.ErrTimeout):
-		return x.attemptFailed(504, reason.ConnectTimeout, pool.ConnectFailed, true)
-	case errors.Is(err, transport.ErrLimit), errors.Is(err, transport.ErrPorts), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return x.attemptFailed(503, reason.ConnectLimit, pool.Cancelled, true)
+	why, outcome := attempt.Failure(err)
+	status := 502
+	switch why {
+	case reason.ConnectTimeout:
+		status = 504
+	case reason.ConnectLimit:
+		status = 503
 	}
-	return x.attemptFailed(502, reason.ConnectRefused, pool.ConnectFailed, true)
+	return x.attemptFailed(status, why, outcome, true)
 }
 
 // attemptFailed ends an attempt, and leads to another one where that is safe and the budget allows. unsent says that the server
@@ -277,6 +250,6 @@ func (x *Exchange) endAttempt() {
 			latency = at - x.begun
 		}
 		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.outcome)
-		x.settleHeld(d.Pool)
+		x.place.Settle(x.at.loop, d.Pool, x.server)
 	}
 }

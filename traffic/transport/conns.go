@@ -91,23 +91,32 @@ type Places interface {
 	Give()
 }
 
-// Dial opens a connection to address; it parks. server is the name for TLS; connect is how long it may take, 0 for what config says; places is the
-// limit, nil if there is none. The connection has its place until it is closed.
-func (s *Conns) Dial(address engine.Address, server string, config *Config, connect time.Duration, places Places) (*Conn, error) {
-	if places != nil && !places.Take() {
+// Dialing is what a connection is opened with, besides the Config of its pool.
+type Dialing struct {
+	Address engine.Address
+	Server  string        // the name for TLS
+	Connect time.Duration // how long it may take; 0: what the Config says
+	Places  Places        // the limit; nil: there is none
+	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
+}
+
+// Dial opens a connection; it parks. The connection has its place until it is closed.
+func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
+	if d.Places != nil && !d.Places.Take() {
 		return nil, ErrLimit
 	}
-	c, err := s.open(address, server, config, connect)
-	if err != nil && places != nil {
-		places.Give()
+	c, err := s.open(config, &d)
+	if err != nil && d.Places != nil {
+		d.Places.Give()
 	}
 	if c != nil {
-		c.place = places
+		c.place = d.Places
 	}
 	return c, err
 }
 
-func (s *Conns) open(address engine.Address, server string, config *Config, connect time.Duration) (*Conn, error) {
+func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
+	connect := d.Connect
 	if connect == 0 {
 		connect = config.Connect
 	}
@@ -115,15 +124,23 @@ func (s *Conns) open(address engine.Address, server string, config *Config, conn
 		connect = DefaultConnect
 	}
 	s.Open++
-	ec, err := s.dial(address, config, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
+	ec, err := s.dial(d.Address, config, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
 	if err != nil {
 		s.Open--
 		return nil, err
 	}
+	if len(d.Preface) > 0 {
+		ec.SetWriteTimeout(connect)
+		if _, err := ec.Write(d.Preface); err != nil {
+			ec.Close()
+			s.Open--
+			return nil, err
+		}
+	}
 	if config.TLS != nil {
 		ec.SetReadTimeout(connect)
 		ec.SetWriteTimeout(connect)
-		secure, err := config.TLS.Client(ec, server)
+		secure, err := config.TLS.Client(ec, d.Server)
 		if err != nil {
 			ec.Close()
 			s.Open--

@@ -4,5 +4,5 @@
 // would have seen its end; it is never probed. A connection with unread bytes, an unfinished request or a malformed answer is closed, never
 // kept.
 //
-// Called by traffic/exchange and traffic/tunnel.
+// Called by traffic/attempt and traffic/exchange.
 package transport

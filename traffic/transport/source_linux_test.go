@@ -68,7 +68,7 @@ func dialAll(t *testing.T, server engine.Address, config *Config, n int) (used m
 		l.Go(run(func() {
 			defer close(done)
 			for range n {
-				c, err := conns.Dial(server, "", config, 0, nil)
+				c, err := conns.Dial(config, Dialing{Address: server})
 				if err != nil {
 					errs = append(errs, err)
 					continue

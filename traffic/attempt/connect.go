@@ -1,0 +1,129 @@
+package attempt
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+)
+
+// Conns is where the loop keeps its connections to s.
+func Conns(l *engine.Loop, s *pool.Server) *transport.Conns {
+	load := s.Load(l.Index)
+	conns, _ := load.Transport.(*transport.Conns)
+	if conns == nil {
+		conns = transport.NewConns(l)
+		load.Transport = conns
+	}
+	return conns
+}
+
+// Address is where the engine reaches s.
+func Address(s *pool.Server) engine.Address {
+	return engine.Address{IP: s.Address.AddrPort, Path: s.Address.Path}
+}
+
+// Dialing is how a connection to s is opened, within connect, under what an attempt holds.
+func Dialing(s *pool.Server, connect time.Duration, held *pool.Held) transport.Dialing {
+	return transport.Dialing{Address: Address(s), Server: s.Host, Connect: connect, Places: Places(held.Connections)}
+}
+
+// Dial opens a connection to s. A server that has as many connections as it may have gets it in place of one that is idle, here or on another
+// loop: requests are not more than connections may be, so there is one. It parks.
+func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing) (conn *transport.Conn, err error) {
+	conns := Conns(l, s)
+	by := l.Now() + int64(d.Connect/time.Millisecond)
+	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by; conn, err = conns.Dial(config, d) {
+		if !conns.CloseOldest() && !closeElsewhere(l, s) {
+			l.Sleep(2 * time.Millisecond) // one is about to be closed
+		}
+	}
+	return conn, err
+}
+
+// closeElsewhere has another loop close an idle connection to the server; false if none has one.
+func closeElsewhere(here *engine.Loop, s *pool.Server) bool {
+	loops := here.Engine().Loops()
+	for i := range len(loops) - 1 {
+		there := loops[(here.Index+1+i)%len(loops)]
+		answer := &struct {
+			signal engine.Signal
+			closed bool
+		}{}
+		there.Post(func() {
+			conns, _ := s.Load(there.Index).Transport.(*transport.Conns)
+			closed := conns != nil && conns.CloseOldest()
+			here.Post(func() {
+				answer.closed = closed
+				here.Fire(&answer.signal)
+			})
+		})
+		here.Wait(&answer.signal, time.Second)
+		if answer.closed {
+			return true
+		}
+	}
+	return false
+}
+
+// Failure is why a connection could not be opened, and what that says of the server.
+func Failure(err error) (reason.Reason, pool.Outcome) {
+	var tlsErr *transport.TLSError
+	switch {
+	case errors.As(err, &tlsErr):
+		return reason.ConnectTLS, pool.ConnectFailed
+	case errors.Is(err, engine.ErrTimeout):
+		return reason.ConnectTimeout, pool.ConnectFailed
+	case errors.Is(err, transport.ErrLimit), errors.Is(err, transport.ErrPorts), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return reason.ConnectLimit, pool.Cancelled
+	}
+	return reason.ConnectRefused, pool.ConnectFailed
+}
+
+// NoServer is the reason of work that got no server.
+func NoServer(why pool.Reason) reason.Reason {
+	switch why {
+	case pool.NoServers:
+		return reason.PoolEmpty
+	case pool.NotResolved:
+		return reason.PoolUnresolved
+	case pool.Full:
+		return reason.PoolFull
+	case pool.Shed:
+		return reason.Shed
+	case pool.WaitedTooLong:
+		return reason.QueueTimeout
+	case pool.Left:
+		return reason.ClientGone
+	}
+	return reason.PoolDown
+}
+
+// FallsBack reports whether the pool that stands in for d takes work that got no server: one that is only full is not helped by sending
+// its work where it does not belong.
+func FallsBack(d *site.Destination, why pool.Reason) bool {
+	return d.Fallback != nil && (why == pool.AllDown || why == pool.NoServers || why == pool.NotResolved)
+}
+
+// KeepWarm keeps connections ready to the servers of d that get work. On the loop.
+func KeepWarm(l *engine.Loop, d *site.Destination) {
+	set := d.Pool.Set()
+	for _, s := range set.Servers {
+		if s.Health() == pool.Down || set.State(s) != pool.Available || s.IsEjected(l.Now()) {
+			continue
+		}
+		Conns(l, s).KeepWarm(d.Transport, transport.Dialing{Address: Address(s), Server: s.Host, Places: Places(set.Connections(s))})
+	}
+}
+
+// CloseIdle ends the idle connections that a loop keeps to a server, as when it has left its pool. On that loop.
+func CloseIdle(load *pool.Load) {
+	if conns, _ := load.Transport.(*transport.Conns); conns != nil {
+		conns.CloseIdle()
+	}
+}
