@@ -134,3 +134,26 @@ func TestFilesBeginWithTheFormatsHead(t *testing.T) {
 	put()
 	until(file, "502\n")
 }
+
+func TestWhatEndedBeforeAChangeGoesWhereLinesWentBefore(t *testing.T) {
+	ring := NewRing(1 << 16)
+	w := NewWriter([]*Ring{ring})
+	defer w.Close()
+	file := filepath.Join(t.TempDir(), "access.log")
+	line, err := ParseTemplate("{status}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 20; n++ {
+		if err := w.Configure(WriterConfig{File: file, Format: line}); err != nil {
+			t.Fatal(err)
+		}
+		ring.Put(sample().Append(nil))
+		if err := w.Configure(WriterConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := os.ReadFile(file); string(text) != strings.Repeat("502\n", n) {
+			t.Fatalf("after %d requests the log has %q", n, text)
+		}
+	}
+}

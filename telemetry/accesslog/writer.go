@@ -55,7 +55,7 @@ func NewWriter(rings []*Ring) *Writer {
 	return w
 }
 
-// Configure changes where lines go. A file that cannot be opened is an error, and the old one stays.
+// Configure changes where lines go, from the next record on. A file that cannot be opened is an error, and the old one stays.
 func (w *Writer) Configure(c WriterConfig) error {
 	var out io.Writer
 	var file *os.File
@@ -77,6 +77,7 @@ func (w *Writer) Configure(c WriterConfig) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.takeAll() // what has ended until now belongs to where lines went until now
 	if w.file != nil {
 		w.file.Close()
 	}
@@ -143,6 +144,11 @@ func (w *Writer) drain() (any, off bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reopen()
+	return w.takeAll(), w.out == nil
+}
+
+// takeAll empties the rings. w.mu is held.
+func (w *Writer) takeAll() (any bool) {
 	for _, r := range w.rings {
 		r.poked.Store(false)
 		for {
@@ -163,7 +169,7 @@ func (w *Writer) drain() (any, off bool) {
 		}
 	}
 	w.flush()
-	return any, w.out == nil
+	return any
 }
 
 // flush writes the buffer. A full disk loses lines and says so, and ends nothing.

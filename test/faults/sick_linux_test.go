@@ -37,6 +37,7 @@ type patient struct {
 	address string
 	state   atomic.Int32
 	unheard atomic.Int64 // POST requests that it had and did not answer
+	good    atomic.Int64 // requests that it answered, those of checks not among them
 	mu      sync.Mutex
 	l       net.Listener
 	conns   map[*net.TCPConn]bool
@@ -146,6 +147,9 @@ func (p *patient) serve(c *net.TCPConn) {
 			}
 			return
 		}
+		if request.URL.Path != healthPath {
+			p.good.Add(1)
+		}
 	}
 }
 
@@ -167,6 +171,9 @@ func (p *patient) answer(c *net.TCPConn) bool {
 	return err == nil
 }
 
+// healthPath is asked for by checks only.
+const healthPath = "/health"
+
 // In the scenarios a request that hangs is given up after a second, and a check that hangs after a fifth.
 const patients = `
 listeners:
@@ -175,7 +182,7 @@ pools:
   web:
     servers: [SERVERS]
     timeouts: { connect: 300ms, response: 1s }
-    health: { path: /, every: 200ms, timeout: 200ms, fall: 2, rise: 2 }
+    health: { path: /health, every: 200ms, timeout: 200ms, fall: 2, rise: 2 }
     eject: { time: 2s }
 sites:
   "*": web

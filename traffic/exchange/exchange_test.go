@@ -102,6 +102,10 @@ func TestRefusedConnectionGoesToAnotherServerWhateverTheMethod(t *testing.T) {
 			c.send(method + " /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
 			c.want(method, 200, method+" /xhi")
 			c.Close()
+			synctest.Wait()
+			if got := w.driver.loops[0].Stats.Reasons; got[reason.Done] != 1 {
+				t.Errorf("%s: a request that was answered at the second try ended for %v", method, got)
+			}
 		})
 	}
 }

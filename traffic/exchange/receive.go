@@ -85,6 +85,9 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		x.stamp(Receive)
 		x.noteAnswer()
 		x.status = x.res.Status
+		if x.attempts > 1 {
+			x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
+		}
 		if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
 			x.conn.Private = true
 		}
