@@ -44,6 +44,12 @@ type Conn interface {
 	Loop() *Loop
 }
 
+// Moving is a connection on its way from one loop to another: Leave takes it from one, Settle gives it to the other.
+type Moving struct {
+	fd            int
+	local, remote netip.AddrPort
+}
+
 // Handler serves a connection in direct style. Serve returns after it closed the connection or gave it back with Await.
 type Handler interface{ Serve(c Conn) }
 

@@ -192,3 +192,77 @@ func TestAFastPeerDoesNotKeepTheLoop(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestAConnectionMovesToAnotherLoopWithWhatWaitsInIt(t *testing.T) {
+	e, err := New(Config{Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	a, b := e.Loops()[0], e.Loops()[1]
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dialed := make(chan Conn)
+	a.Post(func() {
+		a.Go(runnerFunc(func() {
+			c, err := a.Dial(Address{IP: netip.MustParseAddrPort(l.Addr().String())}, DialOptions{Timeout: time.Second})
+			if err != nil {
+				t.Error(err)
+			}
+			dialed <- c
+		}))
+	})
+	peer, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	c := <-dialed
+	io.WriteString(peer, "early")
+	moved := make(chan *Moving)
+	a.Post(func() { moved <- Leave(c) })
+	m := <-moved
+	if m == nil {
+		t.Fatal("it stays")
+	}
+	done := make(chan error)
+	b.Post(func() {
+		b.Go(runnerFunc(func() {
+			c, err := b.Settle(m)
+			if err == nil {
+				var early [5]byte
+				if _, err = c.Read(early[:]); err == nil {
+					_, err = c.Write(early[:])
+				}
+			}
+			done <- err
+			if err == nil {
+				_, err = c.Read(make([]byte, 1)) // the next event comes to this loop
+				c.Close()
+				done <- err
+			}
+		}))
+	})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	var echo [5]byte
+	if _, err := io.ReadFull(peer, echo[:]); err != nil || string(echo[:]) != "early" {
+		t.Errorf("%q, %v", echo, err)
+	}
+	io.WriteString(peer, "x")
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	open := make(chan int64)
+	a.Post(func() { open <- a.Stats.Open })
+	if n := <-open; n != 0 {
+		t.Errorf("its old loop has %d connections", n)
+	}
+	if n, err := peer.Read(echo[:]); n != 0 || err != io.EOF {
+		t.Errorf("its end: %d, %v", n, err)
+	}
+}

@@ -33,6 +33,10 @@ func Pass(Conn, func(fd int) error) error             { return ErrNotBare }
 func CanPass(Conn) bool                               { return false }
 func (e *Engine) Take(fd int, serve func(Conn)) error { return ErrNotBare }
 
+// Leave and Settle: loops are locks here, and connections know theirs.
+func Leave(Conn) *Moving                     { return nil }
+func (l *Loop) Settle(*Moving) (Conn, error) { return nil, ErrNotBare }
+
 // CanListen knows nothing here.
 func CanListen(Address) error { return nil }
 

@@ -33,42 +33,71 @@ func Dialing(s *pool.Server, connect time.Duration, held *pool.Held) transport.D
 	return transport.Dialing{Address: Address(s), Server: s.Host, Connect: connect, Places: Places(held.Connections)}
 }
 
-// Dial opens a connection to s. A server that has as many connections as it may have gets it in place of one that is idle, here or on another
-// loop: requests are not more than connections may be, so there is one. It parks.
-func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing) (conn *transport.Conn, err error) {
+// Dial opens a connection to s. Of a server that has as many connections as it may have it takes one that is idle on another loop, if reuse
+// says that it may have had requests before; else, and where it cannot be moved, another is opened in place of one that is idle. Requests are
+// not more than connections may be, so there is one. It parks.
+func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing, reuse bool) (conn *transport.Conn, err error) {
 	conns := Conns(l, s)
 	by := l.Now() + int64(d.Connect/time.Millisecond)
 	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by; conn, err = conns.Dial(config, d) {
-		if !conns.CloseOldest() && !closeElsewhere(l, s) {
+		if conns.CloseOldest() {
+			continue
+		}
+		moved, found := takeElsewhere(l, s, reuse)
+		if moved != nil {
+			return conns.Join(moved)
+		}
+		if !found {
 			l.Sleep(2 * time.Millisecond) // one is about to be closed
 		}
 	}
 	return conn, err
 }
 
-// closeElsewhere has another loop close an idle connection to the server; false if none has one.
-func closeElsewhere(here *engine.Loop, s *pool.Server) bool {
+// takeElsewhere has another loop give away, or close, an idle connection to the server; found is false if none has one.
+func takeElsewhere(here *engine.Loop, s *pool.Server, reuse bool) (moved *transport.Moved, found bool) {
 	loops := here.Engine().Loops()
 	for i := range len(loops) - 1 {
-		there := loops[(here.Index+1+i)%len(loops)]
-		answer := &struct {
-			signal engine.Signal
-			closed bool
-		}{}
-		there.Post(func() {
-			conns, _ := s.Load(there.Index).Transport.(*transport.Conns)
-			closed := conns != nil && conns.CloseOldest()
-			here.Post(func() {
-				answer.closed = closed
-				here.Fire(&answer.signal)
-			})
-		})
-		here.Wait(&answer.signal, time.Second)
-		if answer.closed {
-			return true
+		if moved, found = takeFrom(here, loops[(here.Index+1+i)%len(loops)], s, reuse); found {
+			break
 		}
 	}
-	return false
+	return moved, found
+}
+
+// elsewhereMost is how long another loop may take to say what it has.
+const elsewhereMost = time.Second
+
+func takeFrom(here, there *engine.Loop, s *pool.Server, reuse bool) (*transport.Moved, bool) {
+	answer := &struct {
+		signal engine.Signal
+		moved  *transport.Moved
+		found  bool
+		late   bool // nobody waits any more
+	}{}
+	there.Post(func() {
+		var moved *transport.Moved
+		found := false
+		if conns, _ := s.Load(there.Index).Transport.(*transport.Conns); conns != nil {
+			if reuse {
+				moved = conns.Part()
+			}
+			found = moved != nil || conns.CloseOldest()
+		}
+		here.Post(func() {
+			if answer.late && moved != nil {
+				if c, err := Conns(here, s).Join(moved); err == nil {
+					c.Close()
+				}
+				return
+			}
+			answer.moved, answer.found = moved, found
+			here.Fire(&answer.signal)
+		})
+	})
+	here.Wait(&answer.signal, elsewhereMost)
+	answer.late = true
+	return answer.moved, answer.found
 }
 
 // Failure is why a connection could not be opened, and what that says of the server.

@@ -152,11 +152,13 @@ func (x *Exchange) connect() Stage {
 		conns.CloseIdle()
 	}
 	x.stamp(Connect)
-	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held))
+	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held), !x.destination.Transport.Private)
 	if err != nil {
 		return x.connectFailed(err)
 	}
-	x.load.ConnectionsOpened++
+	if !conn.Reused {
+		x.load.ConnectionsOpened++
+	}
 	x.conn = conn
 	return Send
 }

@@ -271,15 +271,20 @@ func (c *Conn) Close() error {
 
 // CloseOldest ends the connection that has been idle longest; false if none is idle.
 func (s *Conns) CloseOldest() bool {
-	oldest := s.newest
-	if oldest == nil {
-		return false
+	oldest := s.oldest()
+	if oldest != nil {
+		oldest.Close()
 	}
-	for oldest.older != nil {
-		oldest = oldest.older
+	return oldest != nil
+}
+
+// oldest is the connection that has been idle longest; nil if none is.
+func (s *Conns) oldest() *Conn {
+	c := s.newest
+	for c != nil && c.older != nil {
+		c = c.older
 	}
-	oldest.Close()
-	return true
+	return c
 }
 
 // CloseIdle ends all idle connections, as when the server has left its pool.
