@@ -2,186 +2,149 @@ package certs
 
 import (
 	"crypto/tls"
-	"fmt"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Pair is where a chain and its key are. Key may be the same file.
-type Pair struct{ Cert, Key string }
-
-// Store is an ordered set of certificates. Immutable but for what Refresh reads again.
+// Store is an ordered set of sources with the certificates read from them. Immutable but for what Refresh reads again.
 type Store struct {
-	pairs []Pair
-	mu    sync.Mutex // Refresh
-	seen  []stamp
-	certs []*tls.Certificate
+	mu    sync.Mutex // guards kept
+	kept  []kept
 	index atomic.Pointer[index]
 }
 
-// stamp tells whether a pair's files have changed.
-type stamp struct {
-	cert, key time.Time
-	sizes     int64
+// kept is a source with what was read of it last.
+type kept struct {
+	source Source
+	seen   string // its stamp then
+	certs  []loaded
 }
 
-// index finds certificates by name.
-type index struct {
-	first  *tls.Certificate
-	byName map[string][]*tls.Certificate // "a.example.com" or "*.example.com", in lower case
-}
-
-// Error is a pair that cannot be used.
+// Error is a source that cannot be used, or not all of it.
 type Error struct {
-	Pair int // index in what Open was given
-	Err  error
+	Source int // index in what Open was given
+	Err    error
 }
 
 func (e Error) Error() string { return e.Err.Error() }
 
-// Open reads all pairs; every one that cannot be used is an Error.
-func Open(pairs []Pair) (*Store, []Error) {
-	s := &Store{pairs: pairs, seen: make([]stamp, len(pairs)), certs: make([]*tls.Certificate, len(pairs))}
+// Open reads all sources; every one that cannot be used, or not all of it, is an Error, and what another store, if not nil, has of it stays in use.
+func Open(sources []Source, before *Store) (*Store, []Error) {
+	s := &Store{kept: make([]kept, len(sources))}
 	var problems []Error
-	for i, p := range pairs {
-		cert, at, err := load(p)
-		if err != nil {
+	for i, source := range sources {
+		s.kept[i].source = source
+		s.kept[i].certs = before.of(source)
+		if err := s.kept[i].read(); err != nil {
 			problems = append(problems, Error{i, err})
-			continue
 		}
-		s.certs[i], s.seen[i] = cert, at
 	}
-	s.build()
+	s.build(time.Now())
 	return s, problems
 }
 
-// Refresh reads pairs whose files have changed; what cannot be read stays as it was and is returned as an error.
-func (s *Store) Refresh() (changed int, problems []Error) {
+// Sources are what Open was given.
+func (s *Store) Sources() (list []Source) {
+	for i := range s.kept {
+		list = append(list, s.kept[i].source)
+	}
+	return list
+}
+
+// of is what the store has of a source.
+func (s *Store) of(source Source) []loaded {
+	if s == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.eachChanged(func(i int, cert *tls.Certificate, at stamp, err error) {
-		s.seen[i] = at
-		if err != nil {
-			problems = append(problems, Error{i, err})
-			return
+	for i := range s.kept {
+		if s.kept[i].source == source {
+			return s.kept[i].certs
 		}
-		s.certs[i] = cert
-		changed++
-	})
-	if changed > 0 {
-		s.build()
-	}
-	return changed, problems
-}
-
-// Stale names the chains whose files have changed, and what Refresh could not read of them. It changes nothing.
-func (s *Store) Stale() (files []string, problems []Error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.eachChanged(func(i int, _ *tls.Certificate, _ stamp, err error) {
-		if err != nil {
-			problems = append(problems, Error{i, err})
-			return
-		}
-		files = append(files, s.pairs[i].Cert)
-	})
-	return files, problems
-}
-
-// eachChanged reads the pairs whose files have changed.
-func (s *Store) eachChanged(do func(i int, cert *tls.Certificate, at stamp, err error)) {
-	for i, p := range s.pairs {
-		at, err := look(p)
-		if err != nil || at == s.seen[i] {
-			continue // a file that is away for a moment is being replaced
-		}
-		cert, at, err := load(p)
-		do(i, cert, at, err)
-	}
-}
-
-func look(p Pair) (stamp, error) {
-	c, err := os.Stat(p.Cert)
-	if err != nil {
-		return stamp{}, err
-	}
-	k, err := os.Stat(p.Key)
-	if err != nil {
-		return stamp{}, err
-	}
-	return stamp{c.ModTime(), k.ModTime(), c.Size() + k.Size()}, nil
-}
-
-func load(p Pair) (*tls.Certificate, stamp, error) {
-	at, err := look(p)
-	if err != nil {
-		return nil, at, err
-	}
-	cert, err := tls.LoadX509KeyPair(p.Cert, p.Key)
-	if err != nil {
-		return nil, at, fmt.Errorf("certificate %s: %w", p.Cert, err)
-	}
-	return &cert, at, nil
-}
-
-func (s *Store) build() {
-	ix := &index{byName: map[string][]*tls.Certificate{}}
-	for _, c := range s.certs {
-		if c == nil {
-			continue
-		}
-		if ix.first == nil {
-			ix.first = c
-		}
-		names := c.Leaf.DNSNames
-		if len(names) == 0 && c.Leaf.Subject.CommonName != "" {
-			names = []string{c.Leaf.Subject.CommonName}
-		}
-		for _, n := range names {
-			n = strings.ToLower(n)
-			ix.byName[n] = append(ix.byName[n], c)
-		}
-	}
-	s.index.Store(ix)
-}
-
-// Get chooses the certificate for a client: the exact name's, then the wildcard's, then the first. Among several of one name the first
-// that the client can use.
-func (s *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	ix := s.index.Load()
-	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
-	if c := usable(ix.byName[name], hello); c != nil {
-		return c, nil
-	}
-	if _, parent, ok := strings.Cut(name, "."); ok {
-		if c := usable(ix.byName["*."+parent], hello); c != nil {
-			return c, nil
-		}
-	}
-	if ix.first == nil {
-		return nil, fmt.Errorf("no certificate")
-	}
-	return ix.first, nil
-}
-
-func usable(list []*tls.Certificate, hello *tls.ClientHelloInfo) *tls.Certificate {
-	for _, c := range list {
-		if len(list) == 1 || hello.SupportsCertificate(c) == nil {
-			return c
-		}
-	}
-	if len(list) > 0 {
-		return list[0]
 	}
 	return nil
 }
 
+// read reads the source. With an error what was there stays, unless there is something better.
+func (k *kept) read() error {
+	seen, err := k.source.stamp()
+	if err != nil {
+		return err
+	}
+	k.seen = seen
+	certs, err := k.source.read()
+	if err == nil || len(certs) >= len(k.certs) && len(certs) > 0 {
+		k.certs = certs
+	}
+	return err
+}
+
+// hasChanged reports whether the source's files are others than were read; a file that is away for a moment is being replaced.
+func (k *kept) hasChanged() bool {
+	seen, err := k.source.stamp()
+	return err == nil && seen != k.seen
+}
+
+// Refresh reads sources whose files have changed; what cannot be read stays as it was and is returned as an error.
+func (s *Store) Refresh() (changed int, problems []Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept {
+		k := &s.kept[i]
+		if !k.hasChanged() {
+			continue
+		}
+		if err := k.read(); err != nil {
+			problems = append(problems, Error{i, err})
+			continue
+		}
+		changed++
+	}
+	if now := time.Now(); changed > 0 || len(problems) > 0 || now.After(s.index.Load().stale) {
+		s.build(now)
+	}
+	return changed, problems
+}
+
+// Stale names the sources whose files have changed, and what Refresh could not read of them. It changes nothing.
+func (s *Store) Stale() (files []string, problems []Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept {
+		k := &s.kept[i]
+		if !k.hasChanged() {
+			continue
+		}
+		if _, err := k.source.read(); err != nil {
+			problems = append(problems, Error{i, err})
+			continue
+		}
+		files = append(files, k.source.Cert)
+	}
+	return files, problems
+}
+
+func (s *Store) build(now time.Time) {
+	var all []*tls.Certificate
+	for i := range s.kept {
+		for _, c := range s.kept[i].certs {
+			all = append(all, c.Certificate)
+		}
+	}
+	s.index.Store(newIndex(all, now))
+}
+
+// Covers reports whether a certificate for the name was read, expired or not.
+func (s *Store) Covers(name string) bool {
+	return s != nil && s.index.Load().find(name, &tls.ClientHelloInfo{}) != nil
+}
+
 // Certificate is what there is to know about a certificate in use.
 type Certificate struct {
-	File    string
+	File    string // of the chain; "" for one that weir got itself
+	Issuer  string // "acme" or "internal", of one that weir got itself
 	Names   []string
 	Expires time.Time
 }
@@ -191,9 +154,9 @@ func (s *Store) List() []Certificate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []Certificate
-	for i, c := range s.certs {
-		if c != nil {
-			list = append(list, Certificate{s.pairs[i].Cert, c.Leaf.DNSNames, c.Leaf.NotAfter})
+	for i := range s.kept {
+		for _, c := range s.kept[i].certs {
+			list = append(list, Certificate{File: c.file, Names: namesOf(c.Certificate), Expires: c.Leaf.NotAfter})
 		}
 	}
 	return list

@@ -13,6 +13,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	for i := range cfg.HealthChecks {
 		r.checkHealth(joinPath("health_checks", cfg.HealthChecks[i].Name), &cfg.HealthChecks[i])
 	}
+	r.checkACME("tls.acme", cfg.TLS.ACME)
 	r.checkLog(&cfg.Logs.Access)
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	r.checkMirror(cfg, "defaults.mirror", cfg.Defaults.Mirror)
@@ -29,8 +30,8 @@ func (r *reader) checkResolved(cfg *Config) {
 	if len(r.problems.Errors()) > 0 {
 		return
 	}
-	if len(cfg.Sites) > 0 && r.root.value("listeners") == nil && len(cfg.TLS.Certificates) == 0 {
-		r.warn(r.at("sites"), "sites", "no certificate is given under tls, and obtaining them is not built yet: served as clear text on :80 only")
+	if len(cfg.Sites) > 0 && r.root.value("listeners") == nil && len(cfg.Listeners) == 1 {
+		r.warn(r.at("sites"), "sites", "no site has a name that a certificate could be for, and none is given under tls: served as clear text on :80 only")
 	}
 	for i := range cfg.Sites {
 		r.warnUnreachable(&cfg.Sites[i])

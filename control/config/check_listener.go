@@ -8,7 +8,7 @@ func (r *reader) checkListeners(cfg *Config) {
 		l := &cfg.Listeners[i]
 		path := joinPath("listeners", l.Name)
 		r.checkAddresses(joinPath(path, "address"), path, l.Address, taken)
-		r.checkListenerTLS(cfg, path, l)
+		r.checkListenerTLS(path, l)
 	}
 	if !cfg.Admin.Off {
 		r.checkAddresses("admin.address", "admin", cfg.Admin.Address, taken)
@@ -40,12 +40,12 @@ func (r *reader) checkAddresses(path, owner string, list []Address, taken map[st
 	}
 }
 
-func (r *reader) checkListenerTLS(cfg *Config, path string, l *Listener) {
+func (r *reader) checkListenerTLS(path string, l *Listener) {
 	switch {
 	case l.TLS == nil:
 	case l.Redirect != "":
 		r.wrong(joinPath(path, "redirect"), "a listener with tls is https already and would redirect to itself")
-	case len(l.TLS.Certificates)+len(cfg.TLS.Certificates) == 0 && !r.isWritten(joinPath(path, "tls")+".certificates") && !r.isWritten("tls.certificates"):
-		r.wrong(joinPath(path, "tls"), "needs certificates, here or under the top-level tls")
+	case l.TLS.ACME != nil:
+		r.wrong(joinPath(path, "tls")+".acme", "certificates are obtained for all listeners alike; write it under the top-level tls")
 	}
 }

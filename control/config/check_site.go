@@ -192,7 +192,15 @@ func (r *reader) checkMatch(path string, m *Match) {
 			r.wrongKey(joinPath(joinPath(path, "headers"), h.Name), "%q is no field name", h.Name)
 		}
 	}
+	for _, f := range m.ClientCert {
+		if at := joinPath(joinPath(path, "client_cert"), f.Name); !slices.Contains(certificateFields, f.Name) {
+			r.suggest(r.keys[at], at, nearest(f.Name, certificateFields), "want %s, not %q", orList(certificateFields), f.Name)
+		}
+	}
 }
+
+// certificateFields are what of a client's certificate can be matched.
+var certificateFields = []string{"subject", "issuer", "san", "serial", "fingerprint"}
 
 // warnUnreachable tells of routes before which another takes every request.
 func (r *reader) warnUnreachable(site *Site) {

@@ -9,7 +9,7 @@ type Config struct {
 	Include []string `yaml:"include" example:"[conf.d/*.yaml]"`
 
 	// The addresses on which weir accepts connections, by name.
-	// Without any: port 80, and port 443 with a redirect to it once a certificate is given under `tls`.
+	// Without any: port 443 with TLS, and port 80 with a redirect to it. Where no site has a name that a certificate could be for, and none is given: port 80.
 	Listeners []Listener `yaml:"listeners,named" example:"{ http: { address: \":80\", redirect: https }, https: { address: \":443\", tls: { certificates: [{ cert: site.pem, key: site.key }] } } }"`
 
 	// Groups of servers that can answer the same requests, by name.

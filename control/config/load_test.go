@@ -114,7 +114,14 @@ sites:
 }
 
 func TestListenersThatGoWithoutSaying(t *testing.T) {
-	plainText := mustParse(t, `sites: { a: { respond: 200 } }`)
+	named := mustParse(t, `sites: { a: { respond: 200 } }`)
+	if l := named.Listeners; len(l) != 2 || l[0].Redirect != "https" || l[1].TLS == nil || named.TLS.ACME == nil || named.TLS.ACME.CA[0] != "letsencrypt" {
+		t.Errorf("with a name: %+v", l)
+	}
+	if off := mustParse(t, "tls: { acme: off }\nsites: { a: { respond: 200 } }"); len(off.Listeners) != 2 || !off.TLS.ACME.Off {
+		t.Errorf("acme: off: %+v", off.TLS.ACME)
+	}
+	plainText := mustParse(t, `sites: { "*": { respond: 200 } }`)
 	if l := plainText.Listeners; len(l) != 1 || l[0].Redirect != "" || l[0].Address[0].First != 80 {
 		t.Errorf("without certificate: %+v", l)
 	}

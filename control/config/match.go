@@ -19,13 +19,20 @@ type Match struct {
 	// Any of these client networks.
 	Clients []netip.Prefix `yaml:"clients" example:"[10.0.0.0/8]"`
 
+	// Fields of the client's certificate, likewise: `subject`, `issuer`, `san` (one of the alternative names must do), `serial`, `fingerprint` (SHA-256, in
+	// hex). Without a certificate nothing matches.
+	ClientCert []FieldMatch `yaml:"client_cert,named" example:"{ subject: \"~CN=ops-\", san: spiffe://example.com/ops }"`
+
+	// Any of these JA4 fingerprints of the client's TLS.
+	JA4 []string `yaml:"ja4" example:"[t13d1516h2_8daaf6152771_02713d6af862]"`
+
 	// An expression.
 	When Later `yaml:"when"`
 }
 
 // IsEmpty reports whether every request matches.
 func (m *Match) IsEmpty() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients) == 0
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients)+len(m.ClientCert)+len(m.JA4) == 0
 }
 
 // FieldMatch is a header field or query parameter and the value it must have.

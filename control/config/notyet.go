@@ -33,7 +33,6 @@ var notBuiltYet = []notBuilt{
 	{"Listener.sites", "", true, "only the sites of the file would be served"},
 	{"HTTP.versions", "http2", false, "clients get HTTP/1.1"},
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
-	{"TLS.acme", "", true, "no certificate would be obtained"},
 
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
 	{"Pool.source", "client", true, "servers would see weir's own address"},

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// SitePath is the path of a site.
+func SitePath(pattern string) string { return joinPath("sites", pattern) }
+
 // joinPath adds a key to a path, in quotes where it is not a plain word: `sites."lyncweb.*"`.
 func joinPath(path, key string) string {
 	if key == "" || strings.Trim(key, hostNameBytes) != "" {

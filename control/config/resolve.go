@@ -25,11 +25,15 @@ func (r *reader) resolve(cfg *Config) {
 func (r *reader) resolveListeners(cfg *Config) {
 	if r.root.value("listeners") == nil {
 		cfg.Listeners = r.impliedListeners(cfg)
+		if len(cfg.Listeners) == 2 && cfg.TLS.ACME == nil {
+			cfg.TLS.ACME = withDefaults[ACME]()
+		}
 	}
 	for i := range cfg.Listeners {
 		if tls := cfg.Listeners[i].TLS; tls != nil {
 			tls.Certificates = append(tls.Certificates, cfg.TLS.Certificates...)
 			inherit(reflect.ValueOf(tls).Elem(), reflect.ValueOf(cfg.TLS))
+			tls.ACME = nil // is for all alike
 			r.shapes.applyFills(reflect.ValueOf(tls).Elem())
 		}
 	}
@@ -40,11 +44,21 @@ func (r *reader) impliedListeners(cfg *Config) []Listener {
 	http, https := *withDefaults[Listener](), *withDefaults[Listener]()
 	http.Name, http.Address = "http", []Address{{First: 80, Last: 80}}
 	https.Name, https.Address = "https", []Address{{First: 443, Last: 443}}
-	if len(cfg.TLS.Certificates) == 0 {
+	if !r.isWritten("tls") && !hasNames(cfg) {
 		return []Listener{http}
 	}
 	http.Redirect, https.TLS = "https", &TLS{}
 	return []Listener{http, https}
+}
+
+// hasNames reports whether a site has a name that a certificate can be for.
+func hasNames(cfg *Config) bool {
+	for i := range cfg.Sites {
+		if name := cfg.Sites[i].Name; !strings.Contains(strings.TrimPrefix(name, "*."), "*") {
+			return true
+		}
+	}
+	return false
 }
 
 // resolveSite gives each route of a site what it inherits.

@@ -14,6 +14,9 @@ type Site struct {
 
 	Action   `yaml:",inline"`
 	Settings `yaml:",inline"`
+
+	// What clients' TLS must be, where that is something else than for the listener's other sites.
+	TLS *SiteTLS `yaml:"tls" example:"{ client_auth: clients.pem }"`
 }
 
 // Route is what happens with the requests of a path pattern: exactly one action, and settings. In its place may stand a

@@ -4,8 +4,8 @@ package config
 // `on` is all defaults.
 type TLS struct {
 	// Certificates, chosen by the server name the client asks for; the first is for clients that name none or another.
-	// They are read again when their files change.
-	Certificates []Certificate `yaml:"certificates" example:"[{ cert: site.pem, key: site.key }]"`
+	// They are read again when their files change. What cannot be read is said and done without: the one read before stays.
+	Certificates []Certificate `yaml:"certificates" example:"[{ cert: site.pem, key: site.key }, /etc/letsencrypt/live]"`
 
 	// The oldest version accepted.
 	MinVersion string `yaml:"min_version" fill:"1.2" words:"1.2 1.3" example:"\"1.3\""`
@@ -13,8 +13,9 @@ type TLS struct {
 	// Asks clients for a certificate. Without it none is asked for.
 	ClientAuth *ClientAuth `yaml:"client_auth" example:"{ ca: clients.pem, verify: optional }"`
 
-	// Obtains certificates by ACME.
-	ACME Later `yaml:"acme" example:"{ email: ops@example.com }"`
+	// Obtains certificates by ACME for the public names among the sites that no other certificate is for. At the top of the file only. Without `listeners`
+	// it goes without saying.
+	ACME *ACME `yaml:"acme" example:"{ email: ops@example.com }"`
 }
 
 // FromWord takes `on`.
@@ -25,9 +26,10 @@ func (t *TLS) FromWord(word string) error {
 	return nil
 }
 
-// Certificate is a certificate chain and its key, both PEM. A bare value is one file that holds both.
+// Certificate is a certificate chain and its key, both PEM. A bare value is one file that holds both, or a directory.
 type Certificate struct {
-	// The file of the chain, the server's own certificate first.
+	// The file of the chain, the server's own certificate first; or a directory, whose files, and those of the directories in it, are all looked through for
+	// chains and keys that fit each other, whatever they are called.
 	Cert string `yaml:"cert,short,required,file" example:"site.pem"`
 
 	// The file of the private key. Without it: the file of `cert`.
@@ -41,4 +43,29 @@ type ClientAuth struct {
 
 	// Whether a client must have a certificate. One that is shown is always checked.
 	Verify string `yaml:"verify" default:"require" words:"require optional" example:"optional"`
+
+	// Off is set by `client_auth: off`: none is asked for, whatever the listener says.
+	Off bool `yaml:"-"`
+}
+
+// FromWord takes `off`.
+func (c *ClientAuth) FromWord(word string) error {
+	if isItOff, err := isOff(word); err == nil && isItOff {
+		c.Off = true
+		return nil
+	}
+	return problemf("want a file")
+}
+
+// Asks reports whether clients are asked for a certificate.
+func (c *ClientAuth) Asks() bool { return c != nil && !c.Off }
+
+// SiteTLS is what a site needs of its clients' connections, where that is something else than its listeners'. A request that comes by a connection made under
+// less is answered with 421, and in clear text too; browsers then come by a connection of its own.
+type SiteTLS struct {
+	// The oldest version accepted.
+	MinVersion string `yaml:"min_version" words:"1.2 1.3" example:"\"1.3\""`
+
+	// Asks clients for a certificate; `off` asks for none.
+	ClientAuth *ClientAuth `yaml:"client_auth" example:"{ ca: clients.pem, verify: optional }"`
 }

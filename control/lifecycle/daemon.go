@@ -229,6 +229,9 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	for _, s := range next.Stores {
 		s.Refresh()
 	}
+	wanted := next.Wanted
+	wanted.Log = d.log
+	next.Issuer.Apply(wanted)
 	d.swapSetups(next)
 	previous := d.running.Swap(next)
 	if previous == nil {
@@ -370,7 +373,12 @@ func (d *Daemon) watchFiles() {
 			return
 		case <-tick.C:
 		}
-		for _, s := range d.running.Load().Stores {
+		running := d.running.Load()
+		running.Issuer.Refresh()
+		if running.Tickets.Rotate(time.Now()) {
+			running.RotateTickets()
+		}
+		for _, s := range running.Stores {
 			changed, problems := s.Refresh()
 			for _, p := range problems {
 				d.log.Error("the certificate's files have changed and cannot be used; the one in use stays", "error", p)
@@ -386,6 +394,9 @@ func (d *Daemon) close() {
 	close(d.quit)
 	d.monitor.Close()
 	d.resolver.Close()
+	if running := d.running.Load(); running != nil {
+		running.Issuer.Close()
+	}
 	d.done.Wait()
 	d.engine.Close()
 	d.access.Close()

@@ -49,19 +49,20 @@ sites: { "*": api }
 	if second.Destinations["api"] != first.Destinations["api"] {
 		t.Error("the pool was built anew although nothing has changed")
 	}
-	if second.Listeners[0].Setup.TLS != first.Listeners[0].Setup.TLS {
-		t.Error("the listener's TLS was built anew although nothing has changed")
+	label := func(s *Snapshot) string { return s.Listeners[0].Setup.TLS.Own().Label }
+	if label(second) != label(first) || second.Tickets != first.Tickets {
+		t.Error("sessions of the listener end although nothing has changed")
 	}
 	certificate("ca.pem")
 	third := build(second)
 	if third.Destinations["api"] == second.Destinations["api"] {
 		t.Error("the pool still trusts the old authority")
 	}
-	if third.Listeners[0].Setup.TLS == second.Listeners[0].Setup.TLS {
-		t.Error("the listener still trusts the old authority")
+	if label(third) == label(second) {
+		t.Error("sessions go on that clients began by a certificate of the old authority")
 	}
 	certificate("site.pem")
-	if fourth := build(third); len(fourth.Listeners[0].Renewed) != 1 || fourth.Listeners[0].Setup.TLS != third.Listeners[0].Setup.TLS {
+	if fourth := build(third); len(fourth.Listeners[0].Renewed) != 1 || fourth.Listeners[0].Store != third.Listeners[0].Store {
 		t.Errorf("a changed certificate is read again by its store: %v", fourth.Listeners[0].Renewed)
 	}
 }

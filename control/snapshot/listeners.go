@@ -1,15 +1,12 @@
 package snapshot
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net/netip"
 	"reflect"
 	"strconv"
 	"time"
 
-	"github.com/weir-proxy/weir/control/certs"
+	"github.com/weir-proxy/weir/control/certs/acme"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/exchange"
@@ -20,8 +17,16 @@ import (
 
 func (b *builder) listeners() {
 	secure := b.securePort()
+	b.out.Listeners = make([]Listener, len(b.cfg.Listeners))
 	for i := range b.cfg.Listeners {
-		b.listener(&b.cfg.Listeners[i], secure)
+		if l := &b.cfg.Listeners[i]; l.TLS != nil {
+			b.out.Listeners[i].Store = b.store(l, &b.out.Listeners[i])
+		}
+	}
+	b.out.Wanted = b.wanted()
+	b.prints = mentions(reflect.ValueOf(b.cfg).Elem(), "ja4")
+	for i := range b.cfg.Listeners {
+		b.listener(&b.cfg.Listeners[i], &b.out.Listeners[i], secure)
 	}
 }
 
@@ -41,7 +46,7 @@ func (b *builder) securePort() string {
 	return "443"
 }
 
-func (b *builder) listener(l *config.Listener, securePort string) {
+func (b *builder) listener(l *config.Listener, out *Listener, securePort string) {
 	path := "listeners." + l.Name
 	t := &l.Timeouts
 	http := &exchange.Setup{
@@ -62,22 +67,16 @@ func (b *builder) listener(l *config.Listener, securePort string) {
 	if l.Redirect == "https" {
 		http.RedirectHTTPS = securePort
 	}
-	out := Listener{Name: l.Name, Setup: &listener.Setup{HTTP: http, Handshake: bounded(t.Handshake)}}
+	out.Name, out.Setup = l.Name, &listener.Setup{HTTP: http, Handshake: bounded(t.Handshake)}
 	if l.TLS != nil {
-		if a := l.TLS.ClientAuth; a != nil {
-			b.out.files[path] = fingerprintOf(a.CA...)
-		}
-		if out.Setup.TLS = b.keptTLS(l, &out); out.Setup.TLS == nil {
-			out.Setup.TLS = b.serverTLS(l, path)
-		}
+		out.Setup.TLS = b.terms(l, path, out)
+	} else if b.out.Wanted.ACME != nil {
+		http.Challenge = acme.HTTPAnswer
 	}
-	if l.TLS != nil && len(b.out.Stores) > 0 {
-		out.Store = b.out.Stores[len(b.out.Stores)-1]
-	}
+	http.Policies = b.policies(l)
 	for _, a := range l.Address {
 		out.Addresses = append(out.Addresses, addresses(a)...)
 	}
-	b.out.Listeners = append(b.out.Listeners, out)
 }
 
 // forEver stands for "off": the engine knows no wait without a deadline.
@@ -102,61 +101,4 @@ func addresses(a config.Address) []engine.Address {
 		list = append(list, engine.Address{IP: ap})
 	}
 	return list
-}
-
-// keptTLS is the running TLS of a listener that asks for the same, so that a reload keeps its session tickets valid; nil if
-// there is none. Certificates in changed files are read again by the store itself.
-func (b *builder) keptTLS(l *config.Listener, out *Listener) *tls.Config {
-	if b.previous == nil || !reflect.DeepEqual(b.previous.Config.TLS, b.cfg.TLS) {
-		return nil
-	}
-	for i := range b.previous.Config.Listeners {
-		was := &b.previous.Config.Listeners[i]
-		if was.Name != l.Name || !reflect.DeepEqual(was.TLS, l.TLS) || !b.sameFiles("listeners."+l.Name) {
-			continue
-		}
-		store := b.previous.Listeners[i].Store
-		renewed, problems := store.Stale()
-		if len(problems) > 0 {
-			return nil
-		}
-		out.Renewed = renewed
-		b.out.Stores = append(b.out.Stores, store)
-		return b.previous.Listeners[i].Setup.TLS
-	}
-	return nil
-}
-
-// serverTLS is how a listener's clients are met.
-func (b *builder) serverTLS(l *config.Listener, path string) *tls.Config {
-	var pairs []certs.Pair
-	for i := range l.TLS.Certificates {
-		c := &l.TLS.Certificates[i]
-		pairs = append(pairs, certs.Pair{Cert: c.Cert, Key: keyFile(c)})
-	}
-	if len(pairs) == 0 {
-		b.refuse(path+".tls", "there is no certificate; give certificates here or under the top-level tls")
-		return nil
-	}
-	store, problems := certs.Open(pairs)
-	for _, p := range problems {
-		b.refuse(path+".tls.certificates["+strconv.Itoa(p.Pair)+"]", p.Error())
-	}
-	b.out.Stores = append(b.out.Stores, store)
-	c := &tls.Config{GetCertificate: store.Get, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-		DynamicRecordSizingDisabled: true}
-	if l.TLS.MinVersion == "1.3" {
-		c.MinVersion = tls.VersionTLS13
-	}
-	if a := l.TLS.ClientAuth; a != nil {
-		c.ClientCAs = x509.NewCertPool()
-		for i, file := range a.CA {
-			b.addCA(c.ClientCAs, file, fmt.Sprintf("%s.tls.client_auth.ca[%d]", path, i))
-		}
-		c.ClientAuth = tls.RequireAndVerifyClientCert
-		if a.Verify == "optional" {
-			c.ClientAuth = tls.VerifyClientCertIfGiven
-		}
-	}
-	return c
 }

@@ -16,6 +16,8 @@ func (b *siteBuilder) match(c *config.Route, path *site.PathPattern) site.Match 
 		Headers:  b.values(c.Key+".match.headers", m.Headers),
 		Query:    b.values(c.Key+".match.query", m.Query),
 		Clients:  filter.NewNetworks(m.Clients),
+		Cert:     b.values(c.Key+".match.client_cert", m.ClientCert),
+		Prints:   m.JA4,
 		Priority: c.Priority,
 	}
 }

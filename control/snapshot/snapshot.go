@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/pool/health"
 	"github.com/weir-proxy/weir/traffic/site"
+	wiretls "github.com/weir-proxy/weir/wire/tls"
 )
 
 // Snapshot is everything built from one configuration.
@@ -19,6 +20,9 @@ type Snapshot struct {
 	Destinations map[string]*site.Destination // by pool
 	Checks       []health.Watched
 	Stores       []*certs.Store
+	Issuer       *certs.Issuer                  // has the certificates that weir gets by itself
+	Wanted       certs.Wanted                   // what the Issuer is to do
+	Tickets      *wiretls.Tickets               // what session tickets are encrypted by
 	Tables       map[string]*persistence.Table  // what keeps clients with servers, by scope and key
 	Stays        map[string][]*site.Persistence // what keeps the clients of a pool
 	Key          *Key                           // signs their cookies; nil if nothing needs it
@@ -32,6 +36,7 @@ type Listener struct {
 	Setup     *listener.Setup
 	Store     *certs.Store // of its certificates; nil without TLS
 	Renewed   []string     // chains of a kept Store whose files have changed: Refresh reads them
+	policies  []*wiretls.Policy
 }
 
 // Pools returns all pools.
@@ -49,6 +54,7 @@ type builder struct {
 	previous *Snapshot // nil at the start
 	loops    int
 	out      *Snapshot
+	prints   bool // somebody wants to know fingerprints of ClientHellos
 	problems config.Problems
 }
 
@@ -57,6 +63,7 @@ type builder struct {
 func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
 	b := &builder{cfg: cfg, previous: previous, loops: loops,
 		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}, files: map[string]fingerprint{}}}
+	b.carryTLS()
 	for i := range cfg.Pools {
 		b.pool(&cfg.Pools[i])
 	}
@@ -73,6 +80,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	if len(b.problems.Errors()) > 0 {
 		return nil, b.problems
 	}
+	b.out.RotateTickets()
 	return b.out, b.problems
 }
 

@@ -21,6 +21,7 @@ const (
 	ClientBodyCut
 	NoSite
 	NoRoute
+	ClientPolicy
 	Denied
 	Loop
 	Maintenance
@@ -77,6 +78,7 @@ var table = [Count]row{
 	ClientBodyCut:       {"client", "send", "body_cut"},
 	NoSite:              {"weir", "match", "no_site"},
 	NoRoute:             {"weir", "match", "no_route"},
+	ClientPolicy:        {"client", "match", "tls_policy"},
 	Denied:              {"weir", "request", "denied"},
 	Maintenance:         {"weir", "request", "maintenance"},
 	Loop:                {"weir", "request", "loop"},

@@ -31,6 +31,8 @@ type Setup struct {
 	MaxClients    int               // connections at the same time, per loop; 0: no limit
 	Log           *accesslog.Filter // of the ended exchanges that go to the access log; nil: none
 	Closing       bool              // the listener is gone: connections end with their next answer
+	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
+	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come
 }
 
 // Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.
@@ -172,8 +174,8 @@ func (h *HTTP) Open(loop int) int64 { return h.counts[loop].n }
 func (h *HTTP) open(p *perLoop, n int64) { h.counts[p.loop.Index].n += n }
 
 // newSession begins what the loop keeps of a client connection.
-func (h *HTTP) newSession(p *perLoop, c engine.Conn, setup *Setup) *session {
-	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure}
+func (h *HTTP) newSession(p *perLoop, c engine.Conn, handshake *filter.Handshake, setup *Setup) *session {
+	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure, tls: handshake}
 	if s.peer.IsValid() {
 		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
 	}
@@ -183,8 +185,11 @@ func (h *HTTP) newSession(p *perLoop, c engine.Conn, setup *Setup) *session {
 	return s
 }
 
-// Serve takes a new connection, clear or with TLS done.
-func (h *HTTP) Serve(c engine.Conn) {
+// Serve takes a new connection in clear text.
+func (h *HTTP) Serve(c engine.Conn) { h.ServeTLS(c, nil) }
+
+// ServeTLS takes a new connection with what its TLS has settled; nil for one in clear text.
+func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake) {
 	p := h.driver.loops[c.Loop().Index]
 	setup := h.setup.Load()
 	if setup.MaxClients > 0 && h.counts[p.loop.Index].n >= int64(setup.MaxClients) {
@@ -194,7 +199,7 @@ func (h *HTTP) Serve(c engine.Conn) {
 		c.Close()
 		return
 	}
-	s := h.newSession(p, c, setup)
+	s := h.newSession(p, c, handshake, setup)
 	p.Stats.Accepted++
 	c.SetReadTimeout(setup.Header)
 	defer func() {

@@ -37,11 +37,18 @@ func (x *Exchange) match() Stage {
 		x.route, x.destination = s.mirror.Route, s.mirror.Route.Destination
 		return Request
 	}
+	if x.setup.Challenge != nil && x.answersChallenge() {
+		return Answer
+	}
 	if x.setup.RedirectHTTPS != "" {
 		return x.toHTTPS()
 	}
-	q := site.Query{Host: x.host, Path: x.path, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from}
+	q := site.Query{Host: x.host, Path: x.path, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
 	s, route := x.setup.Sites.Find(&q)
+	if x.setup.Policies != nil && s != nil && !x.setup.Policies.Of(s).Allows(x.session.tls) {
+		// RFC 9110 section 15.5.20: the request came by a connection that is no place for it; the client may come by another.
+		return x.fail(421, reason.ClientPolicy)
+	}
 	if route == nil {
 		if s == nil {
 			return x.fail(404, reason.NoSite)

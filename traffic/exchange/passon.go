@@ -62,7 +62,7 @@ func (s *session) pass(send func(fd int, p Passed) error) bool {
 // loop, outside of any coroutine.
 func (h *HTTP) Resume(c engine.Conn, requests int) {
 	setup := h.setup.Load()
-	s := h.newSession(h.driver.loops[c.Loop().Index], c, setup)
+	s := h.newSession(h.driver.loops[c.Loop().Index], c, nil, setup)
 	s.requests = requests
 	c.SetReadTimeout(setup.Idle)
 	c.Await(s)

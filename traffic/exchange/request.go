@@ -72,7 +72,7 @@ func (x *Exchange) gather() *filter.Facts {
 	f.Host, f.Port = x.host, x.port
 	f.Path = x.path
 	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
-	f.Client = x.from
+	f.Client, f.TLS = x.from, x.session.tls
 	f.Groups = f.Groups[:0]
 	if x.route != nil && x.route.UsesGroups {
 		f.Groups = x.route.Match.Path.AppendGroups(f.Groups, x.path)

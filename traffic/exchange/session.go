@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -21,8 +22,9 @@ type session struct {
 	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
-	shadow   *shadow       // of which it is; nil: it is a client's
-	private  []privateConn // server connections that no other client may use
+	tls      *filter.Handshake // of its TLS; nil: in clear text
+	shadow   *shadow           // of which it is; nil: it is a client's
+	private  []privateConn     // server connections that no other client may use
 
 	next, prev *session // of the loop's list
 }

@@ -12,6 +12,7 @@ type Facts struct {
 	Query    []byte // without '?'
 	HasQuery bool
 	Client   netip.Addr
+	TLS      *Handshake               // nil: in clear text
 	Field    func(name string) []byte // a request field, nil if absent
 	Groups   [][]byte                 // what "*" or "$1" … "$9" stand for: Groups[0] is "*", or "$0"
 }

@@ -1,5 +1,10 @@
 package filter
 
+import (
+	"maps"
+	"slices"
+)
+
 // variable is a word that may stand in braces.
 type variable uint8
 
@@ -15,11 +20,31 @@ const (
 	varClientIP
 	varHeader
 	varGroup
+	varTLSVersion
+	varTLSCipher
+	varTLSServerName
+	varJA4
+	varCert
+	varCertFingerprint
+	varCertIssuer
+	varCertSAN
+	varCertSerial
+	varCertSubject
+	varCertVerified
 )
+
+// ofTLS are the variables that a handshake gives.
+var ofTLS = map[string]variable{
+	"tls_version": varTLSVersion, "tls_cipher": varTLSCipher, "tls_server_name": varTLSServerName, "ja4": varJA4,
+	"client_cert": varCert, "client_cert_fingerprint": varCertFingerprint, "client_cert_issuer": varCertIssuer, "client_cert_san": varCertSAN,
+	"client_cert_serial": varCertSerial, "client_cert_subject": varCertSubject, "client_cert_verified": varCertVerified,
+}
 
 // Variables are the names that a template may have in braces; header:NAME besides.
 func Variables() []string {
-	return []string{"client_ip", "host", "method", "path", "port", "query", "scheme", "uri"}
+	names := append(slices.Collect(maps.Keys(ofTLS)), "client_ip", "host", "method", "path", "port", "query", "scheme", "uri")
+	slices.Sort(names)
+	return names
 }
 
 func variableOf(name string) variable {
@@ -41,7 +66,7 @@ func variableOf(name string) variable {
 	case "client_ip":
 		return varClientIP
 	}
-	return none
+	return ofTLS[name]
 }
 
 // appendValue appends the value of a variable. What comes of the request's own path brings its slashes and encodings with it.
@@ -75,6 +100,8 @@ func (to place) appendValue(dst []byte, p *part, f *Facts) []byte {
 		if p.group < len(f.Groups) {
 			return to.appendOwnPath(dst, f.Groups[p.group])
 		}
+	default:
+		return to.appendTLS(dst, p.variable, f.TLS)
 	}
 	return dst
 }

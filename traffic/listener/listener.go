@@ -8,13 +8,14 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/wire/tls"
 )
 
 // Setup is how connections of an address are taken. Immutable.
 type Setup struct {
-	TLS       *stdtls.Config // nil: clear
-	Handshake time.Duration  // a TLS handshake
+	TLS       *tls.Terms    // nil: clear
+	Handshake time.Duration // a TLS handshake
 	HTTP      *exchange.Setup
 }
 
@@ -28,9 +29,10 @@ type Listener struct {
 // perLoop is owned by its loop.
 type perLoop struct {
 	Stats
-	turn    int64
-	started int // handshakes begun in this turn
-	_       [64]byte
+	turn  int64
+	began time.Time // when the first handshake of this turn did
+	under int       // handshakes under way
+	_     [64]byte
 }
 
 // Stats are what a loop counts for a listener.
@@ -62,9 +64,9 @@ func (l *Listener) Stats(loop int) (Stats, int64) { return l.loops[loop].Stats, 
 // HTTP is what serves its connections.
 func (l *Listener) HTTP() *exchange.HTTP { return l.http }
 
-// handshakesPerTurn bounds how many handshakes begin in one turn of a loop: each costs as much as twenty requests, and those that are
-// under way would wait for all of them.
-const handshakesPerTurn = 4
+// handshakesFor bounds how long handshakes may begin in one turn of a loop: each costs as much as twenty requests, one with RSA two hundred, and whatever
+// else is ready there waits for all of them. One may always begin.
+const handshakesFor = time.Millisecond
 
 // Serve takes a new connection.
 func (l *Listener) Serve(c engine.Conn) {
@@ -73,21 +75,51 @@ func (l *Listener) Serve(c engine.Conn) {
 		l.http.Serve(c)
 		return
 	}
+	secure := l.handshake(c, setup)
+	if secure == nil {
+		return
+	}
+	state := secure.State()
+	if state.NegotiatedProtocol == challengeProtocol {
+		secure.Close() // the authority has seen what it wanted
+		return
+	}
+	l.http.ServeTLS(secure, settled(secure, &state))
+}
+
+// challengeProtocol is what an authority speaks that has asked for tls-alpn-01 (RFC 8737 section 4): nothing.
+const challengeProtocol = "acme-tls/1"
+
+// handshake ends TLS; nil if that failed and the connection is gone.
+func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 	mine := &l.loops[c.Loop().Index]
 	c.SetReadTimeout(setup.Handshake)
 	c.SetWriteTimeout(setup.Handshake)
 	mine.takeTurn(c.Loop())
-	secure := tls.Server(c, setup.TLS)
-	if err := secure.Handshake(); err != nil {
+	secure := setup.TLS.Server(c)
+	secure.Crowd = &mine.under
+	mine.under++
+	err := secure.Handshake()
+	mine.under--
+	if err != nil {
 		mine.Failed++
 		refuse(c, err)
-		return
+		return nil
 	}
 	mine.Handshakes++
 	if secure.State().DidResume {
 		mine.Resumed++
 	}
-	l.http.Serve(secure)
+	return secure
+}
+
+// settled is what exchanges know of a handshake.
+func settled(c *tls.Conn, state *stdtls.ConnectionState) *filter.Handshake {
+	h := &filter.Handshake{Version: state.Version, Suite: state.CipherSuite, ServerName: state.ServerName, Auth: c.Policy().Auth, Print: c.Print()}
+	if len(state.PeerCertificates) > 0 {
+		h.Certificate = state.PeerCertificates[0]
+	}
+	return h
 }
 
 // Resume takes a clear connection that another process has passed on, with the requests it had so far. On its loop, outside of any coroutine.
@@ -99,14 +131,14 @@ func (l *Listener) Resume(c engine.Conn, requests int) {
 	l.http.Resume(c, requests)
 }
 
-// takeTurn waits for a turn of the loop in which there is room for a handshake.
+// takeTurn waits for a turn of the loop in which there is time for a handshake.
 func (p *perLoop) takeTurn(l *engine.Loop) {
 	for {
 		if now := l.Micros(); now != p.turn {
-			p.turn, p.started = now, 0
+			p.turn, p.began = now, time.Now()
+			return
 		}
-		if p.started < handshakesPerTurn {
-			p.started++
+		if time.Since(p.began) < handshakesFor {
 			return
 		}
 		l.Yield()

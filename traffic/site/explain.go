@@ -108,6 +108,14 @@ func (m *Match) describe(c condition, q *Query) string {
 	case failsQuery:
 		v := &m.Query[c.index]
 		return v.describe("query parameter", parameter(q.Query, v.Name))
+	case failsCert:
+		v := &m.Cert[c.index]
+		if values := q.TLS.CertificateField(v.Name); len(values) > 0 {
+			return v.describe("client certificate's", []byte(strings.Join(values, ",")))
+		}
+		return "the client has shown no certificate with " + v.Name
+	case failsPrint:
+		return "the client's TLS has another fingerprint"
 	}
 	return ""
 }
@@ -154,6 +162,8 @@ func (m *Match) whyBefore(other *Match) string {
 		return "one that asks for more query parameters is more specific"
 	case m.Clients != nil && other.Clients == nil:
 		return "one that asks for a client network is more specific"
+	case len(m.Cert)+len(m.Prints) != len(other.Cert)+len(other.Prints):
+		return "one that asks for more of the client's certificate or TLS is more specific"
 	}
 	return "one like it was written before"
 }

@@ -2,7 +2,9 @@ package site
 
 import (
 	"net/netip"
+	"strings"
 
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -13,6 +15,7 @@ type Query struct {
 	Query   []byte // without '?'
 	Request *message.Request
 	Client  netip.Addr
+	TLS     *filter.Handshake // nil: in clear text
 }
 
 // Spec is a site as it is written: a host pattern in lower case with its routes in written order.
@@ -52,6 +55,22 @@ func NewIndex(specs []Spec) (*Index, []Unreachable) {
 	sortSites(ix.sites)
 	ix.globs = newGlobs(ix.sites)
 	return ix, shadowed
+}
+
+// Site is the site of a host pattern, as it is written; nil if there is none.
+func (ix *Index) Site(pattern string) *Site {
+	if s := ix.exact[pattern]; s != nil {
+		return s
+	}
+	if s := ix.wildcards[strings.TrimPrefix(pattern, "*.")]; s != nil && s.Pattern == pattern {
+		return s
+	}
+	for _, s := range ix.sites {
+		if s.Pattern == pattern {
+			return s
+		}
+	}
+	return nil
 }
 
 // Sites are all sites, the most specific host pattern first. The caller must not change them.

@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"regexp"
+	"slices"
 
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/wire/message"
@@ -15,6 +16,8 @@ type Match struct {
 	Headers  []ValueMatch     // fields; of several of a name one must do
 	Query    []ValueMatch     // parameters, likewise; compared decoded
 	Clients  *filter.Networks // nil: every client
+	Cert     []ValueMatch     // fields of the client's certificate
+	Prints   []string         // any of these JA4 fingerprints; none: every
 	Priority int              // a higher one is asked first, whatever the path
 }
 
@@ -40,11 +43,13 @@ const (
 	failsHeader
 	failsQuery
 	failsClient
+	failsCert
+	failsPrint
 )
 
 // isPlain reports whether the path alone decides.
 func (m *Match) isPlain() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query) == 0 && m.Clients == nil
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil
 }
 
 // check finds the first condition besides the path that the request fails.
@@ -65,6 +70,14 @@ func (m *Match) check(q *Query) condition {
 			return condition{failsQuery, i}
 		}
 	}
+	for i := range m.Cert {
+		if !m.Cert[i].inCertificate(q.TLS) {
+			return condition{failsCert, i}
+		}
+	}
+	if len(m.Prints) > 0 && (q.TLS == nil || !slices.Contains(m.Prints, string(q.TLS.Print))) {
+		return condition{kind: failsPrint}
+	}
 	return condition{}
 }
 
@@ -80,6 +93,15 @@ func hasMethod(methods []string, name []byte) bool {
 func (v *ValueMatch) inFields(f *message.Fields) bool {
 	for i := range f.List {
 		if message.EqualFold(f.NameOf(i), v.Name) && v.takes(f.ValueOf(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *ValueMatch) inCertificate(h *filter.Handshake) bool {
+	for _, value := range h.CertificateField(v.Name) {
+		if v.takes([]byte(value)) {
 			return true
 		}
 	}

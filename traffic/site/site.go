@@ -100,6 +100,7 @@ func sorted(written []*Route) []*Route {
 			cmp.Compare(len(b.Headers), len(a.Headers)),
 			cmp.Compare(len(b.Query), len(a.Query)),
 			compareBool(b.Clients != nil, a.Clients != nil),
+			cmp.Compare(len(b.Cert)+len(b.Prints), len(a.Cert)+len(a.Prints)),
 		)
 	})
 	return routes

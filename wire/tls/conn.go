@@ -32,6 +32,11 @@ type Conn struct {
 	closing bool
 	cut     bool          // the peer's end came without close_notify
 	readFor time.Duration // of the last SetReadTimeout
+	policy  *Policy       // of Terms
+	print   []byte        // of the ClientHello
+
+	// Crowd, if set before the handshake, is how many handshakes are under way on the loop; see rsaSigner.
+	Crowd *int
 }
 
 // Server makes c a server's connection; Handshake completes it.

@@ -1,0 +1,106 @@
+package certs
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/weir-proxy/weir/control/certs/acme"
+)
+
+// Chooser finds the certificate that a client of a listener is met with. Immutable.
+type Chooser struct {
+	store  *Store
+	issuer *Issuer
+	takes  func(name string) bool
+	block  func(c net.Conn, f func())
+}
+
+// NewChooser makes a chooser among the certificates of store, which come first, and issuer. takes reports whether a name, in lower case, is published; block
+// runs on behalf of a connection what may block.
+func NewChooser(store *Store, issuer *Issuer, takes func(name string) bool, block func(c net.Conn, f func())) *Chooser {
+	return &Chooser{store, issuer, takes, block}
+}
+
+// Get finds the certificate for a client: for the name it asks for, or the address it came to where it asks for none. Where there is none, the first that was
+// given, or one of weir's own authority: the client may know better, and nothing else could be said to it.
+func (c *Chooser) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := nameAsked(hello)
+	if isChallenge(hello) {
+		var answer *tls.Certificate
+		c.block(hello.Conn, func() { answer = acme.ALPNAnswer(name) })
+		if answer != nil {
+			return answer, nil
+		}
+	}
+	if cert := c.store.index.Load().find(name, hello); cert != nil {
+		return cert, nil
+	}
+	if cert := c.issuer.find(name, hello); cert != nil {
+		return cert, nil
+	}
+	return c.make(name, hello)
+}
+
+// make gets a certificate that is not there yet, or finds another that has to do.
+func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
+	first := c.store.index.Load().first
+	isTaken := isName(name) && (isAddress(name) || c.takes(name))
+	if d := c.issuer.demand.Load(); d != nil && isTaken && !IsInternal(name) {
+		c.block(hello.Conn, func() { cert = d.obtain(name, hello) })
+		if cert != nil {
+			return cert, nil
+		}
+	}
+	if first != nil && !(isTaken && IsInternal(name) && !isAddress(name)) {
+		return first, nil
+	}
+	if !isTaken {
+		name = noName
+		if cert := c.issuer.find(name, hello); cert != nil {
+			return cert, nil
+		}
+	}
+	c.block(hello.Conn, func() { cert, err = c.issuer.leaf(name) })
+	return cert, err
+}
+
+// isChallenge reports whether an authority asks. RFC 8737 section 3: the ALPN extension "MUST contain only a single protocol name with the value
+// "acme-tls/1"".
+func isChallenge(hello *tls.ClientHelloInfo) bool {
+	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == acme.ALPNProtocol
+}
+
+// nameAsked is the name that the client asks for, in lower case, or the address that it came to; "" if nothing is known.
+func nameAsked(hello *tls.ClientHelloInfo) string {
+	if hello.ServerName != "" {
+		return strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	}
+	if hello.Conn == nil {
+		return ""
+	}
+	at, err := netip.ParseAddrPort(hello.Conn.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().WithZone("").String()
+}
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(name)
+	return err == nil
+}
+
+// isName reports whether a name can stand in a certificate.
+func isName(name string) bool {
+	if name == "" || len(name) > 253 {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == ':') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,250 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weir-proxy/weir/control/certs"
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
+	wiretls "github.com/weir-proxy/weir/wire/tls"
+)
+
+// asked is what clients are asked for: a listener's, or a site's on a listener.
+type asked struct {
+	minVersion string
+	auth       *config.ClientAuth // nil or off: no certificate
+}
+
+// on is what a site asks for on a listener; written is whether it has something of its own.
+func (a asked) on(s *config.Site) (own asked, written bool) {
+	if s.TLS == nil {
+		return a, false
+	}
+	if s.TLS.MinVersion != "" {
+		a.minVersion = s.TLS.MinVersion
+	}
+	if s.TLS.ClientAuth != nil {
+		a.auth = s.TLS.ClientAuth
+	}
+	return a, true
+}
+
+func (a asked) version() uint16 {
+	if a.minVersion == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+func ofListener(l *config.Listener) asked {
+	if l.TLS == nil {
+		return asked{}
+	}
+	return asked{l.TLS.MinVersion, l.TLS.ClientAuth}
+}
+
+// terms is how a listener's clients are met.
+func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls.Terms {
+	takes := func(name string) bool { return b.out.Sites.FindSite([]byte(name)) != nil }
+	chooser := certs.NewChooser(out.Store, b.out.Issuer, takes, wiretls.Block)
+	protocols := b.protocols(l)
+	byLabel := map[string]*wiretls.Policy{}
+	policy := func(a asked, path string) *wiretls.Policy {
+		auth, pool := b.authorities(a.auth, path)
+		label := strings.Join([]string{l.Name, strconv.Itoa(int(a.version())), auth, isRequired(a.auth)}, " ")
+		if byLabel[label] == nil {
+			p := wiretls.NewPolicy(label, a.version(), protocols, chooser.Get)
+			p.Auth = auth
+			if pool != nil {
+				p.Config.ClientCAs, p.Config.ClientAuth = pool, tls.VerifyClientCertIfGiven
+				if a.auth.Verify != "optional" {
+					p.Config.ClientAuth = tls.RequireAndVerifyClientCert
+				}
+			}
+			byLabel[label] = p
+			out.policies = append(out.policies, p)
+		}
+		return byLabel[label]
+	}
+	own := policy(ofListener(l), path+".tls")
+	of := map[*site.Site]*wiretls.Policy{}
+	for i := range b.cfg.Sites {
+		s := &b.cfg.Sites[i]
+		if a, written := ofListener(l).on(s); written {
+			of[b.out.Sites.Site(s.Name)] = policy(a, config.SitePath(s.Name)+".tls")
+		}
+	}
+	return wiretls.NewTerms(own, b.policyOf(of), b.prints)
+}
+
+// policyOf finds a policy by the name that a client asks for, as a request's site is found by its Host; nil where all have the listener's.
+func (b *builder) policyOf(of map[*site.Site]*wiretls.Policy) func(string) *wiretls.Policy {
+	if len(of) == 0 {
+		return nil
+	}
+	sites := b.out.Sites
+	return func(name string) *wiretls.Policy {
+		return of[sites.FindSite([]byte(strings.TrimSuffix(strings.ToLower(name), ".")))]
+	}
+}
+
+// policies is what sites need of the connections of a listener; nil where none has anything of its own.
+func (b *builder) policies(l *config.Listener) *site.Policies {
+	own := b.need(ofListener(l))
+	if l.TLS == nil {
+		own = &filter.Policy{AllowsClear: true}
+	}
+	of := map[*site.Site]*filter.Policy{}
+	for i := range b.cfg.Sites {
+		s := &b.cfg.Sites[i]
+		if a, written := ofListener(l).on(s); written {
+			of[b.out.Sites.Site(s.Name)] = b.need(a)
+		}
+	}
+	if len(of) == 0 {
+		return nil
+	}
+	return site.NewPolicies(own, of)
+}
+
+func (b *builder) need(a asked) *filter.Policy {
+	p := &filter.Policy{Version: a.version()}
+	if a.auth.Asks() {
+		p.Auth, _ = b.authorities(a.auth, "")
+		p.Require = a.auth.Verify != "optional"
+	}
+	return p
+}
+
+func isRequired(a *config.ClientAuth) string {
+	if a.Asks() {
+		return a.Verify
+	}
+	return "none"
+}
+
+// authorities are those whose certificates clients are asked for, with a name for them that changes when they do; nil for none. One that cannot be read refuses
+// the configuration: nobody may get in because a file is missing. Problems are reported at path, if it is not empty.
+func (b *builder) authorities(a *config.ClientAuth, path string) (name string, pool *x509.CertPool) {
+	if !a.Asks() {
+		return "", nil
+	}
+	pool = x509.NewCertPool()
+	sum := sha256.New()
+	for i, file := range a.CA {
+		at := fmt.Sprintf("%s.client_auth.ca[%d]", path, i)
+		text, err := os.ReadFile(file)
+		switch {
+		case path == "":
+		case err != nil:
+			b.refuse(at, "cannot be read: "+err.Error())
+		case !pool.AppendCertsFromPEM(text):
+			b.refuse(at, file+" holds no certificate in PEM form")
+		}
+		sum.Write(text)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), pool
+}
+
+// protocols is what is offered to clients of a listener beside TLS (RFC 7301).
+func (b *builder) protocols(_ *config.Listener) []string {
+	list := []string{"http/1.1"}
+	if b.out.Wanted.ACME != nil {
+		list = append(list, "acme-tls/1") // an authority offers nothing else
+	}
+	return list
+}
+
+// store has the certificates of a listener. What cannot be read is a warning: the one read before stays, or another has to do.
+func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
+	path := "listeners." + l.Name
+	var sources []certs.Source
+	for i := range l.TLS.Certificates {
+		c := &l.TLS.Certificates[i]
+		sources = append(sources, certs.Source{Cert: c.Cert, Key: keyFile(c)})
+	}
+	before := b.storeBefore(l.Name)
+	if before != nil && slices.Equal(before.Sources(), sources) {
+		renewed, problems := before.Stale()
+		b.warnOfCertificates(path, problems)
+		out.Renewed = renewed
+		b.out.Stores = append(b.out.Stores, before)
+		return before
+	}
+	store, problems := certs.Open(sources, before)
+	b.warnOfCertificates(path, problems)
+	b.out.Stores = append(b.out.Stores, store)
+	return store
+}
+
+func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
+	for _, p := range problems {
+		b.warn(path+".tls.certificates["+strconv.Itoa(p.Source)+"]", p.Error())
+	}
+}
+
+// storeBefore is the running store of the listener of that name.
+func (b *builder) storeBefore(listener string) *certs.Store {
+	if b.previous == nil {
+		return nil
+	}
+	for i := range b.previous.Listeners {
+		if b.previous.Listeners[i].Name == listener {
+			return b.previous.Listeners[i].Store
+		}
+	}
+	return nil
+}
+
+// RotateTickets gives all policies of the snapshot the present keys of their session tickets.
+func (s *Snapshot) RotateTickets() {
+	for i := range s.Listeners {
+		for _, p := range s.Listeners[i].policies {
+			s.Tickets.Apply(p)
+		}
+	}
+}
+
+// carryTLS takes over what of TLS outlives configurations, or begins it.
+func (b *builder) carryTLS() {
+	if b.previous != nil {
+		b.out.Issuer, b.out.Tickets = b.previous.Issuer, b.previous.Tickets
+		return
+	}
+	b.out.Issuer, b.out.Tickets = certs.NewIssuer(), wiretls.NewTickets(time.Now())
+}
+
+// mentions reports whether a word stands in any text of the configuration: where it may be wanted, and seldom where it is not.
+func mentions(v reflect.Value, word string) bool {
+	switch v.Kind() {
+	case reflect.String:
+		return strings.Contains(v.String(), word)
+	case reflect.Pointer:
+		return !v.IsNil() && mentions(v.Elem(), word)
+	case reflect.Slice:
+		for i := range v.Len() {
+			if mentions(v.Index(i), word) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if f.IsExported() && (f.Name == "JA4" && v.Field(i).Len() > 0 || mentions(v.Field(i), word)) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,32 @@
+package exchange
+
+import (
+	"bytes"
+
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// Challenge is the answer to an authority that asks for a path of a host by http-01 (RFC 8555 section 8.3); false if none of ours is under way there. It may
+// block.
+type Challenge func(host, path string) (answer string, isOurs bool)
+
+var challengePath = []byte("/.well-known/acme-challenge/")
+
+// answersChallenge prepares the answer to an authority. What is not for weir goes on as any request: servers may have certificates of their own.
+func (x *Exchange) answersChallenge() bool {
+	if !bytes.HasPrefix(x.path, challengePath) {
+		return false
+	}
+	host, path := string(x.host), string(x.path)
+	var answer string
+	isOurs := false
+	x.at.loop.Block(func() { answer, isOurs = x.setup.Challenge(host, path) })
+	if !isOurs {
+		return false
+	}
+	x.reason = reason.Responded
+	x.route = &site.Route{Name: "acme challenge"}
+	x.local = localAnswer{status: 200, respond: &site.Respond{Status: 200, Body: []byte(answer)}}
+	return true
+}

@@ -1,0 +1,40 @@
+package tls
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/tls"
+	"io"
+	"net"
+)
+
+// rsaSigner signs with RSA for one connection. That takes about a millisecond of a processor, ten times ECDSA's, and everything else on the loop would wait
+// for it; so while other handshakes are under way there a worker does it.
+type rsaSigner struct {
+	crypto.Signer
+	conn *Conn
+}
+
+// Sign signs here or on a worker.
+func (s rsaSigner) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
+	if s.conn.Crowd == nil || *s.conn.Crowd < 2 {
+		return s.Signer.Sign(rand, digest, opts)
+	}
+	s.conn.raw.Loop().Block(func() { signature, err = s.Signer.Sign(rand, digest, opts) })
+	return signature, err
+}
+
+// offLoop gives an RSA certificate a key that signs as rsaSigner does, and leaves any other as it is.
+func offLoop(cert *tls.Certificate, conn net.Conn) *tls.Certificate {
+	c := connOf(conn)
+	if cert == nil || c == nil {
+		return cert
+	}
+	key, isRSA := cert.PrivateKey.(*rsa.PrivateKey)
+	if !isRSA {
+		return cert
+	}
+	own := *cert
+	own.PrivateKey = rsaSigner{key, c}
+	return &own
+}

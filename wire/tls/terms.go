@@ -1,0 +1,82 @@
+package tls
+
+import (
+	"crypto/tls"
+	"net"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// Terms are how the clients of a listener are met: under its own policy, or under that of the site they ask for.
+type Terms struct {
+	own    *Policy
+	of     func(serverName string) *Policy
+	prints bool
+}
+
+// NewTerms makes terms. of, if not nil, gives the policy of the site that a client asks for, nil if that is the listener's own; with prints the ClientHello's
+// fingerprint is kept.
+func NewTerms(own *Policy, of func(serverName string) *Policy, prints bool) *Terms {
+	t := &Terms{own, of, prints}
+	get := own.Config.GetCertificate
+	own.Config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := get(hello)
+		return offLoop(cert, hello.Conn), err
+	}
+	if of != nil || prints {
+		own.Config.GetConfigForClient = t.hello
+	}
+	return t
+}
+
+// hello notes who asks and chooses the policy.
+func (t *Terms) hello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c := connOf(hello.Conn)
+	if t.prints && c != nil {
+		c.print = AppendJA4(nil, hello, 't')
+	}
+	if t.of == nil {
+		return nil, nil
+	}
+	p := t.of(hello.ServerName)
+	if p == nil || p == t.own {
+		return nil, nil
+	}
+	if c != nil {
+		c.policy = p
+	}
+	return p.Config, nil
+}
+
+// Own is the listener's own policy.
+func (t *Terms) Own() *Policy { return t.own }
+
+// Server makes c a connection under the terms; Handshake completes it.
+func (t *Terms) Server(c engine.Conn) *Conn {
+	s := Server(c, t.own.Config)
+	s.policy = t.own
+	return s
+}
+
+// Policy is what the connection was made under; nil if it was made without Terms. Complete once the handshake is.
+func (c *Conn) Policy() *Policy { return c.policy }
+
+// Print is the fingerprint of the ClientHello, where the Terms want it.
+func (c *Conn) Print() []byte { return c.print }
+
+// connOf is the connection whose pipe crypto/tls was given; nil if it was given another.
+func connOf(c net.Conn) *Conn {
+	if p, ok := c.(*pipe); ok {
+		return (*Conn)(p)
+	}
+	return nil
+}
+
+// Block runs f, which may block, for a connection that crypto/tls names in a callback: on a worker, while the connection's coroutine is parked.
+func Block(conn net.Conn, f func()) {
+	if c := connOf(conn); c != nil {
+		c.raw.Loop().Block(f)
+		return
+	}
+	f()
+}

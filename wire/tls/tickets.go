@@ -1,0 +1,62 @@
+package tls
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// Tickets are the secrets that session tickets are encrypted by, for all listeners, in memory only. Each policy's keys are derived from them and its label,
+// so that a session never goes on under another policy than it was made under, whatever the certificate of the client: a ticket of one policy is noise to all
+// others (nginx CVE-2025-23419, httpd CVE-2025-23048).
+type Tickets struct {
+	mu      sync.Mutex
+	secrets [][32]byte // the newest first
+	made    time.Time  // when the newest was
+}
+
+// ticketsFor is how long a secret encrypts, ticketsKept how many can decrypt: whoever takes them opens the recorded sessions of TLS 1.2 made in that time.
+const (
+	ticketsFor  = 12 * time.Hour
+	ticketsKept = 3
+)
+
+// NewTickets begins with one secret.
+func NewTickets(now time.Time) *Tickets {
+	t := &Tickets{}
+	t.Rotate(now)
+	return t
+}
+
+// Rotate makes a new secret when it is time, and reports whether it has.
+func (t *Tickets) Rotate(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.secrets) > 0 && now.Sub(t.made) < ticketsFor {
+		return false
+	}
+	var secret [32]byte
+	rand.Read(secret[:])
+	t.secrets = append([][32]byte{secret}, t.secrets[:min(len(t.secrets), ticketsKept-1)]...)
+	t.made = now
+	return true
+}
+
+// Apply gives a policy its keys.
+func (t *Tickets) Apply(p *Policy) { p.Config.SetSessionTicketKeys(t.keys(p.Label)) }
+
+func (t *Tickets) keys(label string) [][32]byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	keys := make([][32]byte, len(t.secrets))
+	for i := range t.secrets {
+		key, err := hkdf.Key(sha256.New, t.secrets[i][:], nil, "weir session tickets "+label, 32)
+		if err != nil {
+			panic("BUG: tls: " + err.Error())
+		}
+		copy(keys[i][:], key)
+	}
+	return keys
+}
