@@ -285,7 +285,7 @@ func (c *epollConn) wakeReader(why wake) {
 		c.loop.unpark(co, why)
 	} else if h := c.handler; h != nil {
 		c.handler = nil
-		c.loop.spawned = append(c.loop.spawned, &spawn{h: h, c: c.outer})
+		c.loop.spawned = append(c.loop.spawned, spawn{h: h, c: c.outer})
 	}
 }
 
@@ -304,7 +304,7 @@ func (c *epollConn) await(h Handler, outer Conn) {
 	}
 	c.outer = outer
 	if c.readable && !c.isDrained() {
-		c.loop.spawned = append(c.loop.spawned, &spawn{h: h, c: outer})
+		c.loop.spawned = append(c.loop.spawned, spawn{h: h, c: outer})
 		return
 	}
 	c.handler = h

@@ -111,7 +111,10 @@ type Loop struct {
 	idleCoroutines int
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine
-	spawned        []*spawn
+	spawned        []spawn
+	spawnedSpare   []spawn
+	last           []Runner // begun when all else of the turn has run
+	lastSpare      []Runner
 	stopped        bool
 
 	posts    posts
@@ -170,7 +173,17 @@ func (l *Loop) Go(r Runner) {
 		go l.portable.do(r.Run, r)
 		return
 	}
-	l.spawned = append(l.spawned, &spawn{r: r})
+	l.spawned = append(l.spawned, spawn{r: r})
+}
+
+// GoLast runs r on a coroutine of its own at the end of the turn, when all else that is ready has run: what many have collected in a turn
+// leaves in one system call.
+func (l *Loop) GoLast(r Runner) {
+	if l.portable != nil {
+		go l.portable.do(r.Run, r)
+		return
+	}
+	l.last = append(l.last, r)
 }
 
 // Post runs f on the loop, outside of any coroutine: f must not wait. Any goroutine may call it.

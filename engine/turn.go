@@ -5,20 +5,36 @@ import "time"
 // finishTurn runs what became ready during the turn, at most a bounded number of rounds, so that new events are not kept waiting.
 // It reports whether something is left.
 func (l *Loop) finishTurn() bool {
+	more := l.finishRounds()
+	if len(l.last) == 0 {
+		return more
+	}
+	last := l.last
+	l.last = l.lastSpare[:0]
+	for i, r := range last {
+		last[i] = nil
+		l.start(nil, nil, r)
+	}
+	l.lastSpare = last
+	return len(l.ready) > 0 || len(l.spawned) > 0 || len(l.last) > 0
+}
+
+func (l *Loop) finishRounds() bool {
 	for range 4 {
 		if len(l.ready) == 0 && len(l.spawned) == 0 {
 			return false
 		}
 		ready, spawned := l.ready, l.spawned
-		l.ready, l.spawned = l.readySpare[:0], nil
+		l.ready, l.spawned = l.readySpare[:0], l.spawnedSpare[:0]
 		for i, co := range ready {
 			ready[i] = nil
 			l.switchTo(co)
 		}
-		l.readySpare = ready
-		for _, s := range spawned {
+		for i, s := range spawned {
+			spawned[i] = spawn{}
 			l.start(s.h, s.c, s.r)
 		}
+		l.readySpare, l.spawnedSpare = ready, spawned
 	}
 	return len(l.ready) > 0 || len(l.spawned) > 0
 }
@@ -35,7 +51,7 @@ func (l *Loop) Start(h Handler, c Conn) {
 		go l.portable.serve(h, c)
 		return
 	}
-	l.spawned = append(l.spawned, &spawn{h: h, c: c})
+	l.spawned = append(l.spawned, spawn{h: h, c: c})
 }
 
 // Yield lets the other work of the loop go first.

@@ -31,16 +31,13 @@ var notBuiltYet = []notBuilt{
 	{"Listener.capture", "", true, "nothing would be captured"},
 	{"Listener.pool", "", true, "only the sites would be served"},
 	{"Listener.sites", "", true, "only the sites of the file would be served"},
-	{"HTTP.versions", "http2", false, "clients get HTTP/1.1"},
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
 	{"Pool.source", "client", true, "servers would see weir's own address"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
 	{"Pool.mode", "direct", true, "connections would be proxied"},
-	{"Pool.protocol", "http2", false, "servers are spoken to in HTTP/1.1"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
-	{"Pool.protocol", "h2c", true, "servers that speak only h2c would not understand"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 
 	{"Action.rules", "", true, "no rule would run"},

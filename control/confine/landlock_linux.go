@@ -33,17 +33,17 @@ func WritesTo(directories []string) error {
 	attr := unix.LandlockRulesetAttr{}
 	for _, w := range writing {
 		if int(version) >= w.version {
-			attr.Access_fs |= w.rights
+			attr.Handled_access_fs |= w.rights
 		}
 	}
 	// The first field is all that the first version has.
-	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr.Access_fs), 0)
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr.Handled_access_fs), 0)
 	if errno != 0 {
 		return os.NewSyscallError("landlock_create_ruleset", errno)
 	}
 	defer unix.Close(int(fd))
 	for _, d := range append([]string{devices}, directories...) {
-		if err := allow(int(fd), d, attr.Access_fs); err != nil {
+		if err := allow(int(fd), d, attr.Handled_access_fs); err != nil {
 			return fmt.Errorf("%s: %w", d, err)
 		}
 	}

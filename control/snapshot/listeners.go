@@ -61,6 +61,7 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 		Pages:       errorPages(b.cfg.Defaults.ErrorPages),
 		Log:         logFilter(&b.cfg.Logs.Access),
 	}
+	setVersions(http, l)
 	if n := l.Limits.Connections; n > 0 {
 		http.MaxClients = perLoop(n, b.loops)
 	}

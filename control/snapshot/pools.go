@@ -51,13 +51,19 @@ func (b *builder) pool(p *config.Pool) {
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
 	}
+	setVersion(d.Transport, p)
 	if h := p.Hedge; h != nil && !h.Off && h.Budget > 0 {
 		d.Hedge = site.NewHedge(float64(h.At), float64(h.Budget), b.loops)
 	}
 	var clientTLS *tls.Config
 	if p.TLS != nil {
 		clientTLS = b.clientTLS(p, path)
-		d.Transport.TLS = wiretls.NewDialer(clientTLS, p.TLS.ServerName, b.loops)
+		opaque := clientTLS.Clone()
+		opaque.NextProtos = nil
+		d.Transport.OpaqueTLS = wiretls.NewDialer(opaque, p.TLS.ServerName, b.loops)
+		spoken := clientTLS.Clone()
+		spoken.NextProtos = versionOf(p).Protocols()
+		d.Transport.TLS = wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
 	}
 	if h := p.Health; h != nil {
 		if !slices.Contains(health.Types(), healthType(p)) {

@@ -158,8 +158,8 @@ func (b *builder) authorities(a *config.ClientAuth, path string) (name string, p
 }
 
 // protocols is what is offered to clients of a listener beside TLS (RFC 7301).
-func (b *builder) protocols(_ *config.Listener) []string {
-	list := []string{"http/1.1"}
+func (b *builder) protocols(l *config.Listener) []string {
+	list := offered(l)
 	if b.out.Wanted.ACME != nil {
 		list = append(list, "acme-tls/1") // an authority offers nothing else
 	}

@@ -37,7 +37,7 @@ var fields = []field{
 	{"path", "cs-uri-stem", text(func(r *Record) []byte { path, _, _ := bytes.Cut(r.Target, []byte("?")); return path }), true},
 	{"query", "cs-uri-query", text(func(r *Record) []byte { _, query, _ := bytes.Cut(r.Target, []byte("?")); return query }), true},
 	{"version", "cs-version", func(dst []byte, r *Record) []byte {
-		return strconv.AppendUint(append(dst, "HTTP/1."...), uint64(r.Minor), 10)
+		return appendVersion(append(dst, "HTTP/"...), r)
 	}, false},
 	{"status", "sc-status", number(func(r *Record) int64 { return int64(r.Status) }), false},
 	{"sent", "sc-bytes", number(func(r *Record) int64 { return r.Sent }), false},

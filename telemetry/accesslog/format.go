@@ -14,6 +14,11 @@ func Formats() map[string]Format {
 	return map[string]Format{"combined": appendCombined, "json": appendJSON}
 }
 
+// appendVersion writes 1.1 or 2.0.
+func appendVersion(dst []byte, r *Record) []byte {
+	return append(dst, '0'+r.Version/10, '.', '0'+r.Version%10)
+}
+
 // appendCombined is the format that Apache and nginx call combined.
 func appendCombined(dst []byte, r *Record) []byte {
 	dst = appendClient(dst, r)
@@ -24,8 +29,7 @@ func appendCombined(dst []byte, r *Record) []byte {
 		dst = appendQuoted(dst, r.Method)
 		dst = append(dst, ' ')
 		dst = appendQuoted(dst, r.Target)
-		dst = append(dst, " HTTP/1."...)
-		dst = strconv.AppendUint(dst, uint64(r.Minor), 10)
+		dst = appendVersion(append(dst, " HTTP/"...), r)
 	}
 	dst = append(dst, `" `...)
 	dst = strconv.AppendUint(dst, uint64(r.Status), 10)
@@ -93,8 +97,7 @@ func appendJSON(dst []byte, r *Record) []byte {
 			dst = append(dst, '"')
 		}
 	}
-	dst = append(dst, `,"version":"1.`...)
-	dst = strconv.AppendUint(dst, uint64(r.Minor), 10)
+	dst = appendVersion(append(dst, `,"version":"`...), r)
 	dst = append(dst, `","status":`...)
 	dst = strconv.AppendUint(dst, uint64(r.Status), 10)
 	dst = append(dst, `,"reason":"`...)

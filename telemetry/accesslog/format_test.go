@@ -14,7 +14,7 @@ import (
 
 func sample() *Record {
 	return &Record{At: time.Date(2026, 3, 4, 5, 6, 7, 890000000, time.UTC).UnixMicro(), Client: netip.MustParseAddr("2001:db8::1"),
-		Status: 502, Minor: 1, TLS: true, Attempts: 2, Reason: reason.ConnectRefused, Sent: 300, Received: 120, Matched: 10, Connected: -1, Answered: -1, Ended: 12345,
+		Status: 502, Version: 11, TLS: true, Attempts: 2, Reason: reason.ConnectRefused, Sent: 300, Received: 120, Matched: 10, Connected: -1, Answered: -1, Ended: 12345,
 		Method: []byte("GET"), Host: []byte("a.example"), Target: []byte("/a%20b?x=1&y=2"), Route: []byte("a.example/*"), Pool: []byte("web"),
 		Server: []byte("10.0.0.1:80"), UserAgent: []byte("Mozilla/5.0 (X11) \"evil\"\x1b[2J\n"), Detail: []byte("connection refused")}
 }

@@ -13,7 +13,7 @@ type Record struct {
 	Client   netip.Addr
 	Peer     netip.Addr // the connection's other end, where a trusted proxy named the client
 	Status   uint16
-	Minor    uint8 // HTTP/1.x
+	Version  uint8 // of HTTP: 10, 11, 20, 30
 	TLS      bool
 	Reused   bool // the server connection had served before
 	Attempts uint8
@@ -45,7 +45,7 @@ func (r *Record) Append(dst []byte) []byte {
 	if r.Reused {
 		flags |= 2
 	}
-	dst = append(dst, r.Minor, flags, r.Attempts, uint8(r.Reason))
+	dst = append(dst, r.Version, flags, r.Attempts, uint8(r.Reason))
 	dst = b.AppendUint64(dst, uint64(r.Sent))
 	dst = b.AppendUint64(dst, uint64(r.Received))
 	for _, v := range [...]int32{r.Matched, r.Connected, r.Answered, r.Ended} {
@@ -81,7 +81,7 @@ func (r *Record) parse(b []byte) {
 	r.Client, b = takeAddr(b)
 	r.Peer, b = takeAddr(b)
 	r.Status, b = le.Uint16(b), b[2:]
-	r.Minor, r.TLS, r.Reused, r.Attempts, r.Reason = b[0], b[1]&1 != 0, b[1]&2 != 0, b[2], reason.Reason(b[3])
+	r.Version, r.TLS, r.Reused, r.Attempts, r.Reason = b[0], b[1]&1 != 0, b[1]&2 != 0, b[2], reason.Reason(b[3])
 	b = b[4:]
 	r.Sent, r.Received = int64(le.Uint64(b)), int64(le.Uint64(b[8:]))
 	b = b[16:]

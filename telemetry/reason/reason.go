@@ -47,6 +47,8 @@ const (
 	ClientCut
 	ClientStalled
 	Upgraded
+	StreamRefused
+	HTTP11Required
 	MirrorDiffers
 	Panicked
 	Stopping
@@ -104,6 +106,8 @@ var table = [Count]row{
 	ClientCut:           {"client", "deliver", "closed"},
 	ClientStalled:       {"client", "deliver", "stalled"},
 	Upgraded:            {"none", "deliver", "upgraded"},
+	StreamRefused:       {"server", "send", "refused"},
+	HTTP11Required:      {"server", "receive", "http11_required"},
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},

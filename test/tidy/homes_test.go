@@ -31,6 +31,7 @@ var homes = []home{
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench"},
 		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},
+	{"golang.org/x/net/http2/hpack", []string{"traffic/stream"}, "what a peer's tables hold is a connection's state"},
 	{"golang.org/x/sys/unix", []string{"control/systemd", "control/confine"}, "system calls that package syscall does not have"},
 	{"encoding/json", []string{"control/admin", "control/certs/acme", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "test/bench"},
 		"it allocates and reflects, so the access log writes its own"},

@@ -39,7 +39,7 @@ func (x *Exchange) answer() Stage {
 	b = append(b, "\r\n"...)
 	b = append(b, x.at.dateLine()...)
 	b = x.appendAnswer(b)
-	if !x.toClient(b) {
+	if !x.wholeToClient(b) {
 		return x.abandon(x.reason)
 	}
 	return Finish
@@ -57,7 +57,7 @@ func (x *Exchange) scratch() []byte {
 // settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
 // the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
 func (x *Exchange) settleBody() {
-	if x.headLen == 0 || !x.keepAlive {
+	if x.headLen == 0 || !x.keepAlive || x.stream != nil {
 		x.keepAlive = false
 		return
 	}

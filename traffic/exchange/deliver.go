@@ -23,7 +23,7 @@ func (x *Exchange) deliver() Stage {
 	if x.rest.held {
 		return x.holdBack()
 	}
-	if !x.toClient(x.resp[x.respFrom:x.respLen]) {
+	if !x.beginAnswer() {
 		return x.clientFailed()
 	}
 	if x.rest.ended {
@@ -74,7 +74,10 @@ func (x *Exchange) clientFailed() Stage {
 
 // delivered ends a complete answer.
 func (x *Exchange) delivered() Stage {
-	if x.rest.framing == message.FramingUntilClose {
+	if x.stream != nil && !x.endToClient(x.responseTrailers()) {
+		return x.clientFailed()
+	}
+	if x.rest.framing == message.FramingUntilClose && (x.conn == nil || x.conn.Stream == nil) {
 		x.isClean = false
 	}
 	if x.keepAlive && x.up.started {
@@ -192,7 +195,11 @@ func (x *Exchange) piece(buf []byte) ([]byte, error) {
 // endOfStream ends a body whose end was the server's end of the connection.
 func (x *Exchange) endOfStream() []byte {
 	x.rest.ended = true
+	x.rest.chunks.Trailers = x.arrivedTrailers()
 	if x.rest.chunked {
+		if len(x.rest.chunks.Trailers) > 0 {
+			return x.appendResponseEnd(nil)
+		}
 		return lastChunk
 	}
 	return nil

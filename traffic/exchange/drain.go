@@ -1,6 +1,9 @@
 package exchange
 
-import "github.com/weir-proxy/weir/engine"
+import (
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http2"
+)
 
 // What Driver.draining says.
 const (
@@ -39,6 +42,9 @@ func (l *Left) Add(other Left) {
 func (l *Left) count(s *session) {
 	l.Connections++
 	switch {
+	case s.streams != nil:
+		l.Tunnels += int64(s.streams.tunnels)
+		l.Exchanges += int64(s.streams.exchanges - s.streams.tunnels)
 	case s.x != nil && s.x.inTunnel:
 		l.Tunnels++
 	case s.x != nil && !s.isWaiting():
@@ -86,6 +92,8 @@ func (d *Driver) EndIdle(l *engine.Loop, only *HTTP) (left Left) {
 // endIdle reports whether the session has ended.
 func (s *session) endIdle() bool {
 	switch {
+	case s.streams != nil:
+		s.streams.via.Leave(http2.NoError)
 	case s.x == nil && s.conn.Reclaim():
 		if engine.HasArrived(s.conn) {
 			s.conn.Await(s)
@@ -108,8 +116,13 @@ func (s *session) isWaiting() bool {
 // Cut ends everything that client connections have under way, and is told of by the exchanges in their own time. On that loop, outside of
 // any coroutine.
 func (d *Driver) Cut(l *engine.Loop, only *HTTP) {
-	for s := d.loops[l.Index].sessions; s != nil; s = s.next {
+	for s, next := d.loops[l.Index].sessions, (*session)(nil); s != nil; s = next {
+		next = s.next
 		if only != nil && s.http != only {
+			continue
+		}
+		if s.streams != nil {
+			s.streams.via.Cut()
 			continue
 		}
 		s.conn.Interrupt()

@@ -11,6 +11,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -21,6 +22,7 @@ type Exchange struct {
 	driver  *Driver
 	at      *perLoop
 	client  engine.Conn
+	stream  Stream // the client, where its connection carries many exchanges; nil: it speaks HTTP/1.1
 	stage   Stage
 
 	// The request.
@@ -72,13 +74,16 @@ type Exchange struct {
 	respHead  int // length of the head as received
 	res       message.Response
 	rest      responseBody
+	arrived   bool // all of the answer's body is here, from a server's stream
 	status    int
 	interim   int
 	local     localAnswer
-	sentAny   bool // a byte of the answer reached the client
-	keepAlive bool // the client connection goes on after this exchange
-	inTunnel  bool // the connection has become another protocol's
-	linger    bool // what the client still sends is read for a moment before its connection is closed
+	sentAny   bool       // a byte of the answer reached the client
+	keepAlive bool       // the client connection goes on after this exchange
+	inTunnel  bool       // the connection has become another protocol's
+	code      http2.Code // by which the client's stream is reset if it is not complete
+	other     bool       // the client speaks HTTP/2, as its first bytes say
+	linger    bool       // what the client still sends is read for a moment before its connection is closed
 
 	reason   reason.Reason
 	detail   string
@@ -104,7 +109,8 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 
 // reset makes x ready for a request of s. Buffers with bytes of a pipelined request stay.
 func (x *Exchange) reset(s *session) {
-	x.session, x.client = s, s.conn
+	x.session, x.client, x.stream = s, s.conn, s.stream
+	x.code = http2.InternalError
 	x.setup = s.http.setup.Load()
 	x.headLen = 0
 	x.req.Method, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, message.FramingNone, false
@@ -116,14 +122,14 @@ func (x *Exchange) reset(s *session) {
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interim = 0, 0
-	x.sentAny, x.keepAlive, x.linger, x.inTunnel = false, false, false, false
+	x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false
 	x.reason, x.detail = reason.Done, ""
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}
 	x.body = requestBody{}
 	x.by, x.hedge = 0, nil
 	x.kept, x.tee, x.twin = nil, nil, nil
-	x.rest = responseBody{}
+	x.rest, x.arrived = responseBody{}, false
 	x.up.started = false
 	x.local = localAnswer{}
 }

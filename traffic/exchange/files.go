@@ -175,7 +175,13 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 	if x.status >= 300 || x.req.Method == message.MethodHEAD {
 		spans = nil
 	}
-	if !x.sendSpans(f, b, spans, heads, boundary) {
+	if x.stream != nil {
+		if !x.headToClient(b) {
+			return x.abandon(x.reason)
+		}
+		b = b[:0]
+	}
+	if !x.sendSpans(f, b, spans, heads, boundary) || x.stream != nil && !x.endToClient(nil) {
 		return x.abandon(x.reason)
 	}
 	return Finish

@@ -132,7 +132,7 @@ func (x *Exchange) log() {
 	l := x.at.loop
 	began := x.times[Read]
 	r := accesslog.Record{
-		At: l.Time(began).UnixMicro(), Client: x.from, Peer: x.session.peer, Status: uint16(x.status), Minor: x.req.Minor,
+		At: l.Time(began).UnixMicro(), Client: x.from, Peer: x.session.peer, Status: uint16(x.status), Version: x.version(),
 		TLS: x.session.secure, Attempts: uint8(min(x.attempts, 255)), Reason: x.reason, Sent: x.sent, Received: x.received,
 		Matched: since(began, x.times[Match]), Connected: since(began, x.times[Send]), Answered: since(began, x.times[Receive]),
 		Ended: since(began, l.Micros()),
@@ -163,6 +163,14 @@ func (x *Exchange) log() {
 	if !x.at.Ring.Put(x.at.record) {
 		x.at.Stats.LogDrops++
 	}
+}
+
+// version is that of HTTP, as 10, 11, 20 or 30.
+func (x *Exchange) version() uint8 {
+	if x.stream != nil {
+		return max(2, x.req.Major) * 10
+	}
+	return 10 + x.req.Minor
 }
 
 func since(began, at int64) int32 {

@@ -93,7 +93,7 @@ func (x *Exchange) holdBack() Stage {
 // toClientHeld gives the client the head and what is held, and the buffers back to the loop.
 func (x *Exchange) toClientHeld(h *held) bool {
 	defer h.release(x.at.loop)
-	if !x.toClient(x.resp[x.respFrom:x.respLen]) {
+	if !x.beginAnswer() {
 		return false
 	}
 	for i, b := range h.buffers {
@@ -125,7 +125,7 @@ func (x *Exchange) freeServer() {
 	if x.up.started && x.up.running {
 		return
 	}
-	if x.rest.framing == message.FramingUntilClose {
+	if x.rest.framing == message.FramingUntilClose && x.conn.Stream == nil {
 		x.isClean = false
 	}
 	x.endAttempt()

@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http1"
 )
 
@@ -30,6 +31,8 @@ type Setup struct {
 	MaxRequests   int               // on one connection; 0: no limit
 	MaxClients    int               // connections at the same time, per loop; 0: no limit
 	Log           *accesslog.Filter // of the ended exchanges that go to the access log; nil: none
+	Streams       *stream.Config    // of connections of HTTP/2; nil: it is not spoken
+	ClearHTTP2    bool              // also where nothing has been agreed on
 	Closing       bool              // the listener is gone: connections end with their next answer
 	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
 	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come
@@ -84,20 +87,21 @@ type Stats struct {
 
 // perLoop is a loop's share of the driver. Owned by its loop.
 type perLoop struct {
-	driver   *Driver
-	loop     *engine.Loop
-	files    fileCache
-	free     []*Exchange
-	shadows  int                   // copies of requests under way
-	sessions *session              // all client connections of the loop
-	passOn   func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
-	Stats    Stats
-	Ring     *accesslog.Ring
-	record   []byte // scratch for heads and log records, never kept over a wait
-	detail   []byte
-	names    [3][]byte
-	date     []byte // "Date: …\r\n"
-	dateAt   int64  // second it is of
+	driver      *Driver
+	loop        *engine.Loop
+	files       fileCache
+	free        []*Exchange
+	openStreams []*openStream         // to be used again
+	shadows     int                   // copies of requests under way
+	sessions    *session              // all client connections of the loop
+	passOn      func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
+	Stats       Stats
+	Ring        *accesslog.Ring
+	record      []byte // scratch for heads and log records, never kept over a wait
+	detail      []byte
+	names       [3][]byte
+	date        []byte // "Date: …\r\n"
+	dateAt      int64  // second it is of
 }
 
 const exchangesKept = 1024
@@ -175,14 +179,19 @@ func (h *HTTP) open(p *perLoop, n int64) { h.counts[p.loop.Index].n += n }
 
 // newSession begins what the loop keeps of a client connection.
 func (h *HTTP) newSession(p *perLoop, c engine.Conn, handshake *filter.Handshake, setup *Setup) *session {
-	s := &session{http: h, at: p, conn: c, peer: c.RemoteAddr().Addr(), secure: setup.Secure, tls: handshake}
+	s := &session{}
+	h.begin(s, p, c, handshake, setup)
+	return s
+}
+
+func (h *HTTP) begin(s *session, p *perLoop, c engine.Conn, handshake *filter.Handshake, setup *Setup) {
+	s.http, s.at, s.conn, s.peer, s.secure, s.tls = h, p, c, c.RemoteAddr().Addr(), setup.Secure, handshake
 	if s.peer.IsValid() {
 		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
 	}
 	p.Stats.Clients++
 	h.open(p, 1)
 	p.link(s)
-	return s
 }
 
 // Serve takes a new connection in clear text.
@@ -192,7 +201,7 @@ func (h *HTTP) Serve(c engine.Conn) { h.ServeTLS(c, nil) }
 func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake) {
 	p := h.driver.loops[c.Loop().Index]
 	setup := h.setup.Load()
-	if setup.MaxClients > 0 && h.counts[p.loop.Index].n >= int64(setup.MaxClients) {
+	if h.isFull(c, setup) {
 		c.SetWriteTimeout(time.Second)
 		c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 		lingerClose(c)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"io"
 	"os"
 
 	"github.com/weir-proxy/weir/engine"
@@ -48,7 +49,7 @@ func (x *Exchange) keepBody() Stage {
 	if whole || x.body.framing == message.FramingLength && x.body.length > most {
 		return Pick
 	}
-	if x.req.Expect && len(data) == 0 && !x.goOn() {
+	if x.req.Expect && len(data) == 0 && !x.interimToClient(goOn) {
 		return x.abandon(reason.ClientCut)
 	}
 	x.req.Expect = false
@@ -70,13 +71,6 @@ func (x *Exchange) keepBody() Stage {
 	return Pick
 }
 
-// goOn tells the client to send its body.
-func (x *Exchange) goOn() bool {
-	x.client.SetWriteTimeout(x.setup.Send)
-	_, err := x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
-	return err == nil
-}
-
 // keepMore reads a piece of the body, of at most most bytes, and puts it where there is room.
 func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Fault) {
 	if k.n == len(k.buf) && int64(k.n) < x.route.Buffer.Request {
@@ -96,6 +90,10 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 	room = room[:min(int64(len(room)), most)]
 	x.client.SetReadTimeout(x.bodyTimeout(k.length()))
 	n, err := x.client.Read(room)
+	if err == io.EOF && x.body.framing == message.FramingUntilClose {
+		k.whole, x.body.chunks.Trailers = true, x.stream.Trailers()
+		return reason.Done, nil
+	}
 	if err != nil {
 		return bodyFailure(err), nil
 	}
@@ -119,6 +117,10 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 func (x *Exchange) unframe(b []byte, n int, k *keptBody) (int, *http1.Fault) {
 	if x.body.framing == message.FramingLength {
 		k.whole = k.length()+int64(n) == x.body.length
+		return n, nil
+	}
+	if x.body.framing == message.FramingUntilClose {
+		x.body.chunks.Total += int64(n)
 		return n, nil
 	}
 	data, consumed, fault := x.body.chunks.Decode(b[:n])
@@ -169,7 +171,7 @@ func (x *Exchange) dropKept() {
 // sendKept sends what is in the file to the server.
 func (u *upload) sendKept(k *keptBody) reason.Reason {
 	x := u.x
-	isChunk := x.body.framing == message.FramingChunked && !x.keptLength()
+	isChunk := x.body.isOpen() && !x.keptLength() && u.conn.Stream == nil
 	u.conn.SetWriteTimeout(x.route.Response)
 	if isChunk {
 		var head [16]byte
@@ -201,5 +203,8 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 		}
 	}
 	u.conn.SetReadTimeout(x.route.Response)
+	if k.whole {
+		return u.end()
+	}
 	return reason.Done
 }

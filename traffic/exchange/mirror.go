@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/traffic/site"
-	"github.com/weir-proxy/weir/wire/message"
 )
 
 // shadowsMost bounds the copies that a loop has under way, so that a slow pool of shadows costs memory with an end.
@@ -62,7 +61,7 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 	size := len(head) + len(body) + 64
 	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
 	b := append(s.buf[:0], head...)
-	if x.body.framing == message.FramingChunked {
+	if x.body.isOpen() {
 		if len(body) > 0 {
 			b = strconv.AppendInt(b, int64(len(body)), 16)
 			b = append(b, "\r\n"...)

@@ -1,6 +1,9 @@
 package exchange
 
-import "github.com/weir-proxy/weir/engine"
+import (
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http2"
+)
 
 // Passed is what another process needs to know of a client connection beside its descriptor.
 type Passed struct {
@@ -28,6 +31,8 @@ func (d *Driver) PassOn(l *engine.Loop, send func(fd int, p Passed) error) (left
 // passNow reports whether the connection is gone from here.
 func (s *session) passNow() bool {
 	switch {
+	case s.streams != nil:
+		s.streams.via.Leave(http2.NoError)
 	case !s.canPass():
 	case s.isWaiting():
 		s.conn.Interrupt() // its coroutine comes to rest without a request

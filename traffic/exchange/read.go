@@ -13,6 +13,9 @@ import (
 
 // read reads the request's head and, of a chunked body, as much as shows that it is well begun.
 func (x *Exchange) read() Stage {
+	if x.stream != nil {
+		return x.readStream()
+	}
 	if x.in == nil {
 		x.in = x.at.loop.Buffer(max(x.session.hint, engine.Buffer4K))
 		x.inLen = 0
@@ -70,6 +73,11 @@ func worthParsing(b []byte, added, parsed int) bool {
 func (x *Exchange) parse(parsed *int) Stage {
 	n, fault := http1.ParseRequest(x.in[:x.inLen], &x.req, &x.setup.Limits)
 	if fault != nil {
+		if fault == http1.FaultVersion && x.startsHTTP2() {
+			x.other = true
+			x.stage = Done
+			return Done
+		}
 		return x.refuse(fault, reason.ClientMalformed)
 	}
 	if n == 0 {
@@ -162,6 +170,7 @@ type requestBody struct {
 	buffered int   // chunked: decoded data bytes in the buffer behind the head
 	began    int64 // ms
 	relayed  bool  // an upload has taken all of it from the client
+	ended    bool  // FramingUntilClose: all of it is in the buffer
 }
 
 func (b *requestBody) start(r *message.Request) {
@@ -170,12 +179,17 @@ func (b *requestBody) start(r *message.Request) {
 	b.chunks = http1.Chunked{Collect: r.Framing == message.FramingChunked && r.Has(message.FieldTrailer)}
 }
 
+// isOpen reports whether the length of the body is not known before its end.
+func (b *requestBody) isOpen() bool {
+	return b.framing == message.FramingChunked || b.framing == message.FramingUntilClose
+}
+
 // announced is how large the body is at least, as far as is known.
 func (b *requestBody) announced() int64 {
 	switch b.framing {
 	case message.FramingLength:
 		return b.length
-	case message.FramingChunked:
+	case message.FramingChunked, message.FramingUntilClose:
 		return b.chunks.Announced()
 	}
 	return 0
@@ -192,6 +206,8 @@ func (x *Exchange) inBuffer() (data []byte, whole bool) {
 		return x.in[x.headLen : x.headLen+n], int64(n) == x.body.length
 	case message.FramingChunked:
 		return x.in[x.headLen : x.headLen+x.body.buffered], x.body.chunks.IsDone()
+	case message.FramingUntilClose:
+		return x.in[x.headLen:x.inLen], x.body.ended
 	}
 	return nil, true
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
 )
 
 // respRoom is what is left free before an answer, so that a head that has grown still ends where the body begins and both leave in one
@@ -19,6 +20,9 @@ const interimMost = 8
 
 // receive reads the answer's head.
 func (x *Exchange) receive() Stage {
+	if x.conn.Stream != nil {
+		return x.receiveStream()
+	}
 	if x.resp == nil {
 		x.resp = x.at.loop.Buffer(engine.Buffer16K)
 	}
@@ -81,26 +85,10 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		return Receive, false
 	}
 	if x.res.Status >= 200 || x.res.Status == 101 {
-		x.respHead = n
-		x.stamp(Receive)
-		x.noteAnswer()
-		x.status = x.res.Status
-		if x.attempts > 1 {
-			x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
-		}
-		if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
-			x.conn.Private = true
-		}
-		if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
-			x.outcome = pool.GatewayError
-		}
-		return Response, false
+		return x.gotHead(n), false
 	}
-	if x.interim++; x.interim > interimMost {
-		return x.badResponse(http1.FaultStatusLine), false
-	}
-	if !x.passInterim(b[:n]) {
-		return x.abandon(reason.ClientCut), false
+	if next := x.gotInterim(b[:n]); next != Receive {
+		return next, false
 	}
 	x.respFrom += n
 	if x.respFrom == x.respLen {
@@ -108,6 +96,40 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		return Receive, false
 	}
 	return Receive, true
+}
+
+// gotHead goes on with the final answer, whose head has n bytes.
+func (x *Exchange) gotHead(n int) Stage {
+	x.respHead = n
+	x.stamp(Receive)
+	x.noteAnswer()
+	x.status = x.res.Status
+	if x.attempts > 1 {
+		x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
+	}
+	if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
+		if x.stream != nil {
+			// What authenticates a connection cannot be had where a connection is not one user's alone.
+			x.code = http2.HTTP11Required
+			return x.abandon(reason.HTTP11Required)
+		}
+		x.conn.Private = true
+	}
+	if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
+		x.outcome = pool.GatewayError
+	}
+	return Response
+}
+
+// gotInterim deals with a 1xx answer; Receive goes on.
+func (x *Exchange) gotInterim(head []byte) Stage {
+	if x.interim++; x.interim > interimMost {
+		return x.badResponse(http1.FaultStatusLine)
+	}
+	if !x.passInterim(head) {
+		return x.abandon(reason.ClientCut)
+	}
+	return Receive
 }
 
 // passInterim hands a 1xx answer on; false when the client is gone.
@@ -131,10 +153,8 @@ func (x *Exchange) passInterim(head []byte) bool {
 		b = x.appendResponseFields(b)
 	}
 	b = append(b, "\r\n"...)
-	x.client.SetWriteTimeout(x.setup.Send)
-	_, err := x.client.Write(b)
 	x.sent += int64(len(b))
-	return err == nil
+	return x.interimToClient(b)
 }
 
 // growResponse moves the answer into a larger buffer; false at the limit of a head.

@@ -13,6 +13,7 @@ type responseBody struct {
 	chunked bool   // the client gets chunks
 	hop     []byte // names of fields that belong to the server's connection, where trailers might have them
 	ended   bool
+	head    int  // bytes of the new head, which the body follows
 	held    bool // back, as the route wants it
 }
 
@@ -26,7 +27,7 @@ func (x *Exchange) response() Stage {
 	have := x.respLen - at
 	x.rest.framing = x.res.Framing
 	data := have
-	x.isClean = x.res.KeepAlive
+	x.isClean = x.res.KeepAlive || x.conn.Stream != nil
 	switch x.res.Framing {
 	case message.FramingNone:
 		x.rest.ended = true
@@ -36,6 +37,9 @@ func (x *Exchange) response() Stage {
 		if x.rest.left <= 0 {
 			data, x.rest.ended = int(x.res.Length), true
 		}
+	case message.FramingUntilClose:
+		x.rest.ended = x.arrived
+		x.rest.chunks.Trailers = x.arrivedTrailers()
 	case message.FramingChunked:
 		x.rest.chunks.Tiny, x.rest.chunks.Collect = true, x.takesTrailers()
 		if x.takesTrailers() && x.res.Names {
@@ -52,9 +56,9 @@ func (x *Exchange) response() Stage {
 		// Bytes that nobody asked for follow: the next exchange on this connection would take them for its answer.
 		x.isClean = false
 	}
-	x.rest.chunked = (!x.rest.ended || len(x.rest.chunks.Trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD &&
+	x.rest.chunked = (!x.rest.ended || len(x.rest.chunks.Trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD && x.stream == nil &&
 		(x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
-	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength {
+	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength && x.stream == nil {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
 	}
 	if p := x.route.Persistence; p != nil {
@@ -75,6 +79,7 @@ func (x *Exchange) response() Stage {
 	}
 	head := x.appendResponse(x.at.record[:0], int64(data))
 	x.at.record = head
+	x.rest.head = len(head)
 	x.placeHead(head, at, data)
 	return Deliver
 }
@@ -184,7 +189,7 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 		return b
 	case r.Framing == message.FramingLength:
 		return appendLength(b, r.Length)
-	case r.Framing == message.FramingChunked && x.rest.ended:
+	case r.Framing != message.FramingNone && x.rest.ended && len(x.rest.chunks.Trailers) == 0:
 		return appendLength(b, data) // the whole body is here: its length is known
 	case r.Framing == message.FramingNone && r.Status != 204 && (r.Status >= 200 || r.Status == 101):
 		if x.req.Method == message.MethodHEAD || r.Status == 304 {
@@ -192,6 +197,9 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 				return appendLength(b, r.Length)
 			}
 			return b
+		}
+		if x.conn.Stream != nil && x.stream != nil {
+			return b // gRPC's answers that are trailers alone are left as they are
 		}
 		return append(b, "Content-Length: 0\r\n"...)
 	}

@@ -18,7 +18,7 @@ func (x *Exchange) send() Stage {
 	x.begun = x.times[Send]
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
-	if x.body.framing == message.FramingChunked {
+	if x.body.isOpen() {
 		need += len(data) + len(x.body.chunks.Trailers)
 	}
 	if x.out == nil || len(x.out) < need {
@@ -26,8 +26,11 @@ func (x *Exchange) send() Stage {
 		x.out = x.at.loop.Buffer(need + min(len(data), copyMost))
 	}
 	b := x.appendRequest(x.out[:0], int64(len(data)), whole)
-	b, extra := x.appendBody(b, data, whole)
 	c := x.conn
+	if c.Stream != nil {
+		return x.sendStream(b, data, whole)
+	}
+	b, extra := x.appendBody(b, data, whole)
 	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
 		c.Private = true
 	}
@@ -92,10 +95,10 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	switch {
 	case x.keptLength():
 		b = appendLength(b, x.kept.length())
-	case x.body.framing == message.FramingChunked && (!whole || len(x.body.chunks.Trailers) > 0):
+	case x.body.isOpen() && (!whole || len(x.body.chunks.Trailers) > 0):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		b = x.appendAnnounced(b)
-	case x.body.framing == message.FramingChunked:
+	case x.body.isOpen():
 		b = appendLength(b, have)
 	case x.body.framing == message.FramingLength:
 		b = appendLength(b, x.body.length)
@@ -230,7 +233,7 @@ func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
 	if len(data) == 0 && !trails {
 		return b, nil
 	}
-	if x.body.framing == message.FramingChunked && (!whole || trails) && !x.keptLength() {
+	if x.body.isOpen() && (!whole || trails) && !x.keptLength() {
 		if len(data) > 0 {
 			b = http1.AppendChunkHead(b, len(data))
 			b = append(b, data...)

@@ -14,6 +14,8 @@ type session struct {
 	http     *HTTP
 	at       *perLoop
 	conn     engine.Conn
+	stream   Stream    // conn again, where it is one of many; nil: it is all of a connection
+	streams  *Streams  // of which it is one, or which it stands for; nil: HTTP/1.1
 	x        *Exchange // the running one
 	peer     netip.Addr
 	requests int
@@ -47,6 +49,12 @@ func (s *session) Serve(c engine.Conn) {
 	for n := 1; ; n++ {
 		x.reset(s)
 		x.run()
+		if x.other {
+			begun := append([]byte(nil), x.in[:x.inLen]...)
+			s.drop()
+			s.toHTTP2(c, begun)
+			return
+		}
 		if !x.keepAlive {
 			break
 		}

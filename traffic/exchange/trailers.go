@@ -8,7 +8,36 @@ import (
 
 // takesTrailers reports whether the client wants to see the answer's trailers. RFC 9110 section 6.5.1: "Trailer fields ought to be generated
 // only when the sender knows that they can be processed"; who has not asked may merge them into a head that is checked already.
-func (x *Exchange) takesTrailers() bool { return x.req.Trailers && x.req.Minor >= 1 }
+func (x *Exchange) takesTrailers() bool { return x.stream != nil || x.req.Trailers && x.req.Minor >= 1 }
+
+// arrivedTrailers are those of a server's stream that has ended, if the client wants to see them.
+func (x *Exchange) arrivedTrailers() []byte {
+	if x.conn == nil || x.conn.Stream == nil || !x.takesTrailers() {
+		return nil
+	}
+	return x.conn.Stream.Trailers()
+}
+
+// requestTrailers are those of the request's trailers that may pass, for a server whose streams have a place for them without announcement.
+func (x *Exchange) requestTrailers() []byte {
+	if len(x.body.chunks.Trailers) == 0 {
+		return nil
+	}
+	return http1.AppendTrailers(nil, x.body.chunks.Trailers, func(name []byte) bool { return mayPass(&x.req.Fields, x.route.RequestHeaders, name) })
+}
+
+// responseTrailers are those of the answer's trailers that may pass.
+func (x *Exchange) responseTrailers() []byte {
+	if len(x.rest.chunks.Trailers) == 0 {
+		return nil
+	}
+	return http1.AppendTrailers(nil, x.rest.chunks.Trailers, x.mayShow)
+}
+
+// mayShow reports whether a trailer of the answer may pass.
+func (x *Exchange) mayShow(name []byte) bool {
+	return !message.HasToken(x.rest.hop, string(name)) && (x.route.ResponseHeaders == nil || !x.route.ResponseHeaders.Drops(name))
+}
 
 // appendRequestEnd ends a chunked request with those of its trailers that were announced and may pass.
 func (x *Exchange) appendRequestEnd(b []byte) []byte {
@@ -22,9 +51,7 @@ func (x *Exchange) appendRequestEnd(b []byte) []byte {
 // appendResponseEnd ends a chunked answer with those of its trailers that may pass.
 func (x *Exchange) appendResponseEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
-	b = http1.AppendTrailers(b, x.rest.chunks.Trailers, func(name []byte) bool {
-		return !message.HasToken(x.rest.hop, string(name)) && (x.route.ResponseHeaders == nil || !x.route.ResponseHeaders.Drops(name))
-	})
+	b = http1.AppendTrailers(b, x.rest.chunks.Trailers, x.mayShow)
 	return append(b, "\r\n"...)
 }
 

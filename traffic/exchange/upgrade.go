@@ -50,7 +50,15 @@ func (x *Exchange) upgrade() Stage {
 func (x *Exchange) relay(client, server engine.Conn) *tunnel.Tunnel {
 	x.inTunnel = true
 	x.at.Stats.Tunnels++
-	defer func() { x.at.Stats.Tunnels-- }()
+	if s := x.session.streams; s != nil {
+		s.tunnels++
+	}
+	defer func() {
+		x.at.Stats.Tunnels--
+		if s := x.session.streams; s != nil {
+			s.tunnels--
+		}
+	}()
 	return tunnel.Relay(client, server, x.route.Tunnel)
 }
 

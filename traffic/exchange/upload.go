@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"errors"
+	"io"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
@@ -68,12 +69,13 @@ func (u *upload) Run() {
 	}
 }
 
+var goOn = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
 // tellToGoOn sends 100 (Continue) in the server's place. An answer that comes meanwhile waits: two cannot write to a client.
 func (u *upload) tellToGoOn() {
 	x := u.x
 	u.telling = true
-	x.client.SetWriteTimeout(x.setup.Send)
-	if _, err := x.client.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+	if !x.interimToClient(goOn) {
 		u.why = reason.ClientCut
 	}
 	u.telling = false
@@ -114,7 +116,8 @@ func (u *upload) relay() reason.Reason {
 		}
 		x.client.SetReadTimeout(x.bodyTimeout(got))
 		n, err := x.client.Read(room)
-		if err != nil {
+		atEnd := err == io.EOF && x.body.framing == message.FramingUntilClose
+		if err != nil && !atEnd {
 			return bodyFailure(err)
 		}
 		got += int64(n)
@@ -126,6 +129,8 @@ func (u *upload) relay() reason.Reason {
 			if x.tee != nil {
 				x.addToTee(out)
 			}
+		} else if x.body.framing == message.FramingUntilClose {
+			out, ended = u.chunk(n, atEnd), atEnd
 		} else if out, ended, err = u.rechunk(n); err != nil {
 			u.fault = err.(*http1.Fault)
 			return reason.ClientBodyMalformed
@@ -134,7 +139,7 @@ func (u *upload) relay() reason.Reason {
 			u.fault = http1.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}
-		if ended && len(x.body.chunks.Trailers) > 0 {
+		if ended && len(x.body.chunks.Trailers) > 0 && u.conn.Stream == nil {
 			out = x.appendRequestEnd(out[:len(out):len(out)])
 		}
 		if len(out) > 0 {
@@ -148,9 +153,33 @@ func (u *upload) relay() reason.Reason {
 		}
 		u.conn.SetReadTimeout(x.route.Response) // the answer's time counts from the last byte of the request
 		if ended {
-			return reason.Done
+			return u.end()
 		}
 	}
+}
+
+// end ends the request where its end is not in its framing.
+func (u *upload) end() reason.Reason {
+	if s := u.conn.Stream; s != nil && s.WriteEnd(u.x.requestTrailers()) != nil {
+		return reason.SendCut
+	}
+	return reason.Done
+}
+
+// chunk frames n bytes that were read from a client whose stream has no framing.
+func (u *upload) chunk(n int, last bool) []byte {
+	x := u.x
+	x.body.chunks.Total += int64(n)
+	if x.tee != nil {
+		x.addToTee(u.buf[chunkRoom : chunkRoom+n])
+	}
+	if last {
+		x.body.chunks.Trailers = x.stream.Trailers()
+	}
+	if u.conn.Stream != nil {
+		return u.buf[chunkRoom : chunkRoom+n]
+	}
+	return frameChunk(u.buf, chunkRoom, n, last && len(x.body.chunks.Trailers) == 0)
 }
 
 // splice moves a body of known length in the kernel, as far as there is a pipe for it.
@@ -195,6 +224,9 @@ func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 	}
 	if x.tee != nil {
 		x.addToTee(b[:data])
+	}
+	if u.conn.Stream != nil {
+		return b[:data], ended, nil
 	}
 	return frameChunk(u.buf, chunkRoom, data, ended && len(x.body.chunks.Trailers) == 0), ended, nil
 }

@@ -14,8 +14,13 @@ func newPseudonym() []byte { return []byte("weir-" + rand.Text()[:10]) }
 // appendVia says that the request came this way.
 // RFC 9110 section 7.6.3: "A proxy MUST send an appropriate Via header field, as described below, in each message that it forwards."
 func (x *Exchange) appendVia(b []byte) []byte {
-	b = append(b, "Via: 1."...)
-	b = append(b, '0'+x.req.Minor, ' ')
+	b = append(b, "Via: "...)
+	if x.req.Major > 1 {
+		b = append(b, '0'+x.req.Major, ' ')
+	} else {
+		b = append(b, "1."...)
+		b = append(b, '0'+x.req.Minor, ' ')
+	}
 	b = append(b, x.driver.pseudonym...)
 	return append(b, "\r\n"...)
 }

@@ -84,6 +84,10 @@ func (l *Listener) Serve(c engine.Conn) {
 		secure.Close() // the authority has seen what it wanted
 		return
 	}
+	if state.NegotiatedProtocol == "h2" {
+		l.http.ServeHTTP2(secure, settled(secure, &state), nil)
+		return
+	}
 	l.http.ServeTLS(secure, settled(secure, &state))
 }
 

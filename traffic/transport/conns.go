@@ -3,22 +3,28 @@ package transport
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/wire/http2"
 )
 
 // Config says how connections to the servers of a pool are made and kept. Immutable.
 type Config struct {
-	TLS         TLS           // nil: clear
-	Connect     time.Duration // to connect, TLS handshake included; 0: 3 s
-	Idle        time.Duration // an unused connection is kept; 0: 55 s
-	MaxIdle     int           // unused connections kept per loop and server; 0: 256, negative: none
-	MaxRequests int           // requests after which a connection is closed; 0: no limit
-	Private     bool          // each client gets connections of its own
-	Congestion  string        // TCP congestion control; "": the system's
-	Sources     []netip.Addr  // own addresses, used in turn; none: the system chooses
-	Warm        int           // connections kept ready per loop and server
+	TLS         TLS            // nil: clear
+	OpaqueTLS   TLS            // for bytes that are no HTTP of weir's: nothing is agreed on beside TLS
+	Connect     time.Duration  // to connect, TLS handshake included; 0: 3 s
+	Idle        time.Duration  // an unused connection is kept; 0: 55 s
+	MaxIdle     int            // unused connections kept per loop and server; 0: 256, negative: none
+	MaxRequests int            // requests after which a connection is closed; 0: no limit
+	Private     bool           // each client gets connections of its own
+	Congestion  string         // TCP congestion control; "": the system's
+	Sources     []netip.Addr   // own addresses, used in turn; none: the system chooses
+	Warm        int            // connections kept ready per loop and server
+	Version     Version        // of HTTP
+	Streams     *stream.Config // of connections that carry many; set with any Version but HTTP1
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -44,6 +50,11 @@ type Conns struct {
 	NoPorts uint64        // times that an own address had no free port
 	learned time.Duration // the server's own idle timeout as far as it is known; 0: not yet
 
+	shared  []*shared // connections that carry many exchanges
+	opening *opening  // one that is being opened, for all who wait for it
+	freed   []*lease
+	refused bool // the server chose HTTP/1.1 where it might have had HTTP/2
+
 	turn    int     // of the next source
 	spent   []int64 // by source: when it may be tried again, ms
 	warming int     // connections that are being opened for later
@@ -55,11 +66,13 @@ func NewConns(l *engine.Loop) *Conns { return &Conns{loop: l} }
 // Conn is a connection to a server.
 type Conn struct {
 	engine.Conn
-	Requests int  // exchanges begun on it
-	Reused   bool // the running exchange is not its first
-	Private  bool // belongs to one client for good: kept by Hold, never by Keep
+	Stream   *stream.Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
+	Requests int            // exchanges begun on it
+	Reused   bool           // the running exchange is not its first
+	Private  bool           // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
+	lease        *lease // of a shared connection
 	place        Places // what Close gives back; nil: no limit
 	newer, older *Conn
 	idleSince    int64
@@ -71,6 +84,12 @@ type Conn struct {
 
 // Take returns the connection that was used last, nil if none is idle.
 func (s *Conns) Take() *Conn {
+	if len(s.shared) > 0 {
+		if c := s.lease(); c != nil {
+			s.Reused++
+			return c
+		}
+	}
 	for c := s.newest; c != nil; c = s.newest {
 		s.unlink(c)
 		if c.Conn.Reclaim() {
@@ -97,11 +116,19 @@ type Dialing struct {
 	Server  string        // the name for TLS
 	Connect time.Duration // how long it may take; 0: what the Config says
 	Places  Places        // the limit; nil: there is none
+	Opaque  bool          // the connection is a tunnel's: weir does not speak HTTP on it
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
 }
 
-// Dial opens a connection; it parks. The connection has its place until it is closed.
+// Dial opens a connection, or takes room on one that many share; it parks. The connection has its place until it is closed.
 func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
+	if config.Version != HTTP1 && !d.Opaque {
+		return s.dialShared(config, d)
+	}
+	return s.dialOwn(config, d)
+}
+
+func (s *Conns) dialOwn(config *Config, d Dialing) (*Conn, error) {
 	if d.Places != nil && !d.Places.Take() {
 		return nil, ErrLimit
 	}
@@ -110,7 +137,7 @@ func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
 		d.Places.Give()
 	}
 	if c != nil {
-		c.place = d.Places
+		c.takePlace(d.Places)
 	}
 	return c, err
 }
@@ -137,10 +164,10 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 			return nil, err
 		}
 	}
-	if config.TLS != nil {
+	if t := config.tls(d.Opaque); t != nil {
 		ec.SetReadTimeout(connect)
 		ec.SetWriteTimeout(connect)
-		secure, err := config.TLS.Client(ec, d.Server)
+		secure, err := t.Client(ec, d.Server)
 		if err != nil {
 			ec.Close()
 			s.Open--
@@ -149,7 +176,17 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 		ec = secure
 	}
 	s.Opened++
+	if !d.Opaque && isShared(ec, config) {
+		return s.share(ec, config), nil
+	}
 	return &Conn{Conn: ec, home: s, Requests: 1, Private: config.Private}, nil
+}
+
+func (c *Config) tls(opaque bool) TLS {
+	if opaque && c.OpaqueTLS != nil {
+		return c.OpaqueTLS
+	}
+	return c.TLS
 }
 
 // ErrLimit says that a server has as many connections as it may have.
@@ -163,6 +200,10 @@ func (e *TLSError) Unwrap() error { return e.Err }
 
 // Keep puts a connection back that is clean: the answer was read to its end, nothing follows, the server lets it live.
 func (c *Conn) Keep(config *Config) {
+	if c.Stream != nil {
+		c.Close()
+		return
+	}
 	if c.Private {
 		panic("BUG: a connection that belongs to one client is kept for all")
 	}
@@ -258,6 +299,10 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.closed = true
+	if c.lease != nil {
+		c.lease.end()
+		return nil
+	}
 	if c.idle {
 		c.home.unlink(c)
 	}
@@ -289,6 +334,9 @@ func (s *Conns) oldest() *Conn {
 
 // CloseIdle ends all idle connections, as when the server has left its pool.
 func (s *Conns) CloseIdle() {
+	for _, h := range slices.Clone(s.shared) {
+		h.conn.Leave(http2.NoError)
+	}
 	for s.newest != nil {
 		s.newest.Close()
 	}

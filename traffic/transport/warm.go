@@ -5,6 +5,9 @@ const warmAtOnce = 4
 
 // KeepWarm opens connections until config.Warm of them wait for work. It returns at once; what fails is tried again the next time it is called.
 func (s *Conns) KeepWarm(config *Config, d Dialing) {
+	if len(s.shared) > 0 {
+		return // one is enough for many exchanges
+	}
 	missing := config.Warm - s.Idle - s.warming
 	for range min(missing, warmAtOnce-s.warming) {
 		s.warming++

@@ -1,5 +1,7 @@
 package http1
 
+import "github.com/weir-proxy/weir/wire/message"
+
 // Character classes, one bit each, so that a byte costs one load.
 const (
 	isToken      uint8 = 1 << iota // tchar, RFC 9110 section 5.6.2
@@ -55,4 +57,13 @@ func hexValue(c byte) int {
 		return int(c-'A') + 10
 	}
 	return -1
+}
+
+// IsToken reports whether b is a token (RFC 9110 section 5.6.2).
+func IsToken(b []byte) bool { return len(b) > 0 && tokenLen(b) == len(b) }
+
+// IsFieldValue reports whether b is what a field's value may be: neither CR, LF nor NUL, nor any other control character but HTAB, and no
+// whitespace at its ends (RFC 9110 section 5.5).
+func IsFieldValue(b []byte) bool {
+	return valueLen(b) == len(b) && len(message.TrimOWS(b)) == len(b)
 }

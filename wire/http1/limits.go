@@ -36,5 +36,8 @@ func (l *Limits) fields() int {
 	return l.Fields
 }
 
+// FieldsMost is the limit of field lines.
+func (l *Limits) FieldsMost() int { return l.fields() }
+
 // HeadMost is the limit of a head in bytes.
 func (l *Limits) HeadMost() int { return l.head() }

@@ -13,7 +13,7 @@ func ParseRequest(buf []byte, r *message.Request, limits *Limits) (int, *Fault) 
 	} else if len(buf) == 1 && buf[0] == '\r' {
 		return 0, nil
 	}
-	lines, fault := parseRequestLine(buf, i, r, limits)
+	lines, fault := ParseRequestLine(buf, i, r, limits)
 	if fault != nil {
 		return 0, fault
 	}
@@ -32,7 +32,8 @@ func ParseRequest(buf []byte, r *message.Request, limits *Limits) (int, *Fault) 
 	}
 	r.Raw = message.Span{Off: uint32(i), End: uint32(next)}
 	r.FieldsAt = message.Span{Off: uint32(lines), End: uint32(end)}
-	return next, finish(r)
+	r.Major = 1
+	return next, FinishRequest(r)
 }
 
 func tooLarge(buf []byte, limits *Limits) *Fault {
@@ -42,9 +43,9 @@ func tooLarge(buf []byte, limits *Limits) *Fault {
 	return nil
 }
 
-// parseRequestLine returns the index after the line; 0 when it is not complete.
+// ParseRequestLine reads the line that begins at i and returns the index after it; 0 when it is not complete.
 // RFC 9112 section 3: "request-line = method SP request-target SP HTTP-version"
-func parseRequestLine(buf []byte, i int, r *message.Request, limits *Limits) (int, *Fault) {
+func ParseRequestLine(buf []byte, i int, r *message.Request, limits *Limits) (int, *Fault) {
 	start := i
 	i += tokenLen(buf[i:])
 	if i-start > 32 {
@@ -103,8 +104,9 @@ func parseVersion(buf []byte, i int, minor *uint8) (int, *Fault) {
 	return i + len(line), nil
 }
 
-// finish checks what the head says as a whole.
-func finish(r *message.Request) *Fault {
+// FinishRequest checks what the fields of r say as a whole, and settles framing, authority, path and query. What other versions have brought into the form of
+// this one is held to the same.
+func FinishRequest(r *message.Request) *Fault {
 	var m framing
 	if fault := m.take(&r.Fields, r.Minor); fault != nil {
 		return fault

@@ -24,9 +24,18 @@ func ParseResponse(buf []byte, r *message.Response, method message.Method, limit
 	}
 	r.Raw = message.Span{Off: 0, End: uint32(next)}
 	r.FieldsAt = message.Span{Off: uint32(lines), End: uint32(end)}
+	r.Major = 1
+	if fault := FinishResponse(r, method); fault != nil {
+		return 0, fault
+	}
+	return next, nil
+}
+
+// FinishResponse checks what the fields of r say as a whole and settles its framing.
+func FinishResponse(r *message.Response, method message.Method) *Fault {
 	var m framing
 	if fault := m.take(&r.Fields, r.Minor); fault != nil {
-		return 0, fault
+		return fault
 	}
 	r.KeepAlive, r.Names = m.persists(r.Minor), m.named
 	r.Upgrade = m.upgrade && m.hasUpgrade
@@ -34,7 +43,7 @@ func ParseResponse(buf []byte, r *message.Response, method message.Method, limit
 	if r.Framing == message.FramingUntilClose {
 		r.KeepAlive = false
 	}
-	return next, nil
+	return nil
 }
 
 // responseFraming is RFC 9112 section 6.3.

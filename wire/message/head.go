@@ -61,6 +61,7 @@ type Head struct {
 	FieldsAt  Span // the field lines, without start line and empty line
 	Framing   Framing
 	Length    int64 // with FramingLength: bytes of the body
+	Major     uint8 // the version it came in; one that is not 1 has the form of HTTP/1.1 here
 	Minor     uint8 // HTTP/1.x: x
 	Names     bool  // a Connection field names other fields, which belong to the connection
 	KeepAlive bool  // the peer lets this connection be used again

@@ -68,6 +68,9 @@ func (c *Conn) Handshake() error {
 // State is what was negotiated.
 func (c *Conn) State() tls.ConnectionState { return c.tls.ConnectionState() }
 
+// Protocol is what the two ends have agreed to speak (ALPN); "" if nothing was said.
+func (c *Conn) Protocol() string { return c.tls.ConnectionState().NegotiatedProtocol }
+
 func (c *Conn) Read(p []byte) (int, error) {
 	if c.peeked {
 		return c.readPeeked(p), nil

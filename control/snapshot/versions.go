@@ -1,0 +1,62 @@
+package snapshot
+
+import (
+	"slices"
+	"time"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/http1"
+)
+
+// speaks reports whether a listener offers a version of HTTP; it offers all that are built unless it says which.
+func speaks(l *config.Listener, version string) bool {
+	return len(l.HTTP.Versions) == 0 || slices.Contains(l.HTTP.Versions, version)
+}
+
+// offered is what a listener's clients may choose in a TLS handshake, the best first.
+func offered(l *config.Listener) (protocols []string) {
+	if speaks(l, "http2") {
+		protocols = append(protocols, "h2")
+	}
+	if speaks(l, "http1") {
+		protocols = append(protocols, "http/1.1")
+	}
+	return protocols
+}
+
+// setVersions gives a listener's exchanges what they need for the versions it offers.
+func setVersions(s *exchange.Setup, l *config.Listener) {
+	if !speaks(l, "http2") {
+		return
+	}
+	s.Streams = &stream.Config{Limits: &s.Limits, Header: s.Header, Send: s.Send, Idle: s.Idle}
+	s.ClearHTTP2 = l.TLS == nil
+}
+
+var versions = map[string]transport.Version{"auto": transport.Auto, "http1": transport.HTTP1, "http2": transport.HTTP2, "h2c": transport.H2C}
+
+// versionOf is what a pool's servers are spoken to in. Without TLS nothing can be agreed on, so it is HTTP/1.1 unless the file says otherwise.
+func versionOf(p *config.Pool) transport.Version {
+	v := versions[p.Protocol]
+	if v == transport.Auto && (p.TLS == nil || !p.Connections.Share) {
+		return transport.HTTP1
+	}
+	return v
+}
+
+// serverLimits are the default ones; streamHeader is how long a server may take from the first byte of a frame to its last.
+var serverLimits = &http1.Limits{}
+
+const streamHeader = 30 * time.Second
+
+// setVersion makes a pool's connections speak its version.
+func setVersion(c *transport.Config, p *config.Pool) {
+	c.Version = versionOf(p)
+	if c.Version == transport.HTTP1 {
+		return
+	}
+	c.Streams = &stream.Config{Limits: serverLimits, Header: streamHeader, Send: transport.DefaultIdle, Idle: c.Idle}
+}

@@ -1,0 +1,65 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/wire/http2"
+)
+
+// http2Client is a client's connection of HTTP/2 with its exchanges. Owned by its loop.
+type http2Client struct {
+	streams *Streams
+	conn    *stream.Conn
+}
+
+// Open begins the exchange of a stream.
+func (c *http2Client) Open(s *stream.Stream) { c.streams.Open(s) }
+
+// Ended settles the connection.
+func (c *http2Client) Ended(*stream.Conn) { c.streams.End() }
+
+// ServeHTTP2 takes a new connection on which HTTP/2 is spoken: TLS, of which handshake tells, has said so, or what was
+// read of it, which begun is.
+func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, begun []byte) {
+	setup := h.setup.Load()
+	if h.isFull(c, setup) {
+		c.SetWriteTimeout(time.Second)
+		c.Write(http2.AppendGoAway(http2.AppendSettings(nil), 0, http2.RefusedStream, "connections"))
+		lingerClose(c)
+		c.Close()
+		return
+	}
+	client := &http2Client{}
+	client.conn = stream.Accept(c, setup.Streams, client, begun)
+	client.streams = h.NewStreams(c, handshake, client.conn)
+	defer func() {
+		if r := recover(); r != nil {
+			client.conn.Panicked()
+			panic(r) // the loop reports the stack
+		}
+	}()
+	client.conn.Serve(c)
+}
+
+func (h *HTTP) isFull(c engine.Conn, setup *Setup) bool {
+	return setup.MaxClients > 0 && h.counts[c.Loop().Index].n >= int64(setup.MaxClients)
+}
+
+// startsHTTP2 reports whether a connection whose first bytes are no HTTP/1.1 begins as one of HTTP/2 does that was not agreed on (RFC 9113 section 3.3,
+// prior knowledge). By TLS it is agreed on, or not spoken.
+func (x *Exchange) startsHTTP2() bool {
+	s := x.session
+	n := min(x.inLen, len(http2.Preface))
+	return x.setup.Streams != nil && x.setup.ClearHTTP2 && s.requests == 0 && !s.secure && s.shadow == nil && string(x.in[:n]) == http2.Preface[:n]
+}
+
+// toHTTP2 ends the session, which has seen no request, and begins again with what it has read.
+func (s *session) toHTTP2(c engine.Conn, begun []byte) {
+	h := s.http
+	s.at.Stats.Accepted--
+	s.end()
+	h.ServeHTTP2(c, nil, begun)
+}

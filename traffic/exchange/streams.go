@@ -1,0 +1,214 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// Stream is the client's side of an exchange where its connection carries many side by side. As an engine.Conn it is the content alone, which ends by io.EOF;
+// heads have the form of HTTP/1.1, without what there frames the message or belongs to the connection: that much of them is left out by whoever encodes
+// them. Codes are those of HTTP/2; another version has the same by other numbers.
+type Stream interface {
+	engine.Conn
+	// TakeHead gives away the request's head, into which r's spans point: the first n bytes of a buffer of the loop's. A fault is what the client is told instead.
+	TakeHead(r *message.Request) (head []byte, n int, fault *http1.Fault)
+	// Arrived takes content that is here already, without waiting; ended says that none will follow.
+	Arrived(p []byte) (n int, ended bool)
+	// Trailers are the lines that followed the content, once that has ended.
+	Trailers() []byte
+	// WriteHead sends an interim answer's head or the final one's, up to an empty line or the end. It does not wait.
+	WriteHead(head []byte) error
+	// WriteEnd ends the answer, with trailer lines if there are any. It does not wait.
+	WriteEnd(trailers []byte) error
+	// Done ends the use of the stream; what is incomplete is reset with code.
+	Done(code http2.Code)
+}
+
+// Connection is what Streams has to know of the connection of its streams.
+type Connection interface {
+	// Leave lets what is under way end, takes nothing further, and closes.
+	Leave(code http2.Code)
+	// Cut ends everything at once.
+	Cut()
+	IsIdle() bool
+}
+
+// Streams is a client's connection that carries many exchanges side by side. Owned by its loop.
+type Streams struct {
+	session   session
+	via       Connection
+	exchanges int
+	tunnels   int
+}
+
+// NewStreams begins the exchanges of a connection: c and handshake tell who the client is, via carries the streams.
+func (h *HTTP) NewStreams(c engine.Conn, handshake *filter.Handshake, via Connection) *Streams {
+	p := h.driver.loops[c.Loop().Index]
+	s := &Streams{via: via}
+	h.begin(&s.session, p, c, handshake, h.setup.Load())
+	s.session.streams = s
+	p.Stats.Accepted++
+	return s
+}
+
+// Open begins the exchange of a stream whose request's head is complete.
+func (s *Streams) Open(stream Stream) {
+	p := s.session.at
+	o := p.openStream()
+	from := &s.session
+	o.of = s
+	o.session = session{http: from.http, at: p, conn: stream, stream: stream, streams: s, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen,
+		secure: from.secure, tls: from.tls, counted: from.counted}
+	s.exchanges++
+	from.requests++
+	if setup := from.http.setup.Load(); setup.Closing || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {
+		s.via.Leave(http2.NoError)
+	}
+	p.loop.Go(o)
+}
+
+// End is called when the connection has ended.
+func (s *Streams) End() { s.session.end() }
+
+// isLast reports whether the connection is to take no further request.
+func (s *session) isLast() bool { return s.at.driver.draining.Load() != 0 }
+
+// openStream is the session of one stream.
+type openStream struct {
+	session session
+	of      *Streams
+}
+
+const openStreamsKept = 1024
+
+func (p *perLoop) openStream() *openStream {
+	if n := len(p.openStreams); n > 0 {
+		o := p.openStreams[n-1]
+		p.openStreams = p.openStreams[:n-1]
+		return o
+	}
+	return &openStream{}
+}
+
+// Run is the exchange.
+func (o *openStream) Run() {
+	x := o.session.at.take()
+	o.session.x = x
+	x.reset(&o.session)
+	x.run()
+	o.session.drop()
+	o.end(x.code)
+}
+
+// Panicked ends an exchange that panicked.
+func (o *openStream) Panicked() {
+	if x := o.session.x; x != nil {
+		o.session.x = nil
+		x.settlePanic()
+	}
+	o.end(http2.InternalError)
+}
+
+func (o *openStream) end(code http2.Code) {
+	s, p := o.of, o.session.at
+	o.session.closePrivate()
+	s.session.counted = o.session.counted
+	s.exchanges--
+	o.session.stream.Done(code)
+	*o = openStream{}
+	if len(p.openStreams) < openStreamsKept {
+		p.openStreams = append(p.openStreams, o)
+	}
+}
+
+// readStream is read where the head is complete before the exchange begins.
+func (x *Exchange) readStream() Stage {
+	x.stamp(Read)
+	head, n, fault := x.stream.TakeHead(&x.req)
+	if fault != nil {
+		return x.refuse(fault, reason.ClientMalformed)
+	}
+	x.in, x.inLen, x.headLen = head, n, n
+	x.received += int64(n)
+	x.keepAlive = true
+	x.body.start(&x.req)
+	if x.body.framing != message.FramingNone {
+		x.takeArrived()
+	}
+	return Match
+}
+
+// takeArrived takes what of the content is here already, for it to go on with the head. Of content that is here as a whole the length is known.
+func (x *Exchange) takeArrived() {
+	n, ended := x.stream.Arrived(x.in[x.headLen:])
+	x.inLen += n
+	x.received += int64(n)
+	b := &x.body
+	if b.framing != message.FramingUntilClose {
+		return
+	}
+	b.chunks.Total = int64(n)
+	b.ended = ended
+	if !ended {
+		return
+	}
+	if b.chunks.Trailers = x.stream.Trailers(); len(b.chunks.Trailers) > 0 {
+		return
+	}
+	b.framing, b.length = message.FramingLength, int64(n)
+	if n == 0 {
+		b.framing = message.FramingNone
+	}
+}
+
+// headToClient sends a head.
+func (x *Exchange) headToClient(head []byte) bool {
+	x.takeClient()
+	x.sent += int64(len(head))
+	return x.tookIt(x.stream.WriteHead(head))
+}
+
+// beginAnswer sends the answer's head with what is here of its body.
+func (x *Exchange) beginAnswer() bool {
+	b := x.resp[x.respFrom:x.respLen]
+	if x.stream == nil {
+		return x.toClient(b)
+	}
+	return x.headToClient(b[:x.rest.head]) && (len(b) == x.rest.head || x.toClient(b[x.rest.head:]))
+}
+
+// wholeToClient sends an answer of weir's own, head and body.
+func (x *Exchange) wholeToClient(b []byte) bool {
+	if x.stream == nil {
+		return x.toClient(b)
+	}
+	end := endOfHead(b)
+	return x.headToClient(b[:end]) && (end == len(b) || x.toClient(b[end:])) && x.endToClient(nil)
+}
+
+// endOfHead is where the body begins in a message of weir's own.
+func endOfHead(b []byte) int {
+	for i := 0; i+3 < len(b); i++ {
+		if b[i] == '\r' && b[i+2] == '\r' {
+			return i + 4
+		}
+	}
+	return len(b)
+}
+
+// endToClient ends the answer.
+func (x *Exchange) endToClient(trailers []byte) bool { return x.tookIt(x.stream.WriteEnd(trailers)) }
+
+// interimToClient sends a 1xx answer; false when the client is gone.
+func (x *Exchange) interimToClient(b []byte) bool {
+	if x.stream != nil {
+		return x.stream.WriteHead(b) == nil
+	}
+	x.client.SetWriteTimeout(x.setup.Send)
+	_, err := x.client.Write(b)
+	return err == nil
+}

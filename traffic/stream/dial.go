@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// answer is a head that a server has sent: an interim one, or the final one.
+type answer struct {
+	head     []byte // a loop's buffer
+	n        int
+	response message.Response
+}
+
+// interimMost bounds the 1xx answers that may wait.
+const interimMost = 8
+
+// lastStream is the highest identifier that weir uses on a connection; another one is opened then. RFC 9113 section 5.1.1: "A client that is unable to establish a
+// new stream identifier can establish a new connection for new streams."
+const lastStream = 1<<31 - 3
+
+// HasRoom reports whether another stream can be opened.
+func (c *Conn) HasRoom() bool {
+	return !c.leaving && !c.closing && c.last < lastStream && len(c.streams) < int(min(c.theirs.MaxStreams, 1<<16))
+}
+
+// CanConnect reports whether the server understands extended CONNECT, as far as it has said.
+func (c *Conn) CanConnect() bool { return c.theirs.Connect }
+
+// HasSettings reports whether the server has spoken.
+func (c *Conn) HasSettings() bool { return c.hasSettings }
+
+// Served is the number of streams that were opened so far.
+func (c *Conn) Served() int { return c.served }
+
+// Open opens a stream to the server, which HasRoom has said is possible.
+func (c *Conn) Open() *Stream {
+	if c.last == 0 {
+		c.last = 1
+	} else {
+		c.last += 2
+	}
+	s := c.newStream(c.last)
+	c.add(s)
+	return s
+}
+
+// WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target) error {
+	if err := s.dead(); err != nil {
+		return err
+	}
+	c := s.conn
+	s.method = method
+	s.state.On(http2.SendHeaders)
+	at := c.beginHead(len(head))
+	c.out = http2.AppendRequest(c.out, head, t)
+	c.endHead(s, at, 0)
+	return nil
+}
+
+// takeResponse keeps a head that the layout has made, and says what is wrong with it.
+func (s *Stream) takeResponse(ends bool) (malformed string) {
+	var a answer
+	r := &a.response
+	l := s.conn.layout
+	if malformed = l.Response(r, s.method); malformed != "" {
+		return malformed
+	}
+	if isFinal := r.Status >= 200; isFinal {
+		s.hasHead = true
+		if r.Framing != message.FramingNone || r.Has(message.FieldContentLength) && s.method != message.MethodHEAD && r.Status != 204 && r.Status != 304 {
+			if r.Has(message.FieldContentLength) {
+				s.length = r.Length
+			}
+		}
+		if ends && s.length > 0 {
+			return "content_missing"
+		}
+		if ends {
+			r.Framing = message.FramingNone
+		}
+	} else if ends || len(s.answers) >= interimMost {
+		return "bad_interim_response"
+	}
+	a.head = s.loop.Buffer(len(l.Buf))
+	a.n = copy(a.head, l.Buf)
+	r.Buf = a.head
+	s.answers = append(s.answers, a)
+	s.loop.Fire(&s.readable)
+	return ""
+}
+
+// ReadHead waits for the next head of the server's and fills r, whose spans point into b, where it puts the head from at on, and says how long it is. b must
+// have room for it: HeadLen says how much.
+func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
+	for len(s.answers) == 0 {
+		switch {
+		case s.err != nil:
+			return nil, 0, s.err
+		case s.interrupted:
+			return nil, 0, engine.ErrInterrupted
+		}
+		left := s.readBy - s.loop.Now()
+		if left <= 0 {
+			return nil, 0, engine.ErrTimeout
+		}
+		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
+	}
+	a := s.answers[0]
+	s.answers = append(s.answers[:0], s.answers[1:]...)
+	list := append(r.List[:0], a.response.List...)
+	*r = a.response
+	r.List = list
+	return a.head, a.n, nil
+}

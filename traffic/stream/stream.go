@@ -1,0 +1,373 @@
+package stream
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// Stream is one exchange on a connection. As an engine.Conn it is the content alone: Read ends with io.EOF where the content does, whether or not trailers
+// follow. Owned by its connection's loop, and used by one exchange until Done.
+type Stream struct {
+	conn  *Conn
+	loop  *engine.Loop
+	id    uint32
+	state http2.State
+
+	send, recv http2.Window
+	window     int // what recv is opened to
+	unread     int // bytes read for which recv has not been opened again
+
+	// The request of a client.
+	head    []byte // as HTTP/1.1 has it; a loop's buffer
+	headLen int
+	request message.Request
+	fault   *http1.Fault
+
+	// The answers of a server.
+	method  message.Method
+	answers []answer
+	hasHead bool
+
+	length   int64 // of the content as it was announced; -1: was not
+	got      int64
+	queue    []piece // content that has come and was not read
+	queued   int
+	into     []byte // a reader that waits: content is put here at once
+	intoLen  int
+	ended    bool // no more content comes
+	trailers []byte
+	readable engine.Signal
+
+	pending     []byte // content of a writer that waits for room
+	served      int64  // bytes sent while others waited too
+	writable    engine.Signal
+	frameAt     int // the last frame of this stream in the connection's out
+	frameTurn   uint32
+	frameIs     bool
+	priority    http2.Priority
+	hasPriority bool
+
+	readBy, writeBy int64
+	interrupted     bool
+	wasReset        bool // by weir
+	wasDone         bool
+	err             error
+	linked          engine.Conn
+}
+
+// piece is a part of the content, buf[from:to].
+type piece struct {
+	buf      []byte
+	from, to int
+}
+
+// Why a stream has ended before its time.
+var (
+	// ErrRefused says that the server has done nothing with the request, so that it may be sent anew, whatever it is.
+	ErrRefused = errors.New("stream refused")
+	// ErrHTTP11 says that the server wants the request by HTTP/1.1.
+	ErrHTTP11 = errors.New("http/1.1 required")
+	errPeer   = errors.New("malformed stream")
+)
+
+// ResetError is a stream that the peer has reset.
+type ResetError struct{ Code http2.Code }
+
+func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() }
+
+// newStream makes a stream, of those that are done with if there is one.
+func (c *Conn) newStream(id uint32) *Stream {
+	s := &Stream{}
+	*s = Stream{conn: c, loop: c.loop, id: id, send: http2.NewWindow(c.theirs.InitialWindow), recv: http2.NewWindow(windowStart), window: windowStart,
+		length: -1, priority: http2.DefaultPriority, request: message.Request{Head: message.Head{Fields: message.Fields{List: s.request.List[:0]}}}}
+	s.SetReadTimeout(engine.DefaultTimeout)
+	s.SetWriteTimeout(engine.DefaultTimeout)
+	return s
+}
+
+// headRoom is left behind a request's head for content, so that a small one goes on in one piece with it.
+const headRoom = 2 << 10
+
+// takeRequest keeps the head that the layout has made.
+func (s *Stream) takeRequest(fault *http1.Fault, ended bool) {
+	s.fault = fault
+	if fault != nil {
+		return
+	}
+	b := s.conn.layout.Buf
+	s.head = s.loop.Buffer(len(b) + headRoom)
+	s.headLen = copy(s.head, b)
+	r := &s.request
+	if r.Has(message.FieldContentLength) {
+		s.length = r.Length
+	}
+	if v := r.Lookup("priority"); v != nil {
+		s.priority, s.hasPriority = http2.ParsePriority(v), true
+	}
+}
+
+// TakeHead gives the request's head away: r's spans point into head, which is the caller's, one of the loop's buffers. A fault is what the client is to be told
+// instead.
+func (s *Stream) TakeHead(r *message.Request) (head []byte, n int, fault *http1.Fault) {
+	if s.fault != nil {
+		return nil, 0, s.fault
+	}
+	list := append(r.List[:0], s.request.List...)
+	*r = s.request
+	r.List = list
+	r.Buf = s.head
+	head = s.head
+	s.head = nil
+	return head, s.headLen, nil
+}
+
+// lose ends the stream with an error that its exchange sees at its next look.
+func (s *Stream) lose(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	s.wake()
+	if s.linked != nil {
+		s.linked.Interrupt()
+	}
+}
+
+// loseBy is lose by a RST_STREAM.
+func (s *Stream) loseBy(code http2.Code) {
+	switch {
+	case s.conn.toServer && code == http2.RefusedStream:
+		s.lose(ErrRefused)
+	case s.conn.toServer && code == http2.HTTP11Required:
+		s.lose(ErrHTTP11)
+	case s.conn.toServer && code == http2.NoError && s.ended:
+		// Section 8.1: a server "MAY request that the client abort transmission of a request without error by sending a RST_STREAM with an error
+		// code of NO_ERROR after sending a complete response".
+		s.pending = nil
+		s.wake()
+	default:
+		s.lose(&ResetError{code})
+	}
+}
+
+func (s *Stream) wake() {
+	s.loop.Fire(&s.readable)
+	s.loop.Fire(&s.writable)
+}
+
+// deliver takes content. It goes to who waits for it, or into the queue.
+func (s *Stream) deliver(b []byte) {
+	if s.into != nil && s.queued == 0 {
+		n := copy(s.into[s.intoLen:], b)
+		s.intoLen += n
+		b = b[n:]
+		s.loop.Fire(&s.readable)
+	}
+	for len(b) > 0 {
+		last := len(s.queue) - 1
+		if last < 0 || s.queue[last].to == len(s.queue[last].buf) {
+			s.queue = append(s.queue, piece{buf: s.loop.Buffer(min(max(len(b), engine.Buffer4K), engine.Buffer64K))})
+			last++
+		}
+		p := &s.queue[last]
+		n := copy(p.buf[p.to:], b)
+		p.to += n
+		s.queued += n
+		b = b[n:]
+	}
+	if s.queued > 0 {
+		s.loop.Fire(&s.readable)
+	}
+}
+
+// endReceive: no more content comes.
+func (s *Stream) endReceive() {
+	s.ended = true
+	if s.state.On(http2.RecvEnd) == nil && s.state == http2.StateClosed {
+		s.conn.forget(s)
+	}
+	s.loop.Fire(&s.readable)
+}
+
+// Arrived takes content that is here already, without waiting; ended says that it was the last.
+func (s *Stream) Arrived(p []byte) (n int, ended bool) {
+	for s.queued > 0 && n < len(p) {
+		n += s.take(p[n:])
+	}
+	return n, s.ended && s.queued == 0
+}
+
+func (s *Stream) take(p []byte) int {
+	q := &s.queue[0]
+	n := copy(p, q.buf[q.from:q.to])
+	q.from += n
+	if q.from == q.to {
+		s.loop.Release(q.buf)
+		s.queue = append(s.queue[:0], s.queue[1:]...)
+	}
+	s.queued -= n
+	s.wasRead(n)
+	return n
+}
+
+// wasRead opens the windows again. A reader that keeps up gets a larger one each time, for peers that are far away.
+func (s *Stream) wasRead(n int) {
+	c := s.conn
+	c.held -= n
+	c.giveRoom()
+	s.unread += n
+	if s.unread < s.window/2 || !s.state.MayReceive() {
+		return
+	}
+	if s.queued == 0 && s.window < windowMost && s.got >= int64(4*s.window) {
+		s.unread += s.window
+		s.window *= 2
+	}
+	s.giveRoom(0)
+}
+
+// giveRoom opens the stream's window by what was read, and n more.
+func (s *Stream) giveRoom(n int) {
+	s.unread += n
+	if s.unread == 0 || !s.state.MayReceive() || s.conn.closing {
+		return
+	}
+	s.recv.Add(s.unread)
+	c := s.conn
+	c.room(13)
+	c.out = http2.AppendWindowUpdate(c.out, s.id, s.unread)
+	s.unread = 0
+	c.flushLater()
+}
+
+// Read reads content.
+func (s *Stream) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case s.queued > 0:
+			return s.take(p), nil
+		case s.ended:
+			return 0, io.EOF
+		case s.err != nil:
+			return 0, s.err
+		case s.interrupted:
+			return 0, engine.ErrInterrupted
+		}
+		left := s.readBy - s.loop.Now()
+		if left <= 0 {
+			return 0, engine.ErrTimeout
+		}
+		s.into, s.intoLen = p, 0
+		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
+		n := s.intoLen
+		s.into, s.intoLen = nil, 0
+		if n > 0 {
+			s.wasRead(n)
+			return n, nil
+		}
+	}
+}
+
+// Trailers are the lines that followed the content, once Read has ended.
+func (s *Stream) Trailers() []byte { return s.trailers }
+
+func (s *Stream) SetReadTimeout(d time.Duration) { s.readBy = s.loop.Now() + int64(d/time.Millisecond) }
+func (s *Stream) SetWriteTimeout(d time.Duration) {
+	s.writeBy = s.loop.Now() + int64(d/time.Millisecond)
+}
+
+// Interrupt makes waits on the stream end.
+func (s *Stream) Interrupt() {
+	s.interrupted = true
+	s.wake()
+}
+
+func (s *Stream) ClearInterrupt() { s.interrupted = false }
+
+// LinkHangup interrupts other when the stream is reset.
+func (s *Stream) LinkHangup(other engine.Conn) {
+	s.linked = other
+	if other != nil && s.err != nil {
+		other.Interrupt()
+	}
+}
+
+// IsGone reports whether the peer has reset the stream or the connection has ended.
+func (s *Stream) IsGone() bool { return s.err != nil || s.conn.ended }
+
+func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.raw.LocalAddr() }
+func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.raw.RemoteAddr() }
+func (s *Stream) Loop() *engine.Loop         { return s.loop }
+
+// Await, Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
+func (s *Stream) Await(engine.Handler) { panic("BUG: a stream does not wait for a second exchange") }
+func (s *Stream) Reclaim() bool        { return false }
+func (s *Stream) IsIdle() bool         { return false }
+
+// CloseWrite ends the content.
+func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
+
+// Close is Done for who knows no codes.
+func (s *Stream) Close() error {
+	s.Done(http2.Cancel)
+	return nil
+}
+
+// Done ends the use of the stream. What has not come to its end is reset with code; a client whose answer is complete is told, by the code for
+// no error, that the rest of its request is not wanted.
+func (s *Stream) Done(code http2.Code) {
+	if s.wasDone {
+		return
+	}
+	s.wasDone = true
+	if s.state == http2.StateHalfClosedLocal && !s.conn.toServer {
+		code = http2.NoError
+	}
+	if s.state != http2.StateClosed {
+		s.reset(code)
+	} else if s.err == nil {
+		s.conn.budget.Earn()
+	}
+	s.conn.running--
+	s.free()
+	s.conn.closeIfDone()
+}
+
+// reset sends RST_STREAM.
+func (s *Stream) reset(code http2.Code) {
+	c := s.conn
+	if s.state == http2.StateClosed {
+		return
+	}
+	s.state.On(http2.SendReset)
+	s.wasReset = true
+	if !c.closing {
+		c.room(13)
+		c.out = http2.AppendRST(c.out, s.id, code)
+		c.flushLater()
+	}
+	c.forget(s)
+}
+
+// free gives the stream's buffers back.
+func (s *Stream) free() {
+	s.loop.Release(s.head)
+	s.head = nil
+	for i := range s.queue {
+		s.loop.Release(s.queue[i].buf)
+	}
+	s.conn.held -= s.queued
+	s.queue, s.queued = nil, 0
+	for i := range s.answers {
+		s.loop.Release(s.answers[i].head)
+	}
+	s.answers = nil
+	s.linked = nil
+	s.conn.unwait(s)
+}

@@ -1,0 +1,93 @@
+package stream
+
+import "github.com/weir-proxy/weir/wire/http2"
+
+// find returns the stream of that id, nil if it is not open. The latest is looked at first.
+func (c *Conn) find(id uint32) *Stream {
+	for i := len(c.ids) - 1; i >= 0; i-- {
+		if c.ids[i] == id {
+			return c.streams[i]
+		}
+	}
+	return nil
+}
+
+func (c *Conn) add(s *Stream) {
+	c.ids = append(c.ids, s.id)
+	c.streams = append(c.streams, s)
+	c.running++
+	c.served++
+}
+
+// forget takes a closed stream out of the table.
+func (c *Conn) forget(s *Stream) {
+	for i, id := range c.ids {
+		if id != s.id {
+			continue
+		}
+		last := len(c.ids) - 1
+		c.ids[i], c.streams[i] = c.ids[last], c.streams[last]
+		c.streams[last] = nil
+		c.ids, c.streams = c.ids[:last], c.streams[:last]
+		c.note(s)
+		break
+	}
+	c.closeIfDone()
+}
+
+// pastKept is how many streams that have ended a connection remembers, to tell what is late from what is wrong.
+const pastKept = 64
+
+// past is how the latest streams ended. Owned by their connection.
+type past struct {
+	ids  [pastKept]uint32
+	ours [pastKept]bool // weir reset it: what was on its way is ignored
+	next int
+}
+
+func (c *Conn) note(s *Stream) {
+	if c.past == nil {
+		c.past = &past{}
+	}
+	p := c.past
+	p.ids[p.next], p.ours[p.next] = s.id, s.wasReset
+	p.next = (p.next + 1) % pastKept
+}
+
+// look says what is known of a stream that is not open.
+func (p *past) look(id uint32) (known, ours bool) {
+	if p == nil {
+		return false, false
+	}
+	for i := range p.ids {
+		if p.ids[i] == id {
+			return true, p.ours[i]
+		}
+	}
+	return false, false
+}
+
+// isIdle reports whether a stream has not been opened yet. Even ones, which a server would open, never are.
+func (c *Conn) isIdle(id uint32) bool { return id%2 == 0 || id > c.last }
+
+// late decides about a frame for a stream that is closed: nil ignores it.
+func (c *Conn) late(h http2.Header) *http2.ConnError {
+	known, ours := c.past.look(h.Stream)
+	switch {
+	case ours:
+		return nil
+	case h.Type == http2.FrameHeaders && !known:
+		// RFC 9113 section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all streams that the
+		// initiating endpoint has opened". It was never open.
+		return &http2.ConnError{Code: http2.ProtocolError, Why: "stream_id_not_rising"}
+	case h.Type == http2.FrameHeaders:
+		return &http2.ConnError{Code: http2.StreamClosed, Why: "headers_when_closed"}
+	}
+	if err := c.spend(http2.GlitchResetCaused); err != nil {
+		return err
+	}
+	c.room(13)
+	c.out = http2.AppendRST(c.out, h.Stream, http2.StreamClosed)
+	c.flushLater()
+	return nil
+}

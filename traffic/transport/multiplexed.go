@@ -1,0 +1,199 @@
+package transport
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/wire/http2"
+)
+
+// Version is the version of HTTP that servers are spoken to in.
+type Version uint8
+
+const (
+	HTTP1 Version = iota // one exchange at a time on a connection
+	HTTP2                // by TLS
+	H2C                  // HTTP/2 in clear, which servers are known to speak
+	Auto                 // what servers choose in the TLS handshake; without TLS: HTTP1
+)
+
+// Protocols are offered in a TLS handshake, the best first.
+func (v Version) Protocols() []string {
+	switch v {
+	case HTTP2:
+		return []string{"h2"}
+	case Auto:
+		return []string{"h2", "http/1.1"}
+	}
+	return []string{"http/1.1"}
+}
+
+// shared is a connection that carries many exchanges. Owned by its loop.
+type shared struct {
+	home   *Conns
+	conn   *stream.Conn
+	config *Config
+	place  Places
+	most   int // exchanges that it may carry in all; 0: no limit
+}
+
+// lease is the use of a shared connection by one exchange. It is used again, with the Conn in it.
+type lease struct {
+	conn Conn
+	of   *shared
+}
+
+// protocol is what was chosen in a TLS handshake.
+type protocol interface{ Protocol() string }
+
+// isShared reports whether a connection that has been opened carries many exchanges.
+func isShared(c engine.Conn, config *Config) bool {
+	if config.Version == H2C {
+		return true
+	}
+	p, ok := c.(protocol)
+	return ok && p.Protocol() == "h2"
+}
+
+// share takes a new connection that carries many exchanges, and leases it for the first of them.
+func (s *Conns) share(ec engine.Conn, config *Config) *Conn {
+	h := &shared{home: s, config: config, most: config.MaxRequests}
+	h.conn = stream.Connect(ec, config.Streams, h)
+	s.shared = append(s.shared, h)
+	s.Idle++
+	return h.lease()
+}
+
+// Open is of clients' streams: servers open none.
+func (h *shared) Open(*stream.Stream) { panic("BUG: a server has opened a stream") }
+
+// Ended takes the connection out of use.
+func (h *shared) Ended(*stream.Conn) {
+	s := h.home
+	if i := slices.Index(s.shared, h); i >= 0 {
+		s.shared = slices.Delete(s.shared, i, i+1)
+		if h.conn.Running() == 0 {
+			s.Idle--
+		}
+	}
+	s.Open--
+	if h.place != nil {
+		h.place.Give()
+	}
+}
+
+// lease finds a shared connection with room; nil if there is none. The oldest comes first, so that few are needed.
+func (s *Conns) lease() *Conn {
+	for _, h := range s.shared {
+		if h.conn.HasRoom() && (h.most == 0 || h.conn.Served() < h.most) {
+			return h.lease()
+		}
+	}
+	return nil
+}
+
+func (h *shared) lease() *Conn {
+	s := h.home
+	if h.conn.Running() == 0 {
+		s.Idle--
+	}
+	var l *lease
+	if n := len(s.freed); n > 0 {
+		l, s.freed = s.freed[n-1], s.freed[:n-1]
+	} else {
+		l = &lease{}
+	}
+	st := h.conn.Open()
+	l.of = h
+	l.conn = Conn{Conn: st, Stream: st, home: s, lease: l, Requests: h.conn.Served(), Reused: h.conn.Served() > 1}
+	return &l.conn
+}
+
+// leasesKept bounds the leases that are kept to be used again.
+const leasesKept = 256
+
+// end gives the connection back. What is incomplete is cancelled.
+func (l *lease) end() {
+	h := l.of
+	s := h.home
+	l.conn.Stream.Done(http2.Cancel)
+	if h.conn.Running() == 0 && slices.Contains(s.shared, h) {
+		s.Idle++
+		if h.most > 0 && h.conn.Served() >= h.most {
+			h.conn.Leave(http2.NoError)
+		}
+	}
+	l.conn.Stream, l.conn.Conn = nil, nil
+	if len(s.freed) < leasesKept {
+		s.freed = append(s.freed, l)
+	}
+}
+
+// takePlace notes whose place a connection has until it is closed.
+func (c *Conn) takePlace(p Places) {
+	if c.lease != nil {
+		c.lease.of.place = p
+		return
+	}
+	c.place = p
+}
+
+// opening is a connection on its way that many wait for. Without it, a hundred requests that come at once to a server without a connection would open a
+// hundred.
+type opening struct {
+	waiting []*engine.Signal
+}
+
+// dialShared takes room on a connection that others have opened meanwhile, or opens one.
+func (s *Conns) dialShared(config *Config, d Dialing) (*Conn, error) {
+	if s.refused {
+		return s.dialOwn(config, d)
+	}
+	by := s.loop.Now() + connectTime(d.Connect, config).Milliseconds()
+	for s.opening != nil {
+		left := by - s.loop.Now()
+		if left <= 0 {
+			return nil, engine.ErrTimeout
+		}
+		var opened engine.Signal
+		s.opening.waiting = append(s.opening.waiting, &opened)
+		s.loop.Wait(&opened, time.Duration(left)*time.Millisecond)
+		if c := s.lease(); c != nil {
+			return c, nil
+		}
+	}
+	o := &opening{}
+	s.opening = o
+	defer func() {
+		s.opening = nil
+		for _, w := range o.waiting {
+			s.loop.Fire(w)
+		}
+	}()
+	c, err := s.dialOwn(config, d)
+	switch {
+	case c == nil || c.lease != nil:
+	case config.Version == HTTP2:
+		c.Close()
+		return nil, &TLSError{errNoHTTP2}
+	default:
+		s.refused = true
+	}
+	return c, err
+}
+
+var errNoHTTP2 = errors.New("the server does not choose HTTP/2")
+
+// connectTime is how long a connection may take to stand.
+func connectTime(connect time.Duration, config *Config) time.Duration {
+	switch {
+	case connect > 0:
+		return connect
+	case config.Connect > 0:
+		return config.Connect
+	}
+	return DefaultConnect
+}
