@@ -9,8 +9,8 @@ GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
-TIMED    := ./test/steady ./test/faults ./test/chaos ./test/origins
-PACKAGES := nginx haproxy apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd
+TIMED    := ./test/networks ./test/steady ./test/faults ./test/chaos ./test/origins
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd
 
 .PHONY: build setup test soak bench fuzz
 

@@ -44,6 +44,15 @@ type Conn interface {
 	Loop() *Loop
 }
 
+// SetEnds has c say other addresses than its socket's, as a proxy in front has told them. An invalid one changes nothing.
+func SetEnds(c Conn, local, remote netip.AddrPort) {
+	if bare, ok := c.(interface {
+		setEnds(local, remote netip.AddrPort)
+	}); ok {
+		bare.setEnds(local, remote)
+	}
+}
+
 // Moving is a connection on its way from one loop to another: Leave takes it from one, Settle gives it to the other.
 type Moving struct {
 	fd            int

@@ -50,6 +50,15 @@ func (c *epollConn) RemoteAddr() netip.AddrPort      { return c.remote }
 func (c *epollConn) SetReadTimeout(d time.Duration)  { c.readBy = c.loop.now + millis(d) }
 func (c *epollConn) SetWriteTimeout(d time.Duration) { c.writeBy = c.loop.now + millis(d) }
 
+func (c *epollConn) setEnds(local, remote netip.AddrPort) {
+	if local.IsValid() {
+		c.local = local
+	}
+	if remote.IsValid() {
+		c.remote = remote
+	}
+}
+
 func (c *epollConn) LocalAddr() netip.AddrPort {
 	if !c.local.IsValid() && !c.closed {
 		if sa, err := syscall.Getsockname(c.fd); err == nil {

@@ -10,4 +10,5 @@ type DialOptions struct {
 	Timeout    time.Duration
 	Congestion string     // TCP congestion control; "" leaves the system's
 	Source     netip.Addr // the own address; the zero value leaves it to the system
+	Spoof      bool       // Source is somebody else's address; needs CAP_NET_ADMIN, and that replies are routed to this machine
 }

@@ -24,6 +24,12 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
 		}
 	}
+	if options.Spoof {
+		if err := setTransparent(fd, domain); err != nil {
+			syscall.Close(fd)
+			return nil, err
+		}
+	}
 	if options.Source.IsValid() {
 		if err := bindSource(fd, options.Source); err != nil {
 			syscall.Close(fd)

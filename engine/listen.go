@@ -10,6 +10,7 @@ type ListenConfig struct {
 	Backlog     int    // 0: 4096
 	DeferAccept bool   // wake up only when the client has sent something: saves a turn per connection
 	Congestion  string // TCP congestion control; "" leaves the system's
+	Transparent bool   // takes connections to addresses that are not this machine's, which TPROXY brings; needs CAP_NET_ADMIN
 	Sockets     []int  // sockets that listen on the address already, from another process: all are accepted from, none is opened. Listen owns them
 	Paused      bool   // accept nothing before Start: clients wait in the system's queue
 }

@@ -151,6 +151,12 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 		if config.DeferAccept {
 			syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, 5)
 		}
+		if config.Transparent {
+			if err := setTransparent(fd, domain); err != nil {
+				syscall.Close(fd)
+				return -1, err
+			}
+		}
 		if config.Congestion != "" {
 			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, config.Congestion)
 		}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 )
 
@@ -36,6 +37,10 @@ func (e *Engine) Take(fd int, serve func(Conn)) error { return ErrNotBare }
 // Leave and Settle: loops are locks here, and connections know theirs.
 func Leave(Conn) *Moving                     { return nil }
 func (l *Loop) Settle(*Moving) (Conn, error) { return nil, ErrNotBare }
+
+// OriginalDestination and CanBeTransparent: no capture and no transparency here.
+func OriginalDestination(Conn) (netip.AddrPort, bool) { return netip.AddrPort{}, false }
+func CanBeTransparent() error                         { return errors.New("only Linux has it") }
 
 // CanListen knows nothing here.
 func CanListen(Address) error { return nil }

@@ -23,14 +23,14 @@ func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
 				return fmt.Errorf("--user %s: %w", s.user, err)
 			}
 		}
-		ports, err := confine.Drop(s.user)
+		kept, err := confine.Drop(s.user, d.Config().NeedsNetAdmin())
 		if err != nil {
 			return fmt.Errorf("--user %s: %w", s.user, err)
 		}
-		if ports != nil {
-			s.log.Warn("a later reload cannot open ports below 1024", "error", ports)
+		if kept != nil {
+			s.log.Warn("a later reload cannot open ports below 1024, or change the network", "error", kept)
 		}
-		is.LowPorts = ports == nil
+		is.LowPorts = kept == nil
 	}
 	if s.landlock && !confined {
 		err := confine.WritesTo(s.writableDirectories(d.Config()))

@@ -102,7 +102,7 @@ func (r *reader) warnUnused(cfg *Config) {
 		}
 	}
 	for _, p := range cfg.Pools {
-		if path := joinPath("pools", p.Name); !used[p.Name] {
+		if path := joinPath("pools", p.Name); !used[p.Name] && (p.Name != Original || r.isWritten(path)) {
 			r.warn(r.at(path), path, "no route uses this pool")
 		}
 	}

@@ -9,6 +9,10 @@ func (r *reader) checkListeners(cfg *Config) {
 		path := joinPath("listeners", l.Name)
 		r.checkAddresses(joinPath(path, "address"), path, l.Address, taken)
 		r.checkListenerTLS(path, l)
+		r.checkCapture(joinPath(path, "capture"), l)
+	}
+	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
+		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
 	}
 	if !cfg.Admin.Off {
 		r.checkAddresses("admin.address", "admin", cfg.Admin.Address, taken)

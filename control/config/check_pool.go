@@ -24,6 +24,22 @@ func (r *reader) checkPool(p *Pool) {
 	r.checkPersistence(joinPath(path, "persistence"), p.Persistence)
 	r.checkBuffer(joinPath(path, "buffer"), p.Buffer)
 	r.checkSources(joinPath(path, "source"), p.Source)
+	if p.FromClient() {
+		r.checkFromClient(path, p)
+	}
+}
+
+// checkFromClient reports what a pool cannot do whose connections belong to clients.
+func (r *reader) checkFromClient(path string, p *Pool) {
+	if p.Connections.Warm > 0 {
+		r.wrong(joinPath(path, "connections")+".warm", "connections that come from a client's address cannot be made before it is there")
+	}
+	if p.Protocol != "auto" && p.Protocol != "http1" {
+		r.wrong(joinPath(path, "protocol"), "many clients' requests on one connection cannot come from the clients' addresses; leave protocol out, or source: client")
+	}
+	if p.Hedge != nil && !p.Hedge.Off {
+		r.wrong(joinPath(path, "hedge"), "a copy of a request cannot come from the client's address as well; leave hedge out, or source: client")
+	}
 }
 
 func (r *reader) checkSources(path string, sources []string) {
@@ -60,7 +76,7 @@ func (r *reader) checkFallbacks(cfg *Config) {
 }
 
 func (r *reader) checkServers(path string, p *Pool) {
-	if len(p.Servers) == 0 && p.SRV == "" && !r.failedBelow(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
+	if len(p.Servers) == 0 && p.SRV == "" && !p.IsOriginal() && !r.failedBelow(joinPath(path, "servers")) && r.isMapping("pools", p.Name) {
 		r.wrongKey(path, "needs servers or srv")
 	}
 	if p.SRV != "" && !isHostName(p.SRV) {

@@ -7,7 +7,7 @@ import (
 
 // Variables are the words that may stand in braces in redirects, rewrites and header values.
 func Variables() []string {
-	return []string{"client_ip", "host", "method", "path", "port", "query", "scheme", "uri"}
+	return []string{"client_ip", "dest_ip", "dest_port", "host", "method", "path", "port", "query", "scheme", "uri"}
 }
 
 // managedFields are those that weir writes itself; editing them would break framing or let clients be forged.

@@ -37,6 +37,9 @@ type Config struct {
 	// What is logged, how and where.
 	Logs Logs `yaml:"logs" example:"{ access: { format: json, file: /var/log/weir/access.log }, level: info }"`
 
+	// What weir may set up in this machine's network.
+	Network Network `yaml:"network" example:"{ install: on }"`
+
 	// Other weirs that share state with this one.
 	Cluster Later `yaml:"cluster"`
 

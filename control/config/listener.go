@@ -31,8 +31,8 @@ type Listener struct {
 	// Reads the PROXY protocol from these networks.
 	ProxyProtocol Later `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
 
-	// Takes connections that the kernel redirects here, whatever their destination.
-	Capture Later `yaml:"capture" example:"tproxy"`
+	// Takes connections that the kernel brings here, whatever their destination.
+	Capture *Capture `yaml:"capture" example:"{ mode: tproxy, ports: [80], interfaces: [eth1], install: on }"`
 
 	// What a client may send at most.
 	Limits Limits `yaml:"limits" example:"{ header_size: 32KiB }"`

@@ -26,13 +26,19 @@ type Match struct {
 	// Any of these JA4 fingerprints of the client's TLS.
 	JA4 []string `yaml:"ja4" example:"[t13d1516h2_8daaf6152771_02713d6af862]"`
 
+	// Any of these networks, as where the client wanted to go: the address it connected to, or with `capture` the original one.
+	Destinations []netip.Prefix `yaml:"destinations" example:"[192.0.2.0/24]"`
+
+	// Any of these ports, likewise.
+	Ports []Ports `yaml:"ports" example:"[80, 8000-8099]"`
+
 	// An expression.
 	When Later `yaml:"when"`
 }
 
 // IsEmpty reports whether every request matches.
 func (m *Match) IsEmpty() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients)+len(m.ClientCert)+len(m.JA4) == 0
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients)+len(m.ClientCert)+len(m.JA4)+len(m.Destinations)+len(m.Ports) == 0
 }
 
 // FieldMatch is a header field or query parameter and the value it must have.

@@ -28,13 +28,11 @@ var notBuiltYet = []notBuilt{
 	{"Listener.protocol", "tls", true, "only http is spoken"},
 	{"Listener.protocol", "ftp", true, "only http is spoken"},
 	{"Listener.proxy_protocol", "", true, "clients' addresses would be wrong"},
-	{"Listener.capture", "", true, "nothing would be captured"},
 	{"Listener.pool", "", true, "only the sites would be served"},
 	{"Listener.sites", "", true, "only the sites of the file would be served"},
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 
 	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
-	{"Pool.source", "client", true, "servers would see weir's own address"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
 	{"Pool.mode", "direct", true, "connections would be proxied"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Pool is a group of servers that can answer the same requests. A list in its place is its servers.
 type Pool struct {
 	// The name under `pools`. A pool written as servers in a route is named after them.
@@ -65,7 +67,8 @@ type Pool struct {
 	Queue Queue `yaml:"queue" example:"{ length: 100, wait: 5s }"`
 
 	// The own addresses that connections to the servers are made from, in turn: some 28,000 connections each to one server. Without it the
-	// system chooses. `client` keeps the client's address.
+	// system chooses. `client` shows servers the client's own address, where both are of one family; see `network`, which sets up what the system
+	// needs for it, and `weir doctor`.
 	Source []string `yaml:"source" example:"[10.0.0.5, 10.0.0.6]"`
 
 	// Whether connections are proxied or forwarded by the kernel.
@@ -74,6 +77,9 @@ type Pool struct {
 	// The pool that answers when no server of this one is well, or there is none. Servers that are only at their limit are waited for.
 	Fallback string `yaml:"fallback" example:"maintenance"`
 }
+
+// FromClient reports whether connections come from the clients' addresses.
+func (p *Pool) FromClient() bool { return slices.Contains(p.Source, "client") }
 
 // Server is one server of a pool. A bare value is its address.
 type Server struct {

@@ -11,6 +11,7 @@ import (
 func (r *reader) resolve(cfg *Config) {
 	r.resolveListeners(cfg)
 	cfg.indexPools()
+	r.impliedOriginal(cfg)
 	for i := range cfg.Sites {
 		r.resolveSite(cfg, &cfg.Sites[i])
 	}

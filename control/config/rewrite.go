@@ -30,7 +30,7 @@ func (e *QueryEdit) IsEmpty() bool { return len(e.Set)+len(e.Add)+len(e.Remove) 
 
 // HeaderEdit changes header fields: first `remove`, then `set`, then `add`.
 type HeaderEdit struct {
-	// Fields that replace all of their name, by name. The variables `{client_ip}`, `{host}`, `{method}`, `{path}`, `{port}`, `{query}`,
+	// Fields that replace all of their name, by name. The variables `{client_ip}`, `{dest_ip}`, `{dest_port}`, `{host}`, `{method}`, `{path}`, `{port}`, `{query}`,
 	// `{scheme}`, `{uri}` and `{header:NAME}` may be used.
 	Set []Header `yaml:"set,named" example:"{ X-Client: \"{client_ip}\" }"`
 

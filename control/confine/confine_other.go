@@ -7,7 +7,7 @@ import "errors"
 var errSystem = errors.New("not on this system")
 
 // Drop cannot be done here.
-func Drop(string) (keptPorts, err error) { return nil, errSystem }
+func Drop(string, bool) (kept, err error) { return nil, errSystem }
 
 // Give cannot be done here.
 func Give(string, string) error { return errSystem }

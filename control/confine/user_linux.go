@@ -25,15 +25,16 @@ func Give(file, who string) error {
 	return os.Lchown(file, uid, gid)
 }
 
-// Drop makes the process run as "name" or "name:group", both by name or number. keptPorts says why ports below 1024 cannot be opened by a later
-// reload; nil: they can. A process that runs so already, as one that took over does, is left as it is.
-func Drop(who string) (keptPorts, err error) {
+// Drop makes the process run as "name" or "name:group", both by name or number. It keeps the power over ports below 1024, and over the network if that is
+// asked for (CAP_NET_ADMIN: other machines' addresses, nftables, routing). kept says why a power cannot be kept; nil: it is. A process that runs so
+// already, as one that took over does, is left as it is.
+func Drop(who string, network bool) (kept, err error) {
 	uid, gid, err := lookup(who)
 	if err != nil {
 		return nil, err
 	}
 	if os.Getuid() == uid && os.Getgid() == gid {
-		return hasBindService(), nil
+		return has(powers(network)), nil
 	}
 	if os.Getuid() != 0 {
 		return nil, fmt.Errorf("only root can become another user, and weir runs as user %d", os.Getuid())
@@ -41,7 +42,7 @@ func Drop(who string) (keptPorts, err error) {
 	if uid == 0 {
 		return nil, nil
 	}
-	keptPorts = all(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1)
+	kept = all(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1)
 	if err := syscall.Setgroups([]int{gid}); err != nil {
 		return nil, os.NewSyscallError("setgroups", err)
 	}
@@ -51,31 +52,48 @@ func Drop(who string) (keptPorts, err error) {
 	if err := syscall.Setuid(uid); err != nil {
 		return nil, os.NewSyscallError("setuid", err)
 	}
-	if keptPorts == nil {
-		keptPorts = keepBindService()
+	if kept == nil {
+		kept = keep(powers(network))
 	}
-	return keptPorts, nil
+	return kept, nil
 }
 
-// keepBindService keeps of root's powers the one to open ports below 1024, for this process and for one that takes over.
-func keepBindService() error {
-	const bit = 1 << unix.CAP_NET_BIND_SERVICE
+func powers(network bool) []uintptr {
+	if network {
+		return []uintptr{unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_ADMIN}
+	}
+	return []uintptr{unix.CAP_NET_BIND_SERVICE}
+}
+
+// keep keeps some of root's powers, for this process and for one that takes over.
+func keep(powers []uintptr) error {
+	bits := uint32(0)
+	for _, p := range powers {
+		bits |= 1 << p
+	}
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	data := &[2]unix.CapUserData{{Effective: bit, Permitted: bit, Inheritable: bit}}
+	data := &[2]unix.CapUserData{{Effective: bits, Permitted: bits, Inheritable: bits}}
 	if err := all(unix.SYS_CAPSET, uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(data))); err != nil {
 		return err
 	}
-	return all(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_NET_BIND_SERVICE)
+	for _, p := range powers {
+		if err := all(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func hasBindService() error {
+func has(powers []uintptr) error {
 	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(header, &data[0]); err != nil {
 		return err
 	}
-	if data[0].Effective&(1<<unix.CAP_NET_BIND_SERVICE) == 0 {
-		return os.NewSyscallError("bind below 1024", syscall.EPERM)
+	for _, p := range powers {
+		if data[0].Effective&(1<<p) == 0 {
+			return os.NewSyscallError(map[uintptr]string{unix.CAP_NET_BIND_SERVICE: "bind below 1024", unix.CAP_NET_ADMIN: "CAP_NET_ADMIN"}[p], syscall.EPERM)
+		}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type Daemon struct {
 	receiving atomic.Bool // the process before this one passes connections on
 	paused    bool        // Options.Paused, until Begin; guarded by mu
 	adopted   []string    // addresses whose sockets were inherited; immutable after Start
+	network   network     // guarded by mu
 	quit      chan struct{}
 	done      sync.WaitGroup
 }
@@ -217,7 +218,8 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if err := d.configureLog(next.Config); err != nil {
+	previous := d.running.Load()
+	if err := d.mayFail(next, previous); err != nil {
 		for _, o := range opened {
 			o.socket.Close()
 		}
@@ -233,7 +235,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	wanted.Log = d.log
 	next.Issuer.Apply(wanted)
 	d.swapSetups(next)
-	previous := d.running.Swap(next)
+	d.running.Store(next)
 	if previous == nil {
 		d.inheritHealth(next)
 	}
@@ -242,6 +244,18 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	d.retire(previous, next)
 	d.keepOwn(previous, next)
 	return nil
+}
+
+// mayFail does what else may fail: what the kernel is told, and where the log goes.
+func (d *Daemon) mayFail(next, previous *snapshot.Snapshot) error {
+	if err := d.network.apply(next); err != nil {
+		return err
+	}
+	err := d.configureLog(next.Config)
+	if err != nil && previous != nil {
+		err = errors.Join(err, d.network.apply(previous))
+	}
+	return err
 }
 
 // keepOwn settles what is not in the file: the operator's word on servers, and weir's own key.
@@ -268,7 +282,7 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 				continue
 			}
 			handler := listener.New(d.driver, l.Setup, d.options.Loops)
-			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true, Sockets: d.inherited(key), Paused: d.paused}, handler)
+			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true, Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
 			if err != nil {
 				for _, o := range opened {
 					o.socket.Close()
@@ -400,6 +414,9 @@ func (d *Daemon) close() {
 	d.done.Wait()
 	d.engine.Close()
 	d.access.Close()
+	if err := d.network.close(d.handing.Load()); err != nil {
+		d.log.Error("what was set up in the network could not all be taken back", "error", err)
+	}
 }
 
 // Config is the running configuration.

@@ -33,6 +33,9 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.driver.Drain()
+	if err := d.network.release(); err != nil {
+		d.log.Error("connections are still captured", "error", err)
+	}
 	for key, o := range d.open {
 		o.socket.Close()
 		delete(d.open, key)

@@ -69,6 +69,10 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 		http.RedirectHTTPS = securePort
 	}
 	out.Name, out.Setup = l.Name, &listener.Setup{HTTP: http, Handshake: bounded(t.Handshake)}
+	if c := l.Capture; c != nil {
+		http.CapturedAt = l.Address[0].First
+		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
+	}
 	if l.TLS != nil {
 		out.Setup.TLS = b.terms(l, path, out)
 	} else if b.out.Wanted.ACME != nil {

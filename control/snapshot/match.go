@@ -18,8 +18,16 @@ func (b *siteBuilder) match(c *config.Route, path *site.PathPattern) site.Match 
 		Clients:  filter.NewNetworks(m.Clients),
 		Cert:     b.values(c.Key+".match.client_cert", m.ClientCert),
 		Prints:   m.JA4,
+		To:       site.Destinations{Networks: filter.NewNetworks(m.Destinations), Ports: ports(m.Ports)},
 		Priority: c.Priority,
 	}
+}
+
+func ports(list []config.Ports) (out []site.Ports) {
+	for _, p := range list {
+		out = append(out, site.Ports{First: p.First, Last: p.Last})
+	}
+	return out
 }
 
 func (b *siteBuilder) values(path string, fields []config.FieldMatch) (list []site.ValueMatch) {

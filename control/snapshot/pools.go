@@ -50,6 +50,8 @@ func (b *builder) pool(p *config.Pool) {
 		Private: !p.Connections.Share,
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
+
+		ByClient: p.FromClient(),
 	}
 	setVersion(d.Transport, p)
 	if h := p.Hedge; h != nil && !h.Off && h.Budget > 0 {
@@ -114,7 +116,7 @@ func perLoop(n, loops int) int {
 }
 
 func (b *builder) poolConfig(p *config.Pool) pool.Config {
-	c := pool.Config{Name: p.Name, Loops: b.loops,
+	c := pool.Config{Name: p.Name, Loops: b.loops, Original: p.IsOriginal(),
 		Balance: pool.BalanceConfig{Policy: p.Balance.Method},
 		Eject: pool.EjectConfig{Off: p.Eject.Off, Consecutive: orOff(p.Eject.Consecutive), Ratio: orOff(float64(p.Eject.Failures)),
 			Requests: p.Eject.Requests, Window: ms(p.Eject.Window), Base: ms(p.Eject.Time), Share: orOff(float64(p.Eject.Most)),

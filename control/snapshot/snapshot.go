@@ -4,6 +4,8 @@ import (
 	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/kernel/netfilter"
+	"github.com/weir-proxy/weir/kernel/routing"
 	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -25,18 +27,21 @@ type Snapshot struct {
 	Tickets      *wiretls.Tickets               // what session tickets are encrypted by
 	Tables       map[string]*persistence.Table  // what keeps clients with servers, by scope and key
 	Stays        map[string][]*site.Persistence // what keeps the clients of a pool
+	Rules        *netfilter.Rules               // what the kernel has to do
+	Routes       routing.Local                  // of the packets that they mark
 	Key          *Key                           // signs their cookies; nil if nothing needs it
 	files        map[string]fingerprint         // of what TLS is built from besides the Stores, by key of the object
 }
 
 // Listener is a listener of the configuration with the addresses it stands for.
 type Listener struct {
-	Name      string
-	Addresses []engine.Address
-	Setup     *listener.Setup
-	Store     *certs.Store // of its certificates; nil without TLS
-	Renewed   []string     // chains of a kept Store whose files have changed: Refresh reads them
-	policies  []*wiretls.Policy
+	Name        string
+	Addresses   []engine.Address
+	Setup       *listener.Setup
+	Transparent bool         // its sockets take connections to other machines
+	Store       *certs.Store // of its certificates; nil without TLS
+	Renewed     []string     // chains of a kept Store whose files have changed: Refresh reads them
+	policies    []*wiretls.Policy
 }
 
 // Pools returns all pools.
@@ -74,6 +79,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()
+	b.network()
 	if _, _, err := LogFormat(&cfg.Logs.Access); err != nil {
 		b.refuse("logs.access", err.Error())
 	}

@@ -40,6 +40,9 @@ var versions = map[string]transport.Version{"auto": transport.Auto, "http1": tra
 
 // versionOf is what a pool's servers are spoken to in. Without TLS nothing can be agreed on, so it is HTTP/1.1 unless the file says otherwise.
 func versionOf(p *config.Pool) transport.Version {
+	if p.FromClient() {
+		return transport.HTTP1 // a connection is one client's: there is nobody to share it
+	}
 	v := versions[p.Protocol]
 	if v == transport.Auto && (p.TLS == nil || !p.Connections.Share) {
 		return transport.HTTP1

@@ -31,6 +31,12 @@ var fields = []field{
 		}
 		return r.Peer.AppendTo(dst)
 	}, false},
+	{"dest", "s-dest", func(dst []byte, r *Record) []byte {
+		if !r.Dest.Addr().IsValid() {
+			return dst
+		}
+		return r.Dest.AppendTo(dst)
+	}, false},
 	{"method", "cs-method", text(func(r *Record) []byte { return r.Method }), true},
 	{"host", "cs-host", text(func(r *Record) []byte { return r.Host }), true},
 	{"target", "cs-uri", text(func(r *Record) []byte { return r.Target }), true},

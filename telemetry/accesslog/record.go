@@ -11,7 +11,8 @@ import (
 type Record struct {
 	At       int64 // microseconds of the Unix epoch, when the request's first byte came
 	Client   netip.Addr
-	Peer     netip.Addr // the connection's other end, where a trusted proxy named the client
+	Peer     netip.Addr     // the connection's other end, where a trusted proxy named the client
+	Dest     netip.AddrPort // where a captured client wanted to go
 	Status   uint16
 	Version  uint8 // of HTTP: 10, 11, 20, 30
 	TLS      bool
@@ -37,6 +38,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = b.AppendUint64(dst, uint64(r.At))
 	dst = appendAddr(dst, r.Client)
 	dst = appendAddr(dst, r.Peer)
+	dst = b.AppendUint16(appendAddr(dst, r.Dest.Addr()), r.Dest.Port())
 	dst = b.AppendUint16(dst, r.Status)
 	flags := uint8(0)
 	if r.TLS {
@@ -80,6 +82,9 @@ func (r *Record) parse(b []byte) {
 	b = b[8:]
 	r.Client, b = takeAddr(b)
 	r.Peer, b = takeAddr(b)
+	var dest netip.Addr
+	dest, b = takeAddr(b)
+	r.Dest, b = netip.AddrPortFrom(dest, le.Uint16(b)), b[2:]
 	r.Status, b = le.Uint16(b), b[2:]
 	r.Version, r.TLS, r.Reused, r.Attempts, r.Reason = b[0], b[1]&1 != 0, b[1]&2 != 0, b[2], reason.Reason(b[3])
 	b = b[4:]

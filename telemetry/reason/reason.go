@@ -25,6 +25,7 @@ const (
 	Denied
 	Loop
 	Maintenance
+	NotCaptured
 	PoolEmpty
 	PoolUnresolved
 	PoolDown
@@ -84,6 +85,7 @@ var table = [Count]row{
 	Denied:              {"weir", "request", "denied"},
 	Maintenance:         {"weir", "request", "maintenance"},
 	Loop:                {"weir", "request", "loop"},
+	NotCaptured:         {"client", "pick", "not_captured"},
 	PoolEmpty:           {"weir", "pick", "no_servers"},
 	PoolUnresolved:      {"weir", "pick", "names_not_resolved"},
 	PoolDown:            {"server", "pick", "all_down"},

@@ -2,6 +2,7 @@ package attempt
 
 import (
 	"errors"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -129,8 +130,23 @@ func NoServer(why pool.Reason) reason.Reason {
 		return reason.QueueTimeout
 	case pool.Left:
 		return reason.ClientGone
+	case pool.NotCaptured:
+		return reason.NotCaptured
 	}
 	return reason.PoolDown
+}
+
+// ToOriginal is Admit for work of a client that wanted to go to an address, with a pool of such. own is the port of the listener, to which only those
+// come that were not captured.
+func ToOriginal(l *engine.Loop, p *pool.Pool, to netip.AddrPort, own uint16) (*pool.Server, pool.Reason) {
+	if !to.IsValid() || own == 0 || to.Port() == own {
+		return nil, pool.NotCaptured
+	}
+	s, forgotten := p.AdmitOriginal(l.Index, netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+	if forgotten != nil {
+		CloseIdle(forgotten.Load(l.Index))
+	}
+	return s, pool.Picked
 }
 
 // FallsBack reports whether the pool that stands in for d takes work that got no server: one that is only full is not helped by sending

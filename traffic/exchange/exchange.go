@@ -103,6 +103,7 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	x.res.List = x.fields[1][:0]
 	x.up.x = x
 	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
+	x.facts.Local = func() netip.AddrPort { return x.client.LocalAddr() }
 	x.isServer = func(host []byte, parents bool) bool { return x.destination.Pool.Set().Owns(host, parents) }
 	return x
 }

@@ -145,6 +145,9 @@ func (x *Exchange) log() {
 		r.Host = x.host
 		r.Referer, r.UserAgent = x.req.Get(message.FieldReferer), x.req.Get(message.FieldUserAgent)
 	}
+	if x.setup.CapturedAt != 0 {
+		r.Dest = x.client.LocalAddr()
+	}
 	r.Detail = append(x.at.detail[:0], x.detail...)
 	x.at.detail = r.Detail
 	if x.route != nil {

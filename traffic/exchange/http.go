@@ -33,6 +33,7 @@ type Setup struct {
 	Log           *accesslog.Filter // of the ended exchanges that go to the access log; nil: none
 	Streams       *stream.Config    // of connections of HTTP/2; nil: it is not spoken
 	ClearHTTP2    bool              // also where nothing has been agreed on
+	CapturedAt    uint16            // the listener's own port, if clients come to it that wanted to go elsewhere; 0: none do
 	Closing       bool              // the listener is gone: connections end with their next answer
 	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
 	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come

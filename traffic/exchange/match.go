@@ -44,6 +44,9 @@ func (x *Exchange) match() Stage {
 		return x.toHTTPS()
 	}
 	q := site.Query{Host: x.host, Path: x.path, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
+	if x.setup.Sites.AsksDestination {
+		q.Destination = x.client.LocalAddr()
+	}
 	s, route := x.setup.Sites.Find(&q)
 	if x.setup.Policies != nil && s != nil && !x.setup.Policies.Of(s).Allows(x.session.tls) {
 		// RFC 9110 section 15.5.20: the request came by a connection that is no place for it; the client may come by another.

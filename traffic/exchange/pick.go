@@ -57,6 +57,9 @@ func (x *Exchange) pick() Stage {
 // Admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
 func (x *Exchange) Admit(queued bool) (*pool.Server, pool.Reason) {
 	d := x.destination
+	if d.Pool.IsOriginal() {
+		return x.admitOriginal()
+	}
 	if x.session.private != nil && x.attempts == 0 {
 		if s := x.privateServer(d); s != nil {
 			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.place.Held)
@@ -66,6 +69,14 @@ func (x *Exchange) Admit(queued bool) (*pool.Server, pool.Reason) {
 		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.place.Held)
 	}
 	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
+}
+
+// admitOriginal goes where the client wanted to go, and to no other server if that does not answer.
+func (x *Exchange) admitOriginal() (*pool.Server, pool.Reason) {
+	if x.attempts > x.stale {
+		return nil, pool.AllTried
+	}
+	return attempt.ToOriginal(x.at.loop, x.destination.Pool, x.client.LocalAddr(), x.setup.CapturedAt)
 }
 
 // budget is what pays for the retries: the route's own, or its pool's.
@@ -99,6 +110,8 @@ func (x *Exchange) noServer(why pool.Reason) Stage {
 		return x.shed(attempt.NoServer(why))
 	case pool.Left:
 		return x.abandon(reason.ClientGone)
+	case pool.NotCaptured:
+		return x.fail(421, reason.NotCaptured)
 	}
 	return x.fail(503, attempt.NoServer(why))
 }
@@ -144,15 +157,22 @@ func cookie(f *message.Fields, name string) []byte {
 // connect takes a warm connection to the server, or opens one.
 func (x *Exchange) connect() Stage {
 	conns := attempt.Conns(x.at.loop, x.server)
-	if x.stale < 2 {
-		if x.conn = conns.Take(); x.conn != nil {
-			return Send
-		}
-	} else {
+	t := x.destination.Transport
+	switch {
+	case x.stale >= 2:
 		conns.CloseIdle()
+	case t.ByClient:
+		x.conn = conns.TakeOf(x.from, x.server.Address.AddrPort.Addr(), t)
+	default:
+		x.conn = conns.Take()
+	}
+	if x.conn != nil {
+		return Send
 	}
 	x.stamp(Connect)
-	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held), !x.destination.Transport.Private)
+	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
+	d.Source = x.from
+	conn, err := attempt.Dial(x.at.loop, x.server, t, d, !t.Private && !t.ByClient)
 	if err != nil {
 		return x.connectFailed(err)
 	}

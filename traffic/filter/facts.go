@@ -13,6 +13,7 @@ type Facts struct {
 	HasQuery bool
 	Client   netip.Addr
 	TLS      *Handshake               // nil: in clear text
+	Local    func() netip.AddrPort    // where the client wanted to go: weir's address, or the one it was captured from
 	Field    func(name string) []byte // a request field, nil if absent
 	Groups   [][]byte                 // what "*" or "$1" … "$9" stand for: Groups[0] is "*", or "$0"
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // variable is a word that may stand in braces.
@@ -18,6 +19,8 @@ const (
 	varMethod
 	varPort
 	varClientIP
+	varDestIP
+	varDestPort
 	varHeader
 	varGroup
 	varTLSVersion
@@ -42,7 +45,7 @@ var ofTLS = map[string]variable{
 
 // Variables are the names that a template may have in braces; header:NAME besides.
 func Variables() []string {
-	names := append(slices.Collect(maps.Keys(ofTLS)), "client_ip", "host", "method", "path", "port", "query", "scheme", "uri")
+	names := append(slices.Collect(maps.Keys(ofTLS)), "client_ip", "dest_ip", "dest_port", "host", "method", "path", "port", "query", "scheme", "uri")
 	slices.Sort(names)
 	return names
 }
@@ -65,6 +68,10 @@ func variableOf(name string) variable {
 		return varPort
 	case "client_ip":
 		return varClientIP
+	case "dest_ip":
+		return varDestIP
+	case "dest_port":
+		return varDestPort
 	}
 	return ofTLS[name]
 }
@@ -92,6 +99,8 @@ func (to place) appendValue(dst []byte, p *part, f *Facts) []byte {
 		return to.appendText(dst, f.Port)
 	case varClientIP:
 		return to.appendClient(dst, f)
+	case varDestIP, varDestPort:
+		return to.appendDestination(dst, p.variable, f)
 	case varHeader:
 		if f.Field != nil {
 			return to.appendText(dst, f.Field(p.name))
@@ -170,4 +179,19 @@ func appendEncoded(dst, value []byte) []byte {
 func appendPercent(dst []byte, c byte) []byte {
 	const hex = "0123456789ABCDEF"
 	return append(dst, '%', hex[c>>4], hex[c&15])
+}
+
+func (to place) appendDestination(dst []byte, v variable, f *Facts) []byte {
+	if f.Local == nil {
+		return dst
+	}
+	local := f.Local()
+	switch {
+	case !local.IsValid():
+		return dst
+	case v == varDestPort:
+		return strconv.AppendUint(dst, uint64(local.Port()), 10)
+	}
+	var text [64]byte
+	return to.appendText(dst, local.Addr().Unmap().WithZone("").AppendTo(text[:0]))
 }

@@ -3,6 +3,7 @@ package listener
 import (
 	stdtls "crypto/tls"
 	"errors"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ type Setup struct {
 	TLS       *tls.Terms    // nil: clear
 	Handshake time.Duration // a TLS handshake
 	HTTP      *exchange.Setup
+	Redirects bool // the kernel rewrites the destination of its connections
 }
 
 // Listener is an address that is listened on.
@@ -71,6 +73,7 @@ const handshakesFor = time.Millisecond
 // Serve takes a new connection.
 func (l *Listener) Serve(c engine.Conn) {
 	setup := l.setup.Load()
+	setup.findDestination(c)
 	if setup.TLS == nil {
 		l.http.Serve(c)
 		return
@@ -132,7 +135,18 @@ func (l *Listener) Resume(c engine.Conn, requests int) {
 		c.Close() // the address has become one of TLS, and its client does not know
 		return
 	}
+	l.setup.Load().findDestination(c)
 	l.http.Resume(c, requests)
+}
+
+// findDestination has the connection say where its client wanted to go, where the kernel has rewritten that.
+func (s *Setup) findDestination(c engine.Conn) {
+	if !s.Redirects {
+		return
+	}
+	if to, ok := engine.OriginalDestination(c); ok {
+		engine.SetEnds(c, to, netip.AddrPort{})
+	}
 }
 
 // takeTurn waits for a turn of the loop in which there is time for a handshake.

@@ -11,6 +11,8 @@ type Config struct {
 	Limits  LimitConfig
 	Queue   QueueConfig
 
+	Original bool // the servers are where clients wanted to go; there are no Servers
+
 	SlowStart int64   // milliseconds over which a server that is new in a running pool, or well again, gets up to its share; 0: at once
 	Minimum   int     // servers of the tiers in use that have to be well, or the next tier joins; 1 by default
 	Panic     float64 // share of the servers that have to be up; below it all are used as if they were. 0: never

@@ -1,10 +1,15 @@
 package pool
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"net/netip"
+)
 
 // perLoop is what one loop knows of one pool, and the question it is asking the balancer at the moment. Owned by that loop;
 // carried from pool to pool at a reload.
 type perLoop struct {
+	originals map[netip.AddrPort]*Server // of a pool that goes where clients wanted to go
+
 	loop  int
 	now   int64
 	key   uint64

@@ -13,8 +13,9 @@ const (
 	Shed                        // the queue is so long that the request would wait too long, or it made room for one that goes before it
 	WaitedTooLong               // no server had room within the queue's wait
 	Left                        // the client left the queue
+	NotCaptured                 // the client wanted to go to weir itself, and the pool goes where clients wanted to go
 )
 
 func (r Reason) String() string {
-	return [...]string{"picked", "no_servers", "name_not_resolved", "all_servers_down", "all_servers_tried", "all_servers_full", "shed", "waited_too_long", "client_left"}[r]
+	return [...]string{"picked", "no_servers", "name_not_resolved", "all_servers_down", "all_servers_tried", "all_servers_full", "shed", "waited_too_long", "client_left", "not_captured"}[r]
 }

@@ -102,6 +102,8 @@ func (m *Match) describe(c condition, q *Query) string {
 		return fmt.Sprintf("method %s is not %s", q.Request.MethodName.Of(q.Request.Buf), strings.Join(m.Methods, ", "))
 	case failsClient:
 		return fmt.Sprintf("client %v is in none of its networks", q.Client)
+	case failsDestination:
+		return fmt.Sprintf("the client wanted to go to %v, which is none of its destinations", q.Destination)
 	case failsHeader:
 		v := &m.Headers[c.index]
 		return v.describe("header", q.Request.Lookup(v.Name))
@@ -164,6 +166,8 @@ func (m *Match) whyBefore(other *Match) string {
 		return "one that asks for a client network is more specific"
 	case len(m.Cert)+len(m.Prints) != len(other.Cert)+len(other.Prints):
 		return "one that asks for more of the client's certificate or TLS is more specific"
+	case !m.To.isAny() && other.To.isAny():
+		return "one that asks for a destination is more specific"
 	}
 	return "one like it was written before"
 }

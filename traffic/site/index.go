@@ -16,6 +16,8 @@ type Query struct {
 	Request *message.Request
 	Client  netip.Addr
 	TLS     *filter.Handshake // nil: in clear text
+
+	Destination netip.AddrPort // where the client wanted to go; needed only with Index.AsksDestination
 }
 
 // Spec is a site as it is written: a host pattern in lower case with its routes in written order.
@@ -26,6 +28,8 @@ type Spec struct {
 
 // Index finds the route of a request. Immutable, and shared by all loops.
 type Index struct {
+	AsksDestination bool // a route goes by where the client wanted to go
+
 	exact     map[string]*Site // by host
 	wildcards map[string]*Site // *.example.com by "example.com"
 	longest   int              // of the keys of wildcards
@@ -40,6 +44,9 @@ func NewIndex(specs []Spec) (*Index, []Unreachable) {
 	var shadowed []Unreachable
 	for _, spec := range specs {
 		s := newSite(spec)
+		for _, r := range spec.Routes {
+			ix.AsksDestination = ix.AsksDestination || !r.Match.To.isAny()
+		}
 		ix.sites = append(ix.sites, s)
 		shadowed = append(shadowed, unreachable(s)...)
 		switch s.host.kind {

@@ -18,6 +18,7 @@ type Match struct {
 	Clients  *filter.Networks // nil: every client
 	Cert     []ValueMatch     // fields of the client's certificate
 	Prints   []string         // any of these JA4 fingerprints; none: every
+	To       Destinations     // where the client wanted to go
 	Priority int              // a higher one is asked first, whatever the path
 }
 
@@ -45,11 +46,12 @@ const (
 	failsClient
 	failsCert
 	failsPrint
+	failsDestination
 )
 
 // isPlain reports whether the path alone decides.
 func (m *Match) isPlain() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil && m.To.isAny()
 }
 
 // check finds the first condition besides the path that the request fails.
@@ -59,6 +61,9 @@ func (m *Match) check(q *Query) condition {
 	}
 	if m.Clients != nil && !m.Clients.Contains(q.Client) {
 		return condition{kind: failsClient}
+	}
+	if !m.To.isAny() && !m.To.take(q.Destination) {
+		return condition{kind: failsDestination}
 	}
 	for i := range m.Headers {
 		if !m.Headers[i].inFields(&q.Request.Fields) {

@@ -79,7 +79,7 @@ func newSite(spec Spec) *Site {
 func (s *Site) Routes() []*Route { return s.routes }
 
 // sorted puts the routes in the order of precedence: priority; exact path, expression in written order, longest prefix; method, number of
-// headers, number of parameters, client network; first written.
+// headers, number of parameters, client network, destination; first written.
 func sorted(written []*Route) []*Route {
 	firstOf := map[string]int{}
 	for i, r := range written {
@@ -101,6 +101,7 @@ func sorted(written []*Route) []*Route {
 			cmp.Compare(len(b.Query), len(a.Query)),
 			compareBool(b.Clients != nil, a.Clients != nil),
 			cmp.Compare(len(b.Cert)+len(b.Prints), len(a.Cert)+len(a.Prints)),
+			compareBool(!b.To.isAny(), !a.To.isAny()),
 		)
 	})
 	return routes

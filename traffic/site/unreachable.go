@@ -47,6 +47,9 @@ func (m *Match) covers(other *Match) bool {
 	if m.Clients != nil && (other.Clients == nil || !m.Clients.Covers(other.Clients)) {
 		return false
 	}
+	if !m.To.isAny() && !m.To.covers(&other.To) {
+		return false
+	}
 	return coversValues(m.Headers, other.Headers) && coversValues(m.Query, other.Query)
 }
 

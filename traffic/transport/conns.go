@@ -22,6 +22,7 @@ type Config struct {
 	Private     bool           // each client gets connections of its own
 	Congestion  string         // TCP congestion control; "": the system's
 	Sources     []netip.Addr   // own addresses, used in turn; none: the system chooses
+	ByClient    bool           // connections come from their client's address, and serve no other
 	Warm        int            // connections kept ready per loop and server
 	Version     Version        // of HTTP
 	Streams     *stream.Config // of connections that carry many; set with any Version but HTTP1
@@ -72,8 +73,9 @@ type Conn struct {
 	Private  bool           // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
-	lease        *lease // of a shared connection
-	place        Places // what Close gives back; nil: no limit
+	lease        *lease     // of a shared connection
+	place        Places     // what Close gives back; nil: no limit
+	source       netip.Addr // the client's address that it comes from; the zero value: an own one
 	newer, older *Conn
 	idleSince    int64
 	idleFor      time.Duration
@@ -114,6 +116,7 @@ type Places interface {
 type Dialing struct {
 	Address engine.Address
 	Server  string        // the name for TLS
+	Source  netip.Addr    // the client's address, which Config.ByClient asks for
 	Connect time.Duration // how long it may take; 0: what the Config says
 	Places  Places        // the limit; nil: there is none
 	Opaque  bool          // the connection is a tunnel's: weir does not speak HTTP on it
@@ -151,7 +154,9 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 		connect = DefaultConnect
 	}
 	s.Open++
-	ec, err := s.dial(d.Address, config, engine.DialOptions{Timeout: connect, Congestion: config.Congestion})
+	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion}
+	source := config.spoofed(d.Source, d.Address.IP.Addr())
+	ec, err := s.dialFrom(source, d.Address, config, o)
 	if err != nil {
 		s.Open--
 		return nil, err
@@ -179,7 +184,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	if !d.Opaque && isShared(ec, config) {
 		return s.share(ec, config), nil
 	}
-	return &Conn{Conn: ec, home: s, Requests: 1, Private: config.Private}, nil
+	return &Conn{Conn: ec, home: s, source: source, Requests: 1, Private: config.Private}, nil
 }
 
 func (c *Config) tls(opaque bool) TLS {

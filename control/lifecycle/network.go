@@ -1,0 +1,76 @@
+package lifecycle
+
+import (
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/kernel/netfilter"
+	"github.com/weir-proxy/weir/kernel/routing"
+)
+
+// network is what the kernel has been told. Guarded by the daemon's mu.
+type network struct {
+	table  *netfilter.Table // nil: nothing was ever to do
+	rules  *netfilter.Rules
+	routes routing.Local // Table is 0 while there are none
+}
+
+// apply tells the kernel what a snapshot wants; on an error nothing has changed.
+func (n *network) apply(s *snapshot.Snapshot) error {
+	if n.table == nil && s.Rules.IsEmpty() {
+		return nil
+	}
+	if n.table == nil {
+		t, err := netfilter.Open()
+		if err != nil {
+			return err
+		}
+		n.table = t
+	}
+	was := n.routes
+	if s.Rules.Routes() && was != s.Routes {
+		if err := s.Routes.Add(); err != nil {
+			return err
+		}
+		n.routes = s.Routes
+	}
+	if err := n.table.Apply(s.Rules); err != nil {
+		if n.routes != was {
+			n.routes.Remove()
+			n.routes = was
+		}
+		return err
+	}
+	if was.Table != 0 && (was != s.Routes || !s.Rules.Routes()) {
+		was.Remove()
+	}
+	if !s.Rules.Routes() {
+		n.routes = routing.Local{}
+	}
+	n.rules = s.Rules
+	return nil
+}
+
+// release captures nothing new: who comes now goes the way that there is without weir. What is under way goes on.
+func (n *network) release() error {
+	if n.rules == nil || len(n.rules.Captures) == 0 {
+		return nil
+	}
+	last := *n.rules
+	last.Captures, last.Borrowed = nil, n.routes.Table != 0
+	n.rules = &last
+	return n.table.Apply(&last)
+}
+
+// close takes everything back. The routing is left where another process has taken over, which needs it.
+func (n *network) close(isReplaced bool) error {
+	if n.table == nil {
+		return nil
+	}
+	err := n.table.Close()
+	if n.routes.Table != 0 && !isReplaced {
+		if e := n.routes.Remove(); e != nil {
+			err = e
+		}
+	}
+	n.table = nil
+	return err
+}

@@ -1,0 +1,96 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Verdict is how good a finding is.
+type Verdict string
+
+// Verdicts. What is doubtful may work; what fails does not.
+const (
+	OK    Verdict = "ok"
+	Doubt Verdict = "warning"
+	Fail  Verdict = "failure"
+)
+
+// Finding is what a check has found.
+type Finding struct {
+	Check   string  `json:"check"`
+	Verdict Verdict `json:"verdict"`
+	Says    string  `json:"says"`
+	Repair  string  `json:"repair,omitempty"` // what to type, or to ask for
+}
+
+// Job is what weir is to do, as far as the machine matters.
+type Job struct {
+	LowPorts bool     // a listener has a port below 1024
+	Captures []string // listeners that capture, by name
+	Devices  []string // interfaces that they name
+	TPROXY   bool     // one of them keeps destinations
+	Pools    []Pool
+	Mark     uint32
+	Table    int
+	Client   []netip.Addr  // as which client the way back is tried; one of each family
+	Patience time.Duration // for a server; 0: 1 s
+}
+
+// Pool is servers, and how they are reached.
+type Pool struct {
+	Name     string
+	Servers  []netip.AddrPort
+	ByClient bool         // servers see the client's address
+	Sources  []netip.Addr // own addresses that connections come from
+	Most     int          // connections to one server; 0: no limit
+}
+
+// isTransparent reports whether some servers see clients' addresses.
+func (j *Job) isTransparent() bool {
+	for i := range j.Pools {
+		if j.Pools[i].ByClient {
+			return true
+		}
+	}
+	return false
+}
+
+// checks are all there are, in the order of a packet that arrives. A new one is a row, and a file.
+var checks = []struct {
+	name string
+	look func(*Job) []Finding
+}{
+	{"privileges", privileges},
+	{"descriptors", descriptors},
+	{"forwarding", forwarding},
+	{"rp_filter", reversePath},
+	{"conntrack", conntrack},
+	{"mtu", mtu},
+	{"ports", ports},
+	{"shared subnet", sharedSubnet},
+	{"return path", returnPath},
+}
+
+// Examine runs every check. Each has at least one finding where it has anything to do.
+func Examine(j *Job) (list []Finding) {
+	for _, c := range checks {
+		for _, f := range c.look(j) {
+			f.Check = c.name
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func ok(format string, args ...any) Finding {
+	return Finding{Verdict: OK, Says: fmt.Sprintf(format, args...)}
+}
+
+func doubt(repair, format string, args ...any) Finding {
+	return Finding{Verdict: Doubt, Says: fmt.Sprintf(format, args...), Repair: repair}
+}
+
+func fail(repair, format string, args ...any) Finding {
+	return Finding{Verdict: Fail, Says: fmt.Sprintf(format, args...), Repair: repair}
+}

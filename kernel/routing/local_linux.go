@@ -1,0 +1,94 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Local is the way of marked packets to this machine.
+type Local struct {
+	Mark  uint32
+	Table int // of the routing table, and the rule's priority
+}
+
+var families = [...]struct {
+	family int
+	all    string
+}{{unix.AF_INET, "0.0.0.0/0"}, {unix.AF_INET6, "::/0"}}
+
+// Add sets the rules and routes. It needs CAP_NET_ADMIN. A family that the system does not have is left alone.
+func (l Local) Add() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("routing: lo: %w", err)
+	}
+	for _, f := range families {
+		if err := netlink.RouteReplace(l.route(lo.Attrs().Index, f.all)); err != nil {
+			if f.family == unix.AF_INET6 && isWithout(err) {
+				continue
+			}
+			return explain("route", err)
+		}
+		if err := netlink.RuleAdd(l.rule(f.family)); err != nil && !errors.Is(err, unix.EEXIST) {
+			return explain("rule", err)
+		}
+	}
+	return nil
+}
+
+// Remove takes them back; what is not there is no error.
+func (l Local) Remove() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("routing: lo: %w", err)
+	}
+	var all error
+	for _, f := range families {
+		for _, err := range []error{netlink.RuleDel(l.rule(f.family)), netlink.RouteDel(l.route(lo.Attrs().Index, f.all))} {
+			if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESRCH) && !isWithout(err) {
+				all = errors.Join(all, explain("remove", err))
+			}
+		}
+	}
+	return all
+}
+
+// IsThere reports whether the rule of a family exists, which doctor asks.
+func (l Local) IsThere() bool {
+	rules, err := netlink.RuleList(unix.AF_INET)
+	if err != nil {
+		return false
+	}
+	for _, r := range rules {
+		if r.Mark == l.Mark && r.Table == l.Table {
+			return true
+		}
+	}
+	return false
+}
+
+func (l Local) rule(family int) *netlink.Rule {
+	r := netlink.NewRule()
+	r.Family, r.Mark, r.Table, r.Priority = family, l.Mark, l.Table, l.Table
+	return r
+}
+
+func (l Local) route(device int, all string) *netlink.Route {
+	_, network, _ := net.ParseCIDR(all)
+	return &netlink.Route{LinkIndex: device, Dst: network, Table: l.Table, Type: unix.RTN_LOCAL, Scope: netlink.SCOPE_HOST}
+}
+
+func isWithout(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENODEV)
+}
+
+func explain(what string, err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("routing: %s: %w; run weir as root or with CAP_NET_ADMIN", what, err)
+	}
+	return fmt.Errorf("routing: %s: %w", what, err)
+}

@@ -1,0 +1,128 @@
+package networks
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// finding is a line of `weir doctor --json`.
+type finding struct{ Check, Verdict, Says, Repair string }
+
+// doctor runs weir doctor on the host.
+func (h *host) doctor(config string, asNobody bool) (list []finding, good bool) {
+	h.t.Helper()
+	binary, err := weirBinary()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var out strings.Builder
+	h.do(func() error {
+		c := exec.Command(binary, "doctor", "--json", "-c", "-")
+		if asNobody {
+			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		c.Stdin, c.Stdout, c.Stderr = strings.NewReader(config), &out, os.Stderr
+		good = c.Run() == nil
+		return nil
+	})
+	if err := json.Unmarshal([]byte(out.String()), &list); err != nil {
+		h.t.Fatalf("%v: %s", err, out.String())
+	}
+	return list, good
+}
+
+const shown = `
+listeners: { front: { address: ":80" } }
+pools: { web: { servers: ["10.2.0.2:80"], source: client } }
+sites: { "*": web }
+admin: off
+`
+
+// Each wrong network is found, and the repair that is printed mends it.
+func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		config string
+		spoil  func(client, weir, server *host)
+		check  string
+		says   string // what it begins or ends with is free
+		repair string
+		on     string // the host to repair; "" if a command does not do it
+		warns  bool
+	}{
+		{"the server's gateway is not weir", shown, func(client, weir, server *host) { server.command("ip route del default") },
+			"return path", "its replies to client 192.0.2.1 do not come back through weir", "ip route replace default via 10.2.0.1", "server", false},
+		{"nothing is forwarded", capturing, func(client, weir, server *host) { weir.sysctl("ipv4/ip_forward", "0") },
+			"forwarding", "IPv4 packets are not forwarded", "sysctl -w net.ipv4.ip_forward=1", "weir", false},
+		{"a strict filter", shown, func(client, weir, server *host) { weir.sysctl("ipv4/conf/outside/rp_filter", "1") },
+			"rp_filter", "outside is strict", "sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.outside.rp_filter=2", "weir", true},
+		{"packets that do not fit", shown, func(client, weir, server *host) { weir.command("ip link set outside mtu 1400") },
+			"mtu", "inside: 1500, outside: 1400", "ip link set inside mtu 1400", "weir", true},
+		{"an address of somebody else", strings.ReplaceAll(shown, "client", "[10.2.0.77]"), func(client, weir, server *host) {},
+			"ports", "source 10.2.0.77 is no address of this machine", "ip address add 10.2.0.77/32 dev inside", "weir", false},
+		{"one network for all", shown, func(client, weir, server *host) { weir.command("ip link set inside down") },
+			"shared subnet", "clients in 10.2.0.0/24, the network of server 10.2.0.2:80 on outside, get its answers past weir", "put servers and clients into different networks", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, weir, server := between(t)
+			server.web(":80")
+			config := strings.NewReplacer("MODE", "tproxy", "SOURCE", "client", "DIR", t.TempDir()).Replace(c.config)
+			if c.check != "ports" {
+				if list, good := weir.doctor(config, false); !good {
+					t.Fatalf("it finds something wrong in a network that is not: %+v", list)
+				}
+			}
+			c.spoil(client, weir, server)
+			list, good := weir.doctor(config, false)
+			found := find(list, c.check, c.says)
+			if found == nil {
+				t.Fatalf("not found: %+v", list)
+			}
+			if good != c.warns || (found.Verdict == "warning") != c.warns || !strings.Contains(found.Repair, c.repair) {
+				t.Errorf("exit status %v, %+v", good, found)
+			}
+			if c.on == "" {
+				return
+			}
+			map[string]*host{"weir": weir, "server": server}[c.on].command(strings.SplitN(c.repair, ", or", 2)[0])
+			if list, good := weir.doctor(config, false); !good || find(list, c.check, c.says) != nil {
+				t.Errorf("the repair does not mend it: %+v", list)
+			}
+			weir.isClean(t)
+		})
+	}
+}
+
+func TestDoctorMissesPowers(t *testing.T) {
+	_, weir, server := between(t)
+	server.web(":80")
+	list, good := weir.doctor(shown, true)
+	if f := find(list, "privileges", "CAP_NET_ADMIN is missing"); good || f == nil || f.Verdict != "failure" || !strings.Contains(f.Repair, "cap_net_admin") {
+		t.Errorf("%v, %+v", good, list)
+	}
+}
+
+func find(list []finding, check, says string) *finding {
+	for i := range list {
+		if list[i].Check == check && strings.Contains(list[i].Says, says) {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// command runs a command of iproute2 or sysctl on the host, as an operator types it.
+func (h *host) command(text string) {
+	h.t.Helper()
+	h.do(func() error {
+		out, err := exec.Command("sh", "-c", text).CombinedOutput()
+		if err != nil {
+			h.t.Errorf("%s: %s", text, out)
+		}
+		return err
+	})
+}

@@ -1,0 +1,46 @@
+package transport
+
+import (
+	"net/netip"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// spoofed is the address that a connection for a client comes from; the zero value: an own one. A client of one family cannot be shown to a
+// server of the other, or over a Unix socket.
+func (c *Config) spoofed(client, server netip.Addr) netip.Addr {
+	client, server = client.Unmap(), server.Unmap()
+	if !c.ByClient || !client.IsValid() || !server.IsValid() || client.Is4() != server.Is4() {
+		return netip.Addr{}
+	}
+	return client
+}
+
+func (s *Conns) dialFrom(source netip.Addr, to engine.Address, config *Config, o engine.DialOptions) (engine.Conn, error) {
+	if !source.IsValid() {
+		return s.dial(to, config, o)
+	}
+	o.Source, o.Spoof = source, true
+	return s.loop.Dial(to, o)
+}
+
+// TakeOf is Take with Config.ByClient: the connection that was used last of those that come from the client's address. At most Config.MaxIdle are
+// looked at.
+func (s *Conns) TakeOf(client, server netip.Addr, config *Config) *Conn {
+	source := config.spoofed(client, server)
+	for c := s.newest; c != nil; c = c.older {
+		if c.source != source {
+			continue
+		}
+		s.unlink(c)
+		if c.Conn.Reclaim() {
+			s.Reused++
+			c.Requests++
+			c.Reused = true
+			return c
+		}
+		c.Close()
+		return nil
+	}
+	return nil
+}
