@@ -13,13 +13,22 @@ import (
 type Chooser struct {
 	store  *Store
 	issuer *Issuer
-	takes  func(name string) bool
+	takes  func(name string) Taken
 	block  func(c net.Conn, f func())
 }
 
-// NewChooser makes a chooser among the certificates of store, which come first, and issuer. takes reports whether a name, in lower case, is published; block
-// runs on behalf of a connection what may block.
-func NewChooser(store *Store, issuer *Issuer, takes func(name string) bool, block func(c net.Conn, f func())) *Chooser {
+// Taken is how a name is published.
+type Taken uint8
+
+const (
+	NotTaken Taken = iota
+	ByRest         // by a site for all that no other takes
+	ByName         // by a site for the name, or for names like it
+)
+
+// NewChooser makes a chooser among the certificates of store, which come first, and issuer. takes says how a name, in lower case, is published; block runs on
+// behalf of a connection what may block.
+func NewChooser(store *Store, issuer *Issuer, takes func(name string) Taken, block func(c net.Conn, f func())) *Chooser {
 	return &Chooser{store, issuer, takes, block}
 }
 
@@ -46,14 +55,15 @@ func (c *Chooser) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 // make gets a certificate that is not there yet, or finds another that has to do.
 func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
 	first := c.store.index.Load().first
-	isTaken := isName(name) && (isAddress(name) || c.takes(name))
+	taken := c.taken(name)
+	isTaken := taken != NotTaken
 	if d := c.issuer.demand.Load(); d != nil && isTaken && !IsInternal(name) {
 		c.block(hello.Conn, func() { cert = d.obtain(name, hello) })
 		if cert != nil {
 			return cert, nil
 		}
 	}
-	if first != nil && !(isTaken && IsInternal(name) && !isAddress(name)) {
+	if first != nil && !(taken == ByName && IsInternal(name)) {
 		return first, nil
 	}
 	if !isTaken {
@@ -64,6 +74,17 @@ func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certi
 	}
 	c.block(hello.Conn, func() { cert, err = c.issuer.leaf(name) })
 	return cert, err
+}
+
+// taken is how a name is published; an address that a client came to is, like all that no site names.
+func (c *Chooser) taken(name string) Taken {
+	switch {
+	case !isName(name):
+		return NotTaken
+	case isAddress(name):
+		return ByRest
+	}
+	return c.takes(name)
 }
 
 // isChallenge reports whether an authority asks. RFC 8737 section 3: the ALPN extension "MUST contain only a single protocol name with the value

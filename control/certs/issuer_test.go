@@ -68,6 +68,9 @@ func TestInternalNamesAreNotMetWithTheFirstCertificate(t *testing.T) {
 			t.Errorf("%q: %s, want %s", asked, is, want)
 		}
 	}
+	if is := got(t, chooser(t, s, t.TempDir(), rest), hello("unknown.local")); is != "first.net" {
+		t.Errorf("a name that no site names: %s", is)
+	}
 }
 
 type atAddress struct {

@@ -35,6 +35,8 @@ const (
 	demandKnown   = 10_000          // names that are remembered as refused
 	demandWait    = 8 * time.Second // how long a handshake waits; the certificate may come later
 	demandMost    = 2 * time.Minute // how long obtaining may take
+	demandTries   = 3               // what fails once may be the network
+	demandPause   = time.Second
 )
 
 func newDemand(i *Issuer, o *OnDemand) *demand {
@@ -112,11 +114,17 @@ func (d *demand) get(name string) error {
 	if client == nil {
 		return errNotPublic
 	}
-	if err := client.Obtain(ctx, name); err != nil {
-		return err
+	var err error
+	for try := range demandTries {
+		if try > 0 {
+			time.Sleep(demandPause)
+		}
+		if err = client.Obtain(ctx, name); err == nil {
+			d.issuer.Refresh()
+			return nil
+		}
 	}
-	d.issuer.Refresh()
-	return nil
+	return err
 }
 
 // mayObtain asks whether a certificate may be obtained.

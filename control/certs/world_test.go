@@ -80,7 +80,7 @@ func hello(name string) *tls.ClientHelloInfo {
 }
 
 // chooser is one over a store, with an issuer that was applied to data.
-func chooser(t *testing.T, s *Store, data string, takes func(string) bool) *Chooser {
+func chooser(t *testing.T, s *Store, data string, takes func(string) Taken) *Chooser {
 	t.Helper()
 	i := NewIssuer()
 	i.Apply(Wanted{Data: data})
@@ -88,5 +88,6 @@ func chooser(t *testing.T, s *Store, data string, takes func(string) bool) *Choo
 	return NewChooser(s, i, takes, func(_ net.Conn, f func()) { f() })
 }
 
-func all(string) bool  { return true }
-func none(string) bool { return false }
+func all(string) Taken  { return ByName }
+func rest(string) Taken { return ByRest }
+func none(string) Taken { return NotTaken }

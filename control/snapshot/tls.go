@@ -56,8 +56,7 @@ func ofListener(l *config.Listener) asked {
 
 // terms is how a listener's clients are met.
 func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls.Terms {
-	takes := func(name string) bool { return b.out.Sites.FindSite([]byte(name)) != nil }
-	chooser := certs.NewChooser(out.Store, b.out.Issuer, takes, wiretls.Block)
+	chooser := certs.NewChooser(out.Store, b.out.Issuer, b.taken(), wiretls.Block)
 	protocols := b.protocols(l)
 	byLabel := map[string]*wiretls.Policy{}
 	policy := func(a asked, path string) *wiretls.Policy {
@@ -86,6 +85,20 @@ func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls
 		}
 	}
 	return wiretls.NewTerms(own, b.policyOf(of), b.prints)
+}
+
+// taken says how names are published.
+func (b *builder) taken() func(name string) certs.Taken {
+	sites := b.out.Sites
+	return func(name string) certs.Taken {
+		switch s := sites.FindSite([]byte(name)); {
+		case s == nil:
+			return certs.NotTaken
+		case s.Pattern == "*":
+			return certs.ByRest
+		}
+		return certs.ByName
+	}
 }
 
 // policyOf finds a policy by the name that a client asks for, as a request's site is found by its Host; nil where all have the listener's.

@@ -49,6 +49,15 @@ func BuildCaddy() (string, error) {
 	return build(filepath.Join(root, "test/bench/caddy"), ".", filepath.Join(root, "build/caddy"))
 }
 
+// BuildPebble builds the ACME server of test/acme/pebble, a module of its own, into build/pebble.
+func BuildPebble() (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	return build(filepath.Join(root, "test/acme/pebble"), "github.com/letsencrypt/pebble/v2/cmd/pebble", filepath.Join(root, "build/pebble"))
+}
+
 // Weir starts a built weir with the configuration given.
 func Weir(binary, dir, config string, addresses ...string) (*Process, error) {
 	file := filepath.Join(dir, "weir.yaml")

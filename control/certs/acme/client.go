@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -72,9 +71,10 @@ func New(c Config) (*Client, error) {
 		Storage: &certmagic.FileStorage{Path: c.Directory},
 		Logger:  log,
 		OnEvent: func(_ context.Context, event string, _ map[string]any) error {
-			if c.OnChange != nil && strings.HasPrefix(event, "cached_") {
-				// The event comes before or after the change, as the case may be.
+			if c.OnChange != nil && (event == "cached_managed_cert" || event == "cert_obtained") {
+				// A renewal is in the cache some moments after it was obtained, and nothing tells when.
 				time.AfterFunc(50*time.Millisecond, c.OnChange)
+				time.AfterFunc(500*time.Millisecond, c.OnChange)
 			}
 			return nil
 		},
