@@ -7,7 +7,9 @@ import (
 
 // Variables are the words that may stand in braces in redirects, rewrites and header values.
 func Variables() []string {
-	return []string{"client_ip", "dest_ip", "dest_port", "host", "method", "path", "port", "query", "scheme", "uri"}
+	return []string{"client_cert", "client_cert_fingerprint", "client_cert_issuer", "client_cert_san", "client_cert_serial", "client_cert_subject",
+		"client_cert_verified", "client_ip", "dest_ip", "dest_port", "host", "ja4", "method", "path", "port", "query", "scheme",
+		"tls_cipher", "tls_server_name", "tls_version", "uri"}
 }
 
 // managedFields are those that weir writes itself; editing them would break framing or let clients be forged.
