@@ -256,6 +256,12 @@ func (c *Conn) Close() error {
 	return c.raw.Close()
 }
 
+// Reset ends the connection without close_notify.
+func (c *Conn) Reset() error {
+	c.release()
+	return c.raw.Reset()
+}
+
 func (c *Conn) release() {
 	l := c.raw.Loop()
 	l.Release(c.in)
