@@ -23,6 +23,8 @@ type Conn interface {
 	CloseWrite() error
 	// Close ends the connection at once and wakes who waits on it with ErrClosed. It may be called again.
 	Close() error
+	// Reset is Close with a reset in place of an end, so that the peer does not take what came for the whole.
+	Reset() error
 	// Await gives the connection back to its loop: h.Serve runs on a new coroutine when bytes, the end, or the read deadline
 	// come. The caller must not touch the connection afterwards, except by Reclaim.
 	Await(h Handler)
@@ -32,7 +34,8 @@ type Conn interface {
 	// IsIdle reports whether an idle connection is still clean after its event: nothing unasked for arrived,
 	// the peer has not closed, and the read deadline is ahead. It consumes what a layer below the application protocol sent, such as session tickets.
 	IsIdle() bool
-	// Interrupt makes waits that run now or come later on this connection return ErrInterrupted, until ClearInterrupt.
+	// Interrupt makes waits that run now or come later on this connection return ErrInterrupted, until ClearInterrupt; the handler of
+	// an awaited connection runs.
 	Interrupt()
 	ClearInterrupt()
 	// LinkHangup interrupts other when this connection is reset; nil unlinks.
@@ -57,6 +60,26 @@ func SetEnds(c Conn, local, remote netip.AddrPort) {
 type Moving struct {
 	fd            int
 	local, remote netip.AddrPort
+}
+
+// Peek is Read that leaves the bytes where they are: it fills p with what has come, and parks until that is more than seen bytes. It works on
+// bare sockets, and on what a portable engine has in their place, while nobody else reads; ErrNotBare elsewhere.
+func Peek(c Conn, p []byte, seen int) (int, error) {
+	if bare, ok := c.(interface {
+		peek(p []byte, seen int) (int, error)
+	}); ok {
+		return bare.peek(p, seen)
+	}
+	return 0, ErrNotBare
+}
+
+// SetEnds has c say other addresses than its socket's, as a proxy in front has told them. An invalid one changes nothing.
+func SetEnds(c Conn, local, remote netip.AddrPort) {
+	if bare, ok := c.(interface {
+		setEnds(local, remote netip.AddrPort)
+	}); ok {
+		bare.setEnds(local, remote)
+	}
 }
 
 // Handler serves a connection in direct style. Serve returns after it closed the connection or gave it back with Await.

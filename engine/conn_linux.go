@@ -103,6 +103,33 @@ func (c *epollConn) Read(p []byte) (int, error) {
 	}
 }
 
+// peek needs no more than edges: bytes that come after a look have an event of their own.
+func (c *epollConn) peek(p []byte, seen int) (int, error) {
+	for {
+		if c.closed {
+			return 0, ErrClosed
+		}
+		if c.readable {
+			n, errno := recvFlags(c.fd, p, syscall.MSG_PEEK)
+			switch {
+			case n > seen:
+				return n, nil
+			case n == 0, n > 0 && c.peerDone:
+				return n, io.EOF
+			case n < 0 && errno == syscall.EINTR:
+				continue
+			case n < 0 && errno != syscall.EAGAIN:
+				return 0, os.NewSyscallError("recv", errno)
+			}
+			c.readable = false
+		}
+		if err := c.waitRead(); err != nil {
+			c.readable = true
+			return 0, err
+		}
+	}
+}
+
 // movedMost is what a coroutine may read before the other work of the loop gets its turn: a peer that is as fast as weir would never make
 // it wait, and everybody else would.
 const movedMost = 512 << 10
@@ -351,9 +378,7 @@ func (c *epollConn) IsIdle() bool { return !c.closed && !c.readable && c.readBy 
 
 func (c *epollConn) Interrupt() {
 	c.interrupted = true
-	if c.reader != nil {
-		c.wakeReader(wakeInterrupted)
-	}
+	c.wakeReader(wakeInterrupted)
 	c.wakeWriter(wakeInterrupted)
 }
 
@@ -395,6 +420,13 @@ func (c *epollConn) Close() error {
 		c.wakeWriter(wakeClosed)
 	}
 	return nil
+}
+
+func (c *epollConn) Reset() error {
+	if !c.closed {
+		syscall.SetsockoptLinger(c.fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	}
+	return c.Close()
 }
 
 // recvfrom and sendto go past the file layer that read and write pass through (about 3 % of a request), without telling the

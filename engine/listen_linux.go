@@ -149,7 +149,7 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotsentLowat, notsent)
 		if config.DeferAccept {
-			syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, 5)
+			syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, deferSeconds)
 		}
 		if config.Transparent {
 			if err := setTransparent(fd, domain); err != nil {
@@ -173,6 +173,22 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 	}
 	return fd, nil
 }
+
+// DeferAccept changes the option of that name for connections to come: a listener whose server speaks first must not have it. Any goroutine.
+func (ln *Listener) DeferAccept(on bool) {
+	if ln.sockets == nil || ln.Address.Path != "" {
+		return
+	}
+	seconds := 0
+	if on {
+		seconds = deferSeconds
+	}
+	for _, fd := range ln.sockets() {
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT, seconds)
+	}
+}
+
+const deferSeconds = 5
 
 const (
 	soReusePort     = 0xf

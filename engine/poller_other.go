@@ -42,6 +42,9 @@ func (l *Loop) Settle(*Moving) (Conn, error) { return nil, ErrNotBare }
 func OriginalDestination(Conn) (netip.AddrPort, bool) { return netip.AddrPort{}, false }
 func CanBeTransparent() error                         { return errors.New("only Linux has it") }
 
+// DeferAccept has no counterpart here.
+func (ln *Listener) DeferAccept(bool) {}
+
 // CanListen knows nothing here.
 func CanListen(Address) error { return nil }
 
@@ -51,7 +54,7 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 
 func canSplice(dst, src Conn) bool { return false }
 
-func splice(dst, src Conn, n int64) (int64, error) { return 0, ErrNoSplice }
+func splice(dst, src Conn, n int64, wait bool) (int64, error) { return 0, ErrNoSplice }
 
 func loopbackCongestion() string { return "" }
 

@@ -18,7 +18,10 @@ type netConn struct {
 	closed      bool
 	reading     bool // a read is under way without the lock
 
-	peeked    []byte // what a watch of the idle connection has read: at most one byte
+	local  netip.AddrPort // in place of the socket's; invalid: those
+	remote netip.AddrPort
+
+	peeked    []byte // what was read and not taken yet: by a watch of the idle connection, or by Peek
 	peekErr   error
 	handler   Handler
 	watchDone chan struct{}
@@ -41,8 +44,29 @@ func newNetConnLocked(l *Loop, nc net.Conn) *netConn {
 func (c *netConn) Loop() *Loop                     { return c.loop }
 func (c *netConn) SetReadTimeout(d time.Duration)  { c.readBy = time.Now().Add(d) }
 func (c *netConn) SetWriteTimeout(d time.Duration) { c.writeBy = time.Now().Add(d) }
-func (c *netConn) LocalAddr() netip.AddrPort       { return netAddrPort(c.nc.LocalAddr()) }
-func (c *netConn) RemoteAddr() netip.AddrPort      { return netAddrPort(c.nc.RemoteAddr()) }
+
+func (c *netConn) LocalAddr() netip.AddrPort {
+	if c.local.IsValid() {
+		return c.local
+	}
+	return netAddrPort(c.nc.LocalAddr())
+}
+
+func (c *netConn) RemoteAddr() netip.AddrPort {
+	if c.remote.IsValid() {
+		return c.remote
+	}
+	return netAddrPort(c.nc.RemoteAddr())
+}
+
+func (c *netConn) setEnds(local, remote netip.AddrPort) {
+	if local.IsValid() {
+		c.local = local
+	}
+	if remote.IsValid() {
+		c.remote = remote
+	}
+}
 
 func netAddrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
@@ -50,6 +74,21 @@ func netAddrPort(a net.Addr) netip.AddrPort {
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
 	return netip.AddrPort{}
+}
+
+// peek reads what is missing behind what was read already.
+func (c *netConn) peek(p []byte, seen int) (int, error) {
+	for len(c.peeked) <= seen {
+		if c.peekErr != nil {
+			return copy(p, c.peeked), c.peekErr
+		}
+		n, err := c.read(p[len(c.peeked):])
+		c.peeked = append(c.peeked, p[len(c.peeked):][:n]...)
+		if err != nil {
+			return copy(p, c.peeked), err
+		}
+	}
+	return copy(p, c.peeked), nil
 }
 
 func (c *netConn) Read(p []byte) (int, error) {
@@ -61,6 +100,10 @@ func (c *netConn) Read(p []byte) (int, error) {
 	if c.peekErr != nil {
 		return 0, c.peekErr
 	}
+	return c.read(p)
+}
+
+func (c *netConn) read(p []byte) (int, error) {
 	if err := c.refuse(); err != nil {
 		return 0, err
 	}
@@ -122,7 +165,7 @@ func (c *netConn) reason(err error) error {
 
 func (c *netConn) Await(h Handler) { c.await(h, c) }
 
-// await watches the idle connection on a goroutine that reads one byte ahead.
+// await watches the idle connection on a goroutine that reads ahead.
 func (c *netConn) await(h Handler, outer Conn) {
 	if c.closed {
 		return
@@ -130,6 +173,9 @@ func (c *netConn) await(h Handler, outer Conn) {
 	c.handler = h
 	done := make(chan struct{})
 	c.watchDone = done
+	if c.peekErr == ErrTimeout {
+		c.peekErr = nil // of a wait before this one
+	}
 	if len(c.peeked) > 0 || c.peekErr != nil {
 		close(done)
 		c.handler = nil
@@ -138,13 +184,13 @@ func (c *netConn) await(h Handler, outer Conn) {
 	}
 	c.nc.SetReadDeadline(c.readBy)
 	go func() {
-		var one [1]byte
-		n, err := c.nc.Read(one[:])
+		var ahead [aheadMost]byte
+		n, err := c.nc.Read(ahead[:])
 		c.loop.portable.acquire()
 		close(done)
 		run := c.handler != nil && !c.closed
 		if n > 0 {
-			c.peeked = append(c.peeked, one[0])
+			c.peeked = append(c.peeked, ahead[:n]...)
 		} else if run {
 			c.peekErr = c.reason(err)
 		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -157,6 +203,9 @@ func (c *netConn) await(h Handler, outer Conn) {
 		}
 	}()
 }
+
+// aheadMost is what a watch may read: more than a byte, or who is awaited after each short read would get its bytes one by one.
+const aheadMost = 4 << 10
 
 func (c *netConn) Reclaim() bool {
 	if c.handler == nil || c.closed {
@@ -191,6 +240,13 @@ func (c *netConn) CloseWrite() error {
 		return w.CloseWrite()
 	}
 	return nil
+}
+
+func (c *netConn) Reset() error {
+	if l, ok := c.nc.(interface{ SetLinger(sec int) error }); ok && !c.closed {
+		l.SetLinger(0)
+	}
+	return c.Close()
 }
 
 func (c *netConn) Close() error {

@@ -56,7 +56,7 @@ func canSplice(dst, src Conn) bool {
 	return a && b
 }
 
-func splice(dst, src Conn, n int64) (moved int64, err error) {
+func splice(dst, src Conn, n int64, wait bool) (moved int64, err error) {
 	d, ok := dst.(*epollConn)
 	s, ok2 := src.(*epollConn)
 	if !ok || !ok2 {
@@ -67,8 +67,8 @@ func splice(dst, src Conn, n int64) (moved int64, err error) {
 	if err != nil {
 		return 0, ErrNoSplice
 	}
-	k, err := s.spliceOut(p, n)
-	if err != nil {
+	k, err := s.spliceOut(p, n, wait)
+	if err != nil || k == 0 {
 		l.keepPipe(p)
 		return 0, err
 	}
@@ -82,7 +82,7 @@ func splice(dst, src Conn, n int64) (moved int64, err error) {
 }
 
 // spliceOut moves what the socket has into the pipe, at most n bytes.
-func (c *epollConn) spliceOut(p pipe, n int64) (int, error) {
+func (c *epollConn) spliceOut(p pipe, n int64, wait bool) (int, error) {
 	want := int(min(n, int64(p.size)))
 	for {
 		if c.loop.moved >= movedMost {
@@ -107,6 +107,9 @@ func (c *epollConn) spliceOut(p pipe, n int64) (int, error) {
 				return 0, os.NewSyscallError("splice", errno)
 			}
 			continue
+		}
+		if !wait {
+			return 0, nil
 		}
 		if err := c.waitRead(); err != nil {
 			return 0, err

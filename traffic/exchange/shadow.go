@@ -104,6 +104,7 @@ func (c *shadowConn) IsIdle() bool                          { return false }
 func (c *shadowConn) Interrupt()                            {}
 func (c *shadowConn) ClearInterrupt()                       {}
 func (c *shadowConn) LinkHangup(engine.Conn)                {}
+func (c *shadowConn) Reset() error                          { return c.Close() }
 func (c *shadowConn) IsGone() bool                          { return false }
 func (c *shadowConn) LocalAddr() netip.AddrPort             { return c.local }
 func (c *shadowConn) RemoteAddr() netip.AddrPort            { return c.remote }
