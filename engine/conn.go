@@ -73,15 +73,6 @@ func Peek(c Conn, p []byte, seen int) (int, error) {
 	return 0, ErrNotBare
 }
 
-// SetEnds has c say other addresses than its socket's, as a proxy in front has told them. An invalid one changes nothing.
-func SetEnds(c Conn, local, remote netip.AddrPort) {
-	if bare, ok := c.(interface {
-		setEnds(local, remote netip.AddrPort)
-	}); ok {
-		bare.setEnds(local, remote)
-	}
-}
-
 // Handler serves a connection in direct style. Serve returns after it closed the connection or gave it back with Await.
 type Handler interface{ Serve(c Conn) }
 

@@ -19,6 +19,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	r.checkMirror(cfg, "defaults.mirror", cfg.Defaults.Mirror)
 	cfg.indexPools()
 	r.checkFallbacks(cfg)
+	r.checkWays(cfg)
 	r.checkSites(cfg)
 	for i := range cfg.Tests {
 		r.checkTest(cfg, indexPath("tests", i), &cfg.Tests[i])
@@ -89,6 +90,11 @@ func (r *reader) warnUnused(cfg *Config) {
 	for i := range cfg.Pools {
 		used[cfg.Pools[i].Fallback] = true
 	}
+	for i := range cfg.Listeners {
+		for _, name := range cfg.Listeners[i].pools() {
+			used[name] = true
+		}
+	}
 	for i := range cfg.Sites {
 		for j := range cfg.Sites[i].Routes {
 			route := &cfg.Sites[i].Routes[j]
@@ -103,7 +109,7 @@ func (r *reader) warnUnused(cfg *Config) {
 	}
 	for _, p := range cfg.Pools {
 		if path := joinPath("pools", p.Name); !used[p.Name] && (p.Name != Original || r.isWritten(path)) {
-			r.warn(r.at(path), path, "no route uses this pool")
+			r.warn(r.at(path), path, "no route and no listener uses this pool")
 		}
 	}
 }

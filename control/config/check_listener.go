@@ -10,6 +10,7 @@ func (r *reader) checkListeners(cfg *Config) {
 		r.checkAddresses(joinPath(path, "address"), path, l.Address, taken)
 		r.checkListenerTLS(path, l)
 		r.checkCapture(joinPath(path, "capture"), l)
+		r.checkProtocol(path, l)
 	}
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
 		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
@@ -46,6 +47,8 @@ func (r *reader) checkAddresses(path, owner string, list []Address, taken map[st
 
 func (r *reader) checkListenerTLS(path string, l *Listener) {
 	switch {
+	case l.TLS == nil && l.Terminates():
+		r.wrong(joinPath(path, "sites"), "to end TLS for a name, the listener needs tls with a certificate")
 	case l.TLS == nil:
 	case l.Redirect != "":
 		r.wrong(joinPath(path, "redirect"), "a listener with tls is https already and would redirect to itself")

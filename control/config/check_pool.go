@@ -18,8 +18,14 @@ func (r *reader) checkPool(p *Pool) {
 	if p.Health != nil {
 		r.checkHealth(joinPath(path, "health"), p.Health)
 	}
-	if p.Connections.Warm > 0 && !p.Connections.Share {
+	if p.Connections.Warm > 0 && (!p.Connections.Share || p.ProxyProtocol != "") {
 		r.wrong(joinPath(path, "connections")+".warm", "connections that each client has for itself cannot be kept ready for all")
+	}
+	if (p.Protocol == "http2" || p.Protocol == "h2c") && p.ProxyProtocol != "" {
+		r.wrong(joinPath(path, "proxy_protocol"), "clients share connections of HTTP/2, and a header in front can name one of them only")
+	}
+	if p.Hedge != nil && !p.Hedge.Off && p.ProxyProtocol != "" {
+		r.wrong(joinPath(path, "hedge"), "with proxy_protocol each client has connections of its own, and copies would need more of them")
 	}
 	r.checkPersistence(joinPath(path, "persistence"), p.Persistence)
 	r.checkBuffer(joinPath(path, "buffer"), p.Buffer)

@@ -28,8 +28,9 @@ type Listener struct {
 	// another Host), `rfc7239` (`Forwarded`), `both`, or `off`.
 	Forwarded string `yaml:"forwarded" default:"x_forwarded" words:"x_forwarded rfc7239 both off" example:"both"`
 
-	// Reads the PROXY protocol from these networks.
-	ProxyProtocol Later `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
+	// Reads the PROXY protocol, of either version, from proxies in these networks, whose connections must begin with it.
+	// From anywhere else it is not read, so nobody can claim another's address.
+	ProxyProtocol *ProxyFrom `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
 
 	// Takes connections that the kernel brings here, whatever their destination.
 	Capture *Capture `yaml:"capture" example:"{ mode: tproxy, ports: [80], interfaces: [eth1], install: on }"`
@@ -43,11 +44,83 @@ type Listener struct {
 	// The HTTP versions offered to clients and their options.
 	HTTP HTTP `yaml:"http" example:"{ versions: [http1] }"`
 
-	// The pool of a listener that is not `http`.
-	Pool string `yaml:"pool"`
+	// The pool of a listener that is not `http`. With protocol `tls`: of clients that ask for a name of no site, or for none.
+	Pool string `yaml:"pool" example:"mysql"`
 
-	// Pools by server name, for a listener with protocol `tls`.
-	Sites Later `yaml:"sites" example:"{ a.example.com: pool-a }"`
+	// What becomes of the connections of a listener with protocol `tls`, by the server name that they ask for: a pool, which gets them as
+	// they are, or `terminate`. The most specific pattern wins, as with the top-level `sites`.
+	Sites []Passthrough `yaml:"sites,named" example:"{ a.example.com: pool-a, \"*.example.com\": pool-b, www.example.com: terminate }"`
+}
+
+// ProxyFrom is who speaks the PROXY protocol to a listener. A bare value is `from`.
+type ProxyFrom struct {
+	// Networks of the proxies.
+	From []netip.Prefix `yaml:"from,short,required" example:"[10.0.0.0/8, 192.0.2.7]"`
+}
+
+// Passthrough is what becomes of TLS connections that ask for a name. A bare value is the pool, or `terminate`.
+type Passthrough struct {
+	// The pattern of the names: exact, `*.example.com`, a glob such as `lyncweb.*`, or `"*"` for the rest.
+	Name string `yaml:"-,name"`
+
+	// The pool whose servers get the connections as they are.
+	Pool string `yaml:"pool" example:"pool-a"`
+
+	// Pools for protocols that clients offer (ALPN), by name: the first of the client's list that is among them wins over `pool`.
+	ALPN []ALPN `yaml:"alpn,named" example:"{ h2: pool-h2, acme-tls/1: pool-acme }"`
+
+	// Ends TLS here, with the listener's `tls`, and serves the requests by the top-level `sites`.
+	Terminate bool `yaml:"terminate" default:"off" example:"on"`
+}
+
+// ALPN is the pool for a protocol. A bare value is the pool.
+type ALPN struct {
+	// The protocol's name.
+	Name string `yaml:"-,name"`
+
+	// The pool.
+	Pool string `yaml:"pool,short,required" example:"pool-h2"`
+}
+
+// FromWord takes a pool's name and `terminate`.
+func (p *Passthrough) FromWord(word string) error {
+	if word == "terminate" {
+		p.Terminate = true
+	} else {
+		p.Pool = word
+	}
+	return nil
+}
+
+// pools are the pools that the listener leads to, by the path of the key that names them.
+func (l *Listener) pools() map[string]string {
+	at, path := map[string]string{}, joinPath("listeners", l.Name)
+	if l.Pool != "" {
+		at[path+".pool"] = l.Pool
+	}
+	for i := range l.Sites {
+		s, below := &l.Sites[i], joinPath(path+".sites", l.Sites[i].Name)
+		if s.Pool != "" {
+			at[below+".pool"] = s.Pool
+		}
+		for _, a := range s.ALPN {
+			at[joinPath(below+".alpn", a.Name)] = a.Pool
+		}
+	}
+	return at
+}
+
+// IsHTTP reports whether requests come on the listener.
+func (l *Listener) IsHTTP() bool { return l.Protocol == "http" }
+
+// Terminates reports whether a listener of protocol tls ends TLS for some names.
+func (l *Listener) Terminates() bool {
+	for i := range l.Sites {
+		if l.Sites[i].Terminate {
+			return true
+		}
+	}
+	return false
 }
 
 // Limits bounds what a client may send on a listener. What exceeds one is answered with 414, 431 or 503.

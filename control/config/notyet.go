@@ -23,16 +23,10 @@ var notBuiltYet = []notBuilt{
 	{"Config.dns", "", true, "no name would be answered"},
 	{"Config.scripts", "", true, "no script would run"},
 
-	{"Listener.protocol", "tcp", true, "only http is spoken"},
 	{"Listener.protocol", "udp", true, "only http is spoken"},
-	{"Listener.protocol", "tls", true, "only http is spoken"},
 	{"Listener.protocol", "ftp", true, "only http is spoken"},
-	{"Listener.proxy_protocol", "", true, "clients' addresses would be wrong"},
-	{"Listener.pool", "", true, "only the sites would be served"},
-	{"Listener.sites", "", true, "only the sites of the file would be served"},
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 
-	{"Pool.proxy_protocol", "", true, "servers would misread every connection"},
 	{"Pool.mode", "nat", true, "connections would be proxied"},
 	{"Pool.mode", "direct", true, "connections would be proxied"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},

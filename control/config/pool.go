@@ -57,8 +57,9 @@ type Pool struct {
 	// How much of responses, and of requests' bodies, is held back before it is sent on.
 	Buffer *Buffer `yaml:"buffer" example:"1MiB"`
 
-	// Sends the PROXY protocol to the servers.
-	ProxyProtocol Later `yaml:"proxy_protocol" example:"v2"`
+	// Tells the servers who the client is, by the PROXY protocol in front of each connection. Clients then share none. `v2` passes on
+	// what another proxy has told besides addresses, and adds what weir knows of the TLS that it has ended.
+	ProxyProtocol string `yaml:"proxy_protocol" words:"v1 v2" example:"v2"`
 
 	// What may be under way at all servers together.
 	Limits PoolLimits `yaml:"limits" example:"{ requests: 500 }"`

@@ -75,3 +75,9 @@ func (c *Config) PosOf(path string) Pos {
 		path = parentPath(path)
 	}
 }
+
+// IsWritten reports whether the key stands in the file, by its path.
+func (c *Config) IsWritten(path string) bool {
+	_, found := c.positions[path]
+	return found
+}

@@ -105,8 +105,11 @@ type Timeouts struct {
 	// How long a connection without a request is kept open. Of a pool or of `defaults`.
 	Idle Duration `yaml:"idle" fill:"55s" example:"20s"`
 
-	// How long an upgraded connection (WebSocket) may be silent in both directions.
+	// How long a tunnel, which is an upgraded connection (WebSocket) or one of a layer 4 listener, may be silent in both directions.
 	Tunnel Duration `yaml:"tunnel" fill:"1h" example:"10m"`
+
+	// How long a tunnel of a layer 4 listener may last at all. Of a pool or of `defaults`.
+	Lifetime Duration `yaml:"lifetime" fill:"off" example:"12h"`
 }
 
 // Retries is what is tried again on another server: a request that failed before anything of an answer reached the

@@ -10,6 +10,10 @@ type TLS struct {
 	// The oldest version accepted.
 	MinVersion string `yaml:"min_version" fill:"1.2" words:"1.2 1.3" example:"\"1.3\""`
 
+	// What becomes of clients of a `tcp` listener that do not speak TLS: `refuse` ends their connections, `allow` serves them in clear, those
+	// who wait for the server to speak first after 300 ms.
+	Plaintext string `yaml:"plaintext" fill:"refuse" words:"refuse allow" example:"allow"`
+
 	// Asks clients for a certificate. Without it none is asked for.
 	ClientAuth *ClientAuth `yaml:"client_auth" example:"{ ca: clients.pem, verify: optional }"`
 

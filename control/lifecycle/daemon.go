@@ -23,6 +23,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/pool/health"
 	"github.com/weir-proxy/weir/traffic/pool/resolve"
+	"github.com/weir-proxy/weir/traffic/tunnel"
 )
 
 // Options are what is fixed for a process.
@@ -44,6 +45,7 @@ type Daemon struct {
 	log      *slog.Logger
 	engine   *engine.Engine
 	driver   *exchange.Driver
+	tunnels  *tunnel.Driver
 	access   *accesslog.Writer
 	resolver *resolve.Resolver
 	monitor  *health.Monitor
@@ -95,6 +97,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	}
 	d.engine = e
 	d.driver = exchange.NewDriver(e)
+	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
 	d.access = accesslog.NewWriter(d.driver.Rings())
 	d.resolver = resolve.New(resolve.Config{OnChange: d.nameChanged})
 	d.monitor = health.New(health.MonitorConfig{OnChange: d.healthChanged})
@@ -281,8 +284,8 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 			if d.open[key] != nil || opened[key] != nil {
 				continue
 			}
-			handler := listener.New(d.driver, l.Setup, d.options.Loops)
-			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: true, Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
+			handler := listener.New(d.driver, d.tunnels, l.Setup, d.options.Loops)
+			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
 			if err != nil {
 				for _, o := range opened {
 					o.socket.Close()
@@ -304,6 +307,7 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 			key := a.String()
 			wanted[key] = true
 			d.open[key].name = l.Name
+			d.open[key].socket.DeferAccept(l.Setup.Defers())
 			d.open[key].handler.Swap(l.Setup)
 		}
 	}
@@ -312,13 +316,9 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 			continue
 		}
 		delete(d.open, key)
-		last := *o.handler.Setup()
-		http := *last.HTTP
-		http.Closing = true
-		last.HTTP = &http
-		o.handler.Swap(&last)
+		o.handler.Close()
 		o.socket.Close()
-		d.done.Go(func() { d.endListener(o.name, o.handler.HTTP(), http.Drain) })
+		d.done.Go(func() { d.endListener(o) })
 	}
 }
 

@@ -89,7 +89,10 @@ func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(e
 	defer tick.Stop()
 	for quiet := 0; quiet < 2 && !successor.hasGone.Load(); {
 		var left exchange.Left
-		d.engine.Each(func(l *engine.Loop) { left.Add(d.driver.PassOn(l, send)) })
+		d.engine.Each(func(l *engine.Loop) {
+			left.Add(d.driver.PassOn(l, send))
+			left.AddTunnels(d.tunnels.Count(l.Index, nil))
+		})
 		progress(left)
 		// What the process before this one still passes on has to go through here.
 		if quiet++; left.Connections > 0 || d.receiving.Load() {

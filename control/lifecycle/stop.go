@@ -8,6 +8,7 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/listener"
 )
 
 // drainEvery is the time between two looks at what is left. A connection that comes to rest meanwhile is closed by the next.
@@ -19,7 +20,7 @@ const cutWithin = 300 * time.Millisecond
 // DrainLimit is the longest of the running listeners' timeouts.drain.
 func (d *Daemon) DrainLimit() (limit time.Duration) {
 	for i := range d.running.Load().Listeners {
-		limit = max(limit, d.running.Load().Listeners[i].Setup.HTTP.Drain)
+		limit = max(limit, d.running.Load().Listeners[i].Setup.Drain)
 	}
 	return limit
 }
@@ -50,7 +51,7 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 
 // drain ends idle connections until nothing is under way; when ctx ends before, it cuts the rest and says what that was. only is the
 // listener that is meant; nil: all.
-func (d *Daemon) drain(ctx context.Context, only *exchange.HTTP, progress func(exchange.Left)) (left exchange.Left, ended bool) {
+func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress func(exchange.Left)) (left exchange.Left, ended bool) {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	for quiet := 0; ; {
@@ -73,14 +74,20 @@ func (d *Daemon) drain(ctx context.Context, only *exchange.HTTP, progress func(e
 	}
 }
 
-func (d *Daemon) endIdle(only *exchange.HTTP) (left exchange.Left) {
-	d.engine.Each(func(l *engine.Loop) { left.Add(d.driver.EndIdle(l, only)) })
+func (d *Daemon) endIdle(only *listener.Listener) (left exchange.Left) {
+	d.engine.Each(func(l *engine.Loop) {
+		left.Add(d.driver.EndIdle(l, only.HTTP()))
+		left.AddTunnels(d.tunnels.Count(l.Index, only.Tunnels()))
+	})
 	return left
 }
 
 // cut ends what is under way and gives it a moment to be logged.
-func (d *Daemon) cut(only *exchange.HTTP) {
-	d.engine.Each(func(l *engine.Loop) { d.driver.Cut(l, only) })
+func (d *Daemon) cut(only *listener.Listener) {
+	d.engine.Each(func(l *engine.Loop) {
+		d.driver.Cut(l, only.HTTP())
+		d.tunnels.Cut(l.Index, only.Tunnels())
+	})
 	for by := time.Now().Add(cutWithin); time.Now().Before(by); time.Sleep(drainEvery) {
 		if left := d.endIdle(only); left.IsNothing() {
 			return
@@ -89,8 +96,8 @@ func (d *Daemon) cut(only *exchange.HTTP) {
 }
 
 // endListener ends the connections of a listener that a reload has dropped.
-func (d *Daemon) endListener(name string, http *exchange.HTTP, limit time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+func (d *Daemon) endListener(o *openListener) {
+	ctx, cancel := context.WithTimeout(context.Background(), o.handler.Setup().Drain)
 	defer cancel()
 	go func() {
 		select {
@@ -99,7 +106,7 @@ func (d *Daemon) endListener(name string, http *exchange.HTTP, limit time.Durati
 		case <-ctx.Done():
 		}
 	}()
-	if left, ended := d.drain(ctx, http, nil); !ended {
-		d.log.Info("connections of a dropped listener were cut", "listener", name, "requests", left.Exchanges, "tunnels", left.Tunnels)
+	if left, ended := d.drain(ctx, o.handler, nil); !ended {
+		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
 	}
 }

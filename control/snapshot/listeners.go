@@ -34,7 +34,7 @@ func (b *builder) listeners() {
 func (b *builder) securePort() string {
 	for i := range b.cfg.Listeners {
 		l := &b.cfg.Listeners[i]
-		if l.TLS == nil {
+		if l.TLS == nil || !l.IsHTTP() {
 			continue
 		}
 		for _, a := range l.Address {
@@ -48,6 +48,33 @@ func (b *builder) securePort() string {
 
 func (b *builder) listener(l *config.Listener, out *Listener, securePort string) {
 	path := "listeners." + l.Name
+	t := &l.Timeouts
+	out.Name = l.Name
+	out.Setup = &listener.Setup{Handshake: bounded(t.Handshake), Opening: bounded(t.Header), Drain: bounded(t.Drain)}
+	if p := l.ProxyProtocol; p != nil {
+		out.Setup.Proxies = filter.NewNetworks(p.From)
+	}
+	if l.IsHTTP() || l.Terminates() {
+		out.Setup.HTTP = b.http(l, securePort)
+	}
+	if !l.IsHTTP() {
+		out.Setup.Tunnel = b.tunnels(l)
+		out.Setup.Passes = l.Protocol == "tls"
+		out.Setup.TakesPlain = l.TLS != nil && l.TLS.Plaintext == "allow"
+	}
+	if c := l.Capture; c != nil {
+		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
+	}
+	if l.TLS != nil {
+		out.Setup.TLS = b.terms(l, path, out)
+	}
+	for _, a := range l.Address {
+		out.Addresses = append(out.Addresses, addresses(a)...)
+	}
+}
+
+// http is what serves the requests of a listener.
+func (b *builder) http(l *config.Listener, securePort string) *exchange.Setup {
 	t := &l.Timeouts
 	http := &exchange.Setup{
 		Listener:  l.Name,
@@ -68,20 +95,14 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 	if l.Redirect == "https" {
 		http.RedirectHTTPS = securePort
 	}
-	out.Name, out.Setup = l.Name, &listener.Setup{HTTP: http, Handshake: bounded(t.Handshake)}
-	if c := l.Capture; c != nil {
+	if l.Capture != nil {
 		http.CapturedAt = l.Address[0].First
-		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
 	}
-	if l.TLS != nil {
-		out.Setup.TLS = b.terms(l, path, out)
-	} else if b.out.Wanted.ACME != nil {
+	if l.TLS == nil && b.out.Wanted.ACME != nil {
 		http.Challenge = acme.HTTPAnswer
 	}
 	http.Policies = b.policies(l)
-	for _, a := range l.Address {
-		out.Addresses = append(out.Addresses, addresses(a)...)
-	}
+	return http
 }
 
 // forEver stands for "off": the engine knows no wait without a deadline.

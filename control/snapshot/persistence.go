@@ -53,10 +53,7 @@ func (b *siteBuilder) persistence(r *config.Route) *site.Persistence {
 }
 
 func (b *siteBuilder) newPersistence(path string, c *config.Persistence, p *config.Pool, secret []byte) *site.Persistence {
-	scope := p.Name
-	if c.Group != "" {
-		scope = "group " + c.Group
-	}
+	scope := scopeOf(p, c)
 	k := persistence.Config{Scope: scope, ByHost: c.Group != "", Secret: secret}
 	k.Accept = persistence.Accept{ARR: c.Accept.ARR, HAProxy: c.Accept.HAProxy, HAProxyKey: c.Accept.HAProxyKey.Value, Values: map[string]string{}}
 	if c.Accept.HAProxy {

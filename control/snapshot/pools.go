@@ -43,11 +43,12 @@ func (b *builder) pool(p *config.Pool) {
 	}
 	d.Pool = pool.New(b.poolConfig(p), oldPool)
 	d.Key = hashKey(&p.Balance)
+	d.Proxy = map[string]int{"v1": 1, "v2": 2}[p.ProxyProtocol]
 	d.Transport = &transport.Config{
 		Connect: bounded(p.Timeouts.Connect),
 		Idle:    bounded(p.Timeouts.Idle),
 		MaxIdle: perLoop(p.Connections.Idle, b.loops),
-		Private: !p.Connections.Share,
+		Private: !p.Connections.Share || p.ProxyProtocol != "",
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
 

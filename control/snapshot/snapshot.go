@@ -58,6 +58,7 @@ type builder struct {
 	cfg      *config.Config
 	previous *Snapshot // nil at the start
 	loops    int
+	keeper   *keeper
 	out      *Snapshot
 	prints   bool // somebody wants to know fingerprints of ClientHellos
 	problems config.Problems
@@ -72,13 +73,14 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	for i := range cfg.Pools {
 		b.pool(&cfg.Pools[i])
 	}
-	keeper := newKeeper(previous)
+	b.keeper = newKeeper(previous)
+	keeper := b.keeper
 	b.linkFallbacks()
 	index, problems := buildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] }, keeper)
-	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()
+	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
 	b.network()
 	if _, _, err := LogFormat(&cfg.Logs.Access); err != nil {
 		b.refuse("logs.access", err.Error())

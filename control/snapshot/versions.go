@@ -18,6 +18,9 @@ func speaks(l *config.Listener, version string) bool {
 
 // offered is what a listener's clients may choose in a TLS handshake, the best first.
 func offered(l *config.Listener) (protocols []string) {
+	if !l.IsHTTP() && !l.Terminates() {
+		return nil // what is spoken inside is not weir's to say
+	}
 	if speaks(l, "http2") {
 		protocols = append(protocols, "h2")
 	}
@@ -44,7 +47,7 @@ func versionOf(p *config.Pool) transport.Version {
 		return transport.HTTP1 // a connection is one client's: there is nobody to share it
 	}
 	v := versions[p.Protocol]
-	if v == transport.Auto && (p.TLS == nil || !p.Connections.Share) {
+	if v == transport.Auto && (p.TLS == nil || !p.Connections.Share || p.ProxyProtocol != "") {
 		return transport.HTTP1
 	}
 	return v

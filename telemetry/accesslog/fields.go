@@ -42,17 +42,21 @@ var fields = []field{
 	{"target", "cs-uri", text(func(r *Record) []byte { return r.Target }), true},
 	{"path", "cs-uri-stem", text(func(r *Record) []byte { path, _, _ := bytes.Cut(r.Target, []byte("?")); return path }), true},
 	{"query", "cs-uri-query", text(func(r *Record) []byte { _, query, _ := bytes.Cut(r.Target, []byte("?")); return query }), true},
+	{"protocol", "x-protocol", func(dst []byte, r *Record) []byte { return append(dst, r.Protocol.String()...) }, false},
 	{"version", "cs-version", func(dst []byte, r *Record) []byte {
+		if r.Protocol != HTTP {
+			return dst
+		}
 		return appendVersion(append(dst, "HTTP/"...), r)
 	}, false},
 	{"status", "sc-status", number(func(r *Record) int64 { return int64(r.Status) }), false},
 	{"sent", "sc-bytes", number(func(r *Record) int64 { return r.Sent }), false},
 	{"received", "cs-bytes", number(func(r *Record) int64 { return r.Received }), false},
-	{"duration_ms", "time-taken", number(func(r *Record) int64 { return int64(max(0, r.Ended)) / 1000 }), false},
+	{"duration_ms", "time-taken", number(func(r *Record) int64 { return max(0, r.Ended) / 1000 }), false},
 	{"match_us", "", timing(func(r *Record) int32 { return r.Matched }), false},
 	{"send_us", "", timing(func(r *Record) int32 { return r.Connected }), false},
 	{"receive_us", "x-receive-us", timing(func(r *Record) int32 { return r.Answered }), false},
-	{"finish_us", "", timing(func(r *Record) int32 { return r.Ended }), false},
+	{"finish_us", "", number(func(r *Record) int64 { return r.Ended }), false},
 	{"user_agent", "cs(User-Agent)", text(func(r *Record) []byte { return r.UserAgent }), true},
 	{"referer", "cs(Referer)", text(func(r *Record) []byte { return r.Referer }), true},
 	{"route", "x-route", text(func(r *Record) []byte { return r.Route }), true},

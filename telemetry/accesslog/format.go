@@ -30,6 +30,10 @@ func appendCombined(dst []byte, r *Record) []byte {
 		dst = append(dst, ' ')
 		dst = appendQuoted(dst, r.Target)
 		dst = appendVersion(append(dst, " HTTP/"...), r)
+	} else if r.Protocol != HTTP {
+		dst = append(dst, r.Protocol.String()...)
+		dst = append(dst, ' ')
+		dst = appendQuoted(dst, r.Route)
 	}
 	dst = append(dst, `" `...)
 	dst = strconv.AppendUint(dst, uint64(r.Status), 10)
@@ -97,9 +101,15 @@ func appendJSON(dst []byte, r *Record) []byte {
 			dst = append(dst, '"')
 		}
 	}
-	dst = appendVersion(append(dst, `,"version":"`...), r)
-	dst = append(dst, `","status":`...)
-	dst = strconv.AppendUint(dst, uint64(r.Status), 10)
+	if r.Protocol == HTTP {
+		dst = appendVersion(append(dst, `,"version":"`...), r)
+		dst = append(dst, `","status":`...)
+		dst = strconv.AppendUint(dst, uint64(r.Status), 10)
+	} else {
+		dst = append(dst, `,"protocol":"`...)
+		dst = append(dst, r.Protocol.String()...)
+		dst = append(dst, '"')
+	}
 	dst = append(dst, `,"reason":"`...)
 	dst = append(dst, r.Reason.String()...)
 	dst = append(dst, '"')

@@ -7,7 +7,20 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 )
 
-// Record is an ended exchange. Texts are borrowed until Append returns.
+// Protocol is what a record is of.
+type Protocol uint8
+
+const (
+	HTTP Protocol = iota // an exchange
+	TCP                  // a tunnel
+	TLS                  // a tunnel of TLS that was not ended
+	UDP                  // a flow
+	FTP                  // a session of FTP
+)
+
+func (p Protocol) String() string { return [...]string{"http", "tcp", "tls", "udp", "ftp"}[p] }
+
+// Record is an ended exchange, tunnel or flow: of the latter two Route is the listener, and Host the server name of TLS. Texts are borrowed until Append returns.
 type Record struct {
 	At       int64 // microseconds of the Unix epoch, when the request's first byte came
 	Client   netip.Addr
@@ -15,6 +28,7 @@ type Record struct {
 	Dest     netip.AddrPort // where a captured client wanted to go
 	Status   uint16
 	Version  uint8 // of HTTP: 10, 11, 20, 30
+	Protocol Protocol
 	TLS      bool
 	Reused   bool // the server connection had served before
 	Attempts uint8
@@ -24,7 +38,8 @@ type Record struct {
 	Received int64 // bytes from the client, head included
 
 	// Microseconds from At; -1 where the stage was not reached.
-	Matched, Connected, Answered, Ended int32
+	Matched, Connected, Answered int32
+	Ended                        int64 // tunnels last for days
 
 	Method, Host, Target, Route, Pool, Server, Referer, UserAgent, Detail []byte
 }
@@ -47,12 +62,13 @@ func (r *Record) Append(dst []byte) []byte {
 	if r.Reused {
 		flags |= 2
 	}
-	dst = append(dst, r.Version, flags, r.Attempts, uint8(r.Reason))
+	dst = append(dst, r.Version, uint8(r.Protocol), flags, r.Attempts, uint8(r.Reason))
 	dst = b.AppendUint64(dst, uint64(r.Sent))
 	dst = b.AppendUint64(dst, uint64(r.Received))
-	for _, v := range [...]int32{r.Matched, r.Connected, r.Answered, r.Ended} {
+	for _, v := range [...]int32{r.Matched, r.Connected, r.Answered} {
 		dst = b.AppendUint32(dst, uint32(v))
 	}
+	dst = b.AppendUint64(dst, uint64(r.Ended))
 	for _, t := range [...][]byte{r.Method, r.Host, r.Target, r.Route, r.Pool, r.Server, r.Referer, r.UserAgent, r.Detail} {
 		if len(t) > textMax {
 			t = t[:textMax]
@@ -86,13 +102,16 @@ func (r *Record) parse(b []byte) {
 	dest, b = takeAddr(b)
 	r.Dest, b = netip.AddrPortFrom(dest, le.Uint16(b)), b[2:]
 	r.Status, b = le.Uint16(b), b[2:]
-	r.Version, r.TLS, r.Reused, r.Attempts, r.Reason = b[0], b[1]&1 != 0, b[1]&2 != 0, b[2], reason.Reason(b[3])
-	b = b[4:]
+	r.Version, r.Protocol = b[0], Protocol(b[1])
+	b = b[2:]
+	r.TLS, r.Reused, r.Attempts, r.Reason = b[0]&1 != 0, b[0]&2 != 0, b[1], reason.Reason(b[2])
+	b = b[3:]
 	r.Sent, r.Received = int64(le.Uint64(b)), int64(le.Uint64(b[8:]))
 	b = b[16:]
-	for _, v := range [...]*int32{&r.Matched, &r.Connected, &r.Answered, &r.Ended} {
+	for _, v := range [...]*int32{&r.Matched, &r.Connected, &r.Answered} {
 		*v, b = int32(le.Uint32(b)), b[4:]
 	}
+	r.Ended, b = int64(le.Uint64(b)), b[8:]
 	for _, t := range [...]*[]byte{&r.Method, &r.Host, &r.Target, &r.Route, &r.Pool, &r.Server, &r.Referer, &r.UserAgent, &r.Detail} {
 		n := int(le.Uint16(b))
 		*t, b = b[2:2+n], b[2+n:]

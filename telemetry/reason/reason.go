@@ -50,6 +50,18 @@ const (
 	Upgraded
 	StreamRefused
 	HTTP11Required
+	ListenerFull
+	ProxyMalformed
+	ProxyTimeout
+	HelloMalformed
+	HelloTimeout
+	HandshakeFailed
+	TunnelClientReset
+	TunnelServerReset
+	TunnelClientStalled
+	TunnelServerStalled
+	TunnelIdle
+	TunnelLifetime
 	MirrorDiffers
 	Panicked
 	Stopping
@@ -110,6 +122,18 @@ var table = [Count]row{
 	Upgraded:            {"none", "deliver", "upgraded"},
 	StreamRefused:       {"server", "send", "refused"},
 	HTTP11Required:      {"server", "receive", "http11_required"},
+	ListenerFull:        {"weir", "read", "listener_full"},
+	ProxyMalformed:      {"client", "read", "proxy_malformed"},
+	ProxyTimeout:        {"client", "read", "proxy_timeout"},
+	HelloMalformed:      {"client", "read", "hello_malformed"},
+	HelloTimeout:        {"client", "read", "hello_timeout"},
+	HandshakeFailed:     {"client", "read", "handshake"},
+	TunnelClientReset:   {"client", "tunnel", "reset"},
+	TunnelServerReset:   {"server", "tunnel", "reset"},
+	TunnelClientStalled: {"client", "tunnel", "stalled"},
+	TunnelServerStalled: {"server", "tunnel", "stalled"},
+	TunnelIdle:          {"none", "tunnel", "idle"},
+	TunnelLifetime:      {"weir", "tunnel", "lifetime"},
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},

@@ -18,6 +18,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/tunnel"
 )
 
 const text = `
@@ -86,7 +87,7 @@ func newWeir(t *testing.T, portable bool) *weir {
 	for i := range w.running.Listeners {
 		l := &w.running.Listeners[i]
 		any, _ := engine.ParseAddress("127.0.0.1:0")
-		socket, err := w.engine.Listen(any, engine.ListenConfig{}, listener.New(w.driver, l.Setup, loops))
+		socket, err := w.engine.Listen(any, engine.ListenConfig{}, listener.New(w.driver, tunnel.NewDriver(w.engine, w.driver.Rings()), l.Setup, loops))
 		if err != nil {
 			t.Fatal(err)
 		}

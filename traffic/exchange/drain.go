@@ -39,6 +39,12 @@ func (l *Left) Add(other Left) {
 	l.Tunnels += other.Tunnels
 }
 
+// AddTunnels adds connections that never carried requests.
+func (l *Left) AddTunnels(n int64) {
+	l.Connections += n
+	l.Tunnels += n
+}
+
 func (l *Left) count(s *session) {
 	l.Connections++
 	switch {

@@ -135,7 +135,7 @@ func (x *Exchange) log() {
 		At: l.Time(began).UnixMicro(), Client: x.from, Peer: x.session.peer, Status: uint16(x.status), Version: x.version(),
 		TLS: x.session.secure, Attempts: uint8(min(x.attempts, 255)), Reason: x.reason, Sent: x.sent, Received: x.received,
 		Matched: since(began, x.times[Match]), Connected: since(began, x.times[Send]), Answered: since(began, x.times[Receive]),
-		Ended: since(began, l.Micros()),
+		Ended: l.Micros() - began,
 	}
 	if !r.Client.IsValid() {
 		r.Client = r.Peer

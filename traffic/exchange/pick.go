@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/message"
+	"github.com/weir-proxy/weir/wire/proxyproto"
 )
 
 // pick chooses a server.
@@ -172,6 +173,9 @@ func (x *Exchange) connect() Stage {
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
 	d.Source = x.from
+	if x.destination.Proxy != 0 {
+		d.Preface = x.proxyHeader()
+	}
 	conn, err := attempt.Dial(x.at.loop, x.server, t, d, !t.Private && !t.ByClient)
 	if err != nil {
 		return x.connectFailed(err)
@@ -181,6 +185,15 @@ func (x *Exchange) connect() Stage {
 	}
 	x.conn = conn
 	return Send
+}
+
+// proxyHeader tells the server who has the connection, by the PROXY protocol: it is this client's alone.
+func (x *Exchange) proxyHeader() []byte {
+	h := proxyproto.Header{Source: x.client.RemoteAddr(), Destination: x.client.LocalAddr()}
+	if x.destination.Proxy == 1 {
+		return proxyproto.AppendV1(nil, h.Source, h.Destination)
+	}
+	return proxyproto.AppendV2(nil, &h)
 }
 
 // connectTimeout is the route's, or its pool's.

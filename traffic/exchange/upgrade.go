@@ -47,7 +47,7 @@ func (x *Exchange) upgrade() Stage {
 }
 
 // relay counts the tunnel for as long as it lasts, however it ends.
-func (x *Exchange) relay(client, server engine.Conn) *tunnel.Tunnel {
+func (x *Exchange) relay(client, server engine.Conn) tunnel.Relayed {
 	x.inTunnel = true
 	x.at.Stats.Tunnels++
 	if s := x.session.streams; s != nil {

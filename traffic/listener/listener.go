@@ -4,28 +4,43 @@ import (
 	stdtls "crypto/tls"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/tunnel"
+	"github.com/weir-proxy/weir/wire/proxyproto"
+	"github.com/weir-proxy/weir/wire/sniff"
 	"github.com/weir-proxy/weir/wire/tls"
 )
 
 // Setup is how connections of an address are taken. Immutable.
 type Setup struct {
-	TLS       *tls.Terms    // nil: clear
-	Handshake time.Duration // a TLS handshake
-	HTTP      *exchange.Setup
-	Redirects bool // the kernel rewrites the destination of its connections
+	Proxies    *filter.Networks // whose connections begin with the PROXY protocol; nil: nobody's
+	Opening    time.Duration    // until what comes before the first byte of the application is there: a PROXY header, a ClientHello
+	TLS        *tls.Terms       // nil: clear
+	Handshake  time.Duration    // a TLS handshake
+	TakesPlain bool             // with TLS: who does not speak it is served in clear
+	Passes     bool             // TLS is not ended here but for the names that Tunnel says
+	HTTP       *exchange.Setup  // nil: everything goes into tunnels
+	Tunnel     *tunnel.Setup    // nil: everything is HTTP
+	Drain      time.Duration    // what is under way when the listener goes, or weir ends
+	Redirects  bool             // the kernel rewrites the destination of its connections
 }
+
+// Defers reports whether a connection needs nobody before its client has sent something.
+func (s *Setup) Defers() bool { return s.Tunnel == nil || s.Passes || s.TLS != nil && !s.TakesPlain }
 
 // Listener is an address that is listened on.
 type Listener struct {
-	setup atomic.Pointer[Setup]
-	http  *exchange.HTTP
-	loops []perLoop
+	setup   atomic.Pointer[Setup]
+	http    *exchange.HTTP
+	tunnels *tunnel.Tunnels
+	loops   []perLoop
 }
 
 // perLoop is owned by its loop.
@@ -42,29 +57,61 @@ type Stats struct {
 	Handshakes uint64 // completed
 	Failed     uint64 // failed or timed out
 	Resumed    uint64
+	Dropped    uint64 // connections that began with no PROXY header, or an odd one
 }
 
 // New makes a listener that serves by the setup.
-func New(driver *exchange.Driver, setup *Setup, loops int) *Listener {
-	l := &Listener{http: driver.NewHTTP(setup.HTTP), loops: make([]perLoop, loops)}
+func New(exchanges *exchange.Driver, tunnels *tunnel.Driver, setup *Setup, loops int) *Listener {
+	l := &Listener{http: exchanges.NewHTTP(setup.HTTP), tunnels: tunnels.NewTunnels(setup.Tunnel), loops: make([]perLoop, loops)}
 	l.setup.Store(setup)
 	return l
 }
 
-// Swap replaces the setup.
+// Swap replaces the setup. Where another protocol takes the place of HTTP, the connections of HTTP end with their next answer.
 func (l *Listener) Swap(setup *Setup) {
 	l.setup.Store(setup)
-	l.http.Swap(setup.HTTP)
+	l.tunnels.Swap(setup.Tunnel)
+	if setup.HTTP != nil {
+		l.http.Swap(setup.HTTP)
+	} else {
+		l.closeHTTP()
+	}
+}
+
+// Close has the connections of HTTP end with their next answer. Nothing is accepted any more.
+func (l *Listener) Close() { l.closeHTTP() }
+
+func (l *Listener) closeHTTP() {
+	if last := l.http.Setup(); last != nil && !last.Closing {
+		closing := *last
+		closing.Closing = true
+		l.http.Swap(&closing)
+	}
 }
 
 // Setup returns the current setup.
 func (l *Listener) Setup() *Setup { return l.setup.Load() }
 
 // Stats copies a loop's counters, and the number of connections open. On that loop.
-func (l *Listener) Stats(loop int) (Stats, int64) { return l.loops[loop].Stats, l.http.Open(loop) }
+func (l *Listener) Stats(loop int) (Stats, int64) {
+	return l.loops[loop].Stats, l.http.Open(loop) + l.tunnels.Open(loop)
+}
 
-// HTTP is what serves its connections.
-func (l *Listener) HTTP() *exchange.HTTP { return l.http }
+// HTTP is what serves its connections that carry requests; nil of no listener.
+func (l *Listener) HTTP() *exchange.HTTP {
+	if l == nil {
+		return nil
+	}
+	return l.http
+}
+
+// Tunnels is what serves those that do not; nil of no listener.
+func (l *Listener) Tunnels() *tunnel.Tunnels {
+	if l == nil {
+		return nil
+	}
+	return l.tunnels
+}
 
 // handshakesFor bounds how long handshakes may begin in one turn of a loop: each costs as much as twenty requests, one with RSA two hundred, and whatever
 // else is ready there waits for all of them. One may always begin.
@@ -74,24 +121,63 @@ const handshakesFor = time.Millisecond
 func (l *Listener) Serve(c engine.Conn) {
 	setup := l.setup.Load()
 	setup.findDestination(c)
-	if setup.TLS == nil {
-		l.http.Serve(c)
+	var o tunnel.Opened
+	if setup.Proxies != nil && setup.Proxies.Contains(c.RemoteAddr().Addr()) && !l.readProxyHeader(c, setup, &o) {
 		return
 	}
+	switch {
+	case setup.Passes:
+		l.passOrEnd(c, setup, o)
+	case setup.TLS != nil && (!setup.TakesPlain || speaksTLS(c)):
+		l.endTLS(c, setup, o)
+	case setup.Tunnel != nil:
+		l.tunnels.Serve(c, setup.Tunnel.Way, o)
+	default:
+		l.http.Serve(c)
+	}
+}
+
+// passOrEnd goes by the name that the client asks for.
+func (l *Listener) passOrEnd(c engine.Conn, setup *Setup, o tunnel.Opened) {
+	buf := c.Loop().Buffer(sniff.SizeMax)
+	h, ok := l.readHello(c, setup, buf)
+	o.Name = h.ServerName // a copy of its own
+	var way *tunnel.Way
+	var terminate bool
+	if ok {
+		way, terminate = setup.Tunnel.Find(h.ServerName, h.Protocols)
+	}
+	c.Loop().Release(buf)
+	switch {
+	case !ok:
+	case terminate:
+		l.endTLS(c, setup, o)
+	default:
+		l.tunnels.Serve(c, way, o)
+	}
+}
+
+// endTLS does the handshake, and hands on what is inside.
+func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	secure := l.handshake(c, setup)
 	if secure == nil {
 		return
 	}
 	state := secure.State()
-	if state.NegotiatedProtocol == challengeProtocol {
+	switch {
+	case state.NegotiatedProtocol == challengeProtocol:
 		secure.Close() // the authority has seen what it wanted
-		return
-	}
-	if state.NegotiatedProtocol == "h2" {
+	case setup.HTTP == nil:
+		o.IsSecure, o.Name = true, []byte(state.ServerName)
+		if way := setup.Tunnel.Way; way != nil && way.To.Proxy == 2 {
+			o.TLVs = appendTLS(o.TLVs, state)
+		}
+		l.tunnels.Serve(secure, setup.Tunnel.Way, o)
+	case state.NegotiatedProtocol == "h2":
 		l.http.ServeHTTP2(secure, settled(secure, &state), nil)
-		return
+	default:
+		l.http.ServeTLS(secure, settled(secure, &state))
 	}
-	l.http.ServeTLS(secure, settled(secure, &state))
 }
 
 // challengeProtocol is what an authority speaks that has asked for tls-alpn-01 (RFC 8737 section 4): nothing.
@@ -110,7 +196,11 @@ func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 	mine.under--
 	if err != nil {
 		mine.Failed++
-		refuse(c, err)
+		if setup.HTTP == nil {
+			l.drop(c, reason.HandshakeFailed, err)
+		} else {
+			refuse(c, err)
+		}
 		return nil
 	}
 	mine.Handshakes++
@@ -129,10 +219,32 @@ func settled(c *tls.Conn, state *stdtls.ConnectionState) *filter.Handshake {
 	return h
 }
 
+// appendTLS puts what weir knows of the TLS that it has ended before what another proxy has told: the first TLV of a type counts.
+func appendTLS(told []byte, s stdtls.ConnectionState) (tlvs []byte) {
+	if s.NegotiatedProtocol != "" {
+		tlvs = proxyproto.AppendTLV(tlvs, proxyproto.TypeALPN, []byte(s.NegotiatedProtocol))
+	}
+	if s.ServerName != "" {
+		tlvs = proxyproto.AppendTLV(tlvs, proxyproto.TypeAuthority, []byte(s.ServerName))
+	}
+	// The reference's example, and what servers look for, is "TLSv1.3"; crypto/tls writes "TLS 1.3".
+	ssl := proxyproto.SSL{Version: strings.Replace(stdtls.VersionName(s.Version), "TLS ", "TLSv", 1), Cipher: stdtls.CipherSuiteName(s.CipherSuite)}
+	if len(s.VerifiedChains) > 0 {
+		ssl.HasCert, ssl.CommonName = true, s.PeerCertificates[0].Subject.CommonName
+	}
+	tlvs = proxyproto.AppendSSL(tlvs, &ssl)
+	for kind, value := range proxyproto.TLVs(told).All() {
+		if proxyproto.TLVs(tlvs).Of(kind) == nil {
+			tlvs = proxyproto.AppendTLV(tlvs, kind, value)
+		}
+	}
+	return tlvs
+}
+
 // Resume takes a clear connection that another process has passed on, with the requests it had so far. On its loop, outside of any coroutine.
 func (l *Listener) Resume(c engine.Conn, requests int) {
-	if l.setup.Load().TLS != nil {
-		c.Close() // the address has become one of TLS, and its client does not know
+	if setup := l.setup.Load(); setup.TLS != nil || setup.HTTP == nil {
+		c.Close() // the address has become one of TLS, or of another protocol, and its client does not know
 		return
 	}
 	l.setup.Load().findDestination(c)

@@ -319,6 +319,9 @@ func (s *Stream) Close() error {
 	return nil
 }
 
+// Reset is Close: a stream that has not come to its end is reset by it.
+func (s *Stream) Reset() error { return s.Close() }
+
 // Done ends the use of the stream. What has not come to its end is reset with code; a client whose answer is complete is told, by the code for
 // no error, that the rest of its request is not wanted.
 func (s *Stream) Done(code http2.Code) {

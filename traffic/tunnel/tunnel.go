@@ -1,81 +1,178 @@
 package tunnel
 
 import (
-	"errors"
-	"io"
-	"time"
+	"net/netip"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
 )
 
-// Tunnel is a pair of connections. Owned by their loop.
+// Tunnel is a client's connection with the server's that it goes to. Owned by its loop; while nothing moves it is this struct and those two.
 type Tunnel struct {
-	Idle           time.Duration // silence in both directions after which the tunnel ends
-	Sent, Received int64         // bytes from a to b, from b to a
-
-	loop     *engine.Loop
-	a, b     engine.Conn
-	lastByte int64
-	back     engine.Signal
+	relay
+	home       *Tunnels
+	at         *perLoop
+	setup      *Setup // it began under, whatever is swapped meanwhile
+	way        *Way
+	to         *site.Destination // the way's, or one that stands in for it
+	server     *pool.Server
+	held       pool.Held
+	conn       *transport.Conn
+	opening    *opening // while the server's connection is on its way
+	name       string   // the server name of TLS, "" without
+	begun      int64    // microseconds: the client's connection came
+	connected  int64    // microseconds: the server's stood; 0: it never did
+	detail     string
+	attempts   int
+	isSecure   bool // TLS with the client ends here
+	isSettled  bool
+	peer       netip.Addr
+	client     engine.Conn
+	next, prev *Tunnel // of the loop's list
 }
 
-// Relay relays until both directions have ended, and closes nothing.
-func Relay(a, b engine.Conn, idle time.Duration) *Tunnel {
-	t := &Tunnel{Idle: idle, loop: a.Loop(), a: a, b: b, lastByte: a.Loop().Now()}
-	t.loop.Go(t)
-	t.Sent = t.direction(b, a)
-	for !t.loop.Wait(&t.back, time.Hour) {
+// Opened is what the listener has learnt of a connection before it becomes a tunnel.
+type Opened struct {
+	Name     []byte // the server name that the client asked for; borrowed
+	IsSecure bool   // TLS has ended here
+	TLVs     []byte // what servers are told by the PROXY protocol besides addresses; borrowed
+}
+
+// Serve has a connection tunnelled on the way; nil is none. It returns once the tunnel stands or the connection is closed.
+func (h *Tunnels) Serve(c engine.Conn, way *Way, o Opened) {
+	at, setup := h.driver.loops[c.Loop().Index], h.setup.Load()
+	at.Accepted++
+	t := &Tunnel{home: h, at: at, setup: setup, way: way, name: string(o.Name), isSecure: o.IsSecure, client: c, begun: at.loop.Micros(), peer: c.RemoteAddr().Addr()}
+	h.link(t)
+	switch {
+	case setup.MaxClients > 0 && h.counts[at.loop.Index].n > int64(setup.MaxClients):
+		at.Refused++
+		t.cut(reason.ListenerFull)
+		return
+	case way == nil:
+		t.cut(reason.NoSite)
+		return
 	}
-	return t
-}
-
-// Run relays the way back.
-func (t *Tunnel) Run() {
-	t.Received = t.direction(t.a, t.b)
-	t.loop.Fire(&t.back)
-}
-
-// Panicked ends both directions.
-func (t *Tunnel) Panicked() {
-	t.a.Interrupt()
-	t.b.Interrupt()
-	t.loop.Fire(&t.back)
-}
-
-// direction copies src to dst until src ends, then tells dst; a failure ends both directions.
-func (t *Tunnel) direction(dst, src engine.Conn) (moved int64) {
-	for {
-		n, readErr, writeErr := t.piece(dst, src)
-		moved += n
-		switch {
-		case writeErr != nil: // bytes are lost: nothing may follow them
-		case readErr == nil:
-			continue
-		case errors.Is(readErr, io.EOF):
-			if dst.CloseWrite() == nil {
-				return moved
-			}
-		case errors.Is(readErr, engine.ErrTimeout) && t.loop.Now()-t.lastByte < t.Idle.Milliseconds():
-			continue // the other direction is alive
+	defer func() {
+		if r := recover(); r != nil {
+			t.cut(reason.Panicked)
+			panic(r) // the loop reports the stack
 		}
-		t.a.Interrupt()
-		t.b.Interrupt()
-		return moved
+	}()
+	t.open(&o)
+}
+
+// open finds a server, and relays.
+func (t *Tunnel) open(o *Opened) {
+	op := t.at.takeOpening()
+	t.opening, op.t = op, t
+	conn, why := op.connect(o)
+	t.at.giveOpening(op)
+	t.opening = nil
+	if conn == nil {
+		t.cut(why)
+		return
+	}
+	if t.isSettled { // cut while it connected
+		t.conn = conn
+		t.release(pool.Cancelled)
+		return
+	}
+	t.conn, t.connected = conn, t.at.loop.Micros()
+	t.idle, t.owner = t.way.Idle.Milliseconds(), t
+	if t.way.Lifetime > 0 {
+		t.until = t.at.loop.Now() + t.way.Lifetime.Milliseconds()
+	}
+	t.start(t.client, conn.Conn)
+}
+
+// moved counts bytes as they go, so that a tunnel of days is not silent in the statistics.
+func (t *Tunnel) moved(d *direction, n int64) {
+	load := t.server.Load(t.at.loop.Index)
+	if d == &t.up {
+		t.at.Received += uint64(n)
+		load.BytesSent += uint64(n)
+	} else {
+		t.at.Sent += uint64(n)
+		load.BytesReceived += uint64(n)
 	}
 }
 
-// piece moves what src has.
-func (t *Tunnel) piece(dst, src engine.Conn) (moved int64, readErr, writeErr error) {
-	left := t.Idle - time.Duration(t.loop.Now()-t.lastByte)*time.Millisecond
-	src.SetReadTimeout(max(left, time.Millisecond))
-	dst.SetWriteTimeout(t.Idle)
-	buf := t.loop.Buffer(engine.Buffer16K)
-	defer t.loop.Release(buf)
-	n, err := src.Read(buf)
-	if err != nil {
-		return 0, err, nil
+// over settles a tunnel whose connections are closed.
+func (t *Tunnel) over() { t.settle(t.why) }
+
+// cut ends a tunnel wherever it is.
+func (t *Tunnel) cut(why reason.Reason) {
+	if t.conn != nil && !t.relay.ended {
+		t.relay.end(why)
+		return
 	}
-	t.lastByte = t.loop.Now()
-	_, err = dst.Write(buf[:n])
-	return int64(n), nil, err
+	t.client.Reset()
+	t.settle(why)
+}
+
+// settle gives back what the tunnel held, counts and logs.
+func (t *Tunnel) settle(why reason.Reason) {
+	if t.isSettled {
+		return
+	}
+	t.isSettled, t.why = true, why
+	if t.conn != nil {
+		outcome := pool.OK
+		if why == reason.TunnelServerReset && t.down.sum == 0 {
+			outcome = pool.Reset // it took the connection and gave nothing
+		}
+		t.release(outcome)
+	}
+	t.at.Reasons[why]++
+	if t.isLogged() {
+		t.log()
+	}
+	t.home.unlink(t)
+}
+
+// release gives back what the tunnel held of its pool.
+func (t *Tunnel) release(outcome pool.Outcome) {
+	t.conn.Close()
+	l := t.at.loop
+	t.to.Pool.Release(t.server, l.Index, l.Now(), outcome)
+	attempt.Settle(l, t.to.Pool, t.server, &t.held)
+}
+
+// Refuse ends a connection that never became a tunnel.
+func (h *Tunnels) Refuse(c engine.Conn, why reason.Reason, detail string) {
+	at := h.driver.loops[c.Loop().Index]
+	at.Accepted++
+	t := &Tunnel{home: h, at: at, setup: h.setup.Load(), client: c, begun: at.loop.Micros(), peer: c.RemoteAddr().Addr(), detail: detail}
+	h.link(t)
+	t.cut(why)
+}
+
+func (h *Tunnels) link(t *Tunnel) {
+	p := t.at
+	p.Open++
+	h.counts[p.loop.Index].n++
+	if t.next = p.tunnels; t.next != nil {
+		t.next.prev = t
+	}
+	p.tunnels = t
+}
+
+func (h *Tunnels) unlink(t *Tunnel) {
+	p := t.at
+	p.Open--
+	h.counts[p.loop.Index].n--
+	if t.next != nil {
+		t.next.prev = t.prev
+	}
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		p.tunnels = t.next
+	}
+	t.next, t.prev = nil, nil
 }

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"maps"
+	"slices"
+)
+
+// checkProtocol finds keys that a listener's protocol has nothing for.
+func (r *reader) checkProtocol(path string, l *Listener) {
+	wrong := func(key, why string) {
+		if r.isWritten(joinPath(path, key)) {
+			r.wrong(joinPath(path, key), "%s", why)
+		}
+	}
+	if l.IsHTTP() {
+		wrong("pool", "an http listener serves the sites; give it protocol: tcp to carry its connections to a pool")
+		wrong("sites", "an http listener serves the top-level sites; with protocol: tls it goes by server names")
+		return
+	}
+	for _, key := range []string{"redirect", "trusted_proxies", "forwarded"} {
+		if l.Terminates() && key != "redirect" {
+			continue
+		}
+		wrong(key, "only an http listener has requests")
+	}
+	if l.Protocol != "tls" {
+		wrong("sites", "only a listener with protocol: tls knows the names that clients ask for")
+		if l.Pool == "" && !r.failedBelow(joinPath(path, "pool")) {
+			r.wrong(path, "needs a pool for its connections")
+		}
+		return
+	}
+	if len(l.Sites) == 0 && l.Pool == "" && !r.failedBelow(joinPath(path, "sites")) {
+		r.wrong(path, "needs sites, or a pool for all connections")
+	}
+	if !l.Terminates() {
+		wrong("tls", "TLS is passed on as it is; to end it here say protocol: tcp, or http, or terminate for some of the sites")
+	}
+	for i := range l.Sites {
+		r.checkPassthrough(joinPath(joinPath(path, "sites"), l.Sites[i].Name), &l.Sites[i])
+	}
+}
+
+func (r *reader) checkPassthrough(path string, s *Passthrough) {
+	switch {
+	case s.Terminate && s.Pool != "":
+		r.wrong(path, "terminate and a pool contradict each other")
+	case !s.Terminate && s.Pool == "" && len(s.ALPN) == 0 && !r.failedBelow(path):
+		r.wrong(path, "needs a pool, or terminate")
+	}
+	r.checkHostPattern(path, s.Name)
+}
+
+// checkWays looks at the pools that layer 4 listeners lead to: they exist, and ask for nothing that only a request could tell.
+func (r *reader) checkWays(cfg *Config) {
+	told := map[string]bool{}
+	for i := range cfg.Listeners {
+		pools := cfg.Listeners[i].pools()
+		for _, at := range slices.Sorted(maps.Keys(pools)) {
+			r.checkPoolName(cfg, at, pools[at])
+			if p := cfg.Pool(pools[at]); p != nil && !told[p.Name] {
+				told[p.Name] = true
+				r.checkWay(&cfg.Listeners[i], p)
+			}
+		}
+	}
+}
+
+func (r *reader) checkWay(l *Listener, p *Pool) {
+	path := joinPath("pools", p.Name)
+	if s := p.Persistence; s != nil && !s.Off && (s.Cookie != nil || s.On.Kind != "client_ip" && s.On.Kind != "") {
+		r.wrong(path+".persistence", "listener %s carries connections and knows their clients by { on: client_ip } alone", l.Name)
+	}
+	for _, k := range []*Hash{p.Balance.Hash, p.Balance.Maglev} {
+		if k != nil && k.On.Kind != "client_ip" {
+			r.wrong(path+".balance", "listener %s carries connections, of which only client_ip can be hashed", l.Name)
+		}
+	}
+	if l.Protocol == "tls" && p.TLS != nil && !p.TLS.Off {
+		r.wrong(path+".tls", "listener %s passes TLS on as it comes; a second one around it would be understood by no server", l.Name)
+	}
+	for i := range p.Servers {
+		if a := p.Servers[i].Address; a.Port == 0 && a.Unix == "" && a.Host != "" {
+			r.wrong(indexPath(path+".servers", i), "%v needs a port: listener %s speaks no protocol that would have one", a, l.Name)
+		}
+	}
+}

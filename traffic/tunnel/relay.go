@@ -1,0 +1,280 @@
+package tunnel
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+)
+
+// relay is two connections whose bytes go to each other. Owned by their loop.
+type relay struct {
+	loop     *engine.Loop
+	up, down direction // from the client to the server, and back
+	idle     int64     // ms of silence in both directions after which it ends
+	until    int64     // ms of the loop's clock at which it ends whatever happens; 0: never
+	lastByte int64     // ms
+	owner    owner
+	ended    bool
+	why      reason.Reason // of the end
+}
+
+// owner is told of what moves, and once of the end: both connections are closed then.
+type owner interface {
+	moved(d *direction, n int64)
+	over()
+}
+
+// direction moves the bytes of one connection to the other. It is the handler of src: a coroutine runs it while there are some, and no longer.
+type direction struct {
+	r        *relay
+	src, dst engine.Conn
+	sum      int64
+	isDone   bool // src has ended, and dst was told
+	isMoving bool // a coroutine is at it
+	inBulk   bool // the last burst was large: the kernel moves the bytes
+}
+
+// start begins to relay. Both connections are the relay's from here on.
+func (r *relay) start(client, server engine.Conn) {
+	r.loop = client.Loop()
+	r.lastByte = r.loop.Now()
+	r.up = direction{r: r, src: client, dst: server}
+	r.down = direction{r: r, src: server, dst: client}
+	r.up.rest()
+	r.down.rest()
+}
+
+// rest gives src back to its loop until bytes come, or its end, or it is time to look at the clock.
+func (d *direction) rest() {
+	d.src.SetReadTimeout(d.r.left())
+	d.src.Await(d)
+}
+
+// left is how long the relay may be silent from now on.
+func (r *relay) left() time.Duration {
+	at := r.lastByte + r.idle
+	if r.until != 0 {
+		at = min(at, r.until)
+	}
+	return time.Duration(max(1, at-r.loop.Now())) * time.Millisecond
+}
+
+// Serve moves what has come.
+func (d *direction) Serve(engine.Conn) {
+	if d.r.ended || d.isDone || d.isMoving {
+		return
+	}
+	d.isMoving = true
+	goesOn := d.move()
+	d.isMoving = false
+	if goesOn {
+		d.rest()
+	}
+}
+
+// Panicked ends a relay that panicked.
+func (d *direction) Panicked() { d.r.end(reason.Panicked) }
+
+// move moves bytes until src has none; false when nothing will follow.
+func (d *direction) move() bool {
+	if d.inBulk {
+		return d.splice()
+	}
+	l := d.r.loop
+	buf := l.Buffer(engine.Buffer16K)
+	for {
+		n, err := d.src.Read(buf)
+		if err == nil {
+			err = d.write(buf[:n])
+		}
+		if err != nil {
+			l.Release(buf)
+			return d.failed(err)
+		}
+		if d.r.ended {
+			l.Release(buf)
+			return false
+		}
+		if n < len(buf) {
+			l.Release(buf)
+			return true
+		}
+		if engine.CanSplice(d.dst, d.src) {
+			l.Release(buf)
+			return d.splice()
+		}
+		d.src.SetReadTimeout(lingers)
+	}
+}
+
+// lingers is how long a coroutine waits for more after a read that filled its buffer, before it gives coroutine and buffer back.
+const lingers = 20 * time.Millisecond
+
+// writeError is a failure of dst.
+type writeError struct{ error }
+
+func (d *direction) write(b []byte) error {
+	r := d.r
+	r.lastByte = r.loop.Now()
+	d.dst.SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
+	n, err := d.dst.Write(b)
+	d.count(int64(n))
+	if err != nil {
+		return writeError{err}
+	}
+	return nil
+}
+
+func (d *direction) count(n int64) {
+	d.sum += n
+	d.r.owner.moved(d, n)
+}
+
+// spliceMost is what one call asks the kernel to move; the pipe bounds it.
+const spliceMost = 1 << 20
+
+// bulkLeast is the burst below which copying costs less than a pipe.
+const bulkLeast = 32 << 10
+
+// splice has the kernel move what src has.
+func (d *direction) splice() bool {
+	r, sum := d.r, d.sum
+	for {
+		d.dst.SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
+		n, err := engine.SpliceNow(d.dst, d.src, spliceMost)
+		if n > 0 {
+			r.lastByte = r.loop.Now()
+			d.count(n)
+		}
+		var w *engine.SpliceWriteError
+		switch {
+		case err == engine.ErrNoSplice: // no pipe is to be had
+			d.inBulk = false
+			return true
+		case errors.As(err, &w):
+			return d.failed(writeError{w.Err})
+		case err != nil:
+			return d.failed(err)
+		case r.ended:
+			return false
+		case n == 0:
+			d.inBulk = d.sum-sum >= bulkLeast
+			return true
+		}
+	}
+}
+
+// failed settles what a read or write ended with, and reports whether the direction goes on.
+func (d *direction) failed(err error) bool {
+	r := d.r
+	var w writeError
+	switch {
+	case r.ended:
+	case errors.As(err, &w):
+		d.cannotWrite(w.error)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		d.finish()
+	case errors.Is(err, engine.ErrTimeout):
+		return !r.isOverdue()
+	case errors.Is(err, engine.ErrInterrupted):
+		d.interrupted()
+	default:
+		r.resetBy(d.src)
+	}
+	return false
+}
+
+// finish tells dst that nothing more will come from src.
+func (d *direction) finish() {
+	r := d.r
+	d.isDone = true
+	other := r.other(d)
+	if other.isDone {
+		d.dst.CloseWrite()
+		r.end(reason.Done)
+		return
+	}
+	if d.dst.CloseWrite() != nil {
+		r.resetBy(d.dst)
+		return
+	}
+	// Nobody reads src any more, so that a reset would go unnoticed as long as nothing is written to it.
+	d.src.LinkHangup(d.dst)
+}
+
+// interrupted finds out why the wait for src ended: the peer that has finished has reset its connection now, or somebody ends the tunnel.
+func (d *direction) interrupted() {
+	r := d.r
+	if r.other(d).isDone {
+		d.dst.LinkHangup(nil)
+		r.resetBy(d.dst)
+		return
+	}
+	r.end(reason.Stopping)
+}
+
+func (d *direction) cannotWrite(err error) {
+	r := d.r
+	switch {
+	case errors.Is(err, engine.ErrTimeout):
+		r.end(r.blame(d.dst, reason.TunnelClientStalled, reason.TunnelServerStalled))
+	case errors.Is(err, engine.ErrInterrupted):
+		r.end(reason.Stopping)
+	default:
+		r.resetBy(d.dst)
+	}
+}
+
+// isOverdue ends a relay whose time is over.
+func (r *relay) isOverdue() bool {
+	now := r.loop.Now()
+	switch {
+	case r.until != 0 && now >= r.until:
+		r.end(reason.TunnelLifetime)
+	case now-r.lastByte >= r.idle:
+		r.end(reason.TunnelIdle)
+	default:
+		return false
+	}
+	return true
+}
+
+func (r *relay) other(d *direction) *direction {
+	if d == &r.up {
+		return &r.down
+	}
+	return &r.up
+}
+
+// blame chooses by whose connection it is.
+func (r *relay) blame(c engine.Conn, client, server reason.Reason) reason.Reason {
+	if c == r.up.src {
+		return client
+	}
+	return server
+}
+
+// resetBy ends a relay one of whose connections was reset: the other is too.
+func (r *relay) resetBy(c engine.Conn) {
+	r.end(r.blame(c, reason.TunnelClientReset, reason.TunnelServerReset))
+}
+
+// end closes both connections. What did not end by itself is reset, but for silence, which has nothing to lose.
+func (r *relay) end(why reason.Reason) {
+	if r.ended {
+		return
+	}
+	r.ended, r.why = true, why
+	for _, c := range [...]engine.Conn{r.up.src, r.down.src} {
+		c.LinkHangup(nil)
+		if why == reason.Done || why == reason.TunnelIdle {
+			c.Close()
+		} else {
+			c.Reset()
+		}
+	}
+	r.owner.over()
+}
