@@ -155,7 +155,7 @@ type Connections struct {
 	Max int `yaml:"max" default:"0" example:"500"`
 
 	// Connections to one server kept open without a request, all loops together.
-	Idle int `yaml:"idle" default:"256" example:"64"`
+	Idle int `yaml:"idle" default:"1024" example:"64"`
 
 	// Connections to one server kept ready before they are needed, all loops together.
 	Warm int `yaml:"warm" default:"0" range:"0 10000" example:"4"`

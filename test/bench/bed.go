@@ -18,6 +18,7 @@ type bed struct {
 	certificate *peers.Certificate
 	origin      *peers.Process
 	originAt    string
+	originH2C   string            // the same origin, for HTTP/2 in clear
 	binaries    map[string]string // of what was built here
 	subjects    []*subject
 }
@@ -98,7 +99,7 @@ func (b *bed) fresh(name string) (*subject, error) {
 	}
 	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1]}
 	s.process, err = start(b, dir, site{
-		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Origin: b.originAt,
+		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Origin: b.originAt, OriginH2C: b.originH2C,
 		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
 	})
 	return s, err
@@ -115,16 +116,20 @@ func (b *bed) startOrigin() error {
 			return err
 		}
 	}
-	address, err := peers.FreeAddress()
+	// What is asked for by HTTP/2 has paths of its own.
+	if err := os.Symlink(".", filepath.Join(dir, "h2c")); err != nil {
+		return err
+	}
+	addresses, err := peers.FreeAddresses(2)
 	if err != nil {
 		return err
 	}
-	config, err := fill("origin.conf", site{Plain: address})
+	config, err := fill("origin.conf", site{Plain: addresses[0], OriginH2C: addresses[1]})
 	if err != nil {
 		return err
 	}
-	b.originAt = address
-	b.origin, err = peers.Nginx(dir, config, address)
+	b.originAt, b.originH2C = addresses[0], addresses[1]
+	b.origin, err = peers.Nginx(dir, config, addresses...)
 	return err
 }
 

@@ -12,6 +12,17 @@ var loadFigures = []figure{{"cpu", "µs"}, {"user", "µs"}, {"system", "µs"}, {
 // time by ticks; only their shares of the exact sum are used.
 func (b *bed) load(ctx context.Context, s *subject, w wrk) (sample, error) {
 	w.seconds = b.seconds
+	return loadWith(ctx, s, w)
+}
+
+// loadHTTP2 is load by HTTP/2 over TLS.
+func (b *bed) loadHTTP2(ctx context.Context, s *subject, path string) (sample, error) {
+	return loadWith(ctx, s, h2load{url: s.secure(path), seconds: b.seconds})
+}
+
+func loadWith(ctx context.Context, s *subject, w interface {
+	run(ctx context.Context) (loaded, error)
+}) (sample, error) {
 	before, err := s.process.Usage()
 	if err != nil {
 		return nil, err

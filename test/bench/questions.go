@@ -46,6 +46,9 @@ func questions() []*question {
 	return []*question{
 		keepAlive(),
 		overTLS(),
+		overHTTP2(),
+		http2Answers(),
+		http2Servers(),
 		answers100kB(),
 		answers1MB(),
 		requestBodies(),

@@ -14,7 +14,7 @@ var configs embed.FS
 // A site is what the configuration of each proxy is filled with.
 type site struct {
 	Plain, Secure, Admin string // addresses to listen on
-	Origin               string
+	Origin, OriginH2C    string
 	Cert, Key, Both      string // files
 	Splice               bool   // HAProxy hands bodies through by splice, which is not its default
 }

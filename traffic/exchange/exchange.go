@@ -83,6 +83,7 @@ type Exchange struct {
 	inTunnel  bool       // the connection has become another protocol's
 	code      http2.Code // by which the client's stream is reset if it is not complete
 	other     bool       // the client speaks HTTP/2, as its first bytes say
+	madeKey   []byte     // with which a server proves that it speaks WebSocket, where the client's version has none
 	linger    bool       // what the client still sends is read for a moment before its connection is closed
 
 	reason   reason.Reason

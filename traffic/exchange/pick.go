@@ -168,7 +168,7 @@ func (x *Exchange) connect() Stage {
 		x.conn = conns.Take()
 	}
 	if x.conn != nil {
-		return Send
+		return x.connected()
 	}
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
@@ -184,6 +184,14 @@ func (x *Exchange) connect() Stage {
 		x.load.ConnectionsOpened++
 	}
 	x.conn = conn
+	return x.connected()
+}
+
+// connected goes on with the connection, unless it cannot carry what is asked for.
+func (x *Exchange) connected() Stage {
+	if x.conn.Stream != nil && x.wantsUpgrade() {
+		return x.connectUpgrade()
+	}
 	return Send
 }
 

@@ -19,8 +19,11 @@ type responseBody struct {
 
 // response writes the answer's head anew, in the room before the body.
 func (x *Exchange) response() Stage {
-	if x.status == 101 {
+	if x.isSwitched() {
 		return x.upgrade()
+	}
+	if x.looksSwitched() {
+		return x.badResponse(http1.FaultStatusLine)
 	}
 	x.learn()
 	at := x.respFrom + x.respHead

@@ -109,9 +109,7 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 		b = append(b, "TE: trailers\r\nConnection: TE\r\n"...)
 	}
 	if x.wantsUpgrade() {
-		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-		b = append(b, r.Get(message.FieldUpgrade)...)
-		b = append(b, "\r\n"...)
+		b = x.appendUpgrade(b)
 	}
 	if r.Expect && !whole && have == 0 {
 		b = append(b, "Expect: 100-continue\r\n"...)

@@ -20,6 +20,7 @@ func (x *Exchange) sendStream(head, data []byte, whole bool) Stage {
 	target := http2.Target{Secure: x.destination.Transport.TLS != nil}
 	if x.wantsUpgrade() {
 		target.Protocol, whole = "websocket", true
+		head = withoutLine(head, webSocketKey)
 	}
 	if err := s.WriteRequest(head, x.req.Method, target); err != nil {
 		return x.sendFailed(err)

@@ -6,28 +6,17 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/tunnel"
 	"github.com/weir-proxy/weir/wire/http1"
-	"github.com/weir-proxy/weir/wire/message"
 )
 
-// upgrade answers 101 and relays the new protocol. Until a real 101 no byte of the client's passes (Pingora CVE-2026-2833); after it
+// upgrade tells the client and relays the new protocol. Until the server has really switched no byte of the client's passes (Pingora CVE-2026-2833); after it
 // neither connection is ever used for another request.
 func (x *Exchange) upgrade() Stage {
-	// RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by the client in the corresponding request's
-	// Upgrade header field."
-	if !x.wantsUpgrade() || !message.EqualFold(x.res.Get(message.FieldUpgrade), string(x.req.Get(message.FieldUpgrade))) {
+	if !x.hasSwitched() {
 		return x.badResponse(http1.FaultStatusLine)
 	}
 	x.keepAlive, x.isClean = false, false
-	b := append(x.scratch(), "HTTP/1.1"...)
-	b = append(b, x.res.Buf[len("HTTP/1.1"):x.res.FieldsAt.Off]...)
-	b = x.appendResponseFields(b)
-	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	b = append(b, x.res.Get(message.FieldUpgrade)...)
-	b = append(b, "\r\n\r\n"...)
-	early := x.resp[x.respFrom+x.respHead : x.respLen]
-	b = append(b, early...)
 	x.stamp(Deliver)
-	if !x.toClient(b) {
+	if !x.switchClient(x.resp[x.respFrom+x.respHead : x.respLen]) {
 		return x.clientFailed()
 	}
 	x.conn.SetWriteTimeout(x.route.Response)

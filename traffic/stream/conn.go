@@ -56,6 +56,7 @@ type Conn struct {
 	outTurn    uint32 // which out it is: a frame may be changed while it is still in it
 	willFlush  bool
 	flushing   bool
+	asking     []*Stream // that wait for the peer's settings
 	waiting    []*Stream // that have content for which there is no room
 	tableSaid  bool
 	sendWindow http2.Window

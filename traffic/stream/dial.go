@@ -27,11 +27,15 @@ func (c *Conn) HasRoom() bool {
 	return !c.leaving && !c.closing && c.last < lastStream && len(c.streams) < int(min(c.theirs.MaxStreams, 1<<16))
 }
 
-// CanConnect reports whether the server understands extended CONNECT, as far as it has said.
-func (c *Conn) CanConnect() bool { return c.theirs.Connect }
-
-// HasSettings reports whether the server has spoken.
-func (c *Conn) HasSettings() bool { return c.hasSettings }
+// CanConnect reports whether the server understands extended CONNECT. It waits for the server to say so, at most d. RFC 8441 section 3: "a client MUST NOT use" it before.
+func (s *Stream) CanConnect(d time.Duration) bool {
+	c := s.conn
+	for by := c.loop.Now() + d.Milliseconds(); !c.hasSettings && s.err == nil && !s.interrupted && c.loop.Now() < by; {
+		c.asking = append(c.asking, s)
+		c.loop.Wait(&s.readable, time.Duration(by-c.loop.Now())*time.Millisecond)
+	}
+	return c.theirs.Connect
+}
 
 // Served is the number of streams that were opened so far.
 func (c *Conn) Served() int { return c.served }

@@ -156,6 +156,10 @@ func (c *Conn) settings(h http2.Header, p []byte) *http2.ConnError {
 			}
 		}
 	}
+	for _, s := range c.asking {
+		c.loop.Fire(&s.readable)
+	}
+	c.asking = nil
 	c.room(9)
 	c.out = http2.AppendSettingsAck(c.out)
 	c.flushLater()

@@ -1,0 +1,136 @@
+package exchange
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
+
+	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// WebSocket begins as a GET with Upgrade in HTTP/1.1 (RFC 6455) and as a CONNECT with :protocol in HTTP/2 and HTTP/3 (RFC 8441, RFC 9220). Inside weir it has the
+// first form. What differs is made or taken away at either side: the key and its answer, which prove to an HTTP/1.1 client that a server understands WebSocket,
+// and the status, 101 or 200.
+
+// webSocketKey and webSocketAccept are the fields of the proof.
+const (
+	webSocketKey    = "Sec-WebSocket-Key"
+	webSocketAccept = "Sec-WebSocket-Accept"
+)
+
+// acceptOf is what answers a key (RFC 6455 section 4.2.2).
+func acceptOf(key []byte) []byte {
+	const id = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	sum := sha1.Sum(append(append([]byte(nil), key...), id...))
+	return base64.StdEncoding.AppendEncode(nil, sum[:])
+}
+
+// appendUpgrade says what is to be spoken instead. A client whose version has no key gets one made for the server.
+func (x *Exchange) appendUpgrade(b []byte) []byte {
+	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
+	b = append(b, x.req.Get(message.FieldUpgrade)...)
+	b = append(b, "\r\n"...)
+	if x.stream == nil {
+		return b
+	}
+	var nonce [16]byte
+	rand.Read(nonce[:])
+	x.madeKey = base64.StdEncoding.AppendEncode(nil, nonce[:])
+	b = append(b, webSocketKey...)
+	b = append(b, ": "...)
+	b = append(b, x.madeKey...)
+	return append(b, "\r\n"...)
+}
+
+// withoutLine takes the lines of a field out of a head of weir's own making.
+func withoutLine(head []byte, name string) []byte {
+	for at := bytes.IndexByte(head, '\n') + 1; at < len(head) && head[at] != '\r'; {
+		end := at + bytes.IndexByte(head[at:], '\n') + 1
+		if line := head[at:end]; len(line) > len(name) && line[len(name)] == ':' && message.EqualFold(line[:len(name)], name) {
+			head = append(head[:at], head[end:]...)
+			continue
+		}
+		at = end
+	}
+	return head
+}
+
+// hasSwitched reports whether the server has agreed to what the client wants to speak instead. RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not
+// indicated by the client in the corresponding request's Upgrade header field."
+func (x *Exchange) hasSwitched() bool {
+	if !x.wantsUpgrade() {
+		return false
+	}
+	if x.conn.Stream != nil {
+		return true // any 2xx says so (RFC 8441 section 5)
+	}
+	if !message.EqualFold(x.res.Get(message.FieldUpgrade), string(x.req.Get(message.FieldUpgrade))) {
+		return false
+	}
+	return x.stream == nil || bytes.Equal(x.res.Lookup(webSocketAccept), acceptOf(x.madeKey))
+}
+
+// isSwitched reports whether an answer's status says that another protocol is spoken from here on.
+func (x *Exchange) isSwitched() bool {
+	if x.conn.Stream == nil {
+		return x.status == 101
+	}
+	return x.status/100 == 2 && x.wantsUpgrade()
+}
+
+// looksSwitched reports whether an answer that switches nothing would tell the client that it does, who knows only 2xx.
+func (x *Exchange) looksSwitched() bool {
+	return x.stream != nil && x.status/100 == 2 && x.wantsUpgrade()
+}
+
+// switchClient tells the client that its protocol is spoken from here on, with the first bytes of it.
+func (x *Exchange) switchClient(early []byte) bool {
+	b := x.scratch()
+	if x.stream != nil {
+		x.status = 200
+		b = append(b, "HTTP/1.1 200 OK\r\n"...)
+		b = withoutLine(append(x.appendResponseFields(b), "\r\n"...), webSocketAccept)
+		return x.headToClient(b) && (len(early) == 0 || x.toClient(early))
+	}
+	x.status = 101
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	b = x.appendResponseFields(b)
+	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
+	b = append(b, x.req.Get(message.FieldUpgrade)...)
+	b = append(b, "\r\n"...)
+	if x.conn.Stream != nil {
+		if key := x.req.Lookup(webSocketKey); key != nil {
+			b = append(b, webSocketAccept...)
+			b = append(b, ": "...)
+			b = append(b, acceptOf(key)...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	b = append(b, "\r\n"...)
+	return x.toClient(append(b, early...))
+}
+
+// connectUpgrade is connect for a request that wants to speak another protocol, where the servers speak HTTP/2: one that does not understand extended CONNECT is asked by
+// HTTP/1.1, on a connection of its own.
+func (x *Exchange) connectUpgrade() Stage {
+	c := x.conn
+	if c.Stream == nil {
+		return Send
+	}
+	if c.Stream.CanConnect(x.inTime(x.connectTimeout())) {
+		return Send
+	}
+	c.Close()
+	x.conn = nil
+	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
+	d.Opaque = true
+	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d, false)
+	if err != nil {
+		return x.connectFailed(err)
+	}
+	x.load.ConnectionsOpened++
+	x.conn = conn
+	return Send
+}
