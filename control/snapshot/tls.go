@@ -179,7 +179,8 @@ func (b *builder) protocols(l *config.Listener) []string {
 	return list
 }
 
-// store has the certificates of a listener. What cannot be read is a warning: the one read before stays, or another has to do.
+// store has the certificates of a listener. What cannot be read is a warning: the one read before stays, or another has to do. A reload that asks for one
+// which was never there is refused: a slip of the pen must not take a site's certificate away.
 func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
 	path := "listeners." + l.Name
 	var sources []certs.Source
@@ -196,16 +197,24 @@ func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
 		return before
 	}
 	store, problems := certs.Open(sources, before)
-	b.warnOfCertificates(path, problems)
+	for _, p := range problems {
+		if b.previous != nil && (before == nil || !slices.Contains(before.Sources(), sources[p.Source])) {
+			b.refuse(certificatePath(path, p.Source), p.Error())
+		} else {
+			b.warn(certificatePath(path, p.Source), p.Error())
+		}
+	}
 	b.out.Stores = append(b.out.Stores, store)
 	return store
 }
 
 func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
 	for _, p := range problems {
-		b.warn(path+".tls.certificates["+strconv.Itoa(p.Source)+"]", p.Error())
+		b.warn(certificatePath(path, p.Source), p.Error())
 	}
 }
+
+func certificatePath(listener string, i int) string { return listener + ".tls.certificates[" + strconv.Itoa(i) + "]" }
 
 // storeBefore is the running store of the listener of that name.
 func (b *builder) storeBefore(listener string) *certs.Store {

@@ -161,15 +161,19 @@ func (p *patient) answer(c *net.TCPConn) bool {
 		return false
 	case slow:
 		time.Sleep(10 * time.Second)
+		io.WriteString(c, helloAnswer)
+		return false // weir has given it up long ago
 	case rude:
 		if rand.IntN(20) == 0 {
 			c.SetLinger(0)
 			return false
 		}
 	}
-	_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+	_, err := io.WriteString(c, helloAnswer)
 	return err == nil
 }
+
+const helloAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 // healthPath is asked for by checks only.
 const healthPath = "/health"
