@@ -1,7 +1,9 @@
 package peers
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 )
 
@@ -14,18 +16,31 @@ func FreeAddress() (string, error) {
 	return addresses[0], nil
 }
 
+// Ports that the system gives to nobody by itself: Linux begins at 32768 with connections that go out, one of which could take the port of a listener
+// that a test closes and opens again.
+const firstPort, lastPort = 10_000, 32_000
+
 // FreeAddresses returns n different ones. All are held until the last is found, so that none is returned twice.
 func FreeAddresses(n int) ([]string, error) {
 	addresses := make([]string, 0, n)
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := freeListener()
 		if err != nil {
-			return nil, fmt.Errorf("free port: %w", err)
+			return nil, err
 		}
 		defer l.Close()
 		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses, nil
+}
+
+func freeListener() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, errors.Join(errors.New("no free port was found"), err)
 }
 
 // Port returns the port of a host:port address.
