@@ -76,13 +76,14 @@ func doctorJob(ctx context.Context, cfg *config.Config, clients []string) (*doct
 		}
 	}
 	for i := range cfg.Pools {
+		j.Forwards = j.Forwards || cfg.Pools[i].Mode == "nat"
 		j.Pools = append(j.Pools, doctorPool(ctx, &cfg.Pools[i]))
 	}
 	return j, nil
 }
 
 func doctorPool(ctx context.Context, p *config.Pool) doctor.Pool {
-	out := doctor.Pool{Name: p.Name, ByClient: p.FromClient(), Most: p.Connections.Max}
+	out := doctor.Pool{Name: p.Name, ByClient: p.FromClient() || p.Mode == "nat" && !p.SNAT, Most: p.Connections.Max}
 	for _, text := range p.Source {
 		if a, err := netip.ParseAddr(text); err == nil {
 			out.Sources = append(out.Sources, a)

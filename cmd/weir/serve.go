@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -99,8 +100,12 @@ func (s *server) run() error {
 
 // start brings the daemon to serve, by itself or in the place of another process.
 func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
+	file, err := filepath.Abs(s.file)
+	if err != nil {
+		file = s.file
+	}
 	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
-		Inherited: before.state, Paused: before.channel != nil, Loops: s.loops, Log: s.log})
+		Inherited: before.state, Paused: before.channel != nil, File: file, Loops: s.loops, Log: s.log})
 	if err := s.report(problems, err); err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func (r *reader) impliedOriginal(cfg *Config) {
 // NeedsNetAdmin reports whether something needs the system's power over the network, CAP_NET_ADMIN.
 func (c *Config) NeedsNetAdmin() bool {
 	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Capture != nil && (l.Capture.Install || l.Capture.Mode == "tproxy") }) ||
-		slices.ContainsFunc(c.Pools, func(p Pool) bool { return p.FromClient() })
+		slices.ContainsFunc(c.Pools, func(p Pool) bool { return p.FromClient() || p.IsForwarded() })
 }
 
 func (r *reader) checkCapture(path string, l *Listener) {

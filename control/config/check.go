@@ -20,6 +20,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	cfg.indexPools()
 	r.checkFallbacks(cfg)
 	r.checkWays(cfg)
+	r.checkForwarding(cfg)
 	r.checkSites(cfg)
 	for i := range cfg.Tests {
 		r.checkTest(cfg, indexPath("tests", i), &cfg.Tests[i])

@@ -27,8 +27,6 @@ var notBuiltYet = []notBuilt{
 	{"Listener.protocol", "ftp", true, "only http is spoken"},
 	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 
-	{"Pool.mode", "nat", true, "connections would be proxied"},
-	{"Pool.mode", "direct", true, "connections would be proxied"},
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},
 

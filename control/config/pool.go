@@ -72,8 +72,20 @@ type Pool struct {
 	// needs for it, and `weir doctor`.
 	Source []string `yaml:"source" example:"[10.0.0.5, 10.0.0.6]"`
 
-	// Whether connections are proxied or forwarded by the kernel.
-	Mode string `yaml:"mode" default:"proxy" words:"proxy nat direct" example:"proxy"`
+	// Who carries the connections of `tcp` and `udp` listeners that lead to the pool. `proxy`: weir. `nat`: the kernel rewrites destinations, and the servers see
+	// their clients; their replies have to come back through this machine. `direct`: the kernel sends frames on to the servers' hardware addresses, and the servers,
+	// which have the listener's address on their loopback interface, answer their clients themselves. Servers are chosen by weight, or with `balance: hash` by the
+	// client's address; no limit, retry or TLS of weir's applies.
+	Mode string `yaml:"mode" default:"proxy" words:"proxy nat direct" example:"nat"`
+
+	// Has servers see this machine's address in place of the client's, with `mode: nat`: they need not have it for their gateway.
+	SNAT bool `yaml:"snat" default:"off" example:"on"`
+
+	// The interface on whose network the servers are, with `mode: direct`.
+	Interface string `yaml:"interface" example:"eth0"`
+
+	// What becomes of `mode: nat` and `direct` when weir stops, or dies: `remove`, or `keep` until a weir with this configuration starts again and takes it over.
+	OnStop string `yaml:"on_stop" default:"remove" words:"remove keep" example:"keep"`
 
 	// The pool that answers when no server of this one is well, or there is none. Servers that are only at their limit are waited for.
 	Fallback string `yaml:"fallback" example:"maintenance"`

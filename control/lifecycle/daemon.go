@@ -16,6 +16,7 @@ import (
 	"github.com/weir-proxy/weir/control/handover"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/kernel/routing"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
@@ -32,6 +33,7 @@ type Options struct {
 	// Prepare does what may fail of what a configuration asks of others than the daemon, before it is taken, and Probe says what would
 	// fail; nil: nothing.
 	Prepare, Probe func(*config.Config) config.Problems
+	File           string       // of the configuration: what outlives a process is found again under its name
 	Loops          int          // 0: one per processor
 	Log            *slog.Logger // nil: slog's default
 	// Inherited is what another process has left to this one: sockets that listen already, and what it knew of servers. nil: nothing.
@@ -51,20 +53,22 @@ type Daemon struct {
 	monitor  *health.Monitor
 	started  time.Time
 
-	mu        sync.Mutex // one reload at a time; guards open and reloads
-	running   atomic.Pointer[snapshot.Snapshot]
-	open      map[string]*openListener // by address
-	reloads   int
-	refused   int
-	stopping  atomic.Bool
-	handing   atomic.Bool // another process is taking over, or has
-	left      atomic.Bool // it has: nothing is accepted here
-	receiving atomic.Bool // the process before this one passes connections on
-	paused    bool        // Options.Paused, until Begin; guarded by mu
-	adopted   []string    // addresses whose sockets were inherited; immutable after Start
-	network   network     // guarded by mu
-	quit      chan struct{}
-	done      sync.WaitGroup
+	mu         sync.Mutex // one reload at a time; guards open and reloads
+	running    atomic.Pointer[snapshot.Snapshot]
+	open       map[string]*openListener // by address
+	reloads    int
+	refused    int
+	stopping   atomic.Bool
+	handing    atomic.Bool // another process is taking over, or has
+	left       atomic.Bool // it has: nothing is accepted here
+	receiving  atomic.Bool // the process before this one passes connections on
+	paused     bool        // Options.Paused, until Begin; guarded by mu
+	adopted    []string    // addresses whose sockets were inherited; immutable after Start
+	network    network     // guarded by mu
+	forwarding forwarding
+	forwardNow chan struct{} // a check has found a server well, or not
+	quit       chan struct{}
+	done       sync.WaitGroup
 }
 
 // openListener is an address that is listened on.
@@ -90,12 +94,13 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		options.Loops = runtime.NumCPU()
 	}
 	tune(options.Loops)
-	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{})}
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1)}
 	e, err := engine.New(engine.Config{Loops: options.Loops, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
 	}
 	d.engine = e
+	d.forwarding.kept = keptName(options.File)
 	d.driver = exchange.NewDriver(e)
 	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
 	d.access = accesslog.NewWriter(d.driver.Rings())
@@ -109,6 +114,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.dropInherited()
 	d.done.Go(d.watchFiles)
 	d.done.Go(d.keepWarm)
+	d.done.Go(d.keepForwarding)
 	return d, problems, nil
 }
 
@@ -251,14 +257,22 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 
 // mayFail does what else may fail: what the kernel is told, and where the log goes.
 func (d *Daemon) mayFail(next, previous *snapshot.Snapshot) error {
+	back := func(err error) error {
+		if previous != nil {
+			err = errors.Join(err, d.network.apply(previous))
+		}
+		return err
+	}
 	if err := d.network.apply(next); err != nil {
 		return err
 	}
-	err := d.configureLog(next.Config)
-	if err != nil && previous != nil {
-		err = errors.Join(err, d.network.apply(previous))
+	if err := d.configureLog(next.Config); err != nil {
+		return back(err)
 	}
-	return err
+	if err := d.forwarding.apply(next.Forwards); err != nil && !errors.Is(err, routing.ErrUnknown) {
+		return back(err)
+	}
+	return nil
 }
 
 // keepOwn settles what is not in the file: the operator's word on servers, and weir's own key.
@@ -362,6 +376,10 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 }
 
 func (d *Daemon) healthChanged(c health.Change) {
+	select {
+	case d.forwardNow <- struct{}{}:
+	default:
+	}
 	if c.Err != nil {
 		d.log.Warn("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String(), "error", c.Err)
 		return
@@ -414,6 +432,9 @@ func (d *Daemon) close() {
 	d.done.Wait()
 	d.engine.Close()
 	d.access.Close()
+	if err := d.forwarding.close(); err != nil {
+		d.log.Error("the kernel could not be told to forward nothing more", "error", err)
+	}
 	if err := d.network.close(d.handing.Load()); err != nil {
 		d.log.Error("what was set up in the network could not all be taken back", "error", err)
 	}

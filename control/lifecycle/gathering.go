@@ -10,6 +10,7 @@ import (
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/kernel/netfilter"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -41,6 +42,7 @@ type destination struct {
 	hedge    api.Hedge
 	stays    api.Persistence
 
+	forwarded map[string]netfilter.Counted // by server
 	overrides map[string]pool.Override
 	stayed    []*site.Persistence
 	counters  *pool.Status
@@ -67,7 +69,36 @@ func newGathering(d *Daemon, running *snapshot.Snapshot, open []*openListener) *
 		g.destinations = append(g.destinations, destination{config: c, of: of, counters: counters, overrides: of.Pool.Overrides(), stayed: running.Stays[c.Name],
 			servers: make([]serverConns, len(counters.Servers))})
 	}
+	g.gatherForwarded()
 	return g
+}
+
+// gatherForwarded asks the kernel what it has carried.
+func (g *gathering) gatherForwarded() {
+	if len(g.running.Forwards) == 0 {
+		return
+	}
+	all := g.daemon.forwarding.count()
+	for i := range g.destinations {
+		d := &g.destinations[i]
+		if !d.config.IsForwarded() {
+			continue
+		}
+		d.forwarded = map[string]netfilter.Counted{}
+		for _, s := range d.counters.Servers {
+			d.forwarded[s.Server.Name] = forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server.Name)
+		}
+	}
+}
+
+// addForwarded adds what the kernel has carried to what weir has.
+func (d *destination) addForwarded(list []api.Server) {
+	for i := range list {
+		n := d.forwarded[list[i].Name]
+		list[i].Requests += n.Connections
+		list[i].SentBytes += n.Sent
+		list[i].ReceivedBytes += n.Received
+	}
 }
 
 // copy takes what a loop owns. On that loop.
@@ -162,6 +193,7 @@ func (d *destination) pool(now int64) api.Pool {
 		reused += d.servers[i].Reused
 		p.Servers = append(p.Servers, d.server(i, now))
 	}
+	d.addForwarded(p.Servers)
 	p.Multiplexing = api.NewMultiplexing(d.clients, opened, reused)
 	return p
 }

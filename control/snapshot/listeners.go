@@ -68,6 +68,9 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 	if l.TLS != nil {
 		out.Setup.TLS = b.terms(l, path, out)
 	}
+	if b.forward(l) {
+		return // no socket of weir's
+	}
 	for _, a := range l.Address {
 		out.Addresses = append(out.Addresses, addresses(a)...)
 	}

@@ -29,6 +29,7 @@ type Snapshot struct {
 	Stays        map[string][]*site.Persistence // what keeps the clients of a pool
 	Rules        *netfilter.Rules               // what the kernel has to do
 	Routes       routing.Local                  // of the packets that they mark
+	Forwards     []Forward                      // what the kernel carries
 	Key          *Key                           // signs their cookies; nil if nothing needs it
 	files        map[string]fingerprint         // of what TLS is built from besides the Stores, by key of the object
 }

@@ -214,7 +214,9 @@ func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
 	}
 }
 
-func certificatePath(listener string, i int) string { return listener + ".tls.certificates[" + strconv.Itoa(i) + "]" }
+func certificatePath(listener string, i int) string {
+	return listener + ".tls.certificates[" + strconv.Itoa(i) + "]"
+}
 
 // storeBefore is the running store of the listener of that name.
 func (b *builder) storeBefore(listener string) *certs.Store {

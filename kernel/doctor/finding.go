@@ -30,6 +30,7 @@ type Job struct {
 	Captures []string // listeners that capture, by name
 	Devices  []string // interfaces that they name
 	TPROXY   bool     // one of them keeps destinations
+	Forwards bool     // the kernel carries connections through this machine
 	Pools    []Pool
 	Mark     uint32
 	Table    int
@@ -41,7 +42,7 @@ type Job struct {
 type Pool struct {
 	Name     string
 	Servers  []netip.AddrPort
-	ByClient bool         // servers see the client's address
+	ByClient bool         // servers see the client's address, and their replies have to come back here
 	Sources  []netip.Addr // own addresses that connections come from
 	Most     int          // connections to one server; 0: no limit
 }

@@ -21,7 +21,7 @@ func privileges(j *Job) (list []Finding) {
 		list = append(list, either(has(unix.CAP_NET_BIND_SERVICE) || lowPortsAreFree(), "ports below 1024 can be opened",
 			"run weir as root (--user gives the rest away), or: setcap cap_net_bind_service+ep $(which weir)", "ports below 1024 cannot be opened"))
 	}
-	if j.isTransparent() || len(j.Captures) > 0 {
+	if j.isTransparent() || len(j.Captures) > 0 || j.Forwards {
 		list = append(list, either(has(unix.CAP_NET_ADMIN), "the network can be set up, and clients' addresses used (CAP_NET_ADMIN)",
 			"run weir as root (--user keeps what it needs), or: setcap cap_net_admin,cap_net_bind_service+ep $(which weir)",
 			"CAP_NET_ADMIN is missing: no capture, and no client's address for servers"))
@@ -56,7 +56,7 @@ func descriptors(*Job) []Finding {
 
 // forwarding: what is captured inline passes through this machine, and so do the replies to clients whose address servers see.
 func forwarding(j *Job) (list []Finding) {
-	if len(j.Captures) == 0 && !j.isTransparent() {
+	if len(j.Captures) == 0 && !j.isTransparent() && !j.Forwards {
 		return nil
 	}
 	for family, key := range map[string]string{"IPv4": "net.ipv4.ip_forward", "IPv6": "net.ipv6.conf.all.forwarding"} {
@@ -65,6 +65,8 @@ func forwarding(j *Job) (list []Finding) {
 		case value < 0:
 		case value > 0:
 			list = append(list, ok("%s packets are forwarded", family))
+		case j.Forwards:
+			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: the kernel carries nothing to the servers", family))
 		case len(j.Captures) > 0:
 			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: what is not captured goes nowhere", family))
 		default:

@@ -13,3 +13,22 @@ func Open() (*Table, error) { return nil, errors.New("nftables: only Linux has i
 // Apply and Close are of a table that there cannot be.
 func (t *Table) Apply(*Rules) error { return nil }
 func (t *Table) Close() error       { return nil }
+
+// Forwarding is the tables in which the kernel sends traffic on by itself.
+type Forwarding struct{}
+
+// OpenForwarding begins without services.
+func OpenForwarding(string) *Forwarding { return &Forwarding{} }
+
+// Apply fails where there is something to do.
+func (f *Forwarding) Apply(services []Service) error {
+	if len(services) == 0 {
+		return nil
+	}
+	return errors.New("nftables: only Linux has it")
+}
+
+// Count, Close and Forget have nothing to do.
+func (f *Forwarding) Count() (map[string]Counted, error) { return nil, nil }
+func (f *Forwarding) Close() error                       { return nil }
+func Forget(string) error                                { return nil }

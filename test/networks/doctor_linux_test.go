@@ -42,6 +42,12 @@ sites: { "*": web }
 admin: off
 `
 
+const rewritten = `
+listeners: { web: { address: "10.1.0.1:80", protocol: tcp, pool: web } }
+pools: { web: { servers: ["10.2.0.2:80"], mode: nat } }
+admin: off
+`
+
 // Each wrong network is found, and the repair that is printed mends it.
 func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
 	for _, c := range []struct {
@@ -56,6 +62,10 @@ func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
 	}{
 		{"the server's gateway is not weir", shown, func(client, weir, server *host) { server.command("ip route del default") },
 			"return path", "its replies to client 192.0.2.1 do not come back through weir", "ip route replace default via 10.2.0.1", "server", false},
+		{"the server's gateway is not weir, and the kernel rewrites destinations", rewritten, func(client, weir, server *host) { server.command("ip route del default") },
+			"return path", "its replies to client 192.0.2.1 do not come back through weir", "ip route replace default via 10.2.0.1", "server", false},
+		{"nothing is forwarded, and the kernel rewrites destinations", rewritten, func(client, weir, server *host) { weir.sysctl("ipv4/ip_forward", "0") },
+			"forwarding", "the kernel carries nothing to the servers", "sysctl -w net.ipv4.ip_forward=1", "weir", false},
 		{"nothing is forwarded", capturing, func(client, weir, server *host) { weir.sysctl("ipv4/ip_forward", "0") },
 			"forwarding", "IPv4 packets are not forwarded", "sysctl -w net.ipv4.ip_forward=1", "weir", false},
 		{"a strict filter", shown, func(client, weir, server *host) { weir.sysctl("ipv4/conf/outside/rp_filter", "1") },

@@ -233,11 +233,16 @@ func TestMain(m *testing.M) {
 // weir runs weir on the host, until it says that it serves.
 func (h *host) weir(config string) *process {
 	h.t.Helper()
+	return h.weirIn(h.t.TempDir(), config)
+}
+
+// weirIn is weir in a directory, where another may have been before.
+func (h *host) weirIn(dir, config string) *process {
+	h.t.Helper()
 	binary, err := weirBinary()
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	dir := h.t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "weir.yaml"), []byte(strings.ReplaceAll(config, "DIR", dir)), 0o644); err != nil {
 		h.t.Fatal(err)
 	}

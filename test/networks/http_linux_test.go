@@ -15,6 +15,11 @@ func (h *host) web(address string) {
 	h.t.Helper()
 	l := h.listen("tcp", address)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/size" {
+			w.Header().Set("Content-Length", fmt.Sprint(3<<20))
+			w.Write(make([]byte, 3<<20))
+			return
+		}
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		fmt.Fprintf(w, "%s was asked by %s %s", h.name, host, r.Header.Get("X-To"))
 	})}

@@ -38,6 +38,22 @@ func (s *Set) Find(name string) *Server {
 	return nil
 }
 
+// First are the servers that would get work if none were ejected or at a limit: those that are not down, of the first tier of which there is one. It is for
+// who chooses among them without the pool.
+func (s *Set) First() (list []*Server) {
+	for i := range s.tiers {
+		for _, m := range s.tiers[i].members {
+			if m.Health() != Down {
+				list = append(list, m.Server)
+			}
+		}
+		if len(list) >= max(1, s.minimum) {
+			break
+		}
+	}
+	return list
+}
+
 // maxRequests is the limit to the requests in flight at the server; 0 if there is none.
 func (s *Set) maxRequests(server *Server) int {
 	if m := s.member(server); m != nil && m.requests != nil {

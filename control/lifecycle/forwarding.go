@@ -1,0 +1,208 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/kernel/netfilter"
+	"github.com/weir-proxy/weir/kernel/routing"
+	"github.com/weir-proxy/weir/traffic/pool"
+)
+
+// forwarding is what the kernel carries in weir's place.
+type forwarding struct {
+	kept string // under which name it outlives the process
+
+	mu     sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
+	tables [2]*netfilter.Forwarding
+	told   [2][]netfilter.Service
+}
+
+// The two kinds of tables.
+const (
+	withProcess = iota // goes with it
+	outliving
+)
+
+// keptName tells configurations on one machine from each other.
+func keptName(file string) string {
+	return fmt.Sprintf("kept-%08x", crc32.ChecksumIEEE([]byte(file)))
+}
+
+// apply makes the kernel do what the snapshot says, with the servers that are well now. What is unchanged is not touched.
+func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var want [2][]netfilter.Service
+	for i := range forwards {
+		kind := withProcess
+		if forwards[i].Keep {
+			kind = outliving
+		}
+		services, err := services(&forwards[i])
+		problems = errors.Join(problems, err)
+		want[kind] = append(want[kind], services...)
+	}
+	for kind := range want {
+		if err := f.tell(kind, want[kind]); err != nil {
+			return err
+		}
+	}
+	return problems
+}
+
+func (f *forwarding) tell(kind int, want []netfilter.Service) error {
+	if f.tables[kind] == nil {
+		if len(want) == 0 {
+			if kind == outliving {
+				netfilter.Forget(f.kept) // of a process before; without the power to there is nothing of it either
+			}
+			return nil
+		}
+		f.tables[kind] = netfilter.OpenForwarding([...]string{withProcess: "", outliving: f.kept}[kind])
+	} else if reflect.DeepEqual(want, f.told[kind]) {
+		return nil
+	}
+	if err := f.tables[kind].Apply(want); err != nil {
+		return err
+	}
+	f.told[kind] = want
+	if len(want) == 0 {
+		return f.end(kind)
+	}
+	return nil
+}
+
+// end removes a kind of tables of which nothing is wanted any more.
+func (f *forwarding) end(kind int) error {
+	t := f.tables[kind]
+	f.tables[kind], f.told[kind] = nil, nil
+	if kind == outliving {
+		return netfilter.Forget(f.kept)
+	}
+	return t.Close()
+}
+
+// count is what the kernel has counted, by service and server.
+func (f *forwarding) count() map[string]netfilter.Counted {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := map[string]netfilter.Counted{}
+	for _, t := range f.tables {
+		if t == nil {
+			continue
+		}
+		if now, err := t.Count(); err == nil {
+			for who, n := range now {
+				all[who] = all[who].Plus(n)
+			}
+		}
+	}
+	return all
+}
+
+func (f *forwarding) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if t := f.tables[withProcess]; t != nil {
+		f.tables[withProcess] = nil
+		return t.Close()
+	}
+	return nil
+}
+
+// services are one for each address of the listener, and family.
+func services(f *snapshot.Forward) (list []netfilter.Service, problems error) {
+	for _, at := range f.Address {
+		families := []netip.Addr{at.Addr()}
+		if !at.Addr().IsValid() {
+			families = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+		}
+		for _, ip := range families {
+			s := netfilter.Service{Name: serviceName(f.Listener, ip, at.Port()), UDP: f.UDP, Address: netip.AddrPortFrom(ip, at.Port()), Hash: f.Hash,
+				Hide: f.Hide, Direct: f.Device}
+			var err error
+			if s.Servers, err = inRotation(f, ip.Is4()); err != nil {
+				problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
+			}
+			list = append(list, s)
+		}
+	}
+	return list, problems
+}
+
+func serviceName(listener string, ip netip.Addr, port uint16) string {
+	return listener + "/" + ip.String() + "/" + strconv.Itoa(int(port))
+}
+
+// inRotation are the servers that new connections go to: those of the family that are up, not drained, and of the first priority of which there is one.
+func inRotation(f *snapshot.Forward, is4 bool) (list []netfilter.Server, problems error) {
+	for _, s := range f.Pool.Set().First() {
+		address := netip.AddrPortFrom(s.Address.AddrPort.Addr().Unmap(), s.Address.AddrPort.Port())
+		if address.Addr().Is4() != is4 {
+			continue
+		}
+		server := netfilter.Server{Name: s.Name, Address: address, Weight: f.Pool.Set().Weight(s)}
+		if f.Device != "" {
+			var err error
+			if server.Hardware, err = routing.Neighbour(f.Device, address.Addr()); err != nil {
+				problems = errors.Join(problems, err)
+				continue
+			}
+		}
+		list = append(list, server)
+	}
+	return list, problems
+}
+
+// forwardEvery is how often servers are looked at that have changed without a check's saying so: by the operator's word, a name's addresses, another hardware address.
+const forwardEvery = 500 * time.Millisecond
+
+// keepForwarding has the kernel follow the servers.
+func (d *Daemon) keepForwarding() {
+	tick := time.NewTicker(forwardEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		case <-d.forwardNow:
+		}
+		running := d.running.Load()
+		if running == nil || len(running.Forwards) == 0 {
+			continue
+		}
+		text := ""
+		if err := d.forwarding.apply(running.Forwards); err != nil {
+			text = err.Error()
+		}
+		if text != said && text != "" {
+			d.log.Warn("not everything is forwarded as the configuration has it", "error", text)
+		}
+		said = text
+	}
+}
+
+// forwardedOf sums up what the kernel has counted of a pool's servers.
+func forwardedOf(all map[string]netfilter.Counted, forwards []snapshot.Forward, p *pool.Pool, server string) (n netfilter.Counted) {
+	for i := range forwards {
+		f := &forwards[i]
+		if f.Pool != p {
+			continue
+		}
+		list, _ := services(f)
+		for j := range list {
+			n = n.Plus(all[netfilter.Key(list[j].Name, server)])
+		}
+	}
+	return n
+}

@@ -1,0 +1,40 @@
+package snapshot
+
+import (
+	"net/netip"
+
+	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/pool"
+)
+
+// Forward is a listener whose connections the kernel carries.
+type Forward struct {
+	Listener string
+	UDP      bool
+	Address  []netip.AddrPort // an invalid IP: every address of this machine's
+	Pool     *pool.Pool
+	Hash     bool   // a client stays with its server
+	Hide     bool   // servers see this machine
+	Device   string // of direct return; "" for NAT
+	Keep     bool   // what the kernel does goes on after weir
+}
+
+// forward notes a listener that opens no socket; false if weir carries its connections itself.
+func (b *builder) forward(l *config.Listener) bool {
+	p := b.cfg.Pool(l.Pool)
+	if l.IsHTTP() || p == nil || !p.IsForwarded() {
+		return false
+	}
+	f := Forward{Listener: l.Name, UDP: l.Protocol == "udp", Pool: b.out.Destinations[p.Name].Pool, Hide: p.SNAT, Keep: p.OnStop == "keep"}
+	f.Hash = p.Balance.Hash != nil || p.Balance.Maglev != nil || p.Persistence != nil && !p.Persistence.Off
+	if p.Mode == "direct" {
+		f.Device = p.Interface
+	}
+	for _, a := range l.Address {
+		for _, ap := range a.AddrPorts() {
+			f.Address = append(f.Address, ap)
+		}
+	}
+	b.out.Forwards = append(b.out.Forwards, f)
+	return true
+}
