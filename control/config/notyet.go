@@ -25,7 +25,6 @@ var notBuiltYet = []notBuilt{
 
 	{"Listener.protocol", "udp", true, "only http is spoken"},
 	{"Listener.protocol", "ftp", true, "only http is spoken"},
-	{"HTTP.versions", "http3", false, "clients get HTTP/1.1"},
 
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
 	{"Health.type", "grpc", true, "servers would go unchecked"},

@@ -76,6 +76,7 @@ type openListener struct {
 	name    string
 	socket  *engine.Listener
 	handler *listener.Listener
+	quic    *listener.QUIC // nil: HTTP/3 is not spoken
 }
 
 // Refused is a configuration that was not taken.
@@ -230,7 +231,8 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	previous := d.running.Load()
 	if err := d.mayFail(next, previous); err != nil {
 		for _, o := range opened {
-			o.socket.Close()
+			o.close()
+			o.endQUIC()
 		}
 		return err
 	}
@@ -300,13 +302,18 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 			}
 			handler := listener.New(d.driver, d.tunnels, l.Setup, d.options.Loops)
 			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
+			o := &openListener{name: l.Name, socket: socket, handler: handler}
+			if err == nil {
+				opened[key] = o
+				err = d.openQUIC(o, a)
+			}
 			if err != nil {
 				for _, o := range opened {
-					o.socket.Close()
+					o.close()
+					o.endQUIC()
 				}
 				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 			}
-			opened[key] = &openListener{l.Name, socket, handler}
 		}
 	}
 	return opened, nil
@@ -323,6 +330,7 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 			d.open[key].name = l.Name
 			d.open[key].socket.DeferAccept(l.Setup.Defers())
 			d.open[key].handler.Swap(l.Setup)
+			d.settleQUIC(d.open[key], a)
 		}
 	}
 	for key, o := range d.open {
@@ -331,8 +339,11 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		}
 		delete(d.open, key)
 		o.handler.Close()
-		o.socket.Close()
-		d.done.Go(func() { d.endListener(o) })
+		o.close()
+		d.done.Go(func() {
+			d.endListener(o)
+			o.endQUIC()
+		})
 	}
 }
 

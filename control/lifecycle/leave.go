@@ -34,6 +34,7 @@ func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Tim
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for key, o := range d.open {
+		o.stopQUIC()
 		if slices.Contains(adopted, key) {
 			o.socket.Leave()
 		} else {
@@ -140,6 +141,11 @@ func (d *Daemon) endLeft(ctx context.Context) error {
 	d.stopping.Store(true)
 	d.driver.Drain()
 	left, ended := d.drain(ctx, nil, nil)
+	d.mu.Lock()
+	for _, o := range d.open {
+		o.endQUIC()
+	}
+	d.mu.Unlock()
 	d.close()
 	if !ended {
 		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)

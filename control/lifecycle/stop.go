@@ -37,11 +37,15 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 	if err := d.network.release(); err != nil {
 		d.log.Error("connections are still captured", "error", err)
 	}
-	for key, o := range d.open {
-		o.socket.Close()
-		delete(d.open, key)
+	open := d.open
+	d.open = map[string]*openListener{}
+	for _, o := range open {
+		o.close()
 	}
 	left, ended := d.drain(ctx, nil, progress)
+	for _, o := range open {
+		o.endQUIC()
+	}
 	d.close()
 	if !ended {
 		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)

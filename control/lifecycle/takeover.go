@@ -101,6 +101,7 @@ func (d *Daemon) Begin() {
 	d.paused = false
 	for _, o := range d.open {
 		o.socket.Start()
+		d.settleQUIC(o, o.socket.Address)
 	}
 }
 

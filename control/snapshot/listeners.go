@@ -65,6 +65,7 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 	if c := l.Capture; c != nil {
 		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
 	}
+	setQUIC(out.Setup, l)
 	if l.TLS != nil {
 		out.Setup.TLS = b.terms(l, path, out)
 	}

@@ -71,6 +71,9 @@ func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls
 					p.Config.ClientAuth = tls.RequireAndVerifyClientCert
 				}
 			}
+			if out.Setup.QUIC {
+				p.AllowQUIC()
+			}
 			byLabel[label] = p
 			out.policies = append(out.policies, p)
 		}

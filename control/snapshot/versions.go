@@ -1,11 +1,13 @@
 package snapshot
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
@@ -28,6 +30,20 @@ func offered(l *config.Listener) (protocols []string) {
 		protocols = append(protocols, "http/1.1")
 	}
 	return protocols
+}
+
+// setQUIC has a listener speak HTTP/3 beside TLS, and say so to those who come by it. It is spoken on the same ports; a socket in the file system has none.
+func setQUIC(s *listener.Setup, l *config.Listener) {
+	if l.TLS == nil || !l.IsHTTP() || !speaks(l, "http3") {
+		return
+	}
+	for _, a := range l.Address {
+		if a.Unix == "" {
+			s.QUIC = true
+			s.HTTP.AltSvc = fmt.Appendf(nil, "Alt-Svc: h3=\":%d\"; ma=86400\r\n", a.First)
+			return
+		}
+	}
 }
 
 // setVersions gives a listener's exchanges what they need for the versions it offers.

@@ -34,6 +34,8 @@ var homes = []home{
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench"},
 		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},
+	{"github.com/quic-go/quic-go", []string{"traffic/quic", "traffic/listener"}, "connections and streams there, sockets here"},
+	{"github.com/quic-go/qpack", []string{"wire/http3"}, "the decoder of heads"},
 	{"golang.org/x/net/http2/hpack", []string{"traffic/stream"}, "what a peer's tables hold is a connection's state"},
 	{"golang.org/x/sys/unix", []string{"control/systemd", "control/confine", "kernel/netfilter", "kernel/routing", "kernel/doctor"}, "system calls that package syscall does not have"},
 	{"encoding/json", []string{"control/admin", "control/certs/acme", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "cmd/weir", "test/bench"},

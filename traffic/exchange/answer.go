@@ -38,6 +38,7 @@ func (x *Exchange) answer() Stage {
 	b = append(b, message.ReasonPhrase(x.status)...)
 	b = append(b, "\r\n"...)
 	b = append(b, x.at.dateLine()...)
+	b = append(b, x.setup.AltSvc...)
 	b = x.appendAnswer(b)
 	if !x.wholeToClient(b) {
 		return x.abandon(x.reason)

@@ -146,6 +146,7 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 	b = append(b, message.ReasonPhrase(x.status)...)
 	b = append(b, "\r\n"...)
 	b = append(b, x.at.dateLine()...)
+	b = append(b, x.setup.AltSvc...)
 	b = appendValidators(b, f.File)
 	boundary, heads := "", [][]byte(nil)
 	switch {

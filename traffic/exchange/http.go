@@ -35,6 +35,7 @@ type Setup struct {
 	ClearHTTP2    bool              // also where nothing has been agreed on
 	CapturedAt    uint16            // the listener's own port, if clients come to it that wanted to go elsewhere; 0: none do
 	Closing       bool              // the listener is gone: connections end with their next answer
+	AltSvc        []byte            // the field line that tells clients of HTTP/3 (RFC 7838); nil: it is not spoken
 	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
 	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come
 }

@@ -164,6 +164,7 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	if !r.Has(message.FieldDate) {
 		b = append(b, x.at.dateLine()...)
 	}
+	b = append(b, x.setup.AltSvc...)
 	b = x.appendResponseFraming(b, data)
 	switch {
 	case !x.keepAlive:

@@ -63,6 +63,9 @@ func (l *Layout) StartRequest(limits *http1.Limits)  { l.start(requestHead, limi
 func (l *Layout) StartResponse(limits *http1.Limits) { l.start(responseHead, limits) }
 func (l *Layout) StartTrailers(limits *http1.Limits) { l.start(trailerSection, limits) }
 
+// Method is the request's method, as it was sent.
+func (l *Layout) Method() string { return l.pseudo[pseudoMethod] }
+
 // IsTooLarge reports whether the section has gone over a limit: what is still to come need not be given.
 func (l *Layout) IsTooLarge() bool {
 	return l.fault == http1.FaultHeadSize || l.fault == http1.FaultFieldCount

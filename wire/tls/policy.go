@@ -5,15 +5,25 @@ import "crypto/tls"
 // Policy is what a listener asks of clients. Immutable but for the keys of its tickets.
 type Policy struct {
 	Config *tls.Config
-	Auth   string // names the authorities whose certificates clients are asked for; "": none are asked for
-	Label  string // equal for policies under which each other's sessions may go on; see Tickets
+	QUIC   *tls.Config // the same for HTTP/3; nil: it is not spoken
+	Auth   string      // names the authorities whose certificates clients are asked for; "": none are asked for
+	Label  string      // equal for policies under which each other's sessions may go on; see Tickets
 }
 
 // NewPolicy makes a policy by which a listener's clients are met with what get chooses. Versions below minVersion are refused; the rest is what all policies
 // have in common.
 func NewPolicy(label string, minVersion uint16, protocols []string, get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *Policy {
-	return &Policy{Label: label, Config: &tls.Config{GetCertificate: get, MinVersion: minVersion, NextProtos: protocols,
-		CipherSuites: suites, DynamicRecordSizingDisabled: true}}
+	return &Policy{Label: label, Config: &tls.Config{MinVersion: minVersion, NextProtos: protocols, CipherSuites: suites, DynamicRecordSizingDisabled: true,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			cert, err := get(hello)
+			return offLoop(cert, hello.Conn), err
+		}}}
+}
+
+// AllowQUIC has HTTP/3 spoken under the policy too. Call it when Config is complete.
+func (p *Policy) AllowQUIC() {
+	p.QUIC = p.Config.Clone()
+	p.QUIC.NextProtos, p.QUIC.MinVersion = []string{"h3"}, tls.VersionTLS13
 }
 
 // suites are those of TLS 1.2: forward secret and authenticated. Those with CBC, which Go still offers, have had their attacks. The groups are Go's own choice,

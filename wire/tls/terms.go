@@ -18,11 +18,6 @@ type Terms struct {
 // fingerprint is kept.
 func NewTerms(own *Policy, of func(serverName string) *Policy, prints bool) *Terms {
 	t := &Terms{own, of, prints}
-	get := own.Config.GetCertificate
-	own.Config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := get(hello)
-		return offLoop(cert, hello.Conn), err
-	}
 	if of != nil || prints {
 		own.Config.GetConfigForClient = t.hello
 	}
@@ -38,14 +33,32 @@ func (t *Terms) hello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if t.of == nil {
 		return nil, nil
 	}
-	p := t.of(hello.ServerName)
-	if p == nil || p == t.own {
+	p := t.choose(hello)
+	if p == t.own {
 		return nil, nil
 	}
 	if c != nil {
 		c.policy = p
 	}
 	return p.Config, nil
+}
+
+// choose finds the policy for a client.
+func (t *Terms) choose(hello *tls.ClientHelloInfo) *Policy {
+	if t.of != nil {
+		if p := t.of(hello.ServerName); p != nil {
+			return p
+		}
+	}
+	return t.own
+}
+
+// ForQUIC is the policy for a client that comes by QUIC, by the same rule, with its fingerprint where that is wanted.
+func (t *Terms) ForQUIC(hello *tls.ClientHelloInfo) (p *Policy, print []byte) {
+	if t.prints {
+		print = AppendJA4(nil, hello, 'q')
+	}
+	return t.choose(hello), print
 }
 
 // Own is the listener's own policy.

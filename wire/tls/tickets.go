@@ -45,7 +45,12 @@ func (t *Tickets) Rotate(now time.Time) bool {
 }
 
 // Apply gives a policy its keys.
-func (t *Tickets) Apply(p *Policy) { p.Config.SetSessionTicketKeys(t.keys(p.Label)) }
+func (t *Tickets) Apply(p *Policy) {
+	p.Config.SetSessionTicketKeys(t.keys(p.Label))
+	if p.QUIC != nil {
+		p.QUIC.SetSessionTicketKeys(t.keys("quic " + p.Label))
+	}
+}
 
 func (t *Tickets) keys(label string) [][32]byte {
 	t.mu.Lock()

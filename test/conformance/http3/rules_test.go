@@ -1,0 +1,198 @@
+package http3
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/wire/http2"
+	wire "github.com/weir-proxy/weir/wire/http3"
+)
+
+type tlsConfig = tls.Config
+
+// raw connects without any HTTP/3 on the client's side.
+func (w *world) raw() *quicgo.Conn {
+	w.t.Helper()
+	c, err := quicgo.DialAddr(w.t.Context(), w.address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, ServerName: "localhost"}, &quicgo.Config{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// spki is the hash of the public key that weir is met with, as browsers take it for trusted.
+func (w *world) spki() string {
+	c := w.raw()
+	defer c.CloseWithError(0x100, "")
+	sum := sha256.Sum256(c.ConnectionState().TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func frame(kind uint64, payload string) []byte {
+	return append(wire.AppendHeader(nil, kind, len(payload)), payload...)
+}
+
+func request(lines string) []byte {
+	return frame(wire.FrameHeaders, string(wire.AppendRequest(nil, []byte(lines), http2.Target{Secure: true})))
+}
+
+const plain = "GET /own HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+// fields encodes fields as they are, without any rule.
+func fields(list ...string) []byte {
+	b := []byte{0, 0}
+	for i := 0; i < len(list); i += 2 {
+		b = append(b, 0x27, byte(len(list[i])-7)) // 3 bits of a length that is at least 7
+		b = append(b, list[i]...)
+		b = append(b, byte(len(list[i+1])))
+		b = append(b, list[i+1]...)
+	}
+	return frame(wire.FrameHeaders, string(b))
+}
+
+func TestRulesOfARequestsStream(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		sent       []byte
+		ofStream   wire.Code // expected; 0: none
+		connection wire.Code
+	}{
+		"a plain request":                    {request(plain), 0, 0},
+		"frames of unknown types around it":  {append(frame(0x21, "grease"), request(plain)...), 0, 0},
+		"a DATA frame first":                 {frame(wire.FrameData, "x"), 0, wire.FrameUnexpected},
+		"a SETTINGS frame":                   {frame(wire.FrameSettings, ""), 0, wire.FrameUnexpected},
+		"a frame of HTTP/2":                  {frame(0x06, "12345678"), 0, wire.FrameUnexpected},
+		"a GOAWAY":                           {frame(wire.FrameGoAway, "\x00"), 0, wire.FrameUnexpected},
+		"a section that refers to a table":   {frame(wire.FrameHeaders, "\x02\x00\x80"), 0, wire.DecompressionFailed},
+		"an index that is not there":         {frame(wire.FrameHeaders, "\x00\x00\xff\xff\x01"), 0, wire.DecompressionFailed},
+		"no end of the head":                 {wire.AppendHeader(nil, wire.FrameHeaders, 100), wire.RequestIncomplete, 0},
+		"a name in upper case":               {fields("X-Upper-Case", "x"), wire.MessageError, 0},
+		"a name with a line feed":            {fields("x-feed\nname", "x"), wire.MessageError, 0},
+		"a value with a line feed":           {fields("x-value-feed", "x\r\nhost: b"), wire.MessageError, 0},
+		"no pseudo-fields":                   {fields("accept-x", "y"), wire.MessageError, 0},
+		"connection-specific":                {fields("connection", "close"), wire.MessageError, 0},
+		"a length that is not kept":          {append(request("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"), frame(wire.FrameData, "abc")...), wire.MessageError, 0},
+		"more than the length":               {append(request("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n"), frame(wire.FrameData, "abc")...), wire.MessageError, 0},
+		"a path without a slash":             {request("GET own HTTP/1.1\r\nHost: localhost\r\n\r\n"), wire.MessageError, 0},
+		"a head that is larger than allowed": {wire.AppendHeader(nil, wire.FrameHeaders, 1<<20), wire.ExcessiveLoad, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := w.raw()
+			defer conn.CloseWithError(0x100, "")
+			s, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Write(c.sent)
+			s.Close()
+			s.SetReadDeadline(time.Now().Add(5 * time.Second))
+			answer, err := io.ReadAll(s)
+			var ofStream *quicgo.StreamError
+			var ofConnection *quicgo.ApplicationError
+			switch {
+			case errors.As(err, &ofConnection):
+				if got := wire.Code(ofConnection.ErrorCode); got != c.connection {
+					t.Errorf("the connection ended by %#x, want %#x", got, c.connection)
+				}
+			case errors.As(err, &ofStream):
+				if got := wire.Code(ofStream.ErrorCode); got != c.ofStream {
+					t.Errorf("the stream ended by %#x, want %#x", got, c.ofStream)
+				}
+			case err != nil:
+				t.Error(err)
+			case c.ofStream != 0 || c.connection != 0:
+				t.Errorf("answered: %q", answer)
+			case len(answer) == 0:
+				t.Error("no answer")
+			}
+		})
+	}
+}
+
+func TestRulesOfTheControlStreams(t *testing.T) {
+	w := newWorld(t)
+	settings := string(frame(wire.FrameSettings, ""))
+	for name, c := range map[string]struct {
+		streams []string
+		want    wire.Code
+	}{
+		"settings":            {[]string{"\x00" + settings}, 0},
+		"unknown stream":      {[]string{"\x21abc", "\x00" + settings}, 0},
+		"two control streams": {[]string{"\x00" + settings, "\x00" + settings}, wire.StreamCreationError},
+		"no settings first":   {[]string{"\x00" + string(frame(wire.FrameGoAway, "\x00"))}, wire.MissingSettings},
+		"settings twice":      {[]string{"\x00" + settings + settings}, wire.FrameUnexpected},
+		"settings of HTTP/2":  {[]string{"\x00" + string(frame(wire.FrameSettings, "\x02\x00"))}, wire.SettingsError},
+		"data":                {[]string{"\x00" + settings + string(frame(wire.FrameData, "x"))}, wire.FrameUnexpected},
+		"a push":              {[]string{"\x01\x00"}, wire.StreamCreationError},
+		"a control that ends": {[]string{"\x00" + settings + "END"}, wire.ClosedCriticalStream},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := w.raw()
+			defer conn.CloseWithError(0x100, "")
+			for _, text := range c.streams {
+				s, err := conn.OpenUniStream()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n := len(text) - len("END"); n > 0 && text[n:] == "END" {
+					s.Write([]byte(text[:n]))
+					s.Close()
+				} else {
+					s.Write([]byte(text))
+				}
+			}
+			select {
+			case <-conn.Context().Done():
+				var e *quicgo.ApplicationError
+				if err := context.Cause(conn.Context()); !errors.As(err, &e) || wire.Code(e.ErrorCode) != c.want {
+					t.Errorf("ended by %v, want %#x", err, c.want)
+				}
+			case <-time.After(500 * time.Millisecond):
+				if c.want != 0 {
+					t.Errorf("went on, want %#x", c.want)
+				}
+			}
+		})
+	}
+}
+
+// A client that opens streams only to reset them is cut off, and others feel nothing.
+func TestRapidReset(t *testing.T) {
+	w := newWorld(t)
+	conn := w.raw()
+	n := 0
+	for ; n < 20_000; n++ {
+		s, err := conn.OpenStream()
+		if err != nil {
+			if conn.Context().Err() != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		s.Write(request("GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+		s.CancelWrite(quicgo.StreamErrorCode(wire.RequestCancelled))
+		s.CancelRead(quicgo.StreamErrorCode(wire.RequestCancelled))
+	}
+	var e *quicgo.ApplicationError
+	if err := context.Cause(conn.Context()); !errors.As(err, &e) || wire.Code(e.ErrorCode) != wire.ExcessiveLoad {
+		t.Errorf("after %d streams: %v", n, err)
+	}
+	other := w.raw()
+	defer other.CloseWithError(0x100, "")
+	s, _ := other.OpenStream()
+	s.Write(request(plain))
+	s.Close()
+	s.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if answer, err := io.ReadAll(s); err != nil || len(answer) == 0 {
+		t.Errorf("another client: %v", err)
+	}
+}

@@ -1,0 +1,152 @@
+package http3
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+var weirBinary func() (string, error)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "weir-http3-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// world is a weir before an origin.
+type world struct {
+	t       *testing.T
+	dir     string
+	address string
+	config  string
+	weir    *peers.Process
+	gone    chan struct{} // a value for each request that the origin saw cancelled
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), gone: make(chan struct{}, 10)}
+	origin := httptest.NewServer(http.HandlerFunc(w.origin))
+	t.Cleanup(origin.Close)
+	binary, err := weirBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.address, err = peers.FreeAddress(); err != nil {
+		t.Fatal(err)
+	}
+	w.config = fmt.Sprintf(`
+listeners: { front: { address: %q, tls: on } }
+sites:
+  localhost:
+    /*: { servers: [%q], body_limit: off }
+    /own: { respond: { body: "weir's own\n" } }
+admin: off
+data: %q
+logs: { access: { format: json } }
+`, w.address, origin.URL, filepath.Join(w.dir, "data"))
+	if w.weir, err = peers.Weir(binary, w.dir, w.config, w.address); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.weir.Stop(); err != nil {
+			t.Error(err)
+		}
+		if log := w.log(); strings.Contains(log, "panic") || strings.Contains(log, "BUG") || t.Failed() {
+			t.Errorf("weir said:\n%s", log)
+		}
+	})
+	return w
+}
+
+func (w *world) log() string {
+	text, _ := os.ReadFile(w.weir.Log)
+	return string(text[max(0, len(text)-8000):])
+}
+
+// origin echoes what is posted, with a trailer; answers n bytes for /bytes/n; and waits at /wait until it is left alone.
+func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("X-Early", r.Header.Get("Early-Data"))
+	rw.Header().Set("X-Proto", r.Header.Get("X-Forwarded-Proto"))
+	switch {
+	case r.URL.Path == "/wait":
+		<-r.Context().Done()
+		w.gone <- struct{}{}
+	case r.URL.Path == "/slowly":
+		for range 5 {
+			fmt.Fprintf(rw, "data: x\n\n")
+			rw.(http.Flusher).Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+	case strings.HasPrefix(r.URL.Path, "/bytes/"):
+		n, _ := strconv.Atoi(r.URL.Path[len("/bytes/"):])
+		rw.Header().Set("Content-Length", strconv.Itoa(n))
+		io.CopyN(rw, pattern{}, int64(n))
+	default:
+		http.NewResponseController(rw).EnableFullDuplex() // else Go throws away what it has not read when it begins to answer
+		rw.Header().Set("Trailer", "X-Length")
+		n, _ := io.Copy(rw, r.Body)
+		rw.Header().Set("X-Length", strconv.FormatInt(n, 10)+" "+r.Trailer.Get("X-Sum"))
+	}
+}
+
+// pattern is endless and no two blocks of it are the same.
+type pattern struct{}
+
+func (pattern) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(i*7 + i>>8)
+	}
+	return len(p), nil
+}
+
+// client is quic-go's own.
+func (w *world) client() *http3.Transport {
+	tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(4)},
+		QUICConfig: &quicgo.Config{}, Dial: w.dial}
+	w.t.Cleanup(func() { tr.Close() })
+	return tr
+}
+
+func (w *world) dial(ctx context.Context, _ string, config *tls.Config, q *quicgo.Config) (*quicgo.Conn, error) {
+	return quicgo.DialAddrEarly(ctx, w.address, config, q)
+}
+
+// url names weir by the port that it listens on, at the site's name.
+func (w *world) url(path string) string { return "https://localhost:" + peers.Port(w.address) + path }
+
+func (w *world) reload() {
+	w.t.Helper()
+	before := strings.Count(w.log(), "msg=reloaded")
+	if err := w.weir.Signal(syscall.SIGHUP); err != nil {
+		w.t.Fatal(err)
+	}
+	for by := time.Now().Add(5 * time.Second); strings.Count(w.log(), "msg=reloaded") == before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(by) {
+			w.t.Fatal("no reload")
+		}
+	}
+}

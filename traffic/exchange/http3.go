@@ -1,0 +1,26 @@
+package exchange
+
+import (
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/quic"
+)
+
+// http3Client is a client's connection of HTTP/3 with its exchanges. Owned by its loop.
+type http3Client struct{ streams *Streams }
+
+// Open begins the exchange of a stream.
+func (c *http3Client) Open(s *quic.Stream) { c.streams.Open(s) }
+
+// Ended settles the connection.
+func (c *http3Client) Ended(*quic.Conn) { c.streams.End() }
+
+// AcceptHTTP3 takes a new connection of HTTP/3, and reports whether there is room for it; its own goroutine serves it then. On its loop.
+func (h *HTTP) AcceptHTTP3(c *quic.Conn, handshake *filter.Handshake) bool {
+	if h.isFull(c.Ends(), h.setup.Load()) {
+		c.Refuse()
+		return false
+	}
+	client := &http3Client{streams: h.NewStreams(c.Ends(), handshake, c)}
+	c.Begin(client)
+	return true
+}

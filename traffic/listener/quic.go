@@ -1,0 +1,197 @@
+package listener
+
+import (
+	"context"
+	stdtls "crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/quic"
+	"github.com/weir-proxy/weir/wire/tls"
+)
+
+// QUIC is the side of a listener's address that takes HTTP/3 over UDP. Its socket outlives reloads: each connection asks for the setup anew.
+type QUIC struct {
+	listener  *Listener
+	loops     []*engine.Loop
+	transport *quicgo.Transport
+	socket    *net.UDPConn
+	accepting *quicgo.EarlyListener
+	pending   atomic.Int64 // handshakes under way
+	next      atomic.Uint32
+	closing   atomic.Bool
+	done      sync.WaitGroup
+}
+
+// pendingMost is how many handshakes may be under way until clients have to show that they are where they say they are (RFC 9000 section 8.1.2): who sends from
+// addresses that are not its own gets an answer no larger than its question, and costs no more than that.
+const pendingMost = 256
+
+// ListenQUIC opens the address for the clients of l. The setup must have TLS whenever a client comes.
+func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort) (*QUIC, error) {
+	config := net.ListenConfig{Control: shareAddress}
+	network := "udp"
+	if at.Addr().Is4() {
+		network = "udp4"
+	}
+	packets, err := config.ListenPacket(context.Background(), network, at.String())
+	if err != nil {
+		return nil, err
+	}
+	q := &QUIC{listener: l, loops: e.Loops(), socket: packets.(*net.UDPConn)}
+	q.transport = &quicgo.Transport{Conn: q.socket, ConnContext: q.begin,
+		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
+	q.accepting, err = q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello}, &quicgo.Config{
+		GetConfigForClient: func(*quicgo.ClientInfo) (*quicgo.Config, error) { return q.config(), nil },
+		Allow0RTT:          true,
+	})
+	if err != nil {
+		q.socket.Close()
+		return nil, err
+	}
+	q.done.Go(q.accept)
+	return q, nil
+}
+
+// config is what holds for a new connection's transport.
+func (q *QUIC) config() *quicgo.Config {
+	setup := q.listener.setup.Load()
+	streams := int64(quicStreams)
+	return &quicgo.Config{Allow0RTT: true, HandshakeIdleTimeout: setup.Handshake, MaxIdleTimeout: setup.HTTP.Idle, MaxIncomingStreams: streams,
+		MaxIncomingUniStreams: quicUnidirectional, MaxStreamReceiveWindow: quicWindow, MaxConnectionReceiveWindow: 4 * quicWindow}
+}
+
+// quicStreams is how many requests a client may have under way on a connection; quicUnidirectional has room for what HTTP/3 needs and some that it ignores;
+// quicWindow is how much of a request's content may wait.
+const (
+	quicStreams        = 128
+	quicUnidirectional = 8
+	quicWindow         = 1 << 20
+)
+
+// asked is what is known of a connection while its handshake is under way.
+type asked struct {
+	settled func() // the handshake is not under way any more
+	policy  atomic.Pointer[tls.Policy]
+	print   []byte // complete once policy is set
+}
+
+type askedKey struct{}
+
+// begin counts a connection whose handshake begins, and gives it a place for what the handshake says.
+func (q *QUIC) begin(ctx context.Context, _ *quicgo.ClientInfo) (context.Context, error) {
+	q.pending.Add(1)
+	a := &asked{settled: sync.OnceFunc(func() { q.pending.Add(-1) })}
+	context.AfterFunc(ctx, a.settled)
+	return context.WithValue(ctx, askedKey{}, a), nil
+}
+
+// hello chooses the policy for a client.
+func (q *QUIC) hello(hello *stdtls.ClientHelloInfo) (*stdtls.Config, error) {
+	setup := q.listener.setup.Load()
+	if setup.TLS == nil || !setup.QUIC {
+		return nil, errNoQUIC
+	}
+	policy, print := setup.TLS.ForQUIC(hello)
+	if a, ok := hello.Context().Value(askedKey{}).(*asked); ok {
+		a.print = print
+		a.policy.Store(policy)
+	}
+	return policy.QUIC, nil
+}
+
+var errNoQUIC = errors.New("HTTP/3 is not spoken here")
+
+func (q *QUIC) accept() {
+	for {
+		c, err := q.accepting.Accept(context.Background())
+		if err != nil {
+			return
+		}
+		q.done.Go(func() { q.serve(c) })
+	}
+}
+
+// serve runs a connection.
+func (q *QUIC) serve(raw *quicgo.Conn) {
+	a, _ := raw.Context().Value(askedKey{}).(*asked)
+	go func() {
+		select {
+		case <-raw.HandshakeComplete():
+		case <-raw.Context().Done():
+		}
+		a.settled()
+	}()
+	policy := a.policy.Load()
+	setup := q.listener.setup.Load()
+	if policy == nil || setup.HTTP.Closing {
+		raw.CloseWithError(0x100, "")
+		return
+	}
+	l := q.loops[int(q.next.Add(1))%len(q.loops)]
+	// With a policy that asks for certificates nothing is known of who asks before the handshake has ended.
+	c := quic.New(raw, l, &quic.Config{Limits: &setup.HTTP.Limits, Header: setup.HTTP.Header, Send: setup.HTTP.Send, Waits: policy.Auth != ""},
+		addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr()))
+	if policy.Auth != "" && !c.Settle() {
+		return
+	}
+	if !q.take(l, c, q.settled(raw, policy, a.print)) {
+		return
+	}
+	c.Serve()
+}
+
+// take has the loop take the connection, and reports whether it has.
+func (q *QUIC) take(l *engine.Loop, c *quic.Conn, h *filter.Handshake) bool {
+	taken := make(chan bool, 1)
+	l.Post(func() {
+		mine := &q.listener.loops[l.Index]
+		mine.Handshakes++
+		taken <- q.listener.http.AcceptHTTP3(c, h)
+	})
+	return <-taken
+}
+
+func (q *QUIC) settled(raw *quicgo.Conn, policy *tls.Policy, print []byte) *filter.Handshake {
+	state := raw.ConnectionState().TLS
+	h := &filter.Handshake{Version: stdtls.VersionTLS13, Suite: state.CipherSuite, ServerName: state.ServerName, Auth: policy.Auth, Print: print}
+	if len(state.PeerCertificates) > 0 {
+		h.Certificate = state.PeerCertificates[0]
+	}
+	return h
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if u, ok := a.(*net.UDPAddr); ok {
+		ap := u.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// Address is the one that is listened on.
+func (q *QUIC) Address() netip.AddrPort { return addrPort(q.socket.LocalAddr()) }
+
+// Stop takes no further connections; those that are there go on.
+func (q *QUIC) Stop() { q.accepting.Close() }
+
+// Close ends what is left.
+func (q *QUIC) Close() {
+	q.accepting.Close()
+	q.transport.Close()
+	q.socket.Close()
+	done := make(chan struct{})
+	go func() { q.done.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
+}

@@ -1,0 +1,199 @@
+package quic
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/http3"
+)
+
+// Config is what holds for the connections of a listener. Immutable.
+type Config struct {
+	Limits *http1.Limits
+	Header time.Duration // a head, from the stream's first byte to its last
+	Send   time.Duration // pause in which the peer takes nothing
+	Waits  bool          // no request is taken before the handshake has ended: who asks must be known for sure
+}
+
+// Owner is who a connection works for. Both are called on its loop.
+type Owner interface {
+	// Open takes a stream that the client has opened. Its head is complete.
+	Open(s *Stream)
+	// Ended is called once: the connection is closed.
+	Ended(c *Conn)
+}
+
+// Conn is a client's connection. What is below the line is owned by its loop.
+type Conn struct {
+	raw     *quicgo.Conn
+	loop    *engine.Loop
+	config  *Config
+	local   netip.AddrPort
+	remote  netip.AddrPort
+	highest atomic.Int64 // the last stream that was taken; -1: none was
+	control atomic.Pointer[quicgo.SendStream]
+	readers sync.WaitGroup
+
+	owner   Owner
+	running int // streams whose exchange has not ended
+	budget  http2.Budget
+	leaving bool
+	ended   bool
+	restAt  int64 // ms: when the last exchange ended
+}
+
+// New makes a connection for a loop.
+func New(raw *quicgo.Conn, l *engine.Loop, config *Config, local, remote netip.AddrPort) *Conn {
+	c := &Conn{raw: raw, loop: l, config: config, local: local, remote: remote}
+	c.highest.Store(-1)
+	return c
+}
+
+// Begin says who the connection works for. On its loop, before Serve is called.
+func (c *Conn) Begin(owner Owner) { c.owner = owner }
+
+// Refuse ends a connection that nobody has room for.
+func (c *Conn) Refuse() {
+	c.raw.CloseWithError(quicgo.ApplicationErrorCode(http3.ExcessiveLoad), "connections")
+}
+
+// Serve takes streams until the connection ends. On a goroutine of its own.
+func (c *Conn) Serve() {
+	c.readers.Go(c.sendControl)
+	c.readers.Go(c.takeUnidirectional)
+	ctx := c.raw.Context()
+	for {
+		raw, err := c.raw.AcceptStream(ctx)
+		if err != nil {
+			break
+		}
+		c.highest.Store(int64(raw.StreamID()))
+		c.readers.Go(func() { c.request(raw) })
+	}
+	<-ctx.Done()
+	c.readers.Wait()
+	c.loop.Post(func() {
+		c.ended = true
+		if c.owner != nil {
+			c.owner.Ended(c)
+		}
+	})
+}
+
+// sendControl opens weir's control stream. RFC 9114 section 6.2.1: "Each side MUST initiate a single control stream at the beginning of the connection and send
+// its SETTINGS frame as the first frame on this stream."
+func (c *Conn) sendControl() {
+	s, err := c.raw.OpenUniStreamSync(c.raw.Context())
+	if err != nil {
+		return
+	}
+	if _, err := s.Write(http3.AppendControl(nil, c.config.Limits.HeadMost(), true)); err == nil {
+		c.control.Store(s)
+	}
+}
+
+// fail ends the connection because of what the peer has sent.
+func (c *Conn) fail(code http3.Code, why string) {
+	c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
+}
+
+// isEarly reports whether the handshake has not ended, so that what has come may be a replay.
+func (c *Conn) isEarly() bool {
+	select {
+	case <-c.raw.HandshakeComplete():
+		return false
+	default:
+		return true
+	}
+}
+
+// Settle waits for the end of the handshake; false if there was none.
+func (c *Conn) Settle() bool { return c.settle() }
+
+// settle waits for the end of the handshake; false if there was none.
+func (c *Conn) settle() bool {
+	select {
+	case <-c.raw.HandshakeComplete():
+		return true
+	case <-c.raw.Context().Done():
+		return false
+	}
+}
+
+// open takes a stream whose head is complete. On the loop.
+func (c *Conn) open(s *Stream) {
+	if c.leaving || c.ended {
+		s.refuse(http3.RequestRejected)
+		return
+	}
+	c.running++
+	s.watch = context.AfterFunc(s.raw.Context(), func() {
+		c.loop.Post(func() {
+			if !s.closed { // by weir itself
+				s.lose(errReset)
+			}
+		})
+	})
+	c.owner.Open(s)
+}
+
+// spend takes from the peer's budget; a connection beyond it is closed.
+func (c *Conn) spend(g http2.Glitch) {
+	if !c.budget.Spend(g, c.loop.Now()) {
+		c.fail(http3.ExcessiveLoad, "budget_"+g.String())
+	}
+}
+
+// farewell is how long what was sent last may take to arrive before the connection is closed, which would take it back.
+const farewell = 500 * time.Millisecond
+
+// Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "the GOAWAY frame contains an identifier that indicates to the
+// receiver the range of requests … that were or might be processed"; what lies above is refused and can be sent elsewhere.
+func (c *Conn) Leave(http2.Code) {
+	if c.leaving || c.ended {
+		return
+	}
+	c.leaving = true
+	if s := c.control.Load(); s != nil {
+		id := http3.AppendVarint(nil, uint64(c.highest.Load()+4)&^3)
+		s.TryWriteAll(append(http3.AppendHeader(nil, http3.FrameGoAway, len(id)), id...))
+	}
+	c.closeIfDone()
+}
+
+// Cut ends everything at once.
+func (c *Conn) Cut() { c.fail(http3.NoError, "") }
+
+// IsIdle reports whether nothing is under way.
+func (c *Conn) IsIdle() bool { return c.running == 0 }
+
+func (c *Conn) closeIfDone() {
+	if !c.leaving || c.running > 0 || c.ended {
+		return
+	}
+	wait := farewell - time.Duration(c.loop.Now()-c.restAt)*time.Millisecond
+	if c.restAt == 0 || wait < 0 {
+		wait = 10 * time.Millisecond // for the GOAWAY
+	}
+	time.AfterFunc(wait, c.Cut)
+}
+
+// Ends tells whoever wants an engine.Conn who is at both ends of the connection, and nothing else.
+func (c *Conn) Ends() engine.Conn { return ends{c: c} }
+
+type ends struct {
+	engine.Conn
+	c *Conn
+}
+
+func (e ends) Loop() *engine.Loop         { return e.c.loop }
+func (e ends) LocalAddr() netip.AddrPort  { return e.c.local }
+func (e ends) RemoteAddr() netip.AddrPort { return e.c.remote }

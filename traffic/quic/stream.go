@@ -1,0 +1,246 @@
+package quic
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/http3"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// Stream is one exchange on a connection. As an engine.Conn it is the content alone: Read ends with io.EOF where the content does, whether or not trailers
+// follow. Owned by its connection's loop once that has been told of it, and used by one exchange until Done.
+type Stream struct {
+	conn *Conn
+	loop *engine.Loop
+	raw  *quicgo.Stream
+
+	// The request. Its goroutine writes these before the loop knows of the stream, and got alone after that.
+	head    []byte
+	request message.Request
+	fault   *http1.Fault
+	length  int64 // of the content as it was announced; -1: was not
+	got     int64
+
+	piece    []byte // content that has come and was not read
+	ended    bool   // no more content comes
+	trailers []byte
+	credit   chan struct{} // says that the piece has been read; nil: there is no content
+	gone     chan struct{} // closed when nobody wants more
+	readable engine.Signal
+
+	isDismissed bool // gone is closed
+
+	out      []byte // frames that were not sent
+	spare    []byte // for the next out
+	flying   bool   // a goroutine sends
+	sent     int    // bytes
+	finished bool   // out has the last
+	closed   bool   // the end was sent, or the stream reset
+	last     bool   // the flush at the end of the turn is ordered
+	writable engine.Signal
+
+	readBy, writeBy int64
+	interrupted     bool
+	wasDone         bool
+	err             error
+	linked          engine.Conn
+	watch           func() bool // ends the watch on the stream's end
+}
+
+// Why a stream has ended before its time.
+var (
+	errReset     = errors.New("stream reset")
+	errMalformed = errors.New("malformed stream")
+)
+
+func newStream(c *Conn, raw *quicgo.Stream) *Stream {
+	return &Stream{conn: c, loop: c.loop, raw: raw, length: -1}
+}
+
+// TakeHead gives the request's head away: r's spans point into head, one of the loop's buffers, which is the caller's. A fault is what the client is to be told
+// instead.
+func (s *Stream) TakeHead(r *message.Request) (head []byte, n int, fault *http1.Fault) {
+	s.SetReadTimeout(engine.DefaultTimeout)
+	s.SetWriteTimeout(engine.DefaultTimeout)
+	if s.fault != nil {
+		return nil, 0, s.fault
+	}
+	const headRoom = 2 << 10 // for content, so that a little goes on in one piece with the head
+	head = s.loop.Buffer(len(s.head) + headRoom)
+	n = copy(head, s.head)
+	list := append(r.List[:0], s.request.List...)
+	*r = s.request
+	r.List = list
+	r.Buf = head
+	s.head = nil
+	return head, n, nil
+}
+
+// Arrived takes content that is here already, without waiting; ended says that it was the last.
+func (s *Stream) Arrived(p []byte) (n int, ended bool) {
+	if len(s.piece) > 0 && len(p) > 0 {
+		n = s.use(p)
+	}
+	return n, s.ended && len(s.piece) == 0
+}
+
+func (s *Stream) use(p []byte) int {
+	n := copy(p, s.piece)
+	if s.piece = s.piece[n:]; len(s.piece) == 0 {
+		s.piece = nil
+		if s.credit != nil && !s.ended {
+			select {
+			case s.credit <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return n
+}
+
+func (s *Stream) deliver(piece []byte) {
+	s.piece = piece
+	s.loop.Fire(&s.readable)
+}
+
+// Read reads content.
+func (s *Stream) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case len(s.piece) > 0:
+			return s.use(p), nil
+		case s.ended:
+			return 0, io.EOF
+		case s.err != nil:
+			return 0, s.err
+		case s.interrupted:
+			return 0, engine.ErrInterrupted
+		}
+		left := s.readBy - s.loop.Now()
+		if left <= 0 {
+			return 0, engine.ErrTimeout
+		}
+		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
+	}
+}
+
+// Trailers are the lines that followed the content, once Read has ended.
+func (s *Stream) Trailers() []byte { return s.trailers }
+
+// lose ends the stream with an error that its exchange sees at its next look.
+func (s *Stream) lose(err error) {
+	if s.wasDone || s.closed && s.ended {
+		return
+	}
+	if s.err == nil {
+		s.err = err
+		if err == errReset {
+			s.conn.spend(http2.GlitchReset)
+		}
+	}
+	s.wake()
+	if s.linked != nil {
+		s.linked.Interrupt()
+	}
+}
+
+func (s *Stream) wake() {
+	s.loop.Fire(&s.readable)
+	s.loop.Fire(&s.writable)
+}
+
+// refuse resets both sides.
+func (s *Stream) refuse(code http3.Code) {
+	s.raw.CancelRead(quicgo.StreamErrorCode(code))
+	s.raw.CancelWrite(quicgo.StreamErrorCode(code))
+	s.closed = true
+	s.dismiss()
+}
+
+// dismiss tells the goroutine that brings content that nobody wants more.
+func (s *Stream) dismiss() {
+	if s.gone != nil && !s.isDismissed {
+		s.isDismissed = true
+		close(s.gone)
+	}
+}
+
+// Done ends the use of the stream. What has not come to its end is reset with code; a client whose answer is complete is told, by the code for no error, that
+// the rest of its request is not wanted (RFC 9114 section 4.1.1).
+func (s *Stream) Done(code http2.Code) {
+	if s.wasDone {
+		return
+	}
+	s.wasDone = true
+	if s.watch != nil {
+		s.watch()
+	}
+	switch {
+	case s.finished && s.err == nil:
+		if !s.ended {
+			s.raw.CancelRead(quicgo.StreamErrorCode(http3.NoError))
+		} else {
+			s.conn.budget.Earn()
+		}
+		s.dismiss()
+	default:
+		s.refuse(http3.CodeOf(code))
+	}
+	c := s.conn
+	c.running--
+	c.restAt = c.loop.Now()
+	c.closeIfDone()
+}
+
+func (s *Stream) SetReadTimeout(d time.Duration) { s.readBy = s.loop.Now() + int64(d/time.Millisecond) }
+func (s *Stream) SetWriteTimeout(d time.Duration) {
+	s.writeBy = s.loop.Now() + int64(d/time.Millisecond)
+}
+
+// Interrupt makes waits on the stream end.
+func (s *Stream) Interrupt() {
+	s.interrupted = true
+	s.wake()
+}
+
+func (s *Stream) ClearInterrupt() { s.interrupted = false }
+
+// LinkHangup interrupts other when the stream is reset.
+func (s *Stream) LinkHangup(other engine.Conn) {
+	s.linked = other
+	if other != nil && s.err != nil {
+		other.Interrupt()
+	}
+}
+
+// IsGone reports whether the peer has reset the stream or the connection has ended.
+func (s *Stream) IsGone() bool { return s.err != nil || s.conn.ended }
+
+func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.local }
+func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.remote }
+func (s *Stream) Loop() *engine.Loop         { return s.loop }
+
+// Await, Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
+func (s *Stream) Await(engine.Handler) { panic("BUG: a stream does not wait for a second exchange") }
+func (s *Stream) Reclaim() bool        { return false }
+func (s *Stream) IsIdle() bool         { return false }
+
+// CloseWrite ends the content.
+func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
+
+// Close is Done for who knows no codes.
+func (s *Stream) Close() error {
+	s.Done(http2.Cancel)
+	return nil
+}
+
+// Reset is Close: a stream that has not come to its end is reset by it.
+func (s *Stream) Reset() error { return s.Close() }

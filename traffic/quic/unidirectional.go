@@ -1,0 +1,92 @@
+package quic
+
+import (
+	"io"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/http3"
+)
+
+// takeUnidirectional takes the streams on which the peer says what concerns the whole connection.
+func (c *Conn) takeUnidirectional() {
+	seen := make(map[uint64]bool)
+	for {
+		s, err := c.raw.AcceptUniStream(c.raw.Context())
+		if err != nil {
+			return
+		}
+		r := reader{from: s}
+		kind, ok := r.varint()
+		if !ok {
+			continue // RFC 9114 section 6.2: a stream may end, or be reset, before its type has come
+		}
+		switch kind {
+		case http3.StreamControl, http3.StreamEncoder, http3.StreamDecoder:
+			// Section 6.2.1: "Only one control stream per peer is permitted; receipt of a second stream claiming to be a control stream MUST be treated as a
+			// connection error of type H3_STREAM_CREATION_ERROR." RFC 9204 section 4.2 says the same of its two.
+			if seen[kind] {
+				c.fail(http3.StreamCreationError, "stream_twice")
+				return
+			}
+			seen[kind] = true
+			c.readers.Go(func() { c.critical(kind, &r) })
+		case http3.StreamPush:
+			// Section 6.2.2: "Only servers can push; if a server receives a client-initiated push stream, this MUST be treated as a connection error of type
+			// H3_STREAM_CREATION_ERROR."
+			c.fail(http3.StreamCreationError, "push")
+			return
+		default:
+			s.CancelRead(quicgo.StreamErrorCode(http3.StreamCreationError)) // section 6.2.3: unknown ones are not of interest
+		}
+	}
+}
+
+// critical reads a stream that must not end: section 6.2.1: "If either control stream is closed at any point, this MUST be treated as a connection error of
+// type H3_CLOSED_CRITICAL_STREAM."
+func (c *Conn) critical(kind uint64, r *reader) {
+	if kind == http3.StreamControl {
+		if code, why := c.readControl(r); code != 0 {
+			c.fail(code, why)
+			return
+		}
+	} else if n, _ := io.Copy(io.Discard, io.LimitReader(r, 1<<20)); n == 1<<20 {
+		c.fail(http3.ExcessiveLoad, "qpack_stream") // without a table there is nothing to say on it
+		return
+	}
+	c.fail(http3.ClosedCriticalStream, "")
+}
+
+// controlMost bounds a frame of the control stream.
+const controlMost = 4 << 10
+
+// readControl reads the peer's control stream until its end, or says what is wrong with it.
+func (c *Conn) readControl(r *reader) (code http3.Code, why string) {
+	for first := true; ; first = false {
+		kind, length, ok := r.header()
+		if !ok {
+			return 0, ""
+		}
+		switch {
+		case first && kind != http3.FrameSettings:
+			return http3.MissingSettings, "settings_not_first"
+		case !first && !http3.MayStandInControl(kind):
+			return http3.FrameUnexpected, "frame_on_control_stream"
+		case length > controlMost:
+			return http3.ExcessiveLoad, "control_frame_too_large"
+		}
+		payload, ok := r.take(int(length))
+		if !ok {
+			return 0, ""
+		}
+		if first {
+			if _, code := http3.ParseSettings(payload); code != 0 {
+				return code, "settings"
+			}
+			continue
+		}
+		// What a client says further is of no use to weir, and costs it something.
+		c.loop.Post(func() { c.spend(http2.GlitchPriority) })
+	}
+}

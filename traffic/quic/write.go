@@ -1,0 +1,185 @@
+package quic
+
+import (
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http3"
+)
+
+// A little is handed to quic-go at once, on the loop; more is sent by a goroutine, which waits for the peer's windows, one piece at a time, while the next one
+// is filled. The pieces are what bounds the memory of an answer that the client does not take.
+const (
+	atOnceMost = 16 << 10
+	outMost    = 128 << 10
+)
+
+// dead says why nothing can be sent on the stream; nil if something can.
+func (s *Stream) dead() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.finished || s.closed:
+		return engine.ErrClosed
+	}
+	return nil
+}
+
+// WriteHead sends the head of an answer, interim or final, in the form of HTTP/1.1 up to the empty line or the end. It does not wait, and borrows head.
+func (s *Stream) WriteHead(head []byte) error {
+	if err := s.dead(); err != nil {
+		return err
+	}
+	s.section(func(b []byte) []byte { return http3.AppendResponse(b, head) })
+	s.flushLater()
+	return nil
+}
+
+// section appends a HEADERS frame.
+func (s *Stream) section(encode func([]byte) []byte) {
+	at := len(s.out)
+	const lengthRoom = 5 // a type of one byte, a length of four
+	s.out = append(s.out, http3.FrameHeaders, 0, 0, 0, 0)
+	s.out = encode(s.out)
+	n := len(s.out) - at - lengthRoom
+	s.out[at+1], s.out[at+2], s.out[at+3], s.out[at+4] = byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n)
+}
+
+// Write sends content; it parks while there is no room for it.
+func (s *Stream) Write(p []byte) (int, error) {
+	done := 0
+	for done < len(p) {
+		if err := s.dead(); err != nil {
+			return done, err
+		}
+		if s.interrupted {
+			return done, engine.ErrInterrupted
+		}
+		room := outMost - len(s.out) - http3.HeaderMost
+		if room <= 0 {
+			if s.flush(); len(s.out) > 0 {
+				if err := s.waitSent(); err != nil {
+					return done, err
+				}
+			}
+			continue
+		}
+		n := min(room, len(p)-done)
+		s.out = http3.AppendHeader(s.out, http3.FrameData, n)
+		s.out = append(s.out, p[done:done+n]...)
+		done += n
+	}
+	s.flushLater()
+	return done, nil
+}
+
+// waitSent parks until out may be filled again.
+func (s *Stream) waitSent() error {
+	left := s.writeBy - s.loop.Now()
+	if left <= 0 {
+		return engine.ErrTimeout
+	}
+	s.loop.Wait(&s.writable, time.Duration(left)*time.Millisecond)
+	return nil
+}
+
+// WriteBuffers sends both.
+func (s *Stream) WriteBuffers(a, b []byte) (int, error) {
+	n, err := s.Write(a)
+	if err != nil || len(b) == 0 {
+		return n, err
+	}
+	m, err := s.Write(b)
+	return n + m, err
+}
+
+// WriteEnd ends the answer, with trailer lines or without.
+func (s *Stream) WriteEnd(trailers []byte) error {
+	if err := s.dead(); err != nil {
+		return err
+	}
+	if len(trailers) > 0 {
+		s.section(func(b []byte) []byte { return http3.AppendTrailers(b, trailers) })
+	}
+	s.finished = true
+	s.flush()
+	return nil
+}
+
+// flushLater has out sent at the end of the turn.
+func (s *Stream) flushLater() {
+	if !s.last && !s.flying {
+		s.last = true
+		s.loop.GoLast((*flusher)(s))
+	}
+}
+
+// flusher sends what a stream has collected.
+type flusher Stream
+
+// Run sends it.
+func (f *flusher) Run() {
+	s := (*Stream)(f)
+	s.last = false
+	s.flush()
+}
+
+// flush hands out to quic-go, or to a goroutine.
+func (s *Stream) flush() {
+	if s.flying || s.closed || s.err != nil {
+		return
+	}
+	if len(s.out) > 0 && len(s.out) <= atOnceMost && s.sent+len(s.out) <= outMost {
+		switch err := s.raw.TryWriteAll(s.out); err {
+		case nil:
+			s.sent += len(s.out)
+			s.out = s.out[:0]
+		case quicgo.ErrWouldBlock:
+		default:
+			s.lose(errReset)
+			return
+		}
+	}
+	if len(s.out) > 0 {
+		s.fly()
+		return
+	}
+	if s.finished {
+		s.closed = true
+		s.out, s.spare = nil, nil
+		s.raw.Close()
+	}
+}
+
+// fly has a goroutine send out.
+func (s *Stream) fly() {
+	piece := s.out
+	s.out, s.spare = s.spare[:0], nil
+	s.flying = true
+	raw, l, patience := s.raw, s.loop, s.conn.config.Send
+	go func() {
+		raw.SetWriteDeadline(time.Now().Add(patience))
+		_, err := raw.Write(piece)
+		l.Post(func() { s.landed(piece, err) })
+	}()
+}
+
+// landed goes on after a piece was sent.
+func (s *Stream) landed(piece []byte, err error) {
+	s.flying = false
+	s.sent += len(piece)
+	s.spare = piece
+	switch {
+	case err == nil:
+		if len(s.out) > 0 || s.finished {
+			s.flush()
+		}
+	case s.wasDone:
+		s.refuse(http3.RequestCancelled) // the answer was complete, and its client took too long
+	default:
+		s.lose(errReset)
+	}
+	s.loop.Fire(&s.writable)
+}

@@ -1,0 +1,38 @@
+package http3
+
+import "github.com/weir-proxy/weir/wire/http2"
+
+// Code says why a stream or a connection ends (RFC 9114 section 8.1, RFC 9204 section 6).
+type Code uint64
+
+const (
+	NoError              Code = 0x100
+	GeneralProtocolError Code = 0x101
+	InternalError        Code = 0x102
+	StreamCreationError  Code = 0x103
+	ClosedCriticalStream Code = 0x104
+	FrameUnexpected      Code = 0x105
+	FrameError           Code = 0x106
+	ExcessiveLoad        Code = 0x107
+	IDError              Code = 0x108
+	SettingsError        Code = 0x109
+	MissingSettings      Code = 0x10a
+	RequestRejected      Code = 0x10b
+	RequestCancelled     Code = 0x10c
+	RequestIncomplete    Code = 0x10d
+	MessageError         Code = 0x10e
+	ConnectError         Code = 0x10f
+	DecompressionFailed  Code = 0x200
+)
+
+// codes are those that say here what theirs say in HTTP/2.
+var codes = map[http2.Code]Code{http2.NoError: NoError, http2.ProtocolError: MessageError, http2.InternalError: InternalError,
+	http2.RefusedStream: RequestRejected, http2.Cancel: RequestCancelled, http2.EnhanceYourCalm: ExcessiveLoad, http2.ConnectError: ConnectError}
+
+// CodeOf is what a code of HTTP/2 is called here.
+func CodeOf(c http2.Code) Code {
+	if code, known := codes[c]; known {
+		return code
+	}
+	return InternalError
+}
