@@ -12,7 +12,7 @@ func explainOffline(cfg *config.Config, q cli.Question) (cli.Explanation, config
 	if w == nil {
 		return nil, problems, nil
 	}
-	r := &explain.Request{Method: q.Method, URL: q.URL, Client: q.Client}
+	r := &explain.Request{Method: q.Method, URL: q.URL, Client: q.Client, To: q.To}
 	for _, text := range q.Fields {
 		f, err := explain.ParseField(text)
 		if err != nil {

@@ -18,6 +18,7 @@ type Question struct {
 	URL    string
 	Fields []string // "Name: value"
 	Client netip.Addr
+	To     netip.AddrPort // where the client wanted to go; invalid: it does not matter
 }
 
 // Explanation is an answer that prints itself for people, and is JSON besides.
@@ -28,7 +29,7 @@ type Explain func(*config.Config, Question) (Explanation, config.Problems, error
 
 // ExplainCommand is `weir explain`.
 func ExplainCommand(explain Explain) *cobra.Command {
-	var path, client string
+	var path, client, to string
 	var asJSON bool
 	q := Question{}
 	c := &cobra.Command{
@@ -41,12 +42,13 @@ Without a scheme the URL is asked of the first listener that serves sites. The c
 		Example: `  weir explain https://app.example.com/api/users
   weir explain POST https://app.example.com/login -H 'Content-Type: application/json'
   weir explain app.example.com/admin --client 10.1.2.3
+  weir explain http://example.com/ --to 192.0.2.7:80
   weir explain --json https://app.example.com/ | jq -r .pool.name`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cobra.RangeArgs(1, 2)(c, args); err != nil {
 				return err
 			}
-			return q.take(args, client)
+			return q.take(args, client, to)
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, problems, err := LoadConfig(path, c.InOrStdin())
@@ -72,12 +74,13 @@ Without a scheme the URL is asked of the first listener that serves sites. The c
 	AddConfigFlag(c, &path)
 	c.Flags().StringArrayVarP(&q.Fields, "header", "H", nil, "header field of the request, `'Name: value'`; may be repeated")
 	c.Flags().StringVar(&client, "client", "192.0.2.1", "`IP` address from which it comes")
+	c.Flags().StringVar(&to, "to", "", "`IP:PORT` that the client wanted to reach, for match.destinations and ports")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return c
 }
 
 // take checks what was asked on the command line: what is wrong here is wrong usage.
-func (q *Question) take(args []string, client string) (err error) {
+func (q *Question) take(args []string, client, to string) (err error) {
 	q.Method, q.URL = "GET", args[len(args)-1]
 	if len(args) == 2 {
 		q.Method = args[0]
@@ -88,6 +91,11 @@ func (q *Question) take(args []string, client string) (err error) {
 	}
 	if q.Client, err = netip.ParseAddr(client); err != nil {
 		return fmt.Errorf("--client %q is no IP address", client)
+	}
+	if to != "" {
+		if q.To, err = netip.ParseAddrPort(to); err != nil {
+			return fmt.Errorf("--to %q is no address with a port; write it like 192.0.2.7:80", to)
+		}
 	}
 	for _, f := range q.Fields {
 		if name, _, found := strings.Cut(f, ":"); !found || name == "" || strings.ContainsAny(f, "\r\n") {

@@ -39,6 +39,13 @@ func (r *reader) decode(n *node, v reflect.Value, f *field, path string) {
 		r.decodeText(n, path, func(text string) (err error) { *target, err = parsePrefix(text); return err })
 	case *netip.Addr:
 		r.decodeText(n, path, func(text string) (err error) { *target, err = parseIP(text); return err })
+	case *netip.AddrPort:
+		r.decodeText(n, path, func(text string) (err error) {
+			if *target, err = netip.ParseAddrPort(text); err != nil {
+				err = problemf("%q is no address with a port; write it like 192.0.2.7:80", text)
+			}
+			return err
+		})
 	default:
 		r.decodeKind(n, v, f, path)
 	}

@@ -16,7 +16,8 @@ type asking struct {
 	world    *World
 	listener *listener
 	peer     netip.Addr
-	from     netip.Addr // the client: peer, or whom a trusted proxy names
+	to       netip.AddrPort // where the client wanted to go
+	from     netip.Addr     // the client: peer, or whom a trusted proxy names
 	trusted  bool
 	secure   bool
 	req      message.Request
@@ -36,7 +37,7 @@ func (w *World) Explain(r *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &asking{world: w, peer: r.Client.Unmap(), out: &Answer{Method: r.Method, Path: t.path, Host: t.host, Scheme: t.scheme,
+	a := &asking{world: w, peer: r.Client.Unmap(), to: r.To, out: &Answer{Method: r.Method, Path: t.path, Host: t.host, Scheme: t.scheme,
 		Filters: []Step{}, ResponseSet: []Field{}, ResponseRemove: []string{}, Why: []Step{}}}
 	if !r.Client.IsValid() {
 		a.peer = DefaultClient()
@@ -128,7 +129,7 @@ func (a *asking) match() bool {
 	if port := a.listener.redirectHTTPS; port != "" {
 		return a.toHTTPS(port)
 	}
-	e := a.world.sites.Explain(&site.Query{Host: f.Host, Path: f.Path, Query: f.Query, Request: &a.req, Client: a.from})
+	e := a.world.sites.Explain(&site.Query{Host: f.Host, Path: f.Path, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to})
 	a.note("site", e.Sites)
 	a.note("route", e.Routes)
 	if e.Site == nil {

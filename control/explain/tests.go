@@ -38,7 +38,7 @@ func (w *World) runTest(t *config.Test) []string {
 }
 
 func requestOf(t *config.TestRequest) *Request {
-	r := &Request{Method: t.Method, URL: t.URL, Client: t.Client}
+	r := &Request{Method: t.Method, URL: t.URL, Client: t.Client, To: t.To}
 	if r.URL == "" {
 		r.URL = t.Host + t.Path
 	}
