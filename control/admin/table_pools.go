@@ -59,6 +59,7 @@ func serverMetrics() []metric {
 		of("weir_server_connections_idle", gauge, "Of the open connections, those that wait for a request.", func(s *api.Server) float64 { return float64(s.Connections.Idle) }),
 		of("weir_server_connections_opened_total", counter, "Connections opened.", func(s *api.Server) float64 { return float64(s.Connections.Opened) }),
 		of("weir_server_connections_reused_total", counter, "Times that a request found an open connection.", func(s *api.Server) float64 { return float64(s.Connections.Reused) }),
+		of("weir_server_ports", gauge, "Connections that weir's own addresses have ports for; 0: not known, or clients bring their own address.", func(s *api.Server) float64 { return float64(s.Connections.Ports) }),
 		of("weir_server_ports_exhausted_total", counter, "Times that one of weir's own addresses had no free port for another connection.", func(s *api.Server) float64 { return float64(s.Connections.NoPorts) }),
 		of("weir_server_idle_timeout_seconds", gauge, "The server's own idle timeout as far as it was learnt, less a margin; 0 while it is not known.", func(s *api.Server) float64 { return s.IdleTimeoutSeconds }),
 		of("weir_server_latency_seconds", gauge, "Moving average of the time to the head of an answer, the worst of the loops; 0 while it is not known.", func(s *api.Server) float64 { return s.LatencySeconds }),

@@ -116,6 +116,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.done.Go(d.watchFiles)
 	d.done.Go(d.keepWarm)
 	d.done.Go(d.keepForwarding)
+	d.done.Go(d.watchPorts)
 	return d, problems, nil
 }
 

@@ -205,6 +205,9 @@ func (d *destination) server(i int, now int64) api.Server {
 		MaxRequests: c.MaxRequests, AdaptiveLimit: c.AdaptiveLimit,
 		Retries: c.Retries, Ejections: c.Ejections, Connections: conns.Connections, IdleTimeoutSeconds: conns.learned.Seconds(),
 		LatencySeconds: c.Latency / 1e6, SentBytes: c.BytesSent, ReceivedBytes: c.BytesReceived}
+	if c.Server.Address.Path == "" {
+		s.Connections.Ports = portsOf(d.of.Transport)
+	}
 	if !conns.ejectedUntil.IsZero() {
 		s.EjectedUntil = &conns.ejectedUntil
 	}

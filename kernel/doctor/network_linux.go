@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-proxy/weir/kernel/routing"
 )
 
 // devices are the interfaces that are up, but lo.
@@ -51,13 +52,10 @@ func mtu(j *Job) []Finding {
 
 // ports: each own address has a range of them for each server.
 func ports(j *Job) (list []Finding) {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
-	if err != nil {
+	each := routing.Ports()
+	if each == 0 {
 		return nil
 	}
-	var first, last int
-	fmt.Sscan(string(text), &first, &last)
-	each := last - first + 1
 	for i := range j.Pools {
 		p := &j.Pools[i]
 		for _, a := range p.Sources {

@@ -187,6 +187,7 @@ type Connections struct {
 	Opened uint64 `json:"opened"` // since the start
 	Reused uint64 `json:"reused"` // times that an exchange found an open one
 
+	Ports   int    `json:"ports"`    // connections that weir's own addresses have ports for; 0: not known, or clients bring theirs
 	NoPorts uint64 `json:"no_ports"` // times that an own address had no free port for another one
 }
 
