@@ -13,7 +13,7 @@ type Health struct {
 	// The check of `health_checks` that this one is, but for what is written here.
 	Use string `yaml:"use" example:"web"`
 
-	// What is asked for by GET. Without it and without `type`, a TCP connection is the check.
+	// What is asked for by GET; of `grpc`, the service after a slash. Without it and without `type`, a TCP connection is the check.
 	Path string `yaml:"path" example:"/healthz"`
 
 	// The kind of check. Without it: `https` or `http` (as the pool speaks) with a path, else `tcp`.

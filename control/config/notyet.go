@@ -27,7 +27,6 @@ var notBuiltYet = []notBuilt{
 	{"Listener.protocol", "ftp", true, "only http is spoken"},
 
 	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
-	{"Health.type", "grpc", true, "servers would go unchecked"},
 
 	{"Action.rules", "", true, "no rule would run"},
 	{"Match.when", "", true, "the route would match more than it should"},

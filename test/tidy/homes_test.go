@@ -37,6 +37,7 @@ var homes = []home{
 	{"github.com/quic-go/quic-go", []string{"traffic/quic", "traffic/listener"}, "connections and streams there, sockets here"},
 	{"github.com/quic-go/qpack", []string{"wire/http3"}, "the decoder of heads"},
 	{"golang.org/x/net/http2/hpack", []string{"traffic/stream"}, "what a peer's tables hold is a connection's state"},
+	{"golang.org/x/net/http2", []string{"traffic/pool/health"}, "health checks ask on goroutines of their own; requests in traffic go through traffic/stream"},
 	{"golang.org/x/sys/unix", []string{"control/systemd", "control/confine", "kernel/netfilter", "kernel/routing", "kernel/doctor"}, "system calls that package syscall does not have"},
 	{"encoding/json", []string{"control/admin", "control/certs/acme", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "cmd/weir", "test/bench"},
 		"it allocates and reflects, so the access log writes its own"},

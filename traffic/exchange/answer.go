@@ -31,7 +31,17 @@ func (x *Exchange) answer() Stage {
 		x.keepAlive = false
 	}
 	x.settleBody()
-	b := x.scratch()
+	if !x.wholeToClient(x.appendWhole(x.scratch())) {
+		return x.abandon(x.reason)
+	}
+	return Finish
+}
+
+// appendWhole appends the answer, head and body.
+func (x *Exchange) appendWhole(b []byte) []byte {
+	if x.isGRPC() {
+		return x.appendGRPC(b)
+	}
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(x.status), 10)
 	b = append(b, ' ')
@@ -39,11 +49,7 @@ func (x *Exchange) answer() Stage {
 	b = append(b, "\r\n"...)
 	b = append(b, x.at.dateLine()...)
 	b = append(b, x.setup.AltSvc...)
-	b = x.appendAnswer(b)
-	if !x.wholeToClient(b) {
-		return x.abandon(x.reason)
-	}
-	return Finish
+	return x.appendAnswer(b)
 }
 
 // scratch is a buffer for what weir itself says to the client. The loop's own scratch would be overwritten by others while the client

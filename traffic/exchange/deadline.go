@@ -13,6 +13,12 @@ const timeLeftField = "X-Envoy-Expected-Rq-Timeout-Ms"
 // startDeadline sets the time by which the answer must have begun: the route's, or the shorter one of a proxy that is trusted.
 func (x *Exchange) startDeadline() {
 	limit := x.route.Request.Milliseconds()
+	if ms := x.grpcLimit(); ms > 0 && (limit == 0 || ms < limit) {
+		limit = ms
+	}
+	if limit == 0 {
+		return
+	}
 	if x.trusted {
 		if ms, err := strconv.ParseInt(string(x.req.Lookup(timeLeftField)), 10, 32); err == nil && ms > 0 {
 			limit = min(limit, ms)

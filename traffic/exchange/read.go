@@ -176,7 +176,7 @@ type requestBody struct {
 func (b *requestBody) start(r *message.Request) {
 	b.framing, b.length, b.buffered = r.Framing, r.Length, 0
 	// Trailers that nobody has announced stay behind: whoever reads the head decides by it what to expect.
-	b.chunks = http1.Chunked{Collect: r.Framing == message.FramingChunked && r.Has(message.FieldTrailer)}
+	b.chunks = http1.Chunked{Collect: b.isOpen() && r.Has(message.FieldTrailer)}
 }
 
 // isOpen reports whether the length of the body is not known before its end.

@@ -47,7 +47,7 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
-	if r.Request > 0 {
+	if r.Request > 0 || x.stream != nil {
 		x.startDeadline()
 	}
 	if x.hasComeBack() {

@@ -40,9 +40,6 @@ func (x *Exchange) response() Stage {
 		if x.rest.left <= 0 {
 			data, x.rest.ended = int(x.res.Length), true
 		}
-	case message.FramingUntilClose:
-		x.rest.ended = x.arrived
-		x.rest.chunks.Trailers = x.arrivedTrailers()
 	case message.FramingChunked:
 		x.rest.chunks.Tiny, x.rest.chunks.Collect = true, x.takesTrailers()
 		if x.takesTrailers() && x.res.Names {
@@ -54,6 +51,11 @@ func (x *Exchange) response() Stage {
 		}
 		data, x.rest.ended = n, x.rest.chunks.IsDone()
 		have = data + have - consumed
+	}
+	if x.conn.Stream != nil && x.res.Framing != message.FramingNone {
+		// Trailers may follow what has a length too: the stream's end is what ends the body.
+		x.rest.framing, x.rest.ended = message.FramingUntilClose, x.arrived
+		x.rest.chunks.Trailers = x.arrivedTrailers()
 	}
 	if x.rest.ended && have > data {
 		// Bytes that nobody asked for follow: the next exchange on this connection would take them for its answer.

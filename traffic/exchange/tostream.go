@@ -93,8 +93,11 @@ func (x *Exchange) takeArrivedAnswer() {
 	x.respLen += n
 	x.load.BytesReceived += uint64(n)
 	x.arrived = ended
-	if x.res.Framing == message.FramingUntilClose && ended && len(x.conn.Stream.Trailers()) == 0 {
+	switch {
+	case x.res.Framing == message.FramingUntilClose && ended && len(x.conn.Stream.Trailers()) == 0:
 		x.res.Framing, x.res.Length = message.FramingLength, int64(n)
+	case x.res.Framing == message.FramingLength && x.stream == nil && x.takesTrailers() && x.res.Has(message.FieldTrailer):
+		x.res.Framing = message.FramingUntilClose // in HTTP/1.1 trailers follow chunks alone
 	}
 }
 

@@ -235,7 +235,7 @@ func (s *Stream) trail(r *reader, length uint64) {
 	}
 	block, ok := r.take(int(length))
 	layout := &http2.Layout{}
-	layout.StartTrailers(limits)
+	layout.StartTrailers(limits, false)
 	switch {
 	case !ok:
 		s.tell(errReset, nil)

@@ -76,16 +76,17 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	}
 	if isFinal := r.Status >= 200; isFinal {
 		s.hasHead = true
-		if r.Framing != message.FramingNone || r.Has(message.FieldContentLength) && s.method != message.MethodHEAD && r.Status != 204 && r.Status != 304 {
-			if r.Has(message.FieldContentLength) {
-				s.length = r.Length
-			}
+		hasContent := s.method != message.MethodHEAD && r.Status != 204 && r.Status != 304
+		if hasContent && r.Has(message.FieldContentLength) {
+			s.length = r.Length
 		}
-		if ends && s.length > 0 {
+		switch {
+		case ends && s.length > 0:
 			return "content_missing"
-		}
-		if ends {
+		case ends:
 			r.Framing = message.FramingNone
+		case hasContent && r.Framing == message.FramingNone:
+			r.Framing = message.FramingUntilClose // trailers follow
 		}
 	} else if ends || len(s.answers) >= interimMost {
 		return "bad_interim_response"

@@ -423,7 +423,7 @@ func (c *Conn) head(h http2.Header, block []byte) *http2.ConnError {
 		if c.toServer && h.Stream > c.last {
 			return &http2.ConnError{Code: http2.ProtocolError, Why: "headers_when_idle"}
 		}
-		c.layout.StartTrailers(c.config.Limits)
+		c.layout.StartTrailers(c.config.Limits, c.toServer)
 		if err := c.decode(block); err != nil {
 			return err
 		}
@@ -484,7 +484,7 @@ func (c *Conn) refuse(id uint32, code http2.Code) *http2.ConnError {
 // trailers takes what follows the content. Section 8.1: "An endpoint that receives a HEADERS frame without the END_STREAM flag set after receiving the HEADERS
 // frame that opens a request or after receiving a final (non-informational) status code MUST treat the corresponding request or response as malformed".
 func (c *Conn) trailers(s *Stream, h http2.Header, block []byte) *http2.ConnError {
-	c.layout.StartTrailers(c.config.Limits)
+	c.layout.StartTrailers(c.config.Limits, c.toServer)
 	if err := c.decode(block); err != nil {
 		return err
 	}

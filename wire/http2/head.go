@@ -14,17 +14,18 @@ type Layout struct {
 	Buf  []byte // the head
 	list []message.Field
 
-	kind      headKind
-	limits    *http1.Limits
-	malformed string // why the head is no head; "" while it is one
-	fault     *http1.Fault
-	started   bool // the start line is written
-	size      int  // as SETTINGS_MAX_HEADER_LIST_SIZE counts
-	count     int
-	pseudo    [pseudoCount]string
-	seen      [pseudoCount]bool
-	host      string
-	cookies   []string
+	kind       headKind
+	fromServer bool
+	limits     *http1.Limits
+	malformed  string // why the head is no head; "" while it is one
+	fault      *http1.Fault
+	started    bool // the start line is written
+	size       int  // as SETTINGS_MAX_HEADER_LIST_SIZE counts
+	count      int
+	pseudo     [pseudoCount]string
+	seen       [pseudoCount]bool
+	host       string
+	cookies    []string
 }
 
 type headKind uint8
@@ -58,10 +59,16 @@ func (l *Layout) start(kind headKind, limits *http1.Limits) {
 	*l = Layout{Buf: l.Buf[:0], list: l.list[:0], cookies: l.cookies[:0], kind: kind, limits: limits}
 }
 
-// StartRequest, StartResponse and StartTrailers begin a section.
-func (l *Layout) StartRequest(limits *http1.Limits)  { l.start(requestHead, limits) }
-func (l *Layout) StartResponse(limits *http1.Limits) { l.start(responseHead, limits) }
-func (l *Layout) StartTrailers(limits *http1.Limits) { l.start(trailerSection, limits) }
+// StartRequest, StartResponse and StartTrailers begin a section. What servers send may have whitespace around values.
+func (l *Layout) StartRequest(limits *http1.Limits) { l.start(requestHead, limits) }
+func (l *Layout) StartResponse(limits *http1.Limits) {
+	l.start(responseHead, limits)
+	l.fromServer = true
+}
+func (l *Layout) StartTrailers(limits *http1.Limits, fromServer bool) {
+	l.start(trailerSection, limits)
+	l.fromServer = fromServer
+}
 
 // Method is the request's method, as it was sent.
 func (l *Layout) Method() string { return l.pseudo[pseudoMethod] }
@@ -136,6 +143,9 @@ func (l *Layout) field(name, value string) {
 
 // line writes a field's line, if name and value are good.
 func (l *Layout) line(name, value string) {
+	if l.fromServer {
+		value = strings.Trim(value, " \t") // Go's servers send such; trimmed, as HTTP/1.1 has it, it does no harm
+	}
 	start := len(l.Buf)
 	b := append(l.Buf, name...)
 	b = append(b, ": "...)

@@ -19,6 +19,7 @@ var types = []struct {
 	{"https", []func(context.Context, *probe) error{connect, encrypt, ask}},
 	{"tcp", []func(context.Context, *probe) error{connect}},
 	{"tls", []func(context.Context, *probe) error{connect, encrypt}},
+	{"grpc", []func(context.Context, *probe) error{connect, encryptHTTP2, askGRPC}},
 	{"script", []func(context.Context, *probe) error{connect, encryptIfAsked, converse}},
 	{"exec", []func(context.Context, *probe) error{execute}},
 }

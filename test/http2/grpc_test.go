@@ -1,0 +1,71 @@
+package http2
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
+)
+
+// interopCases are those of https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md that need no credentials of Google's.
+var interopCases = []string{"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream", "timeout_on_sleeping_server",
+	"cancel_after_begin", "cancel_after_first_response", "status_code_and_message", "special_status_message", "unimplemented_method",
+	"unimplemented_service", "custom_metadata"}
+
+func TestEveryInteropCaseOfGRPCPasses(t *testing.T) {
+	dir, err := toolsDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := peers.Start("grpc-server", t.TempDir(), exec.Command(filepath.Join(dir, "server"), "-port", peers.Port(address)), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	w := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": grpc\n", address))
+	for name, args := range map[string][]string{"clear": {w.clear}, "tls": {w.secure, "-use_tls", "-ca_file", filepath.Join(w.dir, "cert.pem"), "-use_test_ca",
+		"-server_host_override", "localhost"}} {
+		host, port, _ := net.SplitHostPort(args[0])
+		for _, c := range interopCases {
+			t.Run(name+"/"+c, func(t *testing.T) {
+				out, err := run(t, filepath.Join(dir, "client"), append([]string{"-server_host", host, "-server_port", port, "-test_case", c}, args[1:]...)...)
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
+	}
+}
+
+// What weir itself has to say is said in gRPC to who speaks it.
+func TestAnswersOfWeirsOwnAreGRPCs(t *testing.T) {
+	slow := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(5 * time.Second):
+		}
+	}))
+	w := newWorld(t, fmt.Sprintf("pools:\n  down: { servers: [127.0.0.1:1], protocol: h2c }\n  slow: { servers: [%q], protocol: h2c }\n"+
+		"sites:\n  localhost:\n    /down: down\n    /slow: slow\n    /denied: { pool: slow, allow: [192.0.2.1] }\n", slow))
+	for path, want := range map[string]string{"/down": "14", "/slow": "4", "/denied": "7", "/nowhere": "12"} {
+		c := w.dial(w.clear)
+		id, err := c.open(true, ":method: POST", ":scheme: http", ":authority: localhost", ":path: "+path, "content-type: application/grpc+proto", "te: trailers",
+			"grpc-timeout: 200m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := c.await(id)
+		if err != nil || a.status != "200" || a.fields["grpc-status"] != want || len(a.body) > 0 {
+			t.Errorf("%s: %+v %v, want grpc-status %s", path, a, err, want)
+		}
+	}
+}
