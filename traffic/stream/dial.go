@@ -95,7 +95,7 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	a.n = copy(a.head, l.Buf)
 	r.Buf = a.head
 	s.answers = append(s.answers, a)
-	s.loop.Fire(&s.readable)
+	s.fire()
 	return ""
 }
 

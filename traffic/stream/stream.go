@@ -44,6 +44,8 @@ type Stream struct {
 	ended    bool // no more content comes
 	trailers []byte
 	readable engine.Signal
+	handler  engine.Handler // who is called when there is something to read
+	alarm    engine.Alarm
 
 	pending     []byte // content of a writer that waits for room
 	served      int64  // bytes sent while others waited too
@@ -157,7 +159,7 @@ func (s *Stream) loseBy(code http2.Code) {
 }
 
 func (s *Stream) wake() {
-	s.loop.Fire(&s.readable)
+	s.fire()
 	s.loop.Fire(&s.writable)
 }
 
@@ -167,7 +169,7 @@ func (s *Stream) deliver(b []byte) {
 		n := copy(s.into[s.intoLen:], b)
 		s.intoLen += n
 		b = b[n:]
-		s.loop.Fire(&s.readable)
+		s.fire()
 	}
 	for len(b) > 0 {
 		last := len(s.queue) - 1
@@ -182,7 +184,7 @@ func (s *Stream) deliver(b []byte) {
 		b = b[n:]
 	}
 	if s.queued > 0 {
-		s.loop.Fire(&s.readable)
+		s.fire()
 	}
 }
 
@@ -192,7 +194,7 @@ func (s *Stream) endReceive() {
 	if s.state.On(http2.RecvEnd) == nil && s.state == http2.StateClosed {
 		s.conn.forget(s)
 	}
-	s.loop.Fire(&s.readable)
+	s.fire()
 }
 
 // Arrived takes content that is here already, without waiting; ended says that it was the last.
@@ -305,10 +307,36 @@ func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.raw.LocalAddr() }
 func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.raw.RemoteAddr() }
 func (s *Stream) Loop() *engine.Loop         { return s.loop }
 
-// Await, Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
-func (s *Stream) Await(engine.Handler) { panic("BUG: a stream does not wait for a second exchange") }
-func (s *Stream) Reclaim() bool        { return false }
-func (s *Stream) IsIdle() bool         { return false }
+// fire wakes who reads, or waits to be called when there is something to read.
+func (s *Stream) fire() {
+	if h := s.handler; h != nil {
+		s.handler = nil
+		s.alarm.Stop()
+		s.loop.Start(h, s)
+		return
+	}
+	s.loop.Fire(&s.readable)
+}
+
+// Await has h run when content comes, its end, or the read deadline.
+func (s *Stream) Await(h engine.Handler) {
+	left := s.readBy - s.loop.Now()
+	if s.queued > 0 || s.ended || s.err != nil || s.interrupted || left <= 0 {
+		s.loop.Start(h, s)
+		return
+	}
+	s.handler = h
+	s.alarm.Set(s.loop, time.Duration(left)*time.Millisecond, (*overdue)(s))
+}
+
+// overdue is a stream whose read deadline has come while it is awaited.
+type overdue Stream
+
+func (s *overdue) Run() { (*Stream)(s).fire() }
+
+// Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
+func (s *Stream) Reclaim() bool { return false }
+func (s *Stream) IsIdle() bool  { return false }
 
 // CloseWrite ends the content.
 func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
@@ -371,6 +399,7 @@ func (s *Stream) free() {
 		s.loop.Release(s.answers[i].head)
 	}
 	s.answers = nil
-	s.linked = nil
+	s.linked, s.handler = nil, nil
+	s.alarm.Stop()
 	s.conn.unwait(s)
 }
