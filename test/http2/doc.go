@@ -3,4 +3,6 @@
 //
 // Invariants: every peer is a real program, or Go's net/http and x/net's framer, which share no code with weir's; h2spec and the gRPC programs are built from
 // the module in tools, so that weir does not depend on them.
+//
+// Called by make test.
 package http2
