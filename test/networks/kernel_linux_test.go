@@ -222,9 +222,11 @@ func TestForwardingOutlivesAKilledWeirIfAsked(t *testing.T) {
 
 const direct = `
 listeners:
-  web: { address: "10.2.0.100:8080", protocol: tcp, pool: web }
+  web:  { address: "10.2.0.100:8080", protocol: tcp, pool: web }
+  web6: { address: "[fd02::100]:8080", protocol: tcp, pool: web6 }
 pools:
-  web: { servers: ["10.2.0.2:8080", "10.2.0.3:8080"], mode: direct, interface: outside, health: { type: tcp, every: 200ms, timeout: 200ms, fall: 1, rise: 1 } }
+  web:  { servers: ["10.2.0.2:8080", "10.2.0.3:8080"], mode: direct, interface: outside, health: { type: tcp, every: 200ms, timeout: 200ms, fall: 1, rise: 1 } }
+  web6: { servers: ["[fd02::2]:8080", "[fd02::3]:8080"], mode: direct, interface: outside }
 admin: { address: 127.0.0.1:9180 }
 logs: { access: off }
 `
@@ -233,20 +235,24 @@ logs: { access: off }
 func TestServersAnswerTheirClientsThemselves(t *testing.T) {
 	weir := newHost(t, "weir")
 	servers := behind(t, weir)
-	weir.up("outside", "10.2.0.100/24")
+	weir.up("outside", "10.2.0.100/24 fd02::100/64")
 	client := newHost(t, "client")
-	connect(client, "eth0", "10.2.0.9/24", weir, "port9", "")
+	connect(client, "eth0", "10.2.0.9/24 fd02::9/64", weir, "port9", "")
 	weir.plug("outside", "port9")
 	for _, s := range servers {
 		// The service's address on the loopback, and nobody told of it.
 		s.sysctl("ipv4/conf/all/arp_ignore", "1")
 		s.sysctl("ipv4/conf/all/arp_announce", "2")
-		s.up("lo", "10.2.0.100/32")
+		s.up("lo", "10.2.0.100/32 fd02::100/128")
 	}
 	weir.weir(direct)
 	within(t, 5*time.Second, "both servers to be found and to answer", func() bool {
 		seen := client.spread(t, "http://10.2.0.100:8080/", 10)
 		return seen["200 server2 was asked by 10.2.0.9"] > 0 && seen["200 server3 was asked by 10.2.0.9"] > 0
+	})
+	within(t, 5*time.Second, "IPv6", func() bool {
+		seen := client.spread(t, "http://[fd02::100]:8080/", 10)
+		return seen["200 server2 was asked by fd02::9"] > 0 && seen["200 server3 was asked by fd02::9"] > 0
 	})
 	before := weir.received(t, "outside")
 	c, err := client.dialFrom("10.2.0.9", "10.2.0.100:8080")
