@@ -18,7 +18,9 @@ type bed struct {
 	certificate *peers.Certificate
 	origin      *peers.Process
 	originAt    string
-	originH2C   string            // the same origin, for HTTP/2 in clear
+	originH2C   string // the same origin, for HTTP/2 in clear
+	echo        *echoServer
+	echoAt      string
 	binaries    map[string]string // of what was built here
 	subjects    []*subject
 }
@@ -29,9 +31,12 @@ type subject struct {
 	process       *peers.Process
 	plainAddress  string
 	secureAddress string
+	tunnelAddress string // of bare TCP
+	flowAddress   string // of UDP
 }
 
 func (s *subject) plain(path string) string  { return "http://" + s.plainAddress + path }
+func (s *subject) tunnel(path string) string { return "http://" + s.tunnelAddress + path }
 func (s *subject) secure(path string) string { return "https://" + s.secureAddress + path }
 
 // newBed starts the origin and those of the named proxies that the questions need.
@@ -59,6 +64,10 @@ func (b *bed) start(names []string, chosen []*question) (err error) {
 	if err := b.startOrigin(); err != nil {
 		return err
 	}
+	if b.echo, err = startEcho(); err != nil {
+		return err
+	}
+	b.echoAt = b.echo.address
 	for _, name := range names {
 		if !slices.ContainsFunc(chosen, func(q *question) bool { return slices.Contains(q.subjects, name) }) {
 			continue
@@ -89,7 +98,7 @@ func (b *bed) fresh(name string) (*subject, error) {
 	if !known {
 		return nil, fmt.Errorf("no proxy %q", name)
 	}
-	addresses, err := peers.FreeAddresses(3)
+	addresses, err := peers.FreeAddresses(5)
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +106,9 @@ func (b *bed) fresh(name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1]}
+	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1], tunnelAddress: addresses[3], flowAddress: addresses[4]}
 	s.process, err = start(b, dir, site{
-		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Origin: b.originAt, OriginH2C: b.originH2C,
+		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C,
 		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
 	})
 	return s, err
@@ -115,6 +124,9 @@ func (b *bed) startOrigin() error {
 		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o644); err != nil {
 			return err
 		}
+	}
+	if err := sparse(filepath.Join(dir, "1g"), 1_000_000_000); err != nil {
+		return err
 	}
 	// What is asked for by HTTP/2 has paths of its own.
 	if err := os.Symlink(".", filepath.Join(dir, "h2c")); err != nil {
@@ -133,6 +145,16 @@ func (b *bed) startOrigin() error {
 	return err
 }
 
+// sparse makes a file of zeros that takes no room.
+func sparse(name string, size int64) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Truncate(size)
+}
+
 // close stops all and removes the directory.
 func (b *bed) close() {
 	for _, s := range b.subjects {
@@ -140,6 +162,9 @@ func (b *bed) close() {
 	}
 	if b.origin != nil {
 		b.origin.Stop()
+	}
+	if b.echo != nil {
+		b.echo.stop()
 	}
 	os.RemoveAll(b.dir)
 }

@@ -16,19 +16,21 @@ func idleMemory() *question {
 		figures:  []figure{{"per connection", "kB"}, {"before", "MB"}, {"after", "MB"}},
 		targets:  []target{{Figure: "per connection", Bound: 1}},
 		rounds:   3,
-		measure:  holdConnections,
+		measure: func(ctx context.Context, b *bed, s *subject) (sample, error) {
+			return holdConnections(ctx, b, s, func(s *subject) string { return s.plainAddress }, held)
+		},
 	}
 }
 
 // holdConnections warms a fresh proxy up, so that what it allocates once is in the figure before, and compares the
 // private memory of its processes without and with the connections.
-func holdConnections(ctx context.Context, b *bed, s *subject) (sample, error) {
+func holdConnections(ctx context.Context, b *bed, s *subject, at func(*subject) string, count int) (sample, error) {
 	fresh, err := b.fresh(s.name)
 	if err != nil {
 		return nil, err
 	}
 	defer fresh.process.Stop()
-	if _, err := (wrk{url: fresh.plain("/128"), seconds: 1}).run(ctx); err != nil {
+	if _, err := (wrk{url: "http://" + at(fresh) + "/128", seconds: 1}).run(ctx); err != nil {
 		return nil, err
 	}
 	if err := sleep(ctx, time.Second); err != nil {
@@ -38,7 +40,7 @@ func holdConnections(ctx context.Context, b *bed, s *subject) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	holder, err := startHolder(ctx, fresh.plainAddress, held)
+	holder, err := startHolder(ctx, at(fresh), count)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +56,7 @@ func holdConnections(ctx context.Context, b *bed, s *subject) (sample, error) {
 		return nil, err
 	}
 	return sample{
-		"per connection": float64(after.Private-before.Private) / held / 1e3,
+		"per connection": float64(after.Private-before.Private) / float64(count) / 1e3,
 		"before":         float64(before.Private) / 1e6,
 		"after":          float64(after.Private) / 1e6,
 	}, nil

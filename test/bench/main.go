@@ -25,6 +25,12 @@ func main() {
 	if len(os.Args) == 4 && os.Args[1] == "hold" {
 		exit(hold(os.Args[2], os.Args[3]))
 	}
+	if len(os.Args) == 4 && os.Args[1] == "datagrams" {
+		exit(sendDatagrams(os.Args[2], os.Args[3]))
+	}
+	if len(os.Args) == 2 && os.Args[1] == "echo" {
+		exit(echo())
+	}
 	var o options
 	flag.StringVar(&o.cases, "cases", "", "comma-separated `names` of questions; all when empty")
 	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,haproxy-splice,caddy,weir", "comma-separated `names` of the proxies to load")

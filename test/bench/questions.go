@@ -56,6 +56,11 @@ func questions() []*question {
 		latency(),
 		newConnections(),
 		idleMemory(),
+		tunnelBulk(),
+		tunnelKeepAlive(),
+		tunnelConnections(),
+		tunnelMemory(),
+		datagrams(),
 		besideCaddy(),
 		idle(),
 	}

@@ -15,6 +15,8 @@ var configs embed.FS
 type site struct {
 	Plain, Secure, Admin string // addresses to listen on
 	Origin, OriginH2C    string
+	Tunnel               string // of bare TCP, to the origin
+	Flow, Echo           string // of UDP, and where it leads
 	Cert, Key, Both      string // files
 	Splice               bool   // HAProxy hands bodies through by splice, which is not its default
 }
@@ -27,7 +29,7 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 			if err != nil {
 				return nil, err
 			}
-			return peers.Nginx(dir, config, s.Plain, s.Secure)
+			return peers.Nginx(dir, config, s.Plain, s.Secure, s.Tunnel)
 		},
 		"haproxy": startHAProxy,
 		"haproxy-splice": func(b *bed, dir string, s site) (*peers.Process, error) {
@@ -41,7 +43,7 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 		},
 		"weir": func(b *bed, dir string, s site) (*peers.Process, error) {
 			return b.built("weir", "weir.yaml", s, func(binary, config string) (*peers.Process, error) {
-				return peers.Weir(binary, dir, config, s.Plain, s.Secure)
+				return peers.Weir(binary, dir, config, s.Plain, s.Secure, s.Tunnel)
 			})
 		},
 	}
@@ -52,7 +54,7 @@ func startHAProxy(b *bed, dir string, s site) (*peers.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return peers.HAProxy(dir, config, s.Plain, s.Secure)
+	return peers.HAProxy(dir, config, s.Plain, s.Secure, s.Tunnel)
 }
 
 // built starts a proxy that is built here, once.
