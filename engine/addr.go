@@ -10,6 +10,8 @@ import (
 type Address struct {
 	IP   netip.AddrPort
 	Path string // Unix socket; takes precedence
+
+	IsDatagram bool // UDP
 }
 
 // ParseAddress reads "1.2.3.4:80", "[::1]:80", ":80" (every address, both families) or "unix:/path".
@@ -34,6 +36,9 @@ func (a Address) String() string {
 	if a.Path != "" {
 		return "unix:" + a.Path
 	}
+	if a.IsDatagram {
+		return "udp:" + a.IP.String()
+	}
 	return a.IP.String()
 }
 
@@ -41,6 +46,9 @@ func (a Address) String() string {
 func (a Address) Network() string {
 	if a.Path != "" {
 		return "unix"
+	}
+	if a.IsDatagram {
+		return "udp"
 	}
 	return "tcp"
 }

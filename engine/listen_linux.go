@@ -112,12 +112,18 @@ func probe(address Address) error {
 		return nil
 	}
 	domain, sa := sockaddr(address)
-	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	kind := syscall.SOCK_STREAM
+	if address.IsDatagram {
+		kind = syscall.SOCK_DGRAM
+	}
+	fd, err := syscall.Socket(domain, kind|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
 	defer syscall.Close(fd)
-	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	if !address.IsDatagram { // two sockets of UDP with it would share an address
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	}
 	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }
 

@@ -27,6 +27,7 @@ type poller struct {
 	accepts map[int]*acceptor
 	events  [eventBatch]syscall.EpollEvent
 	pipes   []pipe
+	packets *packets // nil until there is a socket for datagrams
 	gen     int32
 }
 
@@ -138,6 +139,12 @@ func (l *Loop) dispatch(ev *syscall.EpollEvent) {
 	}
 	if a := l.poller.accepts[fd]; a != nil && a.gen == ev.Pad {
 		a.accept()
+		return
+	}
+	if p := l.poller.packets; p != nil {
+		if s := p.sockets[fd]; s != nil && s.gen == ev.Pad {
+			s.readable()
+		}
 	}
 }
 

@@ -14,4 +14,5 @@ type Stats struct {
 	Panics      uint64 // panics recovered
 	SlowTurns   uint64 // turns longer than SlowTurn
 	Spliced     uint64 // bytes moved by splice
+	Packets     PacketStats
 }

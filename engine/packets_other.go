@@ -1,0 +1,41 @@
+//go:build !linux
+
+package engine
+
+import "net/netip"
+
+// PacketSocket is a UDP socket on a loop, one that listens or one that is connected to a peer. Owned by its loop.
+type PacketSocket struct {
+	loop    *Loop
+	handler PacketHandler
+	closed  bool
+
+	portableSocket
+}
+
+// ListenPackets listens for datagrams on the first loop. Not from a loop.
+func (e *Engine) ListenPackets(address Address, config ListenConfig, handler func(l *Loop) PacketHandler) (*Listener, error) {
+	return e.listenPacketsPortable(address, handler)
+}
+
+// DialPackets opens a socket that is connected to a peer, whose datagrams h takes.
+func (l *Loop) DialPackets(to netip.AddrPort, source netip.Addr, h PacketHandler) (*PacketSocket, error) {
+	return l.dialPacketsPortable(to, h)
+}
+
+// Send sends a packet; to is invalid for the peer of a connected socket.
+func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, segment int) {
+	if !s.closed {
+		s.sendPortable(to, data, segment)
+	}
+}
+
+// Close ends the use of the socket.
+func (s *PacketSocket) Close() {
+	if !s.closed {
+		s.closePortable()
+	}
+}
+
+// Loop is whose it is.
+func (s *PacketSocket) Loop() *Loop { return s.loop }
