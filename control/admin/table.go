@@ -33,6 +33,7 @@ func table() []metric {
 	list = append(list, processMetrics()...)
 	list = append(list, loopMetrics()...)
 	list = append(list, exchangeMetrics()...)
+	list = append(list, layer4Metrics()...)
 	list = append(list, listenerMetrics()...)
 	list = append(list, poolMetrics()...)
 	list = append(list, persistenceMetrics()...)

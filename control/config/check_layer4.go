@@ -12,6 +12,21 @@ func (r *reader) checkProtocol(path string, l *Listener) {
 			r.wrong(joinPath(path, key), "%s", why)
 		}
 	}
+	if l.Protocol != "udp" {
+		wrong("udp", "only a listener with protocol: udp has datagrams")
+	} else {
+		wrong("tls", "weir ends no TLS over UDP")
+		wrong("proxy_protocol", "the PROXY protocol is read from connections, not from datagrams")
+		wrong("capture", "only connections are captured")
+		for i, a := range l.Address {
+			if a.Unix != "" {
+				r.wrong(indexPath(joinPath(path, "address"), i), "a socket in the file system takes connections, not datagrams")
+			}
+		}
+		if l.UDP.Idle == off {
+			r.wrong(joinPath(path, "udp")+".idle", "a flow has no other end than silence; give it a time")
+		}
+	}
 	if l.IsHTTP() {
 		wrong("pool", "an http listener serves the sites; give it protocol: tcp to carry its connections to a pool")
 		wrong("sites", "an http listener serves the top-level sites; with protocol: tls it goes by server names")
@@ -66,6 +81,21 @@ func (r *reader) checkWays(cfg *Config) {
 	}
 }
 
+// checkDatagrams finds what only connections have.
+func (r *reader) checkDatagrams(path string, l *Listener, p *Pool) {
+	if p.TLS != nil && !p.TLS.Off {
+		r.wrong(path+".tls", "listener %s carries datagrams, and weir speaks no TLS over them", l.Name)
+	}
+	if p.ProxyProtocol != "" {
+		r.wrong(path+".proxy_protocol", "listener %s carries datagrams, which have no room for it", l.Name)
+	}
+	for i := range p.Servers {
+		if p.Servers[i].Address.Unix != "" {
+			r.wrong(indexPath(path+".servers", i), "listener %s carries datagrams, and a socket in the file system takes none", l.Name)
+		}
+	}
+}
+
 func (r *reader) checkWay(l *Listener, p *Pool) {
 	path := joinPath("pools", p.Name)
 	if s := p.Persistence; s != nil && !s.Off && (s.Cookie != nil || s.On.Kind != "client_ip" && s.On.Kind != "") {
@@ -78,6 +108,9 @@ func (r *reader) checkWay(l *Listener, p *Pool) {
 	}
 	if l.Protocol == "tls" && p.TLS != nil && !p.TLS.Off {
 		r.wrong(path+".tls", "listener %s passes TLS on as it comes; a second one around it would be understood by no server", l.Name)
+	}
+	if l.Protocol == "udp" {
+		r.checkDatagrams(path, l, p)
 	}
 	for i := range p.Servers {
 		if a := p.Servers[i].Address; a.Port == 0 && a.Unix == "" && a.Host != "" {

@@ -4,10 +4,11 @@ const portsMax = 1024 // of one range
 
 func (r *reader) checkListeners(cfg *Config) {
 	taken := map[string]string{}
+	takenBy := map[bool]map[string]string{false: taken, true: {}} // UDP has ports of its own
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
 		path := joinPath("listeners", l.Name)
-		r.checkAddresses(joinPath(path, "address"), path, l.Address, taken)
+		r.checkAddresses(joinPath(path, "address"), path, l.Address, takenBy[l.Protocol == "udp"])
 		r.checkListenerTLS(path, l)
 		r.checkCapture(joinPath(path, "capture"), l)
 		r.checkProtocol(path, l)
@@ -54,7 +55,5 @@ func (r *reader) checkListenerTLS(path string, l *Listener) {
 		r.wrong(joinPath(path, "redirect"), "a listener with tls is https already and would redirect to itself")
 	case l.TLS.ACME != nil:
 		r.wrong(joinPath(path, "tls")+".acme", "certificates are obtained for all listeners alike; write it under the top-level tls")
-	case l.TLS.ECH != nil:
-		r.wrong(joinPath(path, "tls")+".ech", "the keys are the same for all listeners; write it under the top-level tls")
 	}
 }

@@ -166,11 +166,11 @@ func (r *reader) checkHealthSteps(path string, h *Health) {
 	switch {
 	case isScript && isExec:
 		r.wrong(joinPath(path, "command"), "a script and a command contradict each other")
-	case h.Type == "script" && !isScript && h.Use == "":
-		r.wrong(joinPath(path, "type"), "a check of type script needs a script")
+	case (h.Type == "script" || h.Type == "udp") && !isScript && h.Use == "":
+		r.wrong(joinPath(path, "type"), "a check of type %s needs a script", h.Type)
 	case h.Type == "exec" && !isExec && h.Use == "":
 		r.wrong(joinPath(path, "type"), "a check of type exec needs a command")
-	case isScript && h.Type != "" && h.Type != "script":
+	case isScript && h.Type != "" && h.Type != "script" && h.Type != "udp":
 		r.wrong(joinPath(path, "script"), "a check of type %s has no script", h.Type)
 	case isExec && h.Type != "" && h.Type != "exec":
 		r.wrong(joinPath(path, "command"), "a check of type %s has no command", h.Type)

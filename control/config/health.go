@@ -17,7 +17,7 @@ type Health struct {
 	Path string `yaml:"path" example:"/healthz"`
 
 	// The kind of check. Without it: `https` or `http` (as the pool speaks) with a path, else `tcp`.
-	Type string `yaml:"type" words:"http https tcp tls grpc script exec" example:"http"`
+	Type string `yaml:"type" words:"http https tcp tls grpc script udp exec" example:"http"`
 
 	// The time between two checks of a server.
 	Every Duration `yaml:"every" default:"3s" example:"10s"`
@@ -46,7 +46,8 @@ type Health struct {
 	// Asks over the connection of the check before, if that is still open. `http` and `https` only.
 	Reuse bool `yaml:"reuse" default:"off" example:"on"`
 
-	// What is said to the server, and what it must answer, in turn; over TLS where the pool speaks it. Implies type `script`.
+	// What is said to the server, and what it must answer, in turn; over TLS where the pool speaks it. Implies type `script`. With type `udp` each text
+	// to send is a datagram.
 	Script []HealthStep `yaml:"script" example:"[{ send: \"PING\\r\\n\" }, { expect: +PONG }]"`
 
 	// A program and its arguments; it is well when its exit status is 0. It gets WEIR_POOL, WEIR_SERVER, WEIR_ADDRESS, WEIR_HOST and WEIR_PORT.

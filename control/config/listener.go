@@ -47,9 +47,30 @@ type Listener struct {
 	// The pool of a listener that is not `http`. With protocol `tls`: of clients that ask for a name of no site, or for none.
 	Pool string `yaml:"pool" example:"mysql"`
 
+	// How the datagrams of a listener with protocol `udp` are carried.
+	UDP UDP `yaml:"udp" example:"{ replies: 1 }"`
+
 	// What becomes of the connections of a listener with protocol `tls`, by the server name that they ask for: a pool, which gets them as
 	// they are, or `terminate`. The most specific pattern wins, as with the top-level `sites`.
 	Sites []Passthrough `yaml:"sites,named" example:"{ a.example.com: pool-a, \"*.example.com\": pool-b, www.example.com: terminate }"`
+}
+
+// UDP is how datagrams are carried. Those of one client are a flow, which goes to one server.
+type UDP struct {
+	// How many datagrams answer each of a client's, as `1` for DNS: with the last of them the flow ends, and a server that gives none has failed.
+	// `0` is any number at any time, as for QUIC, RTP or syslog.
+	Replies int `yaml:"replies" default:"0" range:"0 1000" example:"1"`
+
+	// Silence in both directions after which a flow ends.
+	Idle Duration `yaml:"idle" default:"30s" example:"2m"`
+
+	// Flows at the same time. Another one takes the place of the one that was silent longest among those whose client has not answered a reply,
+	// and is dropped if there is none.
+	Flows int `yaml:"flows" default:"65536" range:"1 10000000" example:"10000"`
+
+	// How many times as much as it has sent a client may get before it has answered a reply, and so shown that its address is its own. A datagram
+	// of a client counts as 512 bytes at least. `0` is no limit.
+	Amplification int `yaml:"amplification" default:"3" range:"0 100" example:"10"`
 }
 
 // ProxyFrom is who speaks the PROXY protocol to a listener. A bare value is `from`.

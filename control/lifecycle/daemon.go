@@ -20,6 +20,7 @@ import (
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/flow"
 	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/pool/health"
@@ -48,6 +49,7 @@ type Daemon struct {
 	engine   *engine.Engine
 	driver   *exchange.Driver
 	tunnels  *tunnel.Driver
+	flows    *flow.Driver
 	access   *accesslog.Writer
 	resolver *resolve.Resolver
 	monitor  *health.Monitor
@@ -104,6 +106,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.forwarding.kept = keptName(options.File)
 	d.driver = exchange.NewDriver(e)
 	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
+	d.flows = flow.NewDriver(e, d.driver.Rings())
 	d.access = accesslog.NewWriter(d.driver.Rings())
 	d.resolver = resolve.New(resolve.Config{OnChange: d.nameChanged})
 	d.monitor = health.New(health.MonitorConfig{OnChange: d.healthChanged})
@@ -233,7 +236,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	if err := d.mayFail(next, previous); err != nil {
 		for _, o := range opened {
 			o.close()
-			o.endQUIC()
+			o.end()
 		}
 		return err
 	}
@@ -301,8 +304,8 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 			if d.open[key] != nil || opened[key] != nil {
 				continue
 			}
-			handler := listener.New(d.driver, d.tunnels, l.Setup, d.options.Loops)
-			socket, err := d.engine.Listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
+			handler := listener.New(listener.Drivers{Exchanges: d.driver, Tunnels: d.tunnels, Flows: d.flows}, l.Setup, d.options.Loops)
+			socket, err := d.listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
 			o := &openListener{name: l.Name, socket: socket, handler: handler}
 			if err == nil {
 				opened[key] = o
@@ -311,13 +314,21 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 			if err != nil {
 				for _, o := range opened {
 					o.close()
-					o.endQUIC()
+					o.end()
 				}
 				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 			}
 		}
 	}
 	return opened, nil
+}
+
+// listen opens an address for what comes to it.
+func (d *Daemon) listen(a engine.Address, config engine.ListenConfig, handler *listener.Listener) (*engine.Listener, error) {
+	if a.IsDatagram {
+		return d.engine.ListenPackets(a, config, handler.Flows().On)
+	}
+	return d.engine.Listen(a, config, handler)
 }
 
 // swapSetups gives open addresses their new setup and closes those that are not listened on any more.
@@ -329,7 +340,9 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 			key := a.String()
 			wanted[key] = true
 			d.open[key].name = l.Name
-			d.open[key].socket.DeferAccept(l.Setup.Defers())
+			if !a.IsDatagram {
+				d.open[key].socket.DeferAccept(l.Setup.Defers())
+			}
 			d.open[key].handler.Swap(l.Setup)
 			d.settleQUIC(d.open[key], a)
 		}
@@ -343,7 +356,7 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		o.close()
 		d.done.Go(func() {
 			d.endListener(o)
-			o.endQUIC()
+			o.end()
 		})
 	}
 }

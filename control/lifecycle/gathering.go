@@ -29,6 +29,8 @@ type gathering struct {
 	connections  []int64          // of open, over all loops
 	now          int64            // ms of the loops' clock
 	handshakes   []listener.Stats
+	tunnels      api.Tunnels
+	flows        api.Flows
 	destinations []destination
 }
 
@@ -61,7 +63,8 @@ func newGathering(d *Daemon, running *snapshot.Snapshot, open []*openListener) *
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.socket.Address.String(), b.socket.Address.String()))
 	})
 	g := &gathering{daemon: d, running: running, open: open,
-		connections: make([]int64, len(open)), handshakes: make([]listener.Stats, len(open))}
+		connections: make([]int64, len(open)), handshakes: make([]listener.Stats, len(open)),
+		tunnels: api.Tunnels{Reasons: map[string]uint64{}}, flows: api.Flows{Reasons: map[string]uint64{}}}
 	for i := range running.Config.Pools {
 		c := &running.Config.Pools[i]
 		of := running.Destinations[c.Name]
@@ -115,10 +118,12 @@ func (g *gathering) copy(l *engine.Loop) {
 		g.handshakes[i].Handshakes += handshakes.Handshakes
 		g.handshakes[i].Failed += handshakes.Failed
 		g.handshakes[i].Resumed += handshakes.Resumed
+		g.handshakes[i].Dropped += handshakes.Dropped
 	}
 	for i := range g.destinations {
 		g.destinations[i].copy(l)
 	}
+	g.copyLayer4(l)
 }
 
 func (d *destination) copy(l *engine.Loop) {

@@ -92,7 +92,7 @@ func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(e
 		var left exchange.Left
 		d.engine.Each(func(l *engine.Loop) {
 			left.Add(d.driver.PassOn(l, send))
-			left.AddTunnels(d.tunnels.Count(l.Index, nil))
+			left.AddTunnels(d.tunnels.Count(l.Index, nil) + d.flows.Busy(l.Index, nil))
 		})
 		progress(left)
 		// What the process before this one still passes on has to go through here.
@@ -143,7 +143,7 @@ func (d *Daemon) endLeft(ctx context.Context) error {
 	left, ended := d.drain(ctx, nil, nil)
 	d.mu.Lock()
 	for _, o := range d.open {
-		o.endQUIC()
+		o.end()
 	}
 	d.mu.Unlock()
 	d.close()

@@ -33,7 +33,9 @@ func (d *Daemon) settleQUIC(o *openListener, a engine.Address) {
 
 // close stops listening; connections go on.
 func (o *openListener) close() {
-	o.socket.Close()
+	if !o.socket.Address.IsDatagram { // the flows of UDP answer by it until end
+		o.socket.Close()
+	}
 	o.stopQUIC()
 }
 
@@ -41,6 +43,14 @@ func (o *openListener) stopQUIC() {
 	if o.quic != nil {
 		o.quic.Stop()
 	}
+}
+
+// end ends what close has left to come to its end: the socket of a UDP listener, and HTTP/3 connections.
+func (o *openListener) end() {
+	if o.socket.Address.IsDatagram {
+		o.socket.Close()
+	}
+	o.endQUIC()
 }
 
 // endQUIC ends what is left of HTTP/3 connections.

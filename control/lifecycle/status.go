@@ -40,6 +40,7 @@ func (d *Daemon) Status() *api.Status {
 	}
 	st.Complete = true
 	st.Loops, st.Exchanges, st.Listeners, st.Pools = g.loops, g.exchanges(), g.listeners(), g.pools()
+	st.Tunnels, st.Flows = g.tunnels, g.flows
 	st.Tables = g.tables()
 	st.Exchanges.LogLost = d.access.Lost()
 	st.Certificates = certificates(running)
@@ -134,6 +135,7 @@ func (g *gathering) listeners() []api.Listener {
 		l.Handshakes.OK += g.handshakes[i].Handshakes
 		l.Handshakes.Failed += g.handshakes[i].Failed
 		l.Handshakes.Resumed += g.handshakes[i].Resumed
+		l.Dropped += g.handshakes[i].Dropped
 	}
 	return list
 }

@@ -40,11 +40,12 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 	open := d.open
 	d.open = map[string]*openListener{}
 	for _, o := range open {
+		o.handler.Close()
 		o.close()
 	}
 	left, ended := d.drain(ctx, nil, progress)
 	for _, o := range open {
-		o.endQUIC()
+		o.end()
 	}
 	d.close()
 	if !ended {
@@ -81,7 +82,7 @@ func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress fu
 func (d *Daemon) endIdle(only *listener.Listener) (left exchange.Left) {
 	d.engine.Each(func(l *engine.Loop) {
 		left.Add(d.driver.EndIdle(l, only.HTTP()))
-		left.AddTunnels(d.tunnels.Count(l.Index, only.Tunnels()))
+		left.AddTunnels(d.tunnels.Count(l.Index, only.Tunnels()) + d.flows.Busy(l.Index, only.Flows()))
 	})
 	return left
 }
@@ -91,6 +92,7 @@ func (d *Daemon) cut(only *listener.Listener) {
 	d.engine.Each(func(l *engine.Loop) {
 		d.driver.Cut(l, only.HTTP())
 		d.tunnels.Cut(l.Index, only.Tunnels())
+		d.flows.Cut(l.Index, only.Flows())
 	})
 	for by := time.Now().Add(cutWithin); time.Now().Before(by); time.Sleep(drainEvery) {
 		if left := d.endIdle(only); left.IsNothing() {
@@ -110,7 +112,9 @@ func (d *Daemon) endListener(o *openListener) {
 		case <-ctx.Done():
 		}
 	}()
-	if left, ended := d.drain(ctx, o.handler, nil); !ended {
+	left, ended := d.drain(ctx, o.handler, nil)
+	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, o.handler.Flows()) })
+	if !ended {
 		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
 	}
 }

@@ -57,7 +57,10 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 	if l.IsHTTP() || l.Terminates() {
 		out.Setup.HTTP = b.http(l, securePort)
 	}
-	if !l.IsHTTP() {
+	switch {
+	case l.Protocol == "udp":
+		out.Setup.Flow = b.flows(l)
+	case !l.IsHTTP():
 		out.Setup.Tunnel = b.tunnels(l)
 		out.Setup.Passes = l.Protocol == "tls"
 		out.Setup.TakesPlain = l.TLS != nil && l.TLS.Plaintext == "allow"
@@ -73,7 +76,10 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 		return // no socket of weir's
 	}
 	for _, a := range l.Address {
-		out.Addresses = append(out.Addresses, addresses(a)...)
+		for _, one := range addresses(a) {
+			one.IsDatagram = l.Protocol == "udp"
+			out.Addresses = append(out.Addresses, one)
+		}
 	}
 }
 

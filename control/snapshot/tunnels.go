@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/traffic/flow"
 	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/tunnel"
@@ -89,4 +90,14 @@ func scopeOf(p *config.Pool, c *config.Persistence) string {
 		return "group " + c.Group
 	}
 	return p.Name
+}
+
+// flows is what carries the datagrams of a listener.
+func (b *builder) flows(l *config.Listener) *flow.Setup {
+	way := b.way(l, l.Pool)
+	if way == nil {
+		return nil
+	}
+	return &flow.Setup{Listener: l.Name, To: way.To, Persistence: way.Persistence, Idle: bounded(l.UDP.Idle), Replies: l.UDP.Replies,
+		Most: perLoop(l.UDP.Flows, b.loops), Amplify: l.UDP.Amplification, Log: logFilter(&b.cfg.Logs.Access)}
 }

@@ -62,6 +62,12 @@ const (
 	TunnelServerStalled
 	TunnelIdle
 	TunnelLifetime
+	FlowIdle
+	FlowNoReply
+	FlowRefused
+	FlowServerGone
+	FlowEvicted
+	FlowTableFull
 	MirrorDiffers
 	Panicked
 	Stopping
@@ -134,6 +140,12 @@ var table = [Count]row{
 	TunnelServerStalled: {"server", "tunnel", "stalled"},
 	TunnelIdle:          {"none", "tunnel", "idle"},
 	TunnelLifetime:      {"weir", "tunnel", "lifetime"},
+	FlowIdle:            {"none", "flow", "idle"},
+	FlowNoReply:         {"server", "flow", "no_reply"},
+	FlowRefused:         {"server", "flow", "refused"},
+	FlowServerGone:      {"weir", "flow", "server_gone"},
+	FlowEvicted:         {"weir", "flow", "evicted"},
+	FlowTableFull:       {"weir", "flow", "table_full"},
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},

@@ -17,6 +17,7 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/exchange"
+	"github.com/weir-proxy/weir/traffic/flow"
 	"github.com/weir-proxy/weir/traffic/listener"
 	"github.com/weir-proxy/weir/traffic/tunnel"
 )
@@ -87,7 +88,7 @@ func newWeir(t *testing.T, portable bool) *weir {
 	for i := range w.running.Listeners {
 		l := &w.running.Listeners[i]
 		any, _ := engine.ParseAddress("127.0.0.1:0")
-		socket, err := w.engine.Listen(any, engine.ListenConfig{}, listener.New(w.driver, tunnel.NewDriver(w.engine, w.driver.Rings()), l.Setup, loops))
+		socket, err := w.engine.Listen(any, engine.ListenConfig{}, listener.New(listener.Drivers{Exchanges: w.driver, Tunnels: tunnel.NewDriver(w.engine, w.driver.Rings()), Flows: flow.NewDriver(w.engine, w.driver.Rings())}, l.Setup, loops))
 		if err != nil {
 			t.Fatal(err)
 		}

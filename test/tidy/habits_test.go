@@ -122,6 +122,7 @@ func TestNothingIsDecidedByTheTimeOfDay(t *testing.T) {
 		"engine/engine.go":            "what loops tell people and protocols",
 		"traffic/exchange/finish.go":  "the access log's time",
 		"traffic/tunnel/log.go":       "the access log's time",
+		"traffic/flow/flow.go":        "the access log's time",
 		"traffic/files/conditions.go": "files' times of modification",
 	}
 	used := map[string]bool{}

@@ -12,6 +12,7 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/flow"
 	"github.com/weir-proxy/weir/traffic/tunnel"
 	"github.com/weir-proxy/weir/wire/proxyproto"
 	"github.com/weir-proxy/weir/wire/sniff"
@@ -29,6 +30,7 @@ type Setup struct {
 	Passes     bool             // TLS is not ended here but for the names that Tunnel says
 	HTTP       *exchange.Setup  // nil: everything goes into tunnels
 	Tunnel     *tunnel.Setup    // nil: everything is HTTP
+	Flow       *flow.Setup      // nil: it takes connections
 	Drain      time.Duration    // what is under way when the listener goes, or weir ends
 	Redirects  bool             // the kernel rewrites the destination of its connections
 }
@@ -41,6 +43,7 @@ type Listener struct {
 	setup   atomic.Pointer[Setup]
 	http    *exchange.HTTP
 	tunnels *tunnel.Tunnels
+	flows   *flow.Flows
 	loops   []perLoop
 }
 
@@ -61,9 +64,16 @@ type Stats struct {
 	Dropped    uint64 // connections that began with no PROXY header, or an odd one
 }
 
+// Drivers are what all listeners of one weir share.
+type Drivers struct {
+	Exchanges *exchange.Driver
+	Tunnels   *tunnel.Driver
+	Flows     *flow.Driver
+}
+
 // New makes a listener that serves by the setup.
-func New(exchanges *exchange.Driver, tunnels *tunnel.Driver, setup *Setup, loops int) *Listener {
-	l := &Listener{http: exchanges.NewHTTP(setup.HTTP), tunnels: tunnels.NewTunnels(setup.Tunnel), loops: make([]perLoop, loops)}
+func New(d Drivers, setup *Setup, loops int) *Listener {
+	l := &Listener{http: d.Exchanges.NewHTTP(setup.HTTP), tunnels: d.Tunnels.NewTunnels(setup.Tunnel), flows: d.Flows.NewFlows(setup.Flow), loops: make([]perLoop, loops)}
 	l.setup.Store(setup)
 	return l
 }
@@ -72,6 +82,7 @@ func New(exchanges *exchange.Driver, tunnels *tunnel.Driver, setup *Setup, loops
 func (l *Listener) Swap(setup *Setup) {
 	l.setup.Store(setup)
 	l.tunnels.Swap(setup.Tunnel)
+	l.flows.Swap(setup.Flow)
 	if setup.HTTP != nil {
 		l.http.Swap(setup.HTTP)
 	} else {
@@ -79,8 +90,15 @@ func (l *Listener) Swap(setup *Setup) {
 	}
 }
 
-// Close has the connections of HTTP end with their next answer. Nothing is accepted any more.
-func (l *Listener) Close() { l.closeHTTP() }
+// Close has the connections of HTTP end with their next answer, and no flow begin. Nothing is accepted any more.
+func (l *Listener) Close() {
+	l.closeHTTP()
+	if last := l.flows.Setup(); last != nil && !last.Closing {
+		closing := *last
+		closing.Closing = true
+		l.flows.Swap(&closing)
+	}
+}
 
 func (l *Listener) closeHTTP() {
 	if last := l.http.Setup(); last != nil && !last.Closing {
@@ -95,7 +113,7 @@ func (l *Listener) Setup() *Setup { return l.setup.Load() }
 
 // Stats copies a loop's counters, and the number of connections open. On that loop.
 func (l *Listener) Stats(loop int) (Stats, int64) {
-	return l.loops[loop].Stats, l.http.Open(loop) + l.tunnels.Open(loop)
+	return l.loops[loop].Stats, l.http.Open(loop) + l.tunnels.Open(loop) + l.flows.Open(loop)
 }
 
 // HTTP is what serves its connections that carry requests; nil of no listener.
@@ -112,6 +130,14 @@ func (l *Listener) Tunnels() *tunnel.Tunnels {
 		return nil
 	}
 	return l.tunnels
+}
+
+// Flows is what carries its datagrams; nil of no listener.
+func (l *Listener) Flows() *flow.Flows {
+	if l == nil {
+		return nil
+	}
+	return l.flows
 }
 
 // handshakesFor bounds how long handshakes may begin in one turn of a loop: each costs as much as twenty requests, one with RSA two hundred, and whatever

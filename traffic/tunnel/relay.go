@@ -43,8 +43,10 @@ func (r *relay) start(client, server engine.Conn) {
 	r.lastByte = r.loop.Now()
 	r.up = direction{r: r, src: client, dst: server}
 	r.down = direction{r: r, src: server, dst: client}
-	r.up.rest()
 	r.down.rest()
+	// What the client has sent meanwhile is there without a wait.
+	client.SetReadTimeout(0)
+	r.up.Serve(client)
 }
 
 // rest gives src back to its loop until bytes come, or its end, or it is time to look at the clock.
@@ -99,6 +101,9 @@ func (d *direction) move() bool {
 			return false
 		}
 		if n < len(buf) {
+			if d.src.IsGone() {
+				continue // the end is there too, or why there is none
+			}
 			l.Release(buf)
 			return true
 		}
@@ -193,8 +198,7 @@ func (d *direction) finish() {
 	d.isDone = true
 	other := r.other(d)
 	if other.isDone {
-		d.dst.CloseWrite()
-		r.end(reason.Done)
+		r.end(reason.Done) // which tells dst
 		return
 	}
 	if d.dst.CloseWrite() != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -47,6 +48,7 @@ func both(t *testing.T, servers []serverFunc, change func(cfg *pool.Config, way 
 			name = "goroutines"
 		}
 		t.Run(name, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4)) // loops wait without telling the scheduler
 			w := &world{t: t}
 			e, err := engine.New(engine.Config{Loops: 2, Portable: portable, Log: t.Logf})
 			if err != nil {

@@ -17,6 +17,8 @@ type Status struct {
 	Complete     bool          `json:"complete"`
 	Loops        []Loop        `json:"loops"`
 	Exchanges    Exchanges     `json:"exchanges"`
+	Tunnels      Tunnels       `json:"tunnels"`
+	Flows        Flows         `json:"flows"`
 	Listeners    []Listener    `json:"listeners"`
 	Pools        []Pool        `json:"pools"`
 	Tables       []Table       `json:"tables"` // of persistence
@@ -82,12 +84,38 @@ type Exchanges struct {
 	LogLost         uint64            `json:"log_lost"` // access log lines that could not be written
 }
 
+// Tunnels are the connections of layer 4 listeners, over all loops.
+type Tunnels struct {
+	Open          int64             `json:"open"`
+	Accepted      uint64            `json:"accepted"`
+	Reasons       map[string]uint64 `json:"reasons"`        // of ended ones; those that occurred
+	ReceivedBytes uint64            `json:"received_bytes"` // from clients
+	SentBytes     uint64            `json:"sent_bytes"`
+	Retries       uint64            `json:"retries"`
+	LogDrops      uint64            `json:"log_drops"`
+}
+
+// Flows are the datagrams of UDP listeners, by client, over all loops.
+type Flows struct {
+	Open              int64             `json:"open"`
+	Opened            uint64            `json:"opened"`
+	Reasons           map[string]uint64 `json:"reasons"`        // of ended flows, and of datagrams that found no place in one; those that occurred
+	ReceivedBytes     uint64            `json:"received_bytes"` // from clients
+	SentBytes         uint64            `json:"sent_bytes"`
+	ReceivedDatagrams uint64            `json:"received_datagrams"`
+	SentDatagrams     uint64            `json:"sent_datagrams"`
+	Withheld          uint64            `json:"withheld"` // datagrams for clients that had not confirmed their address and had enough
+	Dropped           uint64            `json:"dropped"`  // datagrams, to clients and servers, that the system did not take
+	LogDrops          uint64            `json:"log_drops"`
+}
+
 // Listener is a listener of the configuration with all its addresses.
 type Listener struct {
 	Name        string     `json:"name"`
 	Addresses   []string   `json:"addresses"`
 	Connections int64      `json:"connections"` // open
 	Handshakes  Handshakes `json:"handshakes"`
+	Dropped     uint64     `json:"dropped"` // connections of proxies that began with no PROXY header, or an odd one
 }
 
 // Handshakes are those of TLS with clients.

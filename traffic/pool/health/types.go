@@ -21,6 +21,7 @@ var types = []struct {
 	{"tls", []func(context.Context, *probe) error{connect, encrypt}},
 	{"grpc", []func(context.Context, *probe) error{connect, encryptHTTP2, askGRPC}},
 	{"script", []func(context.Context, *probe) error{connect, encryptIfAsked, converse}},
+	{"udp", []func(context.Context, *probe) error{connectPackets, converse}},
 	{"exec", []func(context.Context, *probe) error{execute}},
 }
 
@@ -91,12 +92,17 @@ func (p *probe) attempt(ctx context.Context) error {
 }
 
 // connect opens the connection that the later steps use; ctx ends whatever waits on it.
-func connect(ctx context.Context, p *probe) error {
+func connect(ctx context.Context, p *probe) error { return open(ctx, p, p.address().Network()) }
+
+// connectPackets is connect for datagrams: nothing is said yet, and nobody need be there.
+func connectPackets(ctx context.Context, p *probe) error { return open(ctx, p, "udp") }
+
+func open(ctx context.Context, p *probe, network string) error {
 	a, conn := p.address(), p.kept
 	p.kept, p.isReused = nil, conn != nil
 	if conn == nil {
 		var err error
-		if conn, err = p.dial(ctx, a.Network(), a.String()); err != nil {
+		if conn, err = p.dial(ctx, network, a.String()); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
 	}

@@ -1,0 +1,219 @@
+package flow
+
+import (
+	"net/netip"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/persistence"
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+)
+
+// Flow is the datagrams between a client and a server. Owned by its loop.
+type Flow struct {
+	table    *table
+	setup    *Setup // it began under, whatever is swapped meanwhile
+	client   client
+	to       *site.Destination // the setup's, or one that stands in for it
+	server   *pool.Server
+	held     pool.Held
+	socket   *engine.PacketSocket // connected to the server
+	begun    int64                // microseconds
+	last     int64                // ms: the last datagram, to within touchEvery
+	received uint64               // bytes from the client
+	credit   uint64               // bytes that the client may get before it has confirmed its address
+	sent     uint64               // bytes to the client
+	awaited  int                  // replies, with Setup.Replies
+	replies  uint64               // datagrams
+	hasEnded bool
+
+	in           *list
+	older, newer *Flow
+}
+
+// open finds a server.
+func (f *Flow) open() reason.Reason {
+	l := f.table.at.loop
+	f.to = f.setup.To
+	s, why := f.admit()
+	for s == nil && attempt.FallsBack(f.to, why) {
+		f.to.Loops[l.Index].FellBack++
+		f.to = f.to.Fallback
+		s, why = f.admit()
+	}
+	if s == nil {
+		return attempt.NoServer(why)
+	}
+	f.to.Loops[l.Index].Clients++
+	source := netip.Addr{}
+	if f.to.Transport.ByClient {
+		source = f.client.from.Addr()
+	} else if n := len(f.to.Transport.Sources); n > 0 {
+		source = f.to.Transport.Sources[int(f.client.from.Port())%n]
+	}
+	socket, err := l.DialPackets(s.Address.AddrPort, source, f)
+	if err != nil {
+		why, outcome := attempt.Failure(err)
+		f.to.Pool.End(s, l.Index, l.Now(), 0, outcome)
+		attempt.Settle(l, f.to.Pool, s, &f.held)
+		return why
+	}
+	f.server, f.socket = s, socket
+	s.Load(l.Index).ConnectionsOpened++
+	return reason.Done
+}
+
+// admit chooses a server that has room: the one that the client stays with, or any.
+func (f *Flow) admit() (*pool.Server, pool.Reason) {
+	l, p := f.table.at.loop, f.to.Pool
+	ip := f.client.from.Addr().As16()
+	key := pool.Key(ip[:])
+	stay := f.setup.Persistence
+	if stay == nil || f.to != f.setup.To {
+		return p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
+	}
+	mine, set := &f.to.Loops[l.Index], p.Set()
+	s, isKnown := stay.ByKey(set, key, l.Now())
+	if s != nil && s.Health() != pool.Down && !s.IsEjected(l.Now()) && set.State(s) != pool.Disabled {
+		mine.Kept++
+		return p.AdmitTo(l.Index, s, false, &f.held)
+	}
+	if isKnown {
+		mine.Lost++
+		if stay.Lost == persistence.LostClose {
+			stay.Forget(key)
+			return nil, pool.AllDown
+		}
+	}
+	s, why := p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
+	if s != nil {
+		stay.Keep(set, key, s, l.Now())
+		mine.Placed++
+	}
+	return s, why
+}
+
+// creditLeast is what a datagram of a client counts as at least: a question of 60 bytes may have an answer of 1,232, as in DNS (RFC 9715), or a
+// first block of 516, as in TFTP.
+const creditLeast = 512
+
+// up takes a packet from the client.
+func (f *Flow) up(p *engine.Packet) {
+	n, count := uint64(len(p.Data)), p.Count()
+	f.received += n
+	if f.replies > 0 && f.in == &f.table.fresh && f.setup.Replies == 0 {
+		// It has had a reply, and goes on: the address is its own.
+		f.table.fresh.remove(f)
+		f.table.confirmed.add(f)
+	}
+	if f.setup.Amplify > 0 {
+		f.credit += uint64(f.setup.Amplify) * max(n, uint64(count)*creditLeast)
+	}
+	f.awaited += f.setup.Replies * count
+	f.touch()
+	f.server.Load(f.table.at.loop.Index).BytesSent += n
+	f.socket.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
+}
+
+// Packets takes what the server sends. Others cannot send to a connected socket.
+func (f *Flow) Packets(_ *engine.PacketSocket, packets []engine.Packet) {
+	at := f.table.at
+	load := f.server.Load(at.loop.Index)
+	if f.replies == 0 {
+		f.to.Pool.Reached(f.server, at.loop.Index, at.loop.Now(), at.loop.Micros()-f.begun)
+	}
+	f.touch()
+	for i := range packets {
+		p := &packets[i]
+		n, count := uint64(len(p.Data)), p.Count()
+		load.BytesReceived += n
+		f.replies += uint64(count)
+		f.awaited -= count
+		if f.in == &f.table.fresh && f.setup.Amplify > 0 && f.sent+n > f.credit {
+			at.Withheld += uint64(count)
+			continue
+		}
+		f.sent += n
+		at.Sent += n
+		at.SentPackets += uint64(count)
+		f.table.socket.Send(f.client.from, f.client.local, p.Data, p.Segment)
+	}
+	if f.setup.Replies > 0 && f.awaited <= 0 {
+		f.end(reason.Done)
+	}
+}
+
+// Refused says that the server's machine, or the way to it, refuses.
+func (f *Flow) Refused(_ *engine.PacketSocket, _ error) { f.end(reason.FlowRefused) }
+
+// touchEvery is how fine a flow's place among the others is.
+const touchEvery = 100 // ms
+
+func (f *Flow) touch() {
+	now := f.table.at.loop.Now()
+	if now-f.last < touchEvery {
+		return
+	}
+	f.last = now
+	in := f.in
+	if in != nil && in.newest != f {
+		in.remove(f)
+		in.add(f)
+	}
+}
+
+// silence is the reason of a flow that ends because nothing comes any more.
+func (f *Flow) silence() reason.Reason {
+	if f.setup.Replies > 0 && f.replies == 0 {
+		return reason.FlowNoReply
+	}
+	return reason.FlowIdle
+}
+
+// end settles, counts and logs.
+func (f *Flow) end(why reason.Reason) {
+	if f.hasEnded {
+		return
+	}
+	f.hasEnded = true
+	t := f.table
+	f.in.remove(f)
+	delete(t.known, f.client)
+	f.socket.Close()
+	l := t.at.loop
+	outcome := pool.OK
+	switch why {
+	case reason.FlowRefused:
+		outcome = pool.ConnectFailed
+	case reason.FlowNoReply:
+		outcome = pool.Timeout
+	case reason.FlowEvicted, reason.Stopping, reason.FlowServerGone:
+		outcome = pool.Cancelled
+	}
+	f.to.Pool.Release(f.server, l.Index, l.Now(), outcome)
+	attempt.Settle(l, f.to.Pool, f.server, &f.held)
+	t.at.Open--
+	t.at.Reasons[why]++
+	if log := f.setup.Log; log != nil && log.Takes(0, why, l.Micros()-f.begun) {
+		f.log(why)
+	}
+}
+
+// log puts a record of the flow into the loop's ring.
+func (f *Flow) log(why reason.Reason) {
+	at := f.table.at
+	text := func(i int, s string) []byte {
+		at.scratch[i] = append(at.scratch[i][:0], s...)
+		return at.scratch[i]
+	}
+	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(),
+		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
+		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, f.to.Pool.Name), Server: text(2, f.server.Name)}
+	at.record = r.Append(at.record[:0])
+	if !at.ring.Put(at.record) {
+		at.LogDrops++
+	}
+}

@@ -1,0 +1,143 @@
+package flow
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+)
+
+// client is who a flow is with: an address, and the own one that it sends to.
+type client struct {
+	from  netip.AddrPort
+	local netip.Addr
+}
+
+// table is the flows of a listener on one loop. Owned by its loop.
+type table struct {
+	flows      *Flows
+	at         *perLoop
+	socket     *engine.PacketSocket // that clients send to
+	known      map[client]*Flow
+	fresh      list // those whose client has not answered a reply
+	confirmed  list
+	isSweeping bool
+}
+
+// Packets takes what clients send.
+func (t *table) Packets(s *engine.PacketSocket, packets []engine.Packet) {
+	t.socket = s
+	setup := t.flows.setup.Load()
+	var f *Flow
+	for i := range packets {
+		p := &packets[i]
+		who := client{p.From, p.Local}
+		if f == nil || f.client != who || f.hasEnded {
+			f = t.known[who]
+		}
+		n, count := uint64(len(p.Data)), uint64(p.Count())
+		t.at.Received += n
+		t.at.ReceivedPackets += count
+		if f != nil && f.server.IsGone() {
+			f.end(reason.FlowServerGone)
+			f = nil
+		}
+		if f == nil {
+			if f = t.begin(setup, who); f == nil {
+				continue
+			}
+		}
+		f.up(p)
+	}
+}
+
+// Refused is about no flow: a client is gone, and its flow will be.
+func (t *table) Refused(*engine.PacketSocket, error) {}
+
+// begin makes room for a flow, and begins it; nil if there is no place for it.
+func (t *table) begin(setup *Setup, who client) *Flow {
+	if setup == nil || setup.Closing {
+		t.at.Reasons[reason.Stopping]++
+		return nil
+	}
+	if len(t.known) >= setup.Most && !t.evict() {
+		t.at.Reasons[reason.FlowTableFull]++
+		return nil
+	}
+	f := &Flow{table: t, setup: setup, client: who, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
+	if why := f.open(); why != reason.Done {
+		t.at.Reasons[why]++
+		return nil
+	}
+	t.known[who] = f
+	t.fresh.add(f)
+	t.at.Open++
+	t.at.Opened++
+	if !t.isSweeping {
+		t.isSweeping = true
+		t.at.loop.Go(&sweep{t})
+	}
+	return f
+}
+
+// evict ends the flow that makes room for another; false when all are with clients that are what they say.
+func (t *table) evict() bool {
+	f := t.fresh.oldest
+	if f == nil {
+		return false
+	}
+	f.end(reason.FlowEvicted)
+	return true
+}
+
+// sweep ends silent flows, as long as there are any.
+type sweep struct{ t *table }
+
+// sweepEvery is how much later than its time a flow may end.
+const sweepEvery = 250 * time.Millisecond
+
+// Run looks at the oldest flows again and again.
+func (s *sweep) Run() {
+	t := s.t
+	for len(t.known) > 0 {
+		t.at.loop.Sleep(sweepEvery)
+		now := t.at.loop.Now()
+		for _, l := range [...]*list{&t.fresh, &t.confirmed} {
+			for f := l.oldest; f != nil && now-f.last >= f.setup.Idle.Milliseconds(); f = l.oldest {
+				f.end(f.silence())
+			}
+		}
+	}
+	t.isSweeping = false
+}
+
+// Panicked has the next flow begin another sweep.
+func (s *sweep) Panicked() { s.t.isSweeping = false }
+
+// list is flows by the time of their last datagram.
+type list struct{ oldest, newest *Flow }
+
+func (l *list) add(f *Flow) {
+	f.in, f.older, f.newer = l, l.newest, nil
+	if l.newest != nil {
+		l.newest.newer = f
+	} else {
+		l.oldest = f
+	}
+	l.newest = f
+}
+
+func (l *list) remove(f *Flow) {
+	if f.older != nil {
+		f.older.newer = f.newer
+	} else {
+		l.oldest = f.newer
+	}
+	if f.newer != nil {
+		f.newer.older = f.older
+	} else {
+		l.newest = f.older
+	}
+	f.in, f.older, f.newer = nil, nil, nil
+}
