@@ -23,6 +23,7 @@ type forwarding struct {
 	mu     sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
 	tables [2]*netfilter.Forwarding
 	told   [2][]netfilter.Service
+	forgot bool // what a process before has kept
 }
 
 // The two kinds of tables.
@@ -61,7 +62,8 @@ func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
 func (f *forwarding) tell(kind int, want []netfilter.Service) error {
 	if f.tables[kind] == nil {
 		if len(want) == 0 {
-			if kind == outliving {
+			if kind == outliving && !f.forgot {
+				f.forgot = true
 				netfilter.Forget(f.kept) // of a process before; without the power to there is nothing of it either
 			}
 			return nil

@@ -100,6 +100,9 @@ func TestSoak(t *testing.T) {
 		}
 		if elapsed > p.warm {
 			resident = append(resident, point{elapsed.Hours(), float64(s.resident())})
+			if n := len(resident); n%300 == 0 {
+				t.Logf("after %v: %.1f MB", elapsed.Round(time.Second), resident[n-1].bytes/1e6)
+			}
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
