@@ -104,6 +104,9 @@ func (c *Conn) frame(h http2.Header, p []byte) *http2.ConnError {
 		}
 		return err
 	}
+	if len(c.out) > outUnread {
+		return &http2.ConnError{Code: http2.EnhanceYourCalm, Why: "answers_not_read"}
+	}
 	switch h.Type {
 	case http2.FrameData:
 		return c.data(h, p)
