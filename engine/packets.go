@@ -8,6 +8,13 @@ type Packet struct {
 	Segment int            // the size of each datagram in Data but the last; 0: it is one
 	From    netip.AddrPort // the peer
 	Local   netip.Addr     // the own address that it came to; invalid where it is the socket's
+	Port    uint16         // that it was sent to, where the kernel has captured it; 0: the socket's
+}
+
+// PacketDial is how a connected socket is made.
+type PacketDial struct {
+	Source netip.AddrPort // the own end; port 0 leaves it to the system, as an invalid address does both
+	Spoof  bool           // Source is somebody else's: needs CAP_NET_ADMIN, and that what comes back is routed to this machine
 }
 
 // Count is the number of datagrams.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,7 +17,7 @@ const (
 	packetRounds = 4        // calls per turn and socket, so that a flood does not have the loop to itself
 	packetSize   = 64 << 10 // of a datagram, or of several in one packet
 	segmentsMost = 64       // datagrams in one packet that is sent; what every kernel with GSO takes
-	controlSize  = 64       // room for a segment's size and an address
+	controlSize  = 128      // room for a segment's size and two addresses
 	packetsInBuf = 4 << 20  // of a listening socket's buffer: what comes in while the loop is at something else
 	payloadMost  = 65_000   // bytes in one packet that is sent
 )
@@ -135,7 +136,7 @@ func (e *Engine) packetSockets(ln *Listener, config ListenConfig) (fds []int, er
 		return nil, err
 	}
 	for range e.loops {
-		fd, err := packetSocket(ln.Address)
+		fd, err := packetSocket(ln.Address, config.Transparent)
 		if err != nil {
 			for _, fd := range fds {
 				syscall.Close(fd)
@@ -151,7 +152,7 @@ func (e *Engine) packetSockets(ln *Listener, config ListenConfig) (fds []int, er
 	return fds, nil
 }
 
-func packetSocket(address Address) (int, error) {
+func packetSocket(address Address, transparent bool) (int, error) {
 	domain, sa := sockaddr(address)
 	fd, err := newPacketSocket(domain)
 	if err != nil {
@@ -182,6 +183,14 @@ func packetSocket(address Address) (int, error) {
 			syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, syscall.IP_PKTINFO, 1)
 		}
 	}
+	if transparent {
+		if err := setTransparent(fd, domain); err != nil {
+			return fail("transparent", err)
+		}
+		// A socket of both families is told by the option of each.
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, unix.IP_RECVORIGDSTADDR, 1)
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, unix.IPV6_RECVORIGDSTADDR, 1)
+	}
 	if err := syscall.Bind(fd, sa); err != nil {
 		return fail("bind", err)
 	}
@@ -197,9 +206,8 @@ func newPacketSocket(domain int) (int, error) {
 	return fd, nil
 }
 
-// DialPackets opens a socket that is connected to a peer, whose datagrams h takes. It does not wait. source is the own address, the system's choice
-// if it is invalid.
-func (l *Loop) DialPackets(to netip.AddrPort, source netip.Addr, h PacketHandler) (*PacketSocket, error) {
+// DialPackets opens a socket that is connected to a peer, whose datagrams h takes. It does not wait.
+func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*PacketSocket, error) {
 	if l.portable != nil {
 		return l.dialPacketsPortable(to, h)
 	}
@@ -211,11 +219,9 @@ func (l *Loop) DialPackets(to netip.AddrPort, source netip.Addr, h PacketHandler
 	if err != nil {
 		return nil, err
 	}
-	if source.IsValid() {
-		if err := bindSource(fd, source); err != nil {
-			syscall.Close(fd)
-			return nil, err
-		}
+	if err := o.bind(fd, domain); err != nil {
+		syscall.Close(fd)
+		return nil, err
 	}
 	if err := syscall.Connect(fd, sa); err != nil {
 		syscall.Close(fd)
@@ -229,6 +235,24 @@ func (l *Loop) DialPackets(to netip.AddrPort, source netip.Addr, h PacketHandler
 	l.Stats.Open++
 	l.openSeen.Store(l.Stats.Open)
 	return s, nil
+}
+
+// bind gives a socket its own end. Several flows may have the same one, each to a peer of its own.
+func (o *PacketDial) bind(fd, domain int) error {
+	if o.Spoof {
+		if err := setTransparent(fd, domain); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !o.Source.Addr().IsValid():
+		return nil
+	case o.Source.Port() == 0:
+		return bindSource(fd, o.Source.Addr())
+	}
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	_, sa := sockaddr(Address{IP: o.Source})
+	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
 }
 
 // register has the loop told of what comes: by level, since a flood is not read to its end in one turn.
@@ -345,6 +369,10 @@ func readControl(b []byte, packet *Packet) {
 			packet.Local = netip.AddrFrom4([4]byte(body[8:]))
 		case h.Level == syscall.IPPROTO_IPV6 && h.Type == syscall.IPV6_PKTINFO && len(body) >= 16:
 			packet.Local = netip.AddrFrom16([16]byte(body)).Unmap()
+		case h.Level == syscall.IPPROTO_IP && h.Type == unix.IP_RECVORIGDSTADDR && len(body) >= 8:
+			packet.Local, packet.Port = netip.AddrFrom4([4]byte(body[4:])), binary.BigEndian.Uint16(body[2:])
+		case h.Level == syscall.IPPROTO_IPV6 && h.Type == unix.IPV6_RECVORIGDSTADDR && len(body) >= 24:
+			packet.Local, packet.Port = netip.AddrFrom16([16]byte(body[8:])).Unmap(), binary.BigEndian.Uint16(body[2:])
 		}
 		b = b[min(len(b), syscall.CmsgSpace(size-syscall.CmsgLen(0))):]
 	}

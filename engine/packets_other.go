@@ -19,7 +19,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 }
 
 // DialPackets opens a socket that is connected to a peer, whose datagrams h takes.
-func (l *Loop) DialPackets(to netip.AddrPort, source netip.Addr, h PacketHandler) (*PacketSocket, error) {
+func (l *Loop) DialPackets(to netip.AddrPort, _ PacketDial, h PacketHandler) (*PacketSocket, error) {
 	return l.dialPacketsPortable(to, h)
 }
 

@@ -101,6 +101,9 @@ func (r *reader) checkCapture(path string, l *Listener) {
 	if c == nil {
 		return
 	}
+	if l.Protocol == "udp" && c.Mode == "redirect" {
+		r.wrong(joinPath(path, "mode"), "the kernel does not tell where a redirected datagram was for; write tproxy")
+	}
 	if !c.Install {
 		for key, written := range map[string]bool{"ports": len(c.Ports) > 0, "interfaces": len(c.Interfaces) > 0, "from": len(c.From) > 0, "to": len(c.To) > 0} {
 			if written {

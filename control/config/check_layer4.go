@@ -17,7 +17,6 @@ func (r *reader) checkProtocol(path string, l *Listener) {
 	} else {
 		wrong("tls", "weir ends no TLS over UDP")
 		wrong("proxy_protocol", "the PROXY protocol is read from connections, not from datagrams")
-		wrong("capture", "only connections are captured")
 		for i, a := range l.Address {
 			if a.Unix != "" {
 				r.wrong(indexPath(joinPath(path, "address"), i), "a socket in the file system takes connections, not datagrams")

@@ -141,6 +141,7 @@ func (d *Daemon) endLeft(ctx context.Context) error {
 	d.stopping.Store(true)
 	d.driver.Drain()
 	left, ended := d.drain(ctx, nil, nil)
+	d.endFlows()
 	d.mu.Lock()
 	for _, o := range d.open {
 		o.end()

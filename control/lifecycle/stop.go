@@ -44,6 +44,7 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 		o.close()
 	}
 	left, ended := d.drain(ctx, nil, progress)
+	d.endFlows()
 	for _, o := range open {
 		o.end()
 	}
@@ -77,6 +78,11 @@ func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress fu
 		case <-tick.C:
 		}
 	}
+}
+
+// endFlows ends those in which nothing moves, which nobody waits for, and has them logged.
+func (d *Daemon) endFlows() {
+	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, nil) })
 }
 
 func (d *Daemon) endIdle(only *listener.Listener) (left exchange.Left) {

@@ -98,6 +98,10 @@ func (b *builder) flows(l *config.Listener) *flow.Setup {
 	if way == nil {
 		return nil
 	}
+	captured := uint16(0)
+	if l.Capture != nil {
+		captured = l.Address[0].First
+	}
 	return &flow.Setup{Listener: l.Name, To: way.To, Persistence: way.Persistence, Idle: bounded(l.UDP.Idle), Replies: l.UDP.Replies,
-		Most: perLoop(l.UDP.Flows, b.loops), Amplify: l.UDP.Amplification, Log: logFilter(&b.cfg.Logs.Access)}
+		Most: perLoop(l.UDP.Flows, b.loops), Amplify: l.UDP.Amplification, CapturedAt: captured, Log: logFilter(&b.cfg.Logs.Access)}
 }

@@ -21,6 +21,7 @@ type Flow struct {
 	server   *pool.Server
 	held     pool.Held
 	socket   *engine.PacketSocket // connected to the server
+	answers  *engine.PacketSocket // connected to a captured client, from where it wanted to go; nil: it is answered by the listener's
 	begun    int64                // microseconds
 	last     int64                // ms: the last datagram, to within touchEvery
 	received uint64               // bytes from the client
@@ -48,13 +49,13 @@ func (f *Flow) open() reason.Reason {
 		return attempt.NoServer(why)
 	}
 	f.to.Loops[l.Index].Clients++
-	source := netip.Addr{}
-	if f.to.Transport.ByClient {
-		source = f.client.from.Addr()
-	} else if n := len(f.to.Transport.Sources); n > 0 {
-		source = f.to.Transport.Sources[int(f.client.from.Port())%n]
+	socket, err := l.DialPackets(s.Address.AddrPort, f.dialing(s.Address.AddrPort.Addr()), f)
+	if err == nil && f.isCaptured() {
+		f.answers, err = l.DialPackets(f.client.from, engine.PacketDial{Source: f.client.to(), Spoof: true}, f)
+		if err != nil {
+			socket.Close()
+		}
 	}
-	socket, err := l.DialPackets(s.Address.AddrPort, source, f)
 	if err != nil {
 		why, outcome := attempt.Failure(err)
 		f.to.Pool.End(s, l.Index, l.Now(), 0, outcome)
@@ -66,11 +67,31 @@ func (f *Flow) open() reason.Reason {
 	return reason.Done
 }
 
+// isCaptured reports whether the client wanted to go elsewhere.
+func (f *Flow) isCaptured() bool {
+	return f.setup.CapturedAt != 0 && f.client.port != 0 && f.client.port != f.setup.CapturedAt
+}
+
+// dialing is from where the server is asked. A client of one family cannot be shown to a server of the other.
+func (f *Flow) dialing(server netip.Addr) engine.PacketDial {
+	t, client := f.to.Transport, f.client.from.Addr().Unmap()
+	switch n := len(t.Sources); {
+	case t.ByClient && client.Is4() == server.Unmap().Is4():
+		return engine.PacketDial{Source: netip.AddrPortFrom(client, 0), Spoof: true}
+	case n > 0:
+		return engine.PacketDial{Source: netip.AddrPortFrom(t.Sources[int(f.client.from.Port())%n], 0)}
+	}
+	return engine.PacketDial{}
+}
+
 // admit chooses a server that has room: the one that the client stays with, or any.
 func (f *Flow) admit() (*pool.Server, pool.Reason) {
 	l, p := f.table.at.loop, f.to.Pool
 	ip := f.client.from.Addr().As16()
 	key := pool.Key(ip[:])
+	if p.IsOriginal() {
+		return attempt.ToOriginal(l, p, f.client.to(), f.setup.CapturedAt)
+	}
 	stay := f.setup.Persistence
 	if stay == nil || f.to != f.setup.To {
 		return p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
@@ -118,9 +139,13 @@ func (f *Flow) up(p *engine.Packet) {
 	f.socket.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
 }
 
-// Packets takes what the server sends. Others cannot send to a connected socket.
-func (f *Flow) Packets(_ *engine.PacketSocket, packets []engine.Packet) {
+// Packets takes what the server sends, and what a captured client goes on to send. Others cannot send to a connected socket.
+func (f *Flow) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	at := f.table.at
+	if s == f.answers {
+		f.goOn(packets)
+		return
+	}
 	load := f.server.Load(at.loop.Index)
 	if f.replies == 0 {
 		f.to.Pool.Reached(f.server, at.loop.Index, at.loop.Now(), at.loop.Micros()-f.begun)
@@ -139,15 +164,39 @@ func (f *Flow) Packets(_ *engine.PacketSocket, packets []engine.Packet) {
 		f.sent += n
 		at.Sent += n
 		at.SentPackets += uint64(count)
-		f.table.socket.Send(f.client.from, f.client.local, p.Data, p.Segment)
+		f.answer(p)
 	}
 	if f.setup.Replies > 0 && f.awaited <= 0 {
 		f.end(reason.Done)
 	}
 }
 
+func (f *Flow) answer(p *engine.Packet) {
+	if f.answers != nil {
+		f.answers.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
+		return
+	}
+	f.table.socket.Send(f.client.from, f.client.local, p.Data, p.Segment)
+}
+
+// goOn takes what a captured client sends after its first datagrams: the system gives it to the socket that answers.
+func (f *Flow) goOn(packets []engine.Packet) {
+	at := f.table.at
+	for i := range packets {
+		if p := &packets[i]; p.From == f.client.from && !f.hasEnded { // before it was connected, others' may have come
+			at.Received += uint64(len(p.Data))
+			at.ReceivedPackets += uint64(p.Count())
+			f.up(p)
+		}
+	}
+}
+
 // Refused says that the server's machine, or the way to it, refuses.
-func (f *Flow) Refused(_ *engine.PacketSocket, _ error) { f.end(reason.FlowRefused) }
+func (f *Flow) Refused(s *engine.PacketSocket, _ error) {
+	if s != f.answers { // a client that is gone has nothing to do with the server
+		f.end(reason.FlowRefused)
+	}
+}
 
 // touchEvery is how fine a flow's place among the others is.
 const touchEvery = 100 // ms
@@ -183,6 +232,9 @@ func (f *Flow) end(why reason.Reason) {
 	f.in.remove(f)
 	delete(t.known, f.client)
 	f.socket.Close()
+	if f.answers != nil {
+		f.answers.Close()
+	}
 	l := t.at.loop
 	outcome := pool.OK
 	switch why {
@@ -212,6 +264,9 @@ func (f *Flow) log(why reason.Reason) {
 	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(),
 		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
 		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, f.to.Pool.Name), Server: text(2, f.server.Name)}
+	if f.isCaptured() {
+		r.Dest = f.client.to()
+	}
 	at.record = r.Append(at.record[:0])
 	if !at.ring.Put(at.record) {
 		at.LogDrops++

@@ -20,6 +20,7 @@ type Setup struct {
 	Most        int               // flows at the same time, per loop
 	Amplify     int               // times what an unconfirmed client has sent that it may get; 0: no limit
 	Log         *accesslog.Filter // of the ended flows that go to the access log; nil: none
+	CapturedAt  uint16            // the listener's own port, if datagrams come to it that were for elsewhere; 0: none do
 	Closing     bool              // the listener is going: no flow begins
 }
 

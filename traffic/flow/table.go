@@ -8,11 +8,14 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 )
 
-// client is who a flow is with: an address, and the own one that it sends to.
+// client is who a flow is with: an address, and the own one that it sends to, or the one that it was captured from.
 type client struct {
 	from  netip.AddrPort
 	local netip.Addr
+	port  uint16 // 0: the listener's
 }
+
+func (c *client) to() netip.AddrPort { return netip.AddrPortFrom(c.local, c.port) }
 
 // table is the flows of a listener on one loop. Owned by its loop.
 type table struct {
@@ -32,7 +35,7 @@ func (t *table) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	var f *Flow
 	for i := range packets {
 		p := &packets[i]
-		who := client{p.From, p.Local}
+		who := client{p.From, p.Local, p.Port}
 		if f == nil || f.client != who || f.hasEnded {
 			f = t.known[who]
 		}
