@@ -136,6 +136,16 @@ func (x *Exchange) reset(s *session) {
 	x.local = localAnswer{}
 }
 
+// forget lets go of all that belongs to a snapshot: an exchange that waits for work would keep one that a reload has replaced, with all its sites.
+func (x *Exchange) forget() {
+	x.session, x.client, x.stream, x.setup = nil, nil, nil, nil
+	x.route, x.destination, x.server, x.load = nil, nil, nil, nil
+	x.kept, x.tee, x.twin, x.hedge = nil, nil, nil, nil
+	x.tried.Reset()
+	x.stay, x.division, x.local = stay{}, division{}, localAnswer{}
+	x.detail = ""
+}
+
 // stamp notes that the running stage began now.
 func (x *Exchange) stamp(s Stage) { x.times[s] = x.at.loop.Micros() }
 

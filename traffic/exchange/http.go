@@ -131,7 +131,7 @@ func (p *perLoop) give(x *Exchange) {
 
 func (p *perLoop) giveBack(x *Exchange) {
 	x.releaseAll()
-	x.session, x.client = nil, nil
+	x.forget()
 	if len(p.free) < exchangesKept {
 		p.free = append(p.free, x)
 	}
