@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,12 +28,12 @@ type holder struct {
 }
 
 // startHolder starts this program once more as the holder, and returns when it holds them all.
-func startHolder(ctx context.Context, address string, count int) (*holder, error) {
+func startHolder(ctx context.Context, address string, count int, secure bool) (*holder, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "hold", address, strconv.Itoa(count))
+	cmd := exec.CommandContext(ctx, self, "hold", address, strconv.Itoa(count), strconv.FormatBool(secure))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -76,7 +77,7 @@ func (h *holder) stop() {
 }
 
 // hold is the holder's main program.
-func hold(address, count string) error {
+func hold(address, count, secure string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func hold(address, count string) error {
 	}
 	conns := make([]net.Conn, n)
 	for i := range conns {
-		if conns[i], err = holdOne(address, i%sources); err != nil {
+		if conns[i], err = holdOne(address, i%sources, secure == "true"); err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 	}
@@ -103,25 +104,36 @@ func hold(address, count string) error {
 }
 
 // holdOne opens a connection from one of the sources and does one request on it.
-func holdOne(address string, source int) (net.Conn, error) {
+func holdOne(address string, source int, secure bool) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+source))}}
 	c, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
+	if secure {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13})
+	}
 	c.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.WriteString(c, "GET /128 HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+	if err := ask128(c); err != nil {
 		return nil, err
+	}
+	return c, nil
+}
+
+// ask128 does one request for 128 bytes.
+func ask128(c net.Conn) error {
+	if _, err := io.WriteString(c, "GET /128 HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		return err
 	}
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	body, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != 200 || len(body) != 128 {
-		return nil, fmt.Errorf("answer %s, %d bytes: %v", strings.TrimSpace(response.Status), len(body), err)
+		return fmt.Errorf("answer %s, %d bytes: %v", strings.TrimSpace(response.Status), len(body), err)
 	}
-	return c, nil
+	return nil
 }
 
 // allOpen reads from each connection and must find nothing there, not even its end.

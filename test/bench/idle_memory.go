@@ -17,20 +17,24 @@ func idleMemory() *question {
 		targets:  []target{{Figure: "per connection", Bound: 1}},
 		rounds:   3,
 		measure: func(ctx context.Context, b *bed, s *subject) (sample, error) {
-			return holdConnections(ctx, b, s, func(s *subject) string { return s.plainAddress }, held)
+			return holdConnections(ctx, b, s, func(s *subject) string { return s.plainAddress }, held, false)
 		},
 	}
 }
 
 // holdConnections warms a fresh proxy up, so that what it allocates once is in the figure before, and compares the
 // private memory of its processes without and with the connections.
-func holdConnections(ctx context.Context, b *bed, s *subject, at func(*subject) string, count int) (sample, error) {
+func holdConnections(ctx context.Context, b *bed, s *subject, at func(*subject) string, count int, secure bool) (sample, error) {
 	fresh, err := b.fresh(s.name)
 	if err != nil {
 		return nil, err
 	}
 	defer fresh.process.Stop()
-	if _, err := (wrk{url: "http://" + at(fresh) + "/128", seconds: 1}).run(ctx); err != nil {
+	url := "http://" + at(fresh) + "/128"
+	if secure {
+		url = fresh.secure("/128")
+	}
+	if _, err := (wrk{url: url, seconds: 1}).run(ctx); err != nil {
 		return nil, err
 	}
 	if err := sleep(ctx, time.Second); err != nil {
@@ -40,7 +44,7 @@ func holdConnections(ctx context.Context, b *bed, s *subject, at func(*subject) 
 	if err != nil {
 		return nil, err
 	}
-	holder, err := startHolder(ctx, at(fresh), count)
+	holder, err := startHolder(ctx, at(fresh), count, secure)
 	if err != nil {
 		return nil, err
 	}

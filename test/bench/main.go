@@ -22,8 +22,8 @@ type options struct {
 }
 
 func main() {
-	if len(os.Args) == 4 && os.Args[1] == "hold" {
-		exit(hold(os.Args[2], os.Args[3]))
+	if len(os.Args) == 5 && os.Args[1] == "hold" {
+		exit(hold(os.Args[2], os.Args[3], os.Args[4]))
 	}
 	if len(os.Args) == 4 && os.Args[1] == "datagrams" {
 		exit(sendDatagrams(os.Args[2], os.Args[3]))

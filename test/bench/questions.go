@@ -55,13 +55,18 @@ func questions() []*question {
 		peak(),
 		latency(),
 		newConnections(),
+		fullHandshakes(),
+		resumedHandshakes(),
 		idleMemory(),
+		idleMemoryTLS(),
 		tunnelBulk(),
 		tunnelKeepAlive(),
 		tunnelConnections(),
 		tunnelMemory(),
 		datagrams(),
 		besideCaddy(),
+		overHTTP3(),
+		http3Answers(),
 		idle(),
 	}
 }

@@ -14,7 +14,7 @@ func tunnelMemory() *question {
 		targets:  []target{{Figure: "per connection", Peer: "haproxy", Bound: 1.0}},
 		rounds:   3,
 		measure: func(ctx context.Context, b *bed, s *subject) (sample, error) {
-			return holdConnections(ctx, b, s, func(s *subject) string { return s.tunnelAddress }, tunnelsHeld)
+			return holdConnections(ctx, b, s, func(s *subject) string { return s.tunnelAddress }, tunnelsHeld, false)
 		},
 	}
 }
