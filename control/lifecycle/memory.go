@@ -1,0 +1,53 @@
+package lifecycle
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"syscall"
+	"time"
+)
+
+// After a rush, of handshakes above all, most of the heap is garbage that nobody collects: the collector comes when the heap has grown to five times what
+// lives (tune), and with little to do it does not grow. What thousands of idle connections of TLS need would be doubled by it. So it is collected and given back
+// when there is nothing else to do: never under load, where it would cost what rare collections save.
+const (
+	calmEvery = time.Second
+	calmMost  = 20 * time.Millisecond // of processor time in that: there is nothing to do
+	wasteMost = 4 << 20               // bytes that are not worth it, and a quarter of what lives
+)
+
+// giveMemoryBack collects when it is calm.
+func (d *Daemon) giveMemoryBack() {
+	tick := time.NewTicker(calmEvery)
+	defer tick.Stop()
+	before := cpuTime()
+	for {
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		now := cpuTime()
+		if now-before < calmMost && isWasteful() {
+			debug.FreeOSMemory()
+			now = cpuTime()
+		}
+		before = now
+	}
+}
+
+// isWasteful reports whether much of the memory is not in use.
+func isWasteful() bool {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	metrics.Read(s)
+	live, objects, free := s[0].Value.Uint64(), s[1].Value.Uint64(), s[2].Value.Uint64()
+	return objects+free > live+live/4+wasteMost
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
