@@ -31,7 +31,7 @@ func program() cli.Program {
 
 // commands are those beside the ones that the command line has of its own. A new command is a row here.
 func commands() []*cobra.Command {
-	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand(), cli.ExplainCommand(explainOffline), doctorCommand()}
+	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand(), cli.ExplainCommand(explainOffline), doctorCommand(), trustCommand(), echCommand()}
 }
 
 // version is the module's, or the commit that was built.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/certs/acme"
 	"github.com/weir-proxy/weir/control/certs/authority"
+	"github.com/weir-proxy/weir/control/certs/ech"
 )
 
 // Wanted is what an Issuer is to do by a configuration.
@@ -25,6 +26,7 @@ type Wanted struct {
 	Public   []string     // names whose certificates are obtained by ACME
 	Internal []string     // names that weir's own authority issues for in advance
 	OnDemand *OnDemand    // nil: nothing is obtained at a handshake
+	ECH      string       // the public name of Encrypted Client Hello; "": it is not offered
 	Log      *slog.Logger // nil: nobody listens
 }
 
@@ -35,6 +37,7 @@ type Issuer struct {
 	leaves    atomic.Pointer[map[string]*tls.Certificate] // of weir's own authority, by name
 	own       atomic.Pointer[authority.Authority]
 	demand    atomic.Pointer[demand]
+	hello     atomic.Pointer[ech.Keys]
 	mu        sync.Mutex // guards what follows, and the making of what stands above
 	wanted    Wanted
 	client    *acme.Client
@@ -65,6 +68,7 @@ func (i *Issuer) Apply(w Wanted) {
 		i.leaf(n)
 	}
 	i.applyACME(was, w)
+	i.applyECH(was, w)
 	i.demand.Store(newDemand(i, w.OnDemand))
 	i.Refresh()
 }
@@ -105,6 +109,32 @@ func (i *Issuer) applyACME(was, w Wanted) {
 	}
 }
 
+func (i *Issuer) applyECH(was, w Wanted) {
+	if w.ECH == "" {
+		i.hello.Store(nil)
+		return
+	}
+	if i.hello.Load() != nil && was.ECH == w.ECH && was.Data == w.Data {
+		return
+	}
+	keys, err := ech.Open(ECHDirectory(w.Data), w.ECH, time.Now())
+	if err != nil {
+		i.log.Warn("certificates: the keys of Encrypted Client Hello are not kept: what was published of them is void after the next start", "error", err)
+	}
+	i.hello.Store(keys)
+}
+
+// ECHDirectory is where the keys of Encrypted Client Hello are kept.
+func ECHDirectory(data string) string { return filepath.Join(data, "ech") }
+
+// ECHKeys are the keys of Encrypted Client Hello, none where it is not offered. It takes atomic loads alone.
+func (i *Issuer) ECHKeys(*tls.ClientHelloInfo) ([]tls.EncryptedClientHelloKey, error) {
+	if keys := i.hello.Load(); keys != nil {
+		return keys.Get(), nil
+	}
+	return []tls.EncryptedClientHelloKey{}, nil
+}
+
 func (i *Issuer) newClient(w Wanted) *acme.Client {
 	c := *w.ACME
 	c.Directory = filepath.Join(w.Data, "acme")
@@ -129,6 +159,13 @@ func (i *Issuer) Refresh() {
 	}
 	i.public.Store(newIndex(obtained, now))
 	i.renewLeaves(now)
+	if keys := i.hello.Load(); keys != nil {
+		if changed, err := keys.Rotate(now); err != nil {
+			i.log.Warn("certificates: a new key of Encrypted Client Hello is not kept", "error", err)
+		} else if changed {
+			i.log.Info("Encrypted Client Hello has a new key; publish what weir ech prints", "public_name", keys.PublicName())
+		}
+	}
 }
 
 // renewLeaves makes those anew that were wanted in advance, and forgets others: they are made when somebody asks.

@@ -14,6 +14,9 @@ func (r *reader) checkWritten(cfg *Config) {
 		r.checkHealth(joinPath("health_checks", cfg.HealthChecks[i].Name), &cfg.HealthChecks[i])
 	}
 	r.checkACME("tls.acme", cfg.TLS.ACME)
+	if e := cfg.TLS.ECH; e != nil && e.PublicName != "" && !isHostName(e.PublicName) {
+		r.wrong("tls.ech", "%q is no name", e.PublicName)
+	}
 	r.checkLog(&cfg.Logs.Access)
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	r.checkMirror(cfg, "defaults.mirror", cfg.Defaults.Mirror)

@@ -55,5 +55,7 @@ func (r *reader) checkListenerTLS(path string, l *Listener) {
 		r.wrong(joinPath(path, "redirect"), "a listener with tls is https already and would redirect to itself")
 	case l.TLS.ACME != nil:
 		r.wrong(joinPath(path, "tls")+".acme", "certificates are obtained for all listeners alike; write it under the top-level tls")
+	case l.TLS.ECH != nil:
+		r.wrong(joinPath(path, "tls")+".ech", "the keys are the same for all listeners; write it under the top-level tls")
 	}
 }

@@ -24,6 +24,9 @@ func (r *reader) checkSites(cfg *Config) {
 	}
 }
 
+// IsPlainHost reports whether a host pattern is one name and no pattern.
+func IsPlainHost(pattern string) bool { return isHostName(pattern) }
+
 func (r *reader) checkHostPattern(path, name string) {
 	if name == "*" {
 		return

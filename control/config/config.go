@@ -81,6 +81,9 @@ func (c *Config) addPool(p Pool) {
 	c.Pools = append(c.Pools, p)
 }
 
+// DefaultData is the directory of data where no configuration says another.
+func DefaultData() string { return withDefaults[Config]().Data }
+
 // Later is the value of a key whose meaning is fixed and whose work is not built yet. Nothing below it is looked at;
 // notyet.go says what writing it leads to.
 type Later struct{}

@@ -34,7 +34,7 @@ func (r *reader) resolveListeners(cfg *Config) {
 		if tls := cfg.Listeners[i].TLS; tls != nil {
 			tls.Certificates = append(tls.Certificates, cfg.TLS.Certificates...)
 			inherit(reflect.ValueOf(tls).Elem(), reflect.ValueOf(cfg.TLS))
-			tls.ACME = nil // is for all alike
+			tls.ACME, tls.ECH = nil, nil // are for all alike
 			r.shapes.applyFills(reflect.ValueOf(tls).Elem())
 		}
 	}

@@ -20,6 +20,28 @@ type TLS struct {
 	// Obtains certificates by ACME for the public names among the sites that no other certificate is for. At the top of the file only. Without `listeners`
 	// it goes without saying.
 	ACME *ACME `yaml:"acme" example:"{ email: ops@example.com }"`
+
+	// Encrypted Client Hello, by which clients hide the name they ask for. At the top of the file only. On without a word where a site has a public name; of use
+	// once what `weir ech` prints is published in DNS.
+	ECH *ECH `yaml:"ech" example:"{ public_name: www.example.com }"`
+}
+
+// ECH says what of a connection stays to be seen. A bare value is the `public_name`; `off` offers none.
+type ECH struct {
+	// The name that eavesdroppers see in place of all others; weir must have a certificate for it. Without it: the first site's with a public name.
+	PublicName string `yaml:"public_name,short" example:"www.example.com"`
+
+	// Off is set by `ech: off`.
+	Off bool `yaml:"-"`
+}
+
+// FromWord takes `off`.
+func (e *ECH) FromWord(word string) error {
+	if isItOff, err := isOff(word); err == nil && isItOff {
+		e.Off = true
+		return nil
+	}
+	return problemf("want a name")
 }
 
 // FromWord takes `on`.

@@ -13,7 +13,7 @@ import (
 
 // wanted is what certificates weir gets by itself: for the sites' names that none was given for.
 func (b *builder) wanted() certs.Wanted {
-	w := certs.Wanted{Data: b.cfg.Data}
+	w := certs.Wanted{Data: b.cfg.Data, ECH: PublicName(b.cfg)}
 	a := b.cfg.TLS.ACME
 	for _, name := range b.namesWithout() {
 		switch {
@@ -83,4 +83,17 @@ func (b *builder) acme(a *config.ACME) *acme.Config {
 		}
 	}
 	return c
+}
+
+// PublicName is what eavesdroppers see of connections with Encrypted Client Hello; "" where it is not offered.
+func PublicName(cfg *config.Config) string {
+	if e := cfg.TLS.ECH; e != nil && (e.Off || e.PublicName != "") {
+		return e.PublicName
+	}
+	for i := range cfg.Sites {
+		if name := cfg.Sites[i].Name; !strings.Contains(name, "*") && !certs.IsInternal(strings.Trim(name, "[]")) {
+			return name
+		}
+	}
+	return ""
 }

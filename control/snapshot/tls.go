@@ -65,6 +65,9 @@ func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls
 		if byLabel[label] == nil {
 			p := wiretls.NewPolicy(label, a.version(), protocols, chooser.Get)
 			p.Auth = auth
+			if b.out.Wanted.ECH != "" {
+				p.Config.GetEncryptedClientHelloKeys = b.out.Issuer.ECHKeys
+			}
 			if pool != nil {
 				p.Config.ClientCAs, p.Config.ClientAuth = pool, tls.VerifyClientCertIfGiven
 				if a.auth.Verify != "optional" {

@@ -49,7 +49,7 @@ func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort) (*QUIC, error)
 	q := &QUIC{listener: l, loops: e.Loops(), socket: packets.(*net.UDPConn)}
 	q.transport = &quicgo.Transport{Conn: q.socket, ConnContext: q.begin,
 		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
-	q.accepting, err = q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello}, &quicgo.Config{
+	q.accepting, err = q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello, GetEncryptedClientHelloKeys: q.echKeys}, &quicgo.Config{
 		GetConfigForClient: func(*quicgo.ClientInfo) (*quicgo.Config, error) { return q.config(), nil },
 		Allow0RTT:          true,
 	})
@@ -106,6 +106,16 @@ func (q *QUIC) hello(hello *stdtls.ClientHelloInfo) (*stdtls.Config, error) {
 		a.policy.Store(policy)
 	}
 	return policy.QUIC, nil
+}
+
+// echKeys are those of Encrypted Client Hello, by which the true hello is read.
+func (q *QUIC) echKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientHelloKey, error) {
+	if setup := q.listener.setup.Load(); setup.TLS != nil {
+		if get := setup.TLS.Own().Config.GetEncryptedClientHelloKeys; get != nil {
+			return get(hello)
+		}
+	}
+	return []stdtls.EncryptedClientHelloKey{}, nil
 }
 
 var errNoQUIC = errors.New("HTTP/3 is not spoken here")

@@ -2,6 +2,7 @@ package tls
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,6 +20,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
@@ -101,32 +105,75 @@ func (a *authority) client(t *testing.T, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// connection is a TLS connection that requests go over.
-type connection struct {
-	*tls.Conn
-	in *bufio.Reader
+// connection is a connection that requests go over.
+type connection interface {
+	// get asks for a host; status 0 means that weir ended the connection, as TLS 1.3 lets a server do after the client's handshake.
+	get(host string) (status int, head http.Header, body string)
+	state() tls.ConnectionState
+	end()
 }
 
-// connect connects; nil if weir did not want the connection.
-func connect(address string, config *tls.Config) *connection {
+// connect connects over TCP, or over QUIC; nil if weir did not want the connection.
+func connect(address string, byQUIC bool, config *tls.Config) connection {
+	if byQUIC {
+		return connectQUIC(address, config)
+	}
 	c, err := tls.Dial("tcp", address, config)
 	if err != nil {
 		return nil
 	}
 	c.SetDeadline(time.Now().Add(10 * time.Second))
-	return &connection{c, bufio.NewReader(c)}
+	return &overTCP{c, bufio.NewReader(c)}
 }
 
-// get asks for a host; status 0 means that weir ended the connection, as TLS 1.3 lets a server do after the client's handshake.
-func (c *connection) get(host string) (status int, head http.Header, body string) {
+type overTCP struct {
+	*tls.Conn
+	in *bufio.Reader
+}
+
+func (c *overTCP) state() tls.ConnectionState { return c.ConnectionState() }
+func (c *overTCP) end()                       { c.Close() }
+
+func (c *overTCP) get(host string) (status int, head http.Header, body string) {
 	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
-	answer, err := http.ReadResponse(c.in, nil)
+	return whole(http.ReadResponse(c.in, nil))
+}
+
+func whole(answer *http.Response, err error) (status int, head http.Header, body string) {
 	if err != nil {
 		return 0, nil, ""
 	}
+	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
 	if err != nil {
 		return 0, nil, ""
 	}
 	return answer.StatusCode, answer.Header, string(text)
+}
+
+type overQUIC struct {
+	*quicgo.Conn
+	http *http3.ClientConn
+}
+
+func connectQUIC(address string, config *tls.Config) connection {
+	config.NextProtos = []string{"h3"}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := quicgo.DialAddr(ctx, address, config, &quicgo.Config{})
+	if err != nil {
+		return nil
+	}
+	return &overQUIC{c, (&http3.Transport{}).NewClientConn(c)}
+}
+
+func (c *overQUIC) state() tls.ConnectionState { return c.ConnectionState().TLS }
+func (c *overQUIC) end()                       { c.CloseWithError(0x100, "") }
+
+func (c *overQUIC) get(host string) (status int, head http.Header, body string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", "https://x/", nil)
+	r.Host = host
+	return whole(c.http.RoundTrip(r))
 }
