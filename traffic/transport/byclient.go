@@ -29,18 +29,12 @@ func (s *Conns) dialFrom(source netip.Addr, to engine.Address, config *Config, o
 func (s *Conns) TakeOf(client, server netip.Addr, config *Config) *Conn {
 	source := config.spoofed(client, server)
 	for c := s.newest; c != nil; c = c.older {
-		if c.source != source {
-			continue
+		if c.source == source {
+			if s.claim(c) {
+				return c
+			}
+			return nil
 		}
-		s.unlink(c)
-		if c.Conn.Reclaim() {
-			s.Reused++
-			c.Requests++
-			c.Reused = true
-			return c
-		}
-		c.Close()
-		return nil
 	}
 	return nil
 }

@@ -93,17 +93,25 @@ func (s *Conns) Take() *Conn {
 		}
 	}
 	for c := s.newest; c != nil; c = s.newest {
-		s.unlink(c)
-		if c.Conn.Reclaim() {
-			s.Reused++
-			c.Requests++
-			c.Reused = true
+		if s.claim(c) {
 			return c
 		}
-		// Its end, or bytes nobody asked for, came in this very turn: its handler is about to close it.
-		c.Close()
 	}
 	return nil
+}
+
+// claim takes an idle connection for a request. One whose end, or bytes nobody asked for, came in this very turn, is closed: its handler is about
+// to do that.
+func (s *Conns) claim(c *Conn) bool {
+	s.unlink(c)
+	if !c.Conn.Reclaim() {
+		c.Close()
+		return false
+	}
+	s.Reused++
+	c.Requests++
+	c.Reused = true
+	return true
 }
 
 // Places is a limit to connections that loops share: Take takes one of its places, unless none is free. May be called on any loop.

@@ -15,13 +15,5 @@ func (c *Conn) Resume() bool {
 	if !c.held {
 		return false
 	}
-	c.home.unlink(c)
-	if !c.Conn.Reclaim() {
-		c.Close()
-		return false
-	}
-	c.home.Reused++
-	c.Requests++
-	c.Reused = true
-	return true
+	return c.home.claim(c)
 }
