@@ -76,7 +76,7 @@ func doctorJob(ctx context.Context, cfg *config.Config, clients []string) (*doct
 		}
 	}
 	for i := range cfg.Pools {
-		j.Forwards = j.Forwards || cfg.Pools[i].Mode == "nat"
+		j.Forwards = j.Forwards || cfg.Pools[i].IsForwarded()
 		j.Pools = append(j.Pools, doctorPool(ctx, &cfg.Pools[i]))
 	}
 	return j, nil

@@ -63,6 +63,7 @@ var checks = []struct {
 	look func(*Job) []Finding
 }{
 	{"privileges", privileges},
+	{"kernel", kernel},
 	{"descriptors", descriptors},
 	{"forwarding", forwarding},
 	{"rp_filter", reversePath},

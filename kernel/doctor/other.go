@@ -13,5 +13,6 @@ func nothing(*Job) []Finding { return nil }
 
 var (
 	descriptors, forwarding, reversePath, conntrack = nothing, nothing, nothing, nothing
+	kernel                                          = nothing
 	mtu, ports, sharedSubnet, returnPath            = nothing, nothing, nothing, nothing
 )

@@ -32,3 +32,6 @@ func (f *Forwarding) Apply(services []Service) error {
 func (f *Forwarding) Count() (map[string]Counted, error) { return nil, nil }
 func (f *Forwarding) Close() error                       { return nil }
 func Forget(string) error                                { return nil }
+
+// Probe knows nothing here.
+func Probe() (missing []string, err error) { return nil, errors.New("nftables: only Linux has it") }

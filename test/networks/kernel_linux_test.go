@@ -129,13 +129,51 @@ func TestOneArmWithSourceNAT(t *testing.T) {
 	weir.forwards()
 	behind(t, weir)
 	client := newHost(t, "client")
-	connect(client, "eth0", "10.2.0.9/24", weir, "port9", "")
+	connect(client, "eth0", "10.2.0.9/24 fd02::9/64", weir, "port9", "")
 	weir.plug("outside", "port9")
-	weir.weir(strings.NewReplacer("OPTIONS", "snat: on,", "10.1.0.1", "10.2.0.1", "fd01::1", "fd02::1").Replace(natted))
+	weir.weir(strings.NewReplacer("OPTIONS", "snat: on,", "10.1.0.1", "10.2.0.1", "fd01::1", "fd02::1", "mode: nat }", "mode: nat, snat: on }").Replace(natted))
+	if got := client.get("http://[fd02::1]/"); got != "200 server2 was asked by fd02::1" {
+		t.Errorf("IPv6: %q", got)
+	}
 	seen := client.spread(t, "http://10.2.0.1/", 40)
 	if a, b := seen["200 server2 was asked by 10.2.0.1"], seen["200 server3 was asked by 10.2.0.1"]; a+b != 40 || a == 0 || b == 0 {
 		t.Errorf("%v", seen)
 	}
+}
+
+const nattedDatagrams = `
+listeners: { echo: { address: "10.1.0.1:7", protocol: udp, pool: echo } }
+pools: { echo: { servers: ["10.2.0.2:7100", "10.2.0.3:7100"], mode: nat } }
+admin: off
+`
+
+// Datagrams, too: a client's flow stays with its server, flows are spread.
+func TestTheKernelRewritesDestinationsOfDatagrams(t *testing.T) {
+	client, weir, servers := farm(t)
+	for _, s := range servers {
+		s.echoes(":7100")
+	}
+	w := weir.weir(nattedDatagrams)
+	seen := map[string]int{}
+	for range 30 {
+		c, err := client.dial("udp", "10.1.0.1:7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := says(c, "x")
+		for range 3 {
+			if got := says(c, "x"); got != first {
+				t.Errorf("a flow moves: %q, then %q", first, got)
+			}
+		}
+		seen[first]++
+		c.Close()
+	}
+	if len(seen) != 2 || seen["server2: 10.1.0.2 says x"] == 0 || seen["server3: 10.1.0.2 says x"] == 0 {
+		t.Errorf("%v", seen)
+	}
+	w.stop()
+	weir.isClean(t)
 }
 
 // A client's connections stay with one server, and only those of a server that leaves move.

@@ -1,0 +1,47 @@
+package netfilter
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// parts is what of nftables the kernel may lack, by the name of its module.
+var parts = []struct {
+	Module string
+	rule   []expr.Any
+}{
+	{"nft_socket", []expr.Any{&expr.Socket{Key: expr.SocketKeyTransparent, Register: 1}}},
+	{"nft_tproxy", []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}},
+		toPort(1), &expr.TProxy{Family: unix.NFPROTO_IPV4, TableFamily: byte(nftables.TableFamilyINet), RegPort: 1}}},
+	{"nft_redir", []expr.Any{toPort(1), &expr.Redir{RegisterProtoMin: 1, RegisterProtoMax: 1}}},
+	{"nft_nat", []expr.Any{&expr.Immediate{Register: 1, Data: []byte{127, 0, 0, 1}}, &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}}},
+	{"nft_masq", []expr.Any{&expr.Masq{}}},
+	{"nft_ct", []expr.Any{&expr.Ct{Key: expr.CtKeySTATUS, Register: 1}}},
+	{"nft_fib_inet", []expr.Any{&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true}}},
+	{"nft_numgen", []expr.Any{&expr.Numgen{Register: 1, Modulus: 2, Type: unix.NFT_NG_RANDOM}}},
+	{"nft_hash", []expr.Any{&expr.Payload{DestRegister: keyRegister, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
+		&expr.Hash{SourceRegister: keyRegister, DestRegister: 1, Length: 4, Modulus: 2, Type: expr.HashTypeJenkins}}},
+}
+
+// Probe names the modules that the kernel lacks, of those that weir's rules need. It puts each into a chain that nothing passes, in a table that is gone
+// when it returns.
+func Probe() (missing []string, err error) {
+	table := &Table{table: &nftables.Table{Name: fmt.Sprintf("weir-%d-probe", os.Getpid()), Family: nftables.TableFamilyINet}}
+	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(table.own))
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer conn.CloseLasting()
+	for _, p := range parts {
+		chain := conn.AddChain(&nftables.Chain{Name: p.Module, Table: table.table})
+		conn.AddRule(&nftables.Rule{Table: table.table, Chain: chain, Exprs: p.rule})
+		if conn.Flush() != nil {
+			missing = append(missing, p.Module)
+		}
+	}
+	return missing, nil
+}
