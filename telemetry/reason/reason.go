@@ -49,6 +49,8 @@ const (
 	ClientStalled
 	Upgraded
 	StreamRefused
+	ClientFlood
+	ClientProtocol
 	HTTP11Required
 	ListenerFull
 	ProxyMalformed
@@ -126,6 +128,8 @@ var table = [Count]row{
 	ClientCut:           {"client", "deliver", "closed"},
 	ClientStalled:       {"client", "deliver", "stalled"},
 	Upgraded:            {"none", "deliver", "upgraded"},
+	ClientFlood:         {"client", "read", "flood"},
+	ClientProtocol:      {"client", "read", "protocol"},
 	StreamRefused:       {"server", "send", "refused"},
 	HTTP11Required:      {"server", "receive", "http11_required"},
 	ListenerFull:        {"weir", "read", "listener_full"},

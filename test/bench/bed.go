@@ -19,6 +19,7 @@ type bed struct {
 	origin      *peers.Process
 	originAt    string
 	originH2C   string // the same origin, for HTTP/2 in clear
+	chat        *chat
 	echo        *echoServer
 	echoAt      string
 	binaries    map[string]string // of what was built here
@@ -62,6 +63,9 @@ func (b *bed) start(names []string, chosen []*question) (err error) {
 		return err
 	}
 	if err := b.startOrigin(); err != nil {
+		return err
+	}
+	if b.chat, err = newChat(); err != nil {
 		return err
 	}
 	if b.echo, err = startEcho(); err != nil {
@@ -108,7 +112,7 @@ func (b *bed) fresh(name string) (*subject, error) {
 	}
 	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1], tunnelAddress: addresses[3], flowAddress: addresses[4]}
 	s.process, err = start(b, dir, site{
-		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C,
+		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C, Chat: b.chat.address(),
 		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
 	})
 	return s, err
@@ -162,6 +166,9 @@ func (b *bed) close() {
 	}
 	if b.origin != nil {
 		b.origin.Stop()
+	}
+	if b.chat != nil {
+		b.chat.close()
 	}
 	if b.echo != nil {
 		b.echo.stop()

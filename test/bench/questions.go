@@ -49,6 +49,7 @@ func questions() []*question {
 		overHTTP2(),
 		http2Answers(),
 		http2Servers(),
+		webSocket(),
 		answers100kB(),
 		answers1MB(),
 		requestBodies(),

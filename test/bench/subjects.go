@@ -15,6 +15,7 @@ var configs embed.FS
 type site struct {
 	Plain, Secure, Admin string // addresses to listen on
 	Origin, OriginH2C    string
+	Chat                 string // that echoes WebSocket messages
 	Tunnel               string // of bare TCP, to the origin
 	Flow, Echo           string // of UDP, and where it leads
 	Cert, Key, Both      string // files

@@ -134,6 +134,30 @@ func bomb(name, value string) flood {
 	}
 }
 
+// What was done is said.
+func TestAFloodIsLogged(t *testing.T) {
+	w := newWorld(t, "sites:\n  \"*\": { respond: 200 }\n")
+	c := w.dial(w.clear)
+	for range 1000 {
+		if c.WritePing(false, [8]byte{}) != nil {
+			break
+		}
+	}
+	if err := c.ended(5 * time.Second); !errors.Is(err, errGoAway{http2.ErrCodeEnhanceYourCalm}) {
+		t.Errorf("ended by %v", err)
+	}
+	c.conn.Close()
+	for by := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		log, _ := os.ReadFile(w.Log)
+		if strings.Contains(string(log), `"reason":"client.read.flood"`) && strings.Contains(string(log), `"detail":"budget_ping"`) {
+			return
+		}
+		if time.Now().After(by) {
+			t.Fatal("the log does not tell of it")
+		}
+	}
+}
+
 func TestFloodsAreCutOffAndOthersFeelNothing(t *testing.T) {
 	at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

@@ -99,7 +99,7 @@ func build(dir, pkg, binary string, environment ...string) (string, error) {
 	return binary, nil
 }
 
-// BuildHTTP2Tools builds h2spec and gRPC's interop client and server, of the module test/http2/tools, into build/http2 and returns that.
+// BuildHTTP2Tools builds h2spec, h2specd and gRPC's interop client and server, of the module test/http2/tools, into build/http2 and returns that.
 func BuildHTTP2Tools() (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
@@ -109,7 +109,7 @@ func BuildHTTP2Tools() (string, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return "", err
 	}
-	for _, pkg := range []string{"github.com/summerwind/h2spec/cmd/h2spec", "google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server"} {
+	for _, pkg := range []string{"github.com/summerwind/h2spec/cmd/h2spec", "github.com/summerwind/h2spec/cmd/h2specd", "google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server"} {
 		if _, err := build(filepath.Join(root, "test/http2/tools"), pkg, filepath.Join(out, filepath.Base(pkg))); err != nil {
 			return "", err
 		}

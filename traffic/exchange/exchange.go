@@ -115,7 +115,7 @@ func (x *Exchange) reset(s *session) {
 	x.code = http2.InternalError
 	x.setup = s.http.setup.Load()
 	x.headLen = 0
-	x.req.Method, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, message.FramingNone, false
+	x.req.Method, x.req.Major, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, 1, message.FramingNone, false
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
 	x.route, x.destination, x.server, x.load, x.conn = nil, nil, nil, nil, nil
 	x.attempts, x.stale = 0, 0

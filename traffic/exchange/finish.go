@@ -170,7 +170,7 @@ func (x *Exchange) log() {
 
 // version is that of HTTP, as 10, 11, 20 or 30.
 func (x *Exchange) version() uint8 {
-	if x.stream != nil {
+	if x.stream != nil || x.req.Major > 1 {
 		return max(2, x.req.Major) * 10
 	}
 	return 10 + x.req.Minor

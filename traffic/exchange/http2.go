@@ -1,9 +1,11 @@
 package exchange
 
 import (
+	"errors"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http2"
@@ -18,8 +20,18 @@ type http2Client struct {
 // Open begins the exchange of a stream.
 func (c *http2Client) Open(s *stream.Stream) { c.streams.Open(s) }
 
-// Ended settles the connection.
-func (c *http2Client) Ended(*stream.Conn) { c.streams.End() }
+// Ended settles the connection. One that was ended because of what the client has done is told of, though it is no exchange.
+func (c *http2Client) Ended(conn *stream.Conn) {
+	var fault *http2.ConnError
+	if errors.As(conn.Err(), &fault) {
+		why := reason.ClientProtocol
+		if fault.Code == http2.EnhanceYourCalm {
+			why = reason.ClientFlood
+		}
+		c.streams.blame(why, fault.Why)
+	}
+	c.streams.End()
+}
 
 // ServeHTTP2 takes a new connection on which HTTP/2 is spoken: TLS, of which handshake tells, has said so, or what was
 // read of it, which begun is.

@@ -74,6 +74,22 @@ func (s *Streams) Open(stream Stream) {
 // End is called when the connection has ended.
 func (s *Streams) End() { s.session.end() }
 
+// blame counts, and logs, the end of a connection that its client is to blame for.
+func (s *Streams) blame(why reason.Reason, detail string) {
+	p := s.session.at
+	x := p.borrow()
+	x.reset(&s.session)
+	x.reason, x.detail = why, detail
+	x.from = s.session.peer
+	x.stamp(Read)
+	x.req.Major = 2
+	x.count()
+	if x.isLogged() {
+		x.log()
+	}
+	p.giveBack(x)
+}
+
 // isLast reports whether the connection is to take no further request.
 func (s *session) isLast() bool { return s.at.driver.draining.Load() != 0 }
 

@@ -387,5 +387,5 @@ func (c *Conn) Running() int { return c.running }
 // IsEnded reports whether the connection is closed, or about to be.
 func (c *Conn) IsEnded() bool { return c.ended || c.closing }
 
-// Raw is the connection below.
-func (c *Conn) Raw() engine.Conn { return c.raw }
+// Err is why the connection has ended; a *http2.ConnError if the peer is to blame.
+func (c *Conn) Err() error { return c.err }

@@ -80,8 +80,9 @@ func (c *Conn) late(h http2.Header) *http2.ConnError {
 		// RFC 9113 section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all streams that the
 		// initiating endpoint has opened". It was never open.
 		return &http2.ConnError{Code: http2.ProtocolError, Why: "stream_id_not_rising"}
-	case h.Type == http2.FrameHeaders:
-		return &http2.ConnError{Code: http2.StreamClosed, Why: "headers_when_closed"}
+	case known || h.Type == http2.FrameHeaders:
+		// Section 5.1: frames after END_STREAM are "a connection error (Section 5.4.1) of type STREAM_CLOSED".
+		return &http2.ConnError{Code: http2.StreamClosed, Why: h.Type.String() + "_when_closed"}
 	}
 	if err := c.spend(http2.GlitchResetCaused); err != nil {
 		return err
