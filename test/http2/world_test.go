@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -94,6 +95,22 @@ func (w *world) write(config string) {
 		"logs: { access: { format: json } }\nadmin: { address: %q }\ndata: data\n%s", w.clear, w.secure, w.admin, config)
 	if err := os.WriteFile(w.file(), []byte(text), 0o644); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// logs waits until weir's log has a line of that kind.
+func (w *world) logs(expression string) {
+	w.t.Helper()
+	wanted := regexp.MustCompile(expression)
+	for by := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		log, _ := os.ReadFile(w.Log)
+		if wanted.Match(log) {
+			return
+		}
+		if time.Now().After(by) {
+			w.t.Errorf("the log has no line with %s", expression)
+			return
+		}
 	}
 }
 

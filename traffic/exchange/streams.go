@@ -126,6 +126,7 @@ func (o *openStream) Panicked() {
 		o.session.x = nil
 		x.settlePanic()
 	}
+	o.session.stream.Reset() // an upload may still have its hands on it: nobody is to use it again
 	o.end(http2.InternalError)
 }
 

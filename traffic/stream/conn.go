@@ -68,9 +68,10 @@ type Conn struct {
 	ids     []uint32 // of streams, in the same order: what is looked up is close together
 	streams []*Stream
 	past    *past
-	last    uint32 // the highest stream that the peer has opened, or weir
-	running int    // streams whose exchange has not ended
-	served  int    // streams opened in all
+	spares  []*Stream // to be used again
+	last    uint32    // the highest stream that the peer has opened, or weir
+	running int       // streams whose exchange has not ended
+	served  int       // streams opened in all
 	budget  http2.Budget
 
 	leaving  bool // no further stream is opened: GOAWAY was sent or has come
@@ -205,6 +206,9 @@ func (c *Conn) rest() {
 		return
 	}
 	c.dropIn()
+	if c.IsIdle() {
+		c.spares = nil
+	}
 	c.raw.SetReadTimeout(c.silence())
 	c.raw.Await(c)
 }

@@ -477,7 +477,7 @@ func (c *Conn) requestHead(h http2.Header, block []byte) *http2.ConnError {
 
 // refuse resets a stream that was not opened.
 func (c *Conn) refuse(id uint32, code http2.Code) *http2.ConnError {
-	c.note(&Stream{id: id, wasReset: true})
+	c.noteAs(id, true)
 	c.room(13)
 	c.out = http2.AppendRST(c.out, id, code)
 	c.flushLater()

@@ -86,12 +86,25 @@ func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() 
 
 // newStream makes a stream, of those that are done with if there is one.
 func (c *Conn) newStream(id uint32) *Stream {
-	s := &Stream{}
+	s := c.spareStream()
 	*s = Stream{conn: c, loop: c.loop, id: id, send: http2.NewWindow(c.theirs.InitialWindow), recv: http2.NewWindow(windowStart), window: windowStart,
-		length: -1, priority: http2.DefaultPriority, request: message.Request{Head: message.Head{Fields: message.Fields{List: s.request.List[:0]}}}}
+		length: -1, priority: http2.DefaultPriority, queue: s.queue[:0], answers: s.answers[:0], trailers: s.trailers[:0],
+		request: message.Request{Head: message.Head{Fields: message.Fields{List: s.request.List[:0]}}}}
 	s.SetReadTimeout(engine.DefaultTimeout)
 	s.SetWriteTimeout(engine.DefaultTimeout)
 	return s
+}
+
+// sparesKept bounds the streams that a connection keeps to be used again, for as long as it has work.
+const sparesKept = 64
+
+func (c *Conn) spareStream() *Stream {
+	if n := len(c.spares); n > 0 {
+		s := c.spares[n-1]
+		c.spares = c.spares[:n-1]
+		return s
+	}
+	return &Stream{}
 }
 
 // headRoom is left behind a request's head for content, so that a small one goes on in one piece with it.
@@ -341,20 +354,28 @@ func (s *Stream) IsIdle() bool  { return false }
 // CloseWrite ends the content.
 func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
 
-// Close is Done for who knows no codes.
+// Close is Done for who knows no codes. Done may still be called.
 func (s *Stream) Close() error {
-	s.Done(http2.Cancel)
+	s.finish(http2.Cancel)
 	return nil
 }
 
 // Reset is Close: a stream that has not come to its end is reset by it.
 func (s *Stream) Reset() error { return s.Close() }
 
-// Done ends the use of the stream. What has not come to its end is reset with code; a client whose answer is complete is told, by the code for
+// Done ends the use of the stream, which the caller has no more from here on. What has not come to its end is reset with code; a client whose answer is complete is told, by the code for
 // no error, that the rest of its request is not wanted.
 func (s *Stream) Done(code http2.Code) {
+	// One that was closed before may be known to others still.
+	if c := s.conn; s.finish(code) && len(c.spares) < sparesKept && !c.ended {
+		c.spares = append(c.spares, s)
+	}
+}
+
+// finish reports whether it was the first to be called.
+func (s *Stream) finish(code http2.Code) bool {
 	if s.wasDone {
-		return
+		return false
 	}
 	s.wasDone = true
 	if s.state == http2.StateHalfClosedLocal && !s.conn.toServer {
@@ -368,6 +389,7 @@ func (s *Stream) Done(code http2.Code) {
 	s.conn.running--
 	s.free()
 	s.conn.closeIfDone()
+	return true
 }
 
 // reset sends RST_STREAM.
@@ -394,11 +416,11 @@ func (s *Stream) free() {
 		s.loop.Release(s.queue[i].buf)
 	}
 	s.conn.held -= s.queued
-	s.queue, s.queued = nil, 0
+	s.queue, s.queued = s.queue[:0], 0
 	for i := range s.answers {
 		s.loop.Release(s.answers[i].head)
 	}
-	s.answers = nil
+	s.answers = s.answers[:0]
 	s.linked, s.handler = nil, nil
 	s.alarm.Stop()
 	s.conn.unwait(s)

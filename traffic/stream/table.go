@@ -45,12 +45,14 @@ type past struct {
 	next int
 }
 
-func (c *Conn) note(s *Stream) {
+func (c *Conn) note(s *Stream) { c.noteAs(s.id, s.wasReset) }
+
+func (c *Conn) noteAs(id uint32, ours bool) {
 	if c.past == nil {
 		c.past = &past{}
 	}
 	p := c.past
-	p.ids[p.next], p.ours[p.next] = s.id, s.wasReset
+	p.ids[p.next], p.ours[p.next] = id, ours
 	p.next = (p.next + 1) % pastKept
 }
 
