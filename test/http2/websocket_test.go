@@ -3,7 +3,9 @@ package http2
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -16,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/websocket"
 
@@ -86,6 +90,7 @@ func TestWebSocketPassesBetweenAllVersions(t *testing.T) {
 		for name, dial := range map[string]func(*testing.T) io.ReadWriteCloser{
 			"http1": func(t *testing.T) io.ReadWriteCloser { return w.webSocketHTTP1(t) },
 			"http2": func(t *testing.T) io.ReadWriteCloser { return w.webSocketHTTP2(t, w.clear) },
+			"http3": func(t *testing.T) io.ReadWriteCloser { return w.webSocketHTTP3(t) },
 			"tls":   func(t *testing.T) io.ReadWriteCloser { return w.webSocketHTTP2(t, w.secure) },
 		} {
 			t.Run(name+" to "+protocol, func(t *testing.T) {
@@ -225,6 +230,43 @@ func (w *world) webSocketHTTP2(t *testing.T, address string) io.ReadWriteCloser 
 	}
 	return s
 }
+
+// webSocketHTTP3 opens a stream by extended CONNECT over QUIC (RFC 9220).
+func (w *world) webSocketHTTP3(t *testing.T) io.ReadWriteCloser {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	conn, err := quic.DialAddr(ctx, w.secure, &tls.Config{RootCAs: w.roots, ServerName: "localhost", NextProtos: []string{http3.NextProtoH3}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := (&http3.Transport{}).NewClientConn(conn)
+	<-client.ReceivedSettings()
+	if !client.Settings().EnableExtendedConnect {
+		t.Fatal("weir does not say that it understands extended CONNECT")
+	}
+	s, err := client.OpenRequestStream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, _ := http.NewRequest("CONNECT", "https://localhost:"+port(w.secure)+"/chat", nil)
+	request.Proto = "websocket"
+	request.Header.Set("Sec-WebSocket-Version", "13")
+	if err := s.SendRequestHeader(request); err != nil {
+		t.Fatal(err)
+	}
+	response, err := s.ReadResponse()
+	if err != nil || response.StatusCode != 200 {
+		t.Fatalf("%v %v", response, err)
+	}
+	return &quicTunnel{s, conn}
+}
+
+type quicTunnel struct {
+	*http3.RequestStream
+	conn *quic.Conn
+}
+
+func (q *quicTunnel) Close() error { return q.conn.CloseWithError(0, "") }
 
 // tunnel is a stream of a client's as a byte stream. Its windows are kept by hand.
 type tunnel struct {

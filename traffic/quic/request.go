@@ -263,7 +263,7 @@ func (s *Stream) tell(err error, trailers []byte) {
 			return
 		}
 		s.trailers, s.ended = trailers, true
-		s.loop.Fire(&s.readable)
+		s.fire()
 	})
 }
 

@@ -35,6 +35,8 @@ type Stream struct {
 	credit   chan struct{} // says that the piece has been read; nil: there is no content
 	gone     chan struct{} // closed when nobody wants more
 	readable engine.Signal
+	handler  engine.Handler // who is called when there is something to read
+	alarm    engine.Alarm
 
 	isDismissed bool // gone is closed
 
@@ -108,7 +110,7 @@ func (s *Stream) use(p []byte) int {
 
 func (s *Stream) deliver(piece []byte) {
 	s.piece = piece
-	s.loop.Fire(&s.readable)
+	s.fire()
 }
 
 // Read reads content.
@@ -153,7 +155,7 @@ func (s *Stream) lose(err error) {
 }
 
 func (s *Stream) wake() {
-	s.loop.Fire(&s.readable)
+	s.fire()
 	s.loop.Fire(&s.writable)
 }
 
@@ -180,6 +182,8 @@ func (s *Stream) Done(code http2.Code) {
 		return
 	}
 	s.wasDone = true
+	s.handler = nil
+	s.alarm.Stop()
 	if s.watch != nil {
 		s.watch()
 	}
@@ -228,10 +232,36 @@ func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.local }
 func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.remote }
 func (s *Stream) Loop() *engine.Loop         { return s.loop }
 
-// Await, Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
-func (s *Stream) Await(engine.Handler) { panic("BUG: a stream does not wait for a second exchange") }
-func (s *Stream) Reclaim() bool        { return false }
-func (s *Stream) IsIdle() bool         { return false }
+// fire wakes who reads, or waits to be called when there is something to read.
+func (s *Stream) fire() {
+	if h := s.handler; h != nil {
+		s.handler = nil
+		s.alarm.Stop()
+		s.loop.Start(h, s)
+		return
+	}
+	s.loop.Fire(&s.readable)
+}
+
+// Await has h run when content comes, its end, or the read deadline.
+func (s *Stream) Await(h engine.Handler) {
+	left := s.readBy - s.loop.Now()
+	if len(s.piece) > 0 || s.ended || s.err != nil || s.interrupted || left <= 0 {
+		s.loop.Start(h, s)
+		return
+	}
+	s.handler = h
+	s.alarm.Set(s.loop, time.Duration(left)*time.Millisecond, (*overdue)(s))
+}
+
+// overdue is a stream whose read deadline has come while it is awaited.
+type overdue Stream
+
+func (s *overdue) Run() { (*Stream)(s).fire() }
+
+// Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
+func (s *Stream) Reclaim() bool { return false }
+func (s *Stream) IsIdle() bool  { return false }
 
 // CloseWrite ends the content.
 func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
