@@ -27,6 +27,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		Request:   c.Timeouts.Request.Std(),
 		Tunnel:    bounded(c.Timeouts.Tunnel),
 		Unlogged:  c.AccessLog == "off",
+		GRPCWeb:   c.GRPCWeb == "on",
 		Retries:   int(c.Retries.Count),
 		Class:     pool.ClassOf(c.Criticality),
 

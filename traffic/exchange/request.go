@@ -47,6 +47,9 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
+	if r.GRPCWeb {
+		x.bridgeGRPCWeb()
+	}
 	if r.Request > 0 || x.stream != nil {
 		x.startDeadline()
 	}

@@ -1,0 +1,196 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"io"
+
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// gRPC-Web (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md) is gRPC for browsers, whose scripts see no trailers: those are the last message of the body, and in its
+// text form all of the body is base64. weir speaks it to the client and gRPC to the server.
+
+const (
+	grpcWebType     = "application/grpc-web"
+	grpcWebTextType = "application/grpc-web-text"
+	trailersFrame   = 0x80 // the flag of the message that is the trailers
+)
+
+// webStream is the stream of a gRPC-Web client. Its content is gRPC's on weir's side.
+type webStream struct {
+	Stream
+	x      *Exchange
+	isText bool
+	quads  [4]byte // characters of a group of base64 that is not complete
+	have   int
+	buf    []byte // what Write encodes into
+}
+
+// bridgeGRPCWeb turns a gRPC-Web request into one of gRPC's, if it is one and the route wants that.
+func (x *Exchange) bridgeGRPCWeb() {
+	if x.stream == nil || x.req.Method != message.MethodPOST {
+		return
+	}
+	for i := range x.req.List {
+		f := &x.req.List[i]
+		if f.ID != message.FieldContentType {
+			continue
+		}
+		kind := f.Value.Of(x.in)
+		isText := hasType(kind, grpcWebTextType)
+		if !isText && !hasType(kind, grpcWebType) {
+			return
+		}
+		w := &webStream{Stream: x.stream, x: x, isText: isText}
+		x.stream, x.client = w, w
+		f.Value.End = f.Value.Off + uint32(asGRPC(kind, isText))
+		x.req.Trailers = true
+		if isText {
+			w.decodeArrived()
+		}
+		return
+	}
+}
+
+// hasType reports whether a Content-Type is the one given, maybe with what messages are made of behind a "+".
+func hasType(kind []byte, name string) bool {
+	if len(kind) < len(name) || !message.EqualFold(kind[:len(name)], name) {
+		return false
+	}
+	return len(kind) == len(name) || kind[len(name)] == '+' || kind[len(name)] == ';'
+}
+
+// asGRPC makes gRPC's type of gRPC-Web's, in its place, and says how long it is. Spaces fill up the line.
+func asGRPC(kind []byte, isText bool) int {
+	skip := len("-web")
+	if isText {
+		skip = len("-web-text")
+	}
+	const grpc = len("application/grpc")
+	n := grpc + copy(kind[grpc:], kind[grpc+skip:])
+	for i := n; i < len(kind); i++ {
+		kind[i] = ' '
+	}
+	return n
+}
+
+// decodeArrived decodes what of the content is behind the head already. Its length is not known from here on.
+func (w *webStream) decodeArrived() {
+	x := w.x
+	if x.body.framing == message.FramingNone {
+		return
+	}
+	data, whole := x.inBuffer()
+	n := w.decode(data, data)
+	x.inLen = x.headLen + n
+	x.body.framing, x.body.ended = message.FramingUntilClose, whole
+	x.body.chunks.Total = int64(n)
+}
+
+// decode decodes src into dst, which may be the same, and keeps what is no complete group. Groups may be padded anywhere: "the stream may be base64-encoded in
+// multiple chunks". What is no base64 is skipped: the server finds the message broken.
+func (w *webStream) decode(dst, src []byte) (n int) {
+	for _, c := range src {
+		w.quads[w.have] = c
+		if w.have++; w.have < 4 {
+			continue
+		}
+		w.have = 0
+		var three [3]byte
+		if k, err := base64.StdEncoding.Decode(three[:], w.quads[:]); err == nil {
+			n += copy(dst[n:], three[:k])
+		}
+	}
+	return n
+}
+
+// Read reads content, decoded.
+func (w *webStream) Read(p []byte) (int, error) {
+	if !w.isText {
+		return w.Stream.Read(p)
+	}
+	for {
+		n, err := w.Stream.Read(p)
+		if err == io.EOF && w.have != 0 {
+			return 0, io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		if n = w.decode(p, p[:n]); n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// WriteHead says that it is gRPC-Web. A length would be that of gRPC's content.
+func (w *webStream) WriteHead(head []byte) error {
+	const field = "content-type: application/grpc"
+	at := bytes.IndexByte(head, '\n') + 1
+	for at < len(head) && head[at] != '\r' {
+		end := at + bytes.IndexByte(head[at:], '\n') + 1
+		if line := head[at:end]; len(line) > len(field) && message.EqualFold(line[:len(field)], field) {
+			suffix := "-web"
+			if w.isText {
+				suffix = "-web-text"
+			}
+			b := append(append([]byte(nil), head[:at+len(field)]...), suffix...)
+			head = withoutLine(append(b, head[at+len(field):]...), "Content-Length")
+			break
+		}
+		at = end
+	}
+	return w.Stream.WriteHead(head)
+}
+
+// Write writes content, encoded.
+func (w *webStream) Write(p []byte) (int, error) {
+	if !w.isText {
+		return w.Stream.Write(p)
+	}
+	w.buf = base64.StdEncoding.AppendEncode(w.buf[:0], p)
+	if _, err := w.Stream.Write(w.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// WriteBuffers writes both.
+func (w *webStream) WriteBuffers(a, b []byte) (int, error) {
+	n, err := w.Write(a)
+	if err != nil {
+		return n, err
+	}
+	m, err := w.Write(b)
+	return n + m, err
+}
+
+// WriteEnd writes the trailers as the last message: "Trailers … encoded as a single gRPC message", their names in lower case. It may wait.
+func (w *webStream) WriteEnd(trailers []byte) error {
+	if len(trailers) > 0 {
+		frame := binary.BigEndian.AppendUint32([]byte{trailersFrame}, uint32(len(trailers)))
+		inName := true
+		for _, c := range trailers {
+			switch {
+			case c == ':':
+				inName = false
+			case c == '\n':
+				inName = true
+			case inName:
+				c = message.Lower(c)
+			}
+			frame = append(frame, c)
+		}
+		w.Stream.SetWriteTimeout(w.x.setup.Send)
+		if _, err := w.Write(frame); err != nil {
+			return err
+		}
+	}
+	return w.Stream.WriteEnd(nil)
+}
+
+// Done is never called by way of this: the stream's own session ends it.
+func (w *webStream) Done(http2.Code) { panic("BUG: a gRPC-Web stream is ended by its session") }
