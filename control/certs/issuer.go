@@ -241,19 +241,20 @@ func (i *Issuer) Root() []byte {
 	return nil
 }
 
-// List returns the certificates in use.
+// List returns the certificates in use, of weir's own authority those that were wanted in advance.
 func (i *Issuer) List() (list []Certificate) {
 	i.mu.Lock()
-	client := i.client
+	client, wanted := i.client, i.wanted.Internal
 	i.mu.Unlock()
 	if client != nil {
 		for _, c := range client.Certificates() {
 			list = append(list, Certificate{Issuer: "acme", Names: namesOf(c), Expires: c.Leaf.NotAfter})
 		}
 	}
-	leaves := *i.leaves.Load()
-	for _, name := range slices.Sorted(maps.Keys(leaves)) {
-		list = append(list, Certificate{Issuer: "internal", Names: namesOf(leaves[name]), Expires: leaves[name].Leaf.NotAfter})
+	for _, name := range wanted {
+		if c := (*i.leaves.Load())[name]; c != nil {
+			list = append(list, Certificate{Issuer: "internal", Names: namesOf(c), Expires: c.Leaf.NotAfter})
+		}
 	}
 	return list
 }

@@ -152,6 +152,9 @@ func certificates(running *snapshot.Snapshot) []api.Certificate {
 				DaysLeft: daysUntil(c.Expires, time.Now())})
 		}
 	}
+	for _, c := range running.Issuer.List() {
+		list = append(list, api.Certificate{File: c.Issuer + ":" + c.Names[0], Names: c.Names, Expires: c.Expires, DaysLeft: daysUntil(c.Expires, time.Now())})
+	}
 	return list
 }
 

@@ -221,8 +221,8 @@ type Connections struct {
 
 // Certificate is one that clients are met with.
 type Certificate struct {
-	Listener string    `json:"listener"`
-	File     string    `json:"file"`
+	Listener string    `json:"listener"` // "": all
+	File     string    `json:"file"`     // of the chain; of one that weir got itself "acme:" or "internal:" and its name
 	Names    []string  `json:"names"`
 	Expires  time.Time `json:"expires"`
 	DaysLeft int       `json:"days_left"` // whole days; negative once it has expired
