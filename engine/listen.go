@@ -12,6 +12,7 @@ type ListenConfig struct {
 	Congestion  string // TCP congestion control; "" leaves the system's
 	Transparent bool   // takes connections to addresses that are not this machine's, which TPROXY brings; needs CAP_NET_ADMIN
 	Sockets     []int  // sockets that listen on the address already, from another process: all are accepted from, none is opened. Listen owns them
+	exclusive   bool   // nobody else may have the address
 	Paused      bool   // accept nothing before Start: clients wait in the system's queue
 }
 

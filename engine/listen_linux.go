@@ -141,8 +141,10 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 		removeStale(address.Path)
 	} else {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
-		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
-			return fail("setsockopt SO_REUSEPORT", err)
+		if !config.exclusive {
+			if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, soReusePort, 1); err != nil {
+				return fail("setsockopt SO_REUSEPORT", err)
+			}
 		}
 		if domain == syscall.AF_INET6 {
 			only := 1

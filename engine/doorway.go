@@ -1,0 +1,30 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Doorway is a port that is open for one connection, as those of FTP's data. Owned by its loop; all methods are called on it.
+type Doorway struct {
+	loop *Loop
+	at   netip.AddrPort
+	doorwaySocket
+}
+
+// OpenDoorway listens on an address; port 0 is any that is free.
+func (l *Loop) OpenDoorway(at netip.AddrPort) (*Doorway, error) {
+	if l.portable != nil {
+		return l.openDoorwayPortable(at)
+	}
+	return l.openDoorway(at)
+}
+
+// At is where it listens.
+func (d *Doorway) At() netip.AddrPort { return d.at }
+
+// Accept waits for a connection; it parks. ErrTimeout after within, ErrClosed after Close.
+func (d *Doorway) Accept(within time.Duration) (Conn, error) { return d.accept(within) }
+
+// Close ends listening and wakes who waits. It may be called again.
+func (d *Doorway) Close() { d.shut() }

@@ -1,0 +1,17 @@
+//go:build !linux
+
+package engine
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+type doorwaySocket struct{ net *net.TCPListener }
+
+func (l *Loop) openDoorway(at netip.AddrPort) (*Doorway, error) { return l.openDoorwayPortable(at) }
+
+func (d *Doorway) accept(within time.Duration) (Conn, error) { return d.acceptPortable(within) }
+
+func (d *Doorway) shut() { d.net.Close() }
