@@ -9,8 +9,8 @@ GO       ?= go
 FUZZTIME ?= 30s
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
-TIMED    := ./test/networks ./test/steady ./test/faults ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream
+TIMED    := ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/chaos ./test/origins
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3
 
 .PHONY: build setup test soak bench fuzz
 
@@ -27,6 +27,9 @@ setup:
 	    echo "the tests need: $$(echo $$missing); install with: sudo make setup" >&2; exit 1; fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing
+# Debian has one FTP server installed at a time; the other is unpacked.
+	@test -x build/proftpd/usr/sbin/proftpd || { mkdir -p build/proftpd && cd build/proftpd && apt-get download -q proftpd-core && \
+	    dpkg-deb -x proftpd-core_*.deb . && rm proftpd-core_*.deb; }
 
 test: setup build
 	$(GO) vet ./...

@@ -1,0 +1,3 @@
+// Package layer4 carries the connections and datagrams of real programs through a running weir: name servers, QUIC, TLS that is passed on, other
+// proxies before and behind it, and thousands of tunnels at a time, through reloads and replacements of the binary.
+package layer4
