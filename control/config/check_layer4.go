@@ -12,6 +12,13 @@ func (r *reader) checkProtocol(path string, l *Listener) {
 			r.wrong(joinPath(path, key), "%s", why)
 		}
 	}
+	if l.Protocol != "ftp" {
+		wrong("ftp", "only a listener with protocol: ftp speaks it")
+	} else if l.FTP.Implicit && l.TLS == nil {
+		r.wrong(joinPath(path, "ftp")+".implicit", "needs tls with a certificate")
+	} else if hasControl(l.FTP.Greeting) {
+		r.wrong(joinPath(path, "ftp")+".greeting", "a greeting is one line")
+	}
 	if l.Protocol != "udp" {
 		wrong("udp", "only a listener with protocol: udp has datagrams")
 	} else {
@@ -39,7 +46,7 @@ func (r *reader) checkProtocol(path string, l *Listener) {
 	}
 	if l.Protocol != "tls" {
 		wrong("sites", "only a listener with protocol: tls knows the names that clients ask for")
-		if l.Pool == "" && !r.failedBelow(joinPath(path, "pool")) {
+		if l.Pool == "" && len(l.FTP.Users) == 0 && !r.failedBelow(joinPath(path, "pool")) {
 			r.wrong(path, "needs a pool for its connections")
 		}
 		return

@@ -47,12 +47,39 @@ type Listener struct {
 	// The pool of a listener that is not `http`. With protocol `tls`: of clients that ask for a name of no site, or for none.
 	Pool string `yaml:"pool" example:"mysql"`
 
+	// How a listener with protocol `ftp` speaks it.
+	FTP FTP `yaml:"ftp" example:"{ ports: 50000-50999 }"`
+
 	// How the datagrams of a listener with protocol `udp` are carried.
 	UDP UDP `yaml:"udp" example:"{ replies: 1 }"`
 
 	// What becomes of the connections of a listener with protocol `tls`, by the server name that they ask for: a pool, which gets them as
 	// they are, or `terminate`. The most specific pattern wins, as with the top-level `sites`.
 	Sites []Passthrough `yaml:"sites,named" example:"{ a.example.com: pool-a, \"*.example.com\": pool-b, www.example.com: terminate }"`
+}
+
+// FTP is how a listener speaks FTP. With `tls` clients may ask for it by AUTH, and have to unless `tls.plaintext` is `allow`.
+type FTP struct {
+	// Speaks TLS from the first byte of a connection on, as on port 990, and not by AUTH.
+	Implicit bool `yaml:"implicit" default:"off" example:"on"`
+
+	// The ports that are opened for data connections, one at a time for each transfer. Without it: any that is free.
+	Ports *Ports `yaml:"ports" example:"50000-50999"`
+
+	// What clients are greeted with. They see nothing of the server's own greeting.
+	Greeting string `yaml:"greeting" default:"FTP server ready" example:"Files of example.com"`
+
+	// Pools by the user's name. Weir then greets clients itself, and others' users go to the listener's `pool`, if it has one.
+	Users []FTPUser `yaml:"users,named" example:"{ anna: files-a, bert: files-b }"`
+}
+
+// FTPUser is the pool of a user. A bare value is the pool.
+type FTPUser struct {
+	// The user's name.
+	Name string `yaml:"-,name"`
+
+	// The pool.
+	Pool string `yaml:"pool,short,required" example:"files-a"`
 }
 
 // UDP is how datagrams are carried. Those of one client are a flow, which goes to one server.
@@ -118,6 +145,9 @@ func (l *Listener) pools() map[string]string {
 	at, path := map[string]string{}, joinPath("listeners", l.Name)
 	if l.Pool != "" {
 		at[path+".pool"] = l.Pool
+	}
+	for _, u := range l.FTP.Users {
+		at[joinPath(path+".ftp.users", u.Name)] = u.Pool
 	}
 	for i := range l.Sites {
 		s, below := &l.Sites[i], joinPath(path+".sites", l.Sites[i].Name)

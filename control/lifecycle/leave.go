@@ -92,6 +92,7 @@ func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(e
 		var left exchange.Left
 		d.engine.Each(func(l *engine.Loop) {
 			left.Add(d.driver.PassOn(l, send))
+			d.tunnels.EndIdle(l.Index, nil)
 			left.AddTunnels(d.tunnels.Count(l.Index, nil) + d.flows.Busy(l.Index, nil))
 		})
 		progress(left)

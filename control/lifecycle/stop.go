@@ -88,6 +88,7 @@ func (d *Daemon) endFlows() {
 func (d *Daemon) endIdle(only *listener.Listener) (left exchange.Left) {
 	d.engine.Each(func(l *engine.Loop) {
 		left.Add(d.driver.EndIdle(l, only.HTTP()))
+		d.tunnels.EndIdle(l.Index, only.Tunnels())
 		left.AddTunnels(d.tunnels.Count(l.Index, only.Tunnels()) + d.flows.Busy(l.Index, only.Flows()))
 	})
 	return left

@@ -63,13 +63,14 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 	case !l.IsHTTP():
 		out.Setup.Tunnel = b.tunnels(l)
 		out.Setup.Passes = l.Protocol == "tls"
-		out.Setup.TakesPlain = l.TLS != nil && l.TLS.Plaintext == "allow"
+		out.Setup.TakesPlain = l.Protocol == "tcp" && l.TLS != nil && l.TLS.Plaintext == "allow"
+		b.talker(l, out)
 	}
 	if c := l.Capture; c != nil {
 		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
 	}
 	setQUIC(out.Setup, l)
-	if l.TLS != nil {
+	if l.TLS != nil && l.Protocol != "ftp" {
 		out.Setup.TLS = b.terms(l, path, out)
 	}
 	if b.forward(l) {

@@ -73,7 +73,7 @@ func (b *builder) pool(p *config.Pool) {
 			b.refuse(path+".health.type", fmt.Sprintf("checks of type %q are not built yet; there are %v", h.Type, health.Types()))
 			return
 		}
-		b.out.Checks = append(b.out.Checks, health.Watched{Pool: d.Pool, Config: checkConfig(p, clientTLS)})
+		b.out.Checks = append(b.out.Checks, health.Watched{Pool: d.Pool, Config: checkConfig(p, clientTLS, b.isExplicit(p))})
 	}
 	b.out.Destinations[p.Name] = d
 }
@@ -185,7 +185,7 @@ func healthType(p *config.Pool) string {
 	return "http"
 }
 
-func checkConfig(p *config.Pool, clientTLS *tls.Config) health.Config {
+func checkConfig(p *config.Pool, clientTLS *tls.Config, explicit bool) health.Config {
 	h := p.Health
 	c := health.Config{Type: healthType(p), Path: h.Path, Host: h.Host, Port: uint16(h.Port), Every: h.Every.Std(),
 		Jitter: orOff(float64(h.Jitter)), Timeout: h.Timeout.Std(), Rise: h.Rise, Fall: h.Fall, Body: h.Expect.Body, TLS: clientTLS}
@@ -193,7 +193,7 @@ func checkConfig(p *config.Pool, clientTLS *tls.Config) health.Config {
 		c.TLS = clientTLS.Clone()
 		c.TLS.ServerName = p.TLS.ServerName
 	}
-	c.Reuse, c.Command, c.Encrypt = h.Reuse, h.Command, clientTLS != nil
+	c.Reuse, c.Command, c.Encrypt = h.Reuse, h.Command, clientTLS != nil && !explicit
 	for _, s := range h.Script {
 		step := health.Step{Send: []byte(s.Send), Expect: s.Expect}
 		if expression, isExpression := strings.CutPrefix(s.Expect, "~"); isExpression {

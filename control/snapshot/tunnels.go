@@ -51,7 +51,7 @@ func (b *builder) way(l *config.Listener, name string) *tunnel.Way {
 	to := *d
 	if b.isClear(l, p) {
 		transport := *d.Transport
-		transport.OpaqueTLS = nil
+		transport.TLS, transport.OpaqueTLS = nil, nil
 		to.Transport = &transport
 	}
 	w := &tunnel.Way{To: &to, Connect: bounded(p.Timeouts.Connect), Idle: bounded(p.Timeouts.Tunnel), Retries: int(p.Retries.Count)}
@@ -81,7 +81,7 @@ func (b *builder) stay(p *config.Pool, c *config.Persistence) *site.Persistence 
 // on for requests; here it is more likely that the clients speak it.
 func (b *builder) isClear(l *config.Listener, p *config.Pool) bool {
 	hasScheme := slices.ContainsFunc(p.Servers, func(s config.Server) bool { return s.Address.Scheme == "https" })
-	return p.TLS != nil && (l.Protocol == "tls" || !hasScheme && !b.cfg.IsWritten("pools."+p.Name+".tls"))
+	return p.TLS != nil && (l.Protocol == "tls" || l.Protocol == "ftp" || !hasScheme && !b.cfg.IsWritten("pools."+p.Name+".tls"))
 }
 
 // scopeOf is under which name a pool's clients are known.

@@ -64,6 +64,7 @@ const (
 	TunnelServerStalled
 	TunnelIdle
 	TunnelLifetime
+	FTPServer
 	FlowIdle
 	FlowNoReply
 	FlowRefused
@@ -144,6 +145,7 @@ var table = [Count]row{
 	TunnelServerStalled: {"server", "tunnel", "stalled"},
 	TunnelIdle:          {"none", "tunnel", "idle"},
 	TunnelLifetime:      {"weir", "tunnel", "lifetime"},
+	FTPServer:           {"server", "tunnel", "ftp_malformed"},
 	FlowIdle:            {"none", "flow", "idle"},
 	FlowNoReply:         {"server", "flow", "no_reply"},
 	FlowRefused:         {"server", "flow", "refused"},

@@ -54,6 +54,15 @@ func (d *Driver) Count(loop int, only *Tunnels) (n int64) {
 	return only.Open(loop)
 }
 
+// EndIdle ends those tunnels of a loop that have a Talker and nothing under way. On that loop, outside of any coroutine.
+func (d *Driver) EndIdle(loop int, only *Tunnels) {
+	for t := d.loops[loop].tunnels; t != nil; t = t.next {
+		if t.session != nil && t.session.Busy == 0 && (only == nil || t.home == only) {
+			t.session.Client.Interrupt()
+		}
+	}
+}
+
 // Cut ends the tunnels of a loop. On that loop, outside of any coroutine.
 func (d *Driver) Cut(loop int, only *Tunnels) {
 	for t, next := d.loops[loop].tunnels, (*Tunnel)(nil); t != nil; t = next {

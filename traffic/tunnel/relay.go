@@ -15,6 +15,7 @@ type relay struct {
 	up, down direction // from the client to the server, and back
 	idle     int64     // ms of silence in both directions after which it ends
 	until    int64     // ms of the loop's clock at which it ends whatever happens; 0: never
+	linger   int64     // ms that the other direction may last after the first has ended; 0: no such limit
 	lastByte int64     // ms
 	owner    owner
 	ended    bool
@@ -204,6 +205,12 @@ func (d *direction) finish() {
 	if d.dst.CloseWrite() != nil {
 		r.resetBy(d.dst)
 		return
+	}
+	if r.linger > 0 {
+		r.until = r.loop.Now() + r.linger
+		if !other.isMoving && other.src.Reclaim() {
+			other.rest() // under the new limit
+		}
 	}
 	// Nobody reads src any more, so that a reset would go unnoticed as long as nothing is written to it.
 	d.src.LinkHangup(d.dst)

@@ -14,6 +14,7 @@ type Setup struct {
 	Way        *Way              // nil: who names no site gets none
 	Sites      *site.Index       // by server name; nil: there are none
 	Ways       map[string]*Named // of the sites, by pattern
+	Talker     Talker            // speaks with both ends in place of a blind relay; nil: nobody
 	CapturedAt uint16            // the port, where connections are captured that went elsewhere; 0: they are not
 	Drain      time.Duration     // what is under way when the listener goes, or weir ends
 	MaxClients int               // connections at the same time, per loop; 0: no limit

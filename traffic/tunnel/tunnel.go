@@ -22,6 +22,7 @@ type Tunnel struct {
 	server     *pool.Server
 	held       pool.Held
 	conn       *transport.Conn
+	session    *Session // with a Talker
 	opening    *opening // while the server's connection is on its way
 	name       string   // the server name of TLS, "" without
 	begun      int64    // microseconds: the client's connection came
@@ -53,7 +54,7 @@ func (h *Tunnels) Serve(c engine.Conn, way *Way, o Opened) {
 		at.Refused++
 		t.cut(reason.ListenerFull)
 		return
-	case way == nil:
+	case way == nil && setup.Talker == nil:
 		t.cut(reason.NoSite)
 		return
 	}
@@ -63,6 +64,10 @@ func (h *Tunnels) Serve(c engine.Conn, way *Way, o Opened) {
 			panic(r) // the loop reports the stack
 		}
 	}()
+	if setup.Talker != nil {
+		t.talk(&o)
+		return
+	}
 	t.open(&o)
 }
 
@@ -92,12 +97,17 @@ func (t *Tunnel) open(o *Opened) {
 
 // moved counts bytes as they go, so that a tunnel of days is not silent in the statistics.
 func (t *Tunnel) moved(d *direction, n int64) {
-	load := t.server.Load(t.at.loop.Index)
 	if d == &t.up {
 		t.at.Received += uint64(n)
-		load.BytesSent += uint64(n)
 	} else {
 		t.at.Sent += uint64(n)
+	}
+	if t.server == nil {
+		return
+	}
+	if load := t.server.Load(t.at.loop.Index); d == &t.up {
+		load.BytesSent += uint64(n)
+	} else {
 		load.BytesReceived += uint64(n)
 	}
 }
@@ -107,7 +117,7 @@ func (t *Tunnel) over() { t.settle(t.why) }
 
 // cut ends a tunnel wherever it is.
 func (t *Tunnel) cut(why reason.Reason) {
-	if t.conn != nil && !t.relay.ended {
+	if t.conn != nil && t.session == nil && !t.relay.ended {
 		t.relay.end(why)
 		return
 	}
