@@ -9,9 +9,10 @@ import (
 
 // Store is an ordered set of sources with the certificates read from them. Immutable but for what Refresh reads again.
 type Store struct {
-	mu    sync.Mutex // guards kept
-	kept  []kept
-	index atomic.Pointer[index]
+	mu      sync.Mutex // guards kept and staples
+	kept    []kept
+	staples map[[32]byte]staple // by certificate
+	index   atomic.Pointer[index]
 }
 
 // kept is a source with what was read of it last.
@@ -31,7 +32,7 @@ func (e Error) Error() string { return e.Err.Error() }
 
 // Open reads all sources; every one that cannot be used, or not all of it, is an Error, and what another store, if not nil, has of it stays in use.
 func Open(sources []Source, before *Store) (*Store, []Error) {
-	s := &Store{kept: make([]kept, len(sources))}
+	s := &Store{kept: make([]kept, len(sources)), staples: map[[32]byte]staple{}}
 	var problems []Error
 	for i, source := range sources {
 		s.kept[i].source = source
@@ -130,7 +131,7 @@ func (s *Store) build(now time.Time) {
 	var all []*tls.Certificate
 	for i := range s.kept {
 		for _, c := range s.kept[i].certs {
-			all = append(all, c.Certificate)
+			all = append(all, s.stapled(c.Certificate, now))
 		}
 	}
 	s.index.Store(newIndex(all, now))

@@ -119,6 +119,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.done.Go(d.watchFiles)
 	d.done.Go(d.keepWarm)
 	d.done.Go(d.giveMemoryBack)
+	d.done.Go(d.staple)
 	d.done.Go(d.keepForwarding)
 	d.done.Go(d.watchPorts)
 	return d, problems, nil

@@ -65,6 +65,8 @@ var fields = []field{
 	{"attempts", "x-attempts", number(func(r *Record) int64 { return int64(r.Attempts) }), false},
 	{"reason", "x-reason", func(dst []byte, r *Record) []byte { return append(dst, r.Reason.String()...) }, false},
 	{"detail", "x-detail", text(func(r *Record) []byte { return r.Detail }), true},
+	{"client_cert", "x-client-cert", text(func(r *Record) []byte { return r.ClientCert }), true},
+	{"ja4", "x-ja4", text(func(r *Record) []byte { return r.JA4 }), true},
 	{"tls", "x-tls", func(dst []byte, r *Record) []byte { return strconv.AppendBool(dst, r.TLS) }, false},
 }
 

@@ -92,7 +92,8 @@ func appendJSON(dst []byte, r *Record) []byte {
 		name  string
 		value []byte
 	}{{"method", r.Method}, {"host", r.Host}, {"target", r.Target}, {"route", r.Route}, {"pool", r.Pool}, {"server", r.Server},
-		{"referer", r.Referer}, {"user_agent", r.UserAgent}, {"detail", r.Detail}} {
+		{"referer", r.Referer}, {"user_agent", r.UserAgent}, {"detail", r.Detail},
+		{"client_cert", r.ClientCert}, {"ja4", r.JA4}} {
 		if len(t.value) > 0 {
 			dst = append(dst, `,"`...)
 			dst = append(dst, t.name...)

@@ -41,7 +41,7 @@ type Record struct {
 	Matched, Connected, Answered int32
 	Ended                        int64 // tunnels last for days
 
-	Method, Host, Target, Route, Pool, Server, Referer, UserAgent, Detail []byte
+	Method, Host, Target, Route, Pool, Server, Referer, UserAgent, Detail, ClientCert, JA4 []byte
 }
 
 // textMax bounds each text of a record, so that one request cannot fill the ring.
@@ -69,7 +69,7 @@ func (r *Record) Append(dst []byte) []byte {
 		dst = b.AppendUint32(dst, uint32(v))
 	}
 	dst = b.AppendUint64(dst, uint64(r.Ended))
-	for _, t := range [...][]byte{r.Method, r.Host, r.Target, r.Route, r.Pool, r.Server, r.Referer, r.UserAgent, r.Detail} {
+	for _, t := range [...][]byte{r.Method, r.Host, r.Target, r.Route, r.Pool, r.Server, r.Referer, r.UserAgent, r.Detail, r.ClientCert, r.JA4} {
 		if len(t) > textMax {
 			t = t[:textMax]
 		}
@@ -112,7 +112,7 @@ func (r *Record) parse(b []byte) {
 		*v, b = int32(le.Uint32(b)), b[4:]
 	}
 	r.Ended, b = int64(le.Uint64(b)), b[8:]
-	for _, t := range [...]*[]byte{&r.Method, &r.Host, &r.Target, &r.Route, &r.Pool, &r.Server, &r.Referer, &r.UserAgent, &r.Detail} {
+	for _, t := range [...]*[]byte{&r.Method, &r.Host, &r.Target, &r.Route, &r.Pool, &r.Server, &r.Referer, &r.UserAgent, &r.Detail, &r.ClientCert, &r.JA4} {
 		n := int(le.Uint16(b))
 		*t, b = b[2:2+n], b[2+n:]
 	}

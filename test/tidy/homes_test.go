@@ -23,7 +23,7 @@ var homes = []home{
 	{"github.com/caddyserver/certmagic", []string{"control/certs/acme"}, "who else wants certificates asks control/certs"},
 	{"github.com/mholt/acmez", []string{"control/certs/acme"}, "certmagic's words for ACME"},
 	{"github.com/libdns/libdns", []string{"control/certs/acme"}, "certmagic's words for DNS providers"},
-	{"golang.org/x/crypto", []string{"control/certs/ech"}, "cryptobyte, by which crypto/tls writes its messages too"},
+	{"golang.org/x/crypto", []string{"control/certs", "control/certs/ech"}, "OCSP; cryptobyte, by which crypto/tls writes its messages too"},
 	{"github.com/smallstep/truststore", []string{"cmd/weir"}, "the trust stores of systems and browsers"},
 	{"go.uber.org/zap", []string{"control/certs/acme"}, "certmagic's logger, put on ours"},
 	{"github.com/gaissmai/bart", []string{"traffic/filter"}, "sets of networks are filter.Networks for all others"},

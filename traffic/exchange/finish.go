@@ -158,6 +158,10 @@ func (x *Exchange) log() {
 			x.at.names[1] = r.Pool
 		}
 	}
+	if h := x.session.tls; h != nil {
+		r.JA4, r.ClientCert = h.Print, h.AppendSubject(x.at.names[3][:0])
+		x.at.names[3] = r.ClientCert
+	}
 	if x.server != nil {
 		r.Server = append(x.at.names[2][:0], x.server.Name...)
 		x.at.names[2] = r.Server

@@ -101,7 +101,7 @@ type perLoop struct {
 	Ring        *accesslog.Ring
 	record      []byte // scratch for heads and log records, never kept over a wait
 	detail      []byte
-	names       [3][]byte
+	names       [4][]byte
 	date        []byte // "Date: …\r\n"
 	dateAt      int64  // second it is of
 }

@@ -21,6 +21,7 @@ type Handshake struct {
 	Early       bool              // the request may have come as early data, which anybody can send again
 
 	fingerprint []byte // made when somebody wants it
+	subject     string
 }
 
 // Policy is what requests for a host need of their connection's TLS. Immutable.
@@ -87,7 +88,10 @@ func (h *Handshake) certificateField(v variable) string {
 	c := h.Certificate
 	switch v {
 	case varCertSubject:
-		return c.Subject.String()
+		if h.subject == "" {
+			h.subject = c.Subject.String()
+		}
+		return h.subject
 	case varCertIssuer:
 		return c.Issuer.String()
 	case varCertSerial:
@@ -121,6 +125,14 @@ func (h *Handshake) names() (list []string) {
 		list = append(list, u.String())
 	}
 	return list
+}
+
+// AppendSubject appends the subject of the client's certificate, if it has shown one.
+func (h *Handshake) AppendSubject(dst []byte) []byte {
+	if h.Certificate == nil {
+		return dst
+	}
+	return append(dst, h.certificateField(varCertSubject)...)
 }
 
 // CertificateField is a field of the client's certificate by its name in the configuration, as match.client_cert has it; san may have several.

@@ -3,9 +3,11 @@ package tls
 import (
 	"crypto/tls"
 	"encoding/base64"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 const hiding = `
@@ -15,7 +17,7 @@ sites:
   secret.example.com: { tls: { client_auth: DIR/a.pem }, respond: { body: secret, headers: { X-Name: "{tls_server_name}", X-Print: "{ja4}" } } }
   public.example.com: { respond: { body: public, headers: { X-Name: "{tls_server_name}", X-Print: "{ja4}" } } }
 admin: off
-logs: { access: off }
+logs: { access: { format: "{host} {client_cert} {ja4}" } }
 data: DIR/data
 `
 
@@ -23,7 +25,7 @@ data: DIR/data
 func TestHiddenNamesDecide(t *testing.T) {
 	dir := t.TempDir()
 	a := newAuthority(t, dir, "a")
-	_, front, _ := start(t, dir, hiding)
+	weir, front, _ := start(t, dir, hiding)
 	binary, _ := weirBinary()
 	cmd := exec.Command(binary, "ech", "-c", "weir.yaml")
 	cmd.Dir = dir
@@ -56,5 +58,13 @@ func TestHiddenNamesDecide(t *testing.T) {
 			t.Errorf("QUIC %v: JA4 %q", byQUIC, print)
 		}
 		c.end()
+		line := "secret.example.com CN=a " + head.Get("X-Print")
+		for by := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if log, _ := os.ReadFile(weir.Log); strings.Contains(string(log), line) {
+				break
+			} else if time.Now().After(by) {
+				t.Fatalf("QUIC %v: the log does not have %q:\n%s", byQUIC, line, log)
+			}
+		}
 	}
 }
