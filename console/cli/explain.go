@@ -38,11 +38,16 @@ func ExplainCommand(explain Explain) *cobra.Command {
 		Long: `Says which listener, site and route take a request, what the route does with it, and which pool or answer it ends at, with
 what the server would get; then what else was looked at and why it was not taken. Nothing is sent.
 
+A URL with tcp, tls, udp or ftp asks for a connection or datagram of a layer 4 listener; of tls the host is the server name, and the path the
+protocol, that the client asks for.
+
 Without a scheme the URL is asked of the first listener that serves sites. The client is 192.0.2.1 unless it is said.`,
 		Example: `  weir explain https://app.example.com/api/users
   weir explain POST https://app.example.com/login -H 'Content-Type: application/json'
   weir explain app.example.com/admin --client 10.1.2.3
   weir explain http://example.com/ --to 192.0.2.7:80
+  weir explain tcp://db.example.com:3306
+  weir explain tls://a.example.com:8443/h2
   weir explain --json https://app.example.com/ | jq -r .pool.name`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cobra.RangeArgs(1, 2)(c, args); err != nil {

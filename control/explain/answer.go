@@ -44,6 +44,8 @@ type Pool struct {
 	Timeout  string   `json:"timeout"`  // until the answer begins, of each attempt
 	Secure   bool     `json:"tls"`
 
+	isCarried bool // the servers get bytes, and no request
+
 	Method string  `json:"method"`
 	Target string  `json:"target"` // path and query that the server gets
 	Fields []Field `json:"fields"` // header fields that it gets

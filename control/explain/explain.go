@@ -29,6 +29,9 @@ type asking struct {
 
 // Explain says what becomes of a request. An error is a request that cannot be asked at all, such as one without a host.
 func (w *World) Explain(r *Request) (*Answer, error) {
+	if isLayer4(r.URL) {
+		return w.layer4(r)
+	}
 	t, err := parseURL(r.URL)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func (a *Answer) Write(w io.Writer) error {
 	if a.Scheme != "" {
 		scheme = a.Scheme + "://"
 	}
-	fmt.Fprintf(&b, "%s %s%s%s from %s\n\n", a.Method, scheme, a.Host, target, a.Client)
+	fmt.Fprintf(&b, "%s from %s\n\n", strings.TrimSpace(a.Method+" "+scheme+a.Host+target), a.Client)
 	a.writeWay(&b)
 	a.writeEnd(&b)
 	a.writeWhy(&b)
@@ -85,6 +85,9 @@ func (p *Pool) write(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\npool %s answers: %s among %s%s, at most %d attempts, each %s\n", p.Name, p.Balance, strings.Join(p.Servers, ", "), over,
 		p.Attempts, p.Timeout)
+	if p.isCarried {
+		return
+	}
 	fmt.Fprintf(b, "  %s %s HTTP/1.1\n", p.Method, p.Target)
 	for _, f := range p.Fields {
 		fmt.Fprintf(b, "  %s: %s\n", f.Name, f.Value)

@@ -1,0 +1,54 @@
+package explain
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/weir-proxy/weir/control/config"
+)
+
+func TestConnectionsAreExplained(t *testing.T) {
+	cfg, problems := config.Parse("weir.yaml", []byte(`
+listeners:
+  db: { address: ":3306", protocol: tcp, pool: db, proxy_protocol: { from: [10.0.0.0/8] } }
+  names: { address: ":53", protocol: udp, pool: db, udp: { replies: 1 } }
+  sni: { address: ":8443", protocol: tls, tls: { certificates: [site.pem] }, sites: { a.example.com: { pool: db, alpn: { h2: other } }, "*.example.com": other, www.example.com: terminate } }
+pools:
+  db: { servers: [10.0.0.1:3306, 10.0.0.2:3306], balance: { hash: { on: client_ip } }, persistence: { on: client_ip }, limits: { connections: 5 } }
+  other: { servers: 10.0.0.3:443, proxy_protocol: v2, timeouts: { lifetime: 1h } }
+sites: { "*": { respond: { body: x } } }
+`))
+	if len(problems.Errors()) > 0 {
+		t.Fatal(problems)
+	}
+	w, problems := Offline(cfg)
+	if w == nil {
+		t.Fatal(problems)
+	}
+	for url, want := range map[string][]string{
+		"tcp://db:3306":               {"tcp://db:3306 from 192.0.2.1", "takes port 3306", "must come, from proxies in [10.0.0.0/8]", "pool db answers: hash on client_ip among 10.0.0.1:3306, 10.0.0.2:3306, at most 3 attempts", "persistence", "queue"},
+		"udp://names:53":              {"takes port 53", "1 replies to each datagram", "at most 1 attempts"},
+		"tls://a.example.com:8443":    {"site", "a.example.com", "pool db"},
+		"tls://a.example.com:8443/h2": {"alpn", "pool other answers", "v2, in front", "1h at most"},
+		"tls://b.example.com:8443":    {"*.example.com", "pool other answers"},
+		"tls://www.example.com:8443":  {"terminate", "as with https://www.example.com:8443"},
+		"tls://elsewhere.org:8443":    {"nobody answers: weir.match.no_site", "no site of the listener takes the name elsewhere.org"},
+		"tcp://db:3307":               {"nobody answers: no listener", "no listener with protocol tcp takes port 3307"},
+	} {
+		a, err := w.Explain(&Request{URL: url})
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		var b strings.Builder
+		a.Write(&b)
+		for _, text := range want {
+			if !strings.Contains(b.String(), text) {
+				t.Errorf("%s: no %q in\n%s", url, text, b.String())
+			}
+		}
+	}
+	if _, err := w.Explain(&Request{URL: "tcp://db"}); err == nil {
+		t.Error("a connection without a port is explained")
+	}
+}
