@@ -133,11 +133,15 @@ func Accept(raw engine.Conn, config *Config, owner Owner, begun []byte) *Conn {
 	return c
 }
 
-// Connect makes c a connection to a server, and begins to speak on it.
-func Connect(raw engine.Conn, config *Config, owner Owner) *Conn {
+// Connect makes c a connection to a server, and begins to speak on it. maxStreams is how many the server has allowed on another connection, which holds until it
+// speaks on this one; 0 if that is not known.
+func Connect(raw engine.Conn, config *Config, owner Owner, maxStreams uint32) *Conn {
 	c := newConn(raw, config, owner, true)
 	c.prefaced = true
-	c.theirs.MaxStreams = 100 // until it says otherwise
+	c.theirs.MaxStreams = 100 // what RFC 9113 section 6.5.2 recommends at least
+	if maxStreams > 0 {
+		c.theirs.MaxStreams = maxStreams
+	}
 	c.room(128)
 	c.out = append(c.out, http2.Preface...)
 	c.out = http2.AppendSettings(c.out, http2.Setting{ID: http2.SettingEnablePush, Value: 0},

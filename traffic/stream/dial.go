@@ -37,6 +37,14 @@ func (s *Stream) CanConnect(d time.Duration) bool {
 	return c.theirs.Connect
 }
 
+// MaxStreams is how many streams the server allows; 0 if it has not spoken.
+func (c *Conn) MaxStreams() uint32 {
+	if !c.hasSettings {
+		return 0
+	}
+	return c.theirs.MaxStreams
+}
+
 // Served is the number of streams that were opened so far.
 func (c *Conn) Served() int { return c.served }
 

@@ -54,7 +54,8 @@ type Conns struct {
 	shared  []*shared // connections that carry many exchanges
 	opening *opening  // one that is being opened, for all who wait for it
 	freed   []*lease
-	refused bool // the server chose HTTP/1.1 where it might have had HTTP/2
+	streams uint32 // that the server allows on a connection; 0: not known
+	refused bool   // the server chose HTTP/1.1 where it might have had HTTP/2
 
 	turn    int     // of the next source
 	spent   []int64 // by source: when it may be tried again, ms

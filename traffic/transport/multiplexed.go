@@ -61,7 +61,7 @@ func isShared(c engine.Conn, config *Config) bool {
 // share takes a new connection that carries many exchanges, and leases it for the first of them.
 func (s *Conns) share(ec engine.Conn, config *Config) *Conn {
 	h := &shared{home: s, config: config, most: config.MaxRequests}
-	h.conn = stream.Connect(ec, config.Streams, h)
+	h.conn = stream.Connect(ec, config.Streams, h, s.streams)
 	s.shared = append(s.shared, h)
 	s.Idle++
 	return h.lease()
@@ -88,6 +88,9 @@ func (h *shared) Ended(*stream.Conn) {
 // lease finds a shared connection with room; nil if there is none. The oldest comes first, so that few are needed.
 func (s *Conns) lease() *Conn {
 	for _, h := range s.shared {
+		if most := h.conn.MaxStreams(); most > 0 {
+			s.streams = most
+		}
 		if h.conn.HasRoom() && (h.most == 0 || h.conn.Served() < h.most) {
 			return h.lease()
 		}
