@@ -1,0 +1,228 @@
+package stream
+
+import (
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
+	wire "github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// owner takes streams and answers none.
+type owner struct {
+	opened []*Stream
+	ended  bool
+	err    error
+}
+
+func (o *owner) Open(s *Stream) { o.opened = append(o.opened, s) }
+func (o *owner) Ended(c *Conn)  { o.ended, o.err = true, c.Err() }
+
+// accepting is the handler of a client's connection.
+type accepting struct {
+	owner  *owner
+	config *Config
+	conn   *Conn
+}
+
+func (a *accepting) Serve(c engine.Conn) {
+	a.conn = Accept(c, a.config, a.owner, nil)
+	a.conn.Serve(c)
+}
+
+var testConfig = &Config{Limits: &http1.Limits{}, Header: 10 * time.Second, Send: 20 * time.Second, Idle: time.Minute}
+
+// peer is the other end, whose frames are read as they come.
+type peer struct {
+	*http2.Framer
+	conn   net.Conn
+	goAway []uint32
+	codes  []http2.ErrCode
+	pings  [][8]byte
+	closed bool
+}
+
+// meet makes a client's connection in memory and the peer that is the client.
+func meet(t *testing.T) (*peer, *accepting) {
+	e, err := engine.New(engine.Config{Loops: 1, Portable: true, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	a := &accepting{owner: &owner{}, config: testConfig}
+	e.ServeConn(near, e.Loops()[0], a)
+	p := &peer{Framer: http2.NewFramer(far, far), conn: far}
+	go p.read()
+	t.Cleanup(func() { far.Close(); synctest.Wait(); e.Close() })
+	return p, a
+}
+
+func (p *peer) read() {
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			p.closed = true
+			return
+		}
+		switch f := f.(type) {
+		case *http2.GoAwayFrame:
+			p.goAway, p.codes = append(p.goAway, f.LastStreamID), append(p.codes, f.ErrCode)
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				p.pings = append(p.pings, f.Data)
+			}
+		}
+	}
+}
+
+func (p *peer) begin() {
+	io.WriteString(p.conn, http2.ClientPreface)
+	p.WriteSettings()
+	synctest.Wait()
+}
+
+func TestAConnectionWithoutAStreamIsLeftInTwoSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := meet(t)
+		p.begin()
+		time.Sleep(59 * time.Second)
+		synctest.Wait()
+		if len(p.goAway) > 0 {
+			t.Errorf("left before its time: %v", p.goAway)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		if len(p.goAway) != 1 || p.goAway[0] != 1<<31-1 || len(p.pings) != 1 || a.owner.ended {
+			t.Fatalf("after a minute: GOAWAY %v, PING %v, ended %v", p.goAway, p.pings, a.owner.ended)
+		}
+		p.WritePing(true, p.pings[0])
+		synctest.Wait()
+		if len(p.goAway) != 2 || p.goAway[1] != 0 {
+			t.Errorf("when the PING is back: GOAWAY %v", p.goAway)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !a.owner.ended || !p.closed {
+			t.Error("the connection is still there")
+		}
+	})
+}
+
+func TestAClientThatDoesNotAnswerIsLeftAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := meet(t)
+		p.begin()
+		time.Sleep(65 * time.Second)
+		synctest.Wait()
+		if !a.owner.ended || len(p.goAway) != 2 {
+			t.Errorf("ended %v, GOAWAY %v", a.owner.ended, p.goAway)
+		}
+	})
+}
+
+func TestWhatIsBegunMustEndInTime(t *testing.T) {
+	block := func() []byte {
+		e := hpackBlock{}
+		return e.encode(":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/")
+	}()
+	for name, begin := range map[string]func(p *peer){
+		"nothing":            func(*peer) {},
+		"half a preface":     func(p *peer) { io.WriteString(p.conn, http2.ClientPreface[:10]) },
+		"no settings":        func(p *peer) { io.WriteString(p.conn, http2.ClientPreface) },
+		"half a frame":       func(p *peer) { p.begin(); p.conn.Write([]byte{0, 0, 8, 6, 0, 0}) },
+		"a head without end": func(p *peer) { p.begin(); p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, a := meet(t)
+				begin(p)
+				time.Sleep(9 * time.Second)
+				synctest.Wait()
+				if a.owner.ended {
+					t.Error("ended before its time")
+				}
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				if !a.owner.ended || len(p.codes) != 1 || p.codes[0] != http2.ErrCodeEnhanceYourCalm {
+					t.Errorf("ended %v, by %v", a.owner.ended, p.codes)
+				}
+			})
+		})
+	}
+}
+
+type hpackBlock struct{ b []byte }
+
+func (h *hpackBlock) Write(p []byte) (int, error) { h.b = append(h.b, p...); return len(p), nil }
+
+func (h *hpackBlock) encode(pairs ...string) []byte {
+	e := hpack.NewEncoder(h)
+	for i := 0; i < len(pairs); i += 2 {
+		e.WriteField(hpack.HeaderField{Name: pairs[i], Value: pairs[i+1]})
+	}
+	return h.b
+}
+
+// connecting is the handler of a connection to a server, on which it opens a stream.
+type connecting struct {
+	owner  *owner
+	conn   *Conn
+	stream *Stream
+	err    error
+	waited bool
+}
+
+func (k *connecting) Serve(c engine.Conn) {
+	k.conn = Connect(c, testConfig, k.owner, 0)
+	k.stream = k.conn.Open()
+	k.stream.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{})
+	k.stream.WriteEnd(nil)
+	k.stream.SetReadTimeout(time.Hour)
+	_, _, k.err = k.stream.ReadHead(&message.Response{})
+	k.waited = true
+}
+
+func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			e, err := engine.New(engine.Config{Loops: 1, Portable: true, Log: t.Logf})
+			if err != nil {
+				t.Fatal(err)
+			}
+			near, far := net.Pipe()
+			k := &connecting{owner: &owner{}}
+			p := &peer{Framer: http2.NewFramer(far, far), conn: far}
+			go func() {
+				io.ReadFull(far, make([]byte, len(http2.ClientPreface)))
+				p.read()
+			}()
+			e.ServeConn(near, e.Loops()[0], k)
+			synctest.Wait()
+			p.WriteSettings()
+			time.Sleep(16 * time.Second)
+			synctest.Wait()
+			if len(p.pings) != 1 {
+				t.Fatalf("%d PINGs after 16 s", len(p.pings))
+			}
+			if answers {
+				p.WritePing(true, p.pings[0])
+			}
+			time.Sleep(11 * time.Second)
+			synctest.Wait()
+			if answers == k.owner.ended || answers == k.waited {
+				t.Errorf("answers %v: connection ended %v, stream %v %v", answers, k.owner.ended, k.waited, k.err)
+			}
+			far.Close()
+			synctest.Wait()
+			e.Close()
+		})
+	}
+}
