@@ -20,7 +20,8 @@ func writeStatus(w io.Writer, st *api.Status, color bool) error {
 		p.pools(st.Pools)
 		p.listeners(st.Listeners)
 		p.certificates(st.Certificates)
-		p.reasons(&st.Exchanges)
+		p.reasons(st.Exchanges.Reasons)
+		p.layer4(st)
 	}
 	return p.err
 }
@@ -177,20 +178,20 @@ func (p *page) certificates(certificates []api.Certificate) {
 	}
 }
 
-// reasons prints those of exchanges that did not go well, the most frequent first.
-func (p *page) reasons(x *api.Exchanges) {
+// reasons prints those of what did not go well, the most frequent first.
+func (p *page) reasons(reasons map[string]uint64) {
 	var names []string
-	for name := range x.Reasons {
+	for name := range reasons {
 		if !strings.HasPrefix(name, "none.") {
 			names = append(names, name)
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int {
-		return cmp.Or(cmp.Compare(x.Reasons[b], x.Reasons[a]), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(reasons[b], reasons[a]), strings.Compare(a, b))
 	})
 	rows := [][]string{{"FAILED", "WHOSE DOING", "STAGE", "WHY"}}
 	for _, name := range names {
-		rows = append(rows, append([]string{fmt.Sprint(x.Reasons[name])}, strings.SplitN(name, ".", 3)...))
+		rows = append(rows, append([]string{fmt.Sprint(reasons[name])}, strings.SplitN(name, ".", 3)...))
 	}
 	if len(names) > 0 {
 		p.table(rows)

@@ -69,7 +69,14 @@ func settled(before, after *config.Listener) (details []string) {
 		details = append(details, "tls: for new connections")
 	}
 	if len(keys) > 0 {
-		details = append(details, strings.Join(keys, ", ")+": from the next request of each connection on")
+		from := ": from the next request of each connection on"
+		switch {
+		case after.Protocol == "udp":
+			from = ": for new flows"
+		case !after.IsHTTP():
+			from = ": for new connections"
+		}
+		details = append(details, strings.Join(keys, ", ")+from)
 	}
 	return details
 }
@@ -98,10 +105,21 @@ func (p *planner) closed(old, l *snapshot.Listener) (details []string) {
 		if to := listenerAt(p.after, a.String()); to != "" {
 			details = append(details, fmt.Sprintf("gives %s to listener %s, with its connections", a, to))
 		} else {
-			details = append(details, fmt.Sprintf("closes %s: its connections end with their next answer", a))
+			details = append(details, fmt.Sprintf("closes %s: %s", a, endOf(named(p.before.Config.Listeners, old.Name))))
 		}
 	}
 	return details
+}
+
+// endOf is what becomes of the connections of a listener's address that is closed.
+func endOf(l *config.Listener) string {
+	switch {
+	case l.Protocol == "udp":
+		return "its flows end once their last replies had time to come"
+	case !l.IsHTTP():
+		return fmt.Sprintf("its tunnels may go on for %v, and are reset then", l.Timeouts.Drain)
+	}
+	return "its connections end with their next answer"
 }
 
 func listenerAt(s *snapshot.Snapshot, address string) string {
