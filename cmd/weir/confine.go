@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/confine"
 	"github.com/weir-proxy/weir/control/lifecycle"
@@ -22,6 +23,9 @@ func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
 			if err := confine.Give(a.File, s.user); err != nil {
 				return fmt.Errorf("--user %s: %w", s.user, err)
 			}
+		}
+		if err := confine.GiveBelow(d.Config().Data, s.user, certs.KeptBelow()...); err != nil {
+			s.log.Warn("certificates may not be renewed: what is kept of them is not the user's", "data", d.Config().Data, "error", err)
 		}
 		kept, err := confine.Drop(s.user, d.Config().NeedsNetAdmin())
 		if err != nil {

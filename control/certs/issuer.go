@@ -124,6 +124,9 @@ func (i *Issuer) applyECH(was, w Wanted) {
 	i.hello.Store(keys)
 }
 
+// KeptBelow are the directories below data that an Issuer writes into.
+func KeptBelow() []string { return []string{"acme", "authority", "ech"} }
+
 // ECHDirectory is where the keys of Encrypted Client Hello are kept.
 func ECHDirectory(data string) string { return filepath.Join(data, "ech") }
 

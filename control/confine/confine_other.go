@@ -14,3 +14,6 @@ func Give(string, string) error { return errSystem }
 
 // WritesTo cannot be done here.
 func WritesTo([]string) error { return errSystem }
+
+// GiveBelow cannot be done here.
+func GiveBelow(string, string, ...string) error { return errSystem }

@@ -88,6 +88,34 @@ func replacedBy(t *testing.T, ask *client.Client, pid int) (next int) {
 	return next
 }
 
+// What is kept of certificates is written at the start, as root, and at any time later, as the user.
+func TestWhatIsKeptOfCertificatesIsTheUsers(t *testing.T) {
+	if os.Getuid() != 0 {
+		refusesToBeNobody(t)
+		return
+	}
+	const secure = `, secure: { address: "127.0.0.78:4443", tls: on }`
+	w, dir, ask := startConfined(t, secure, "--user", "nobody")
+	kept := filepath.Join(dir, "data", "authority")
+	for _, name := range []string{kept, filepath.Join(kept, "root.key"), filepath.Dir(kept)} {
+		st, err := os.Lstat(name)
+		if err != nil || st.Sys().(*syscall.Stat_t).Uid == 0 {
+			t.Errorf("%s is root's: %v", name, err)
+		}
+	}
+	before, err := os.ReadFile(filepath.Join(kept, "root.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replacedBy(t, ask, w.Process.Pid) // runs as the user from the beginning
+	if after, _ := os.ReadFile(filepath.Join(kept, "root.pem")); string(after) != string(before) {
+		t.Error("the process that took over has another root")
+	}
+	if log := w.said.String(); strings.Contains(log, "authority") {
+		t.Errorf("weir said:\n%s", log)
+	}
+}
+
 func TestRootsPowersAreGivenAway(t *testing.T) {
 	if os.Getuid() != 0 {
 		// Who is not root cannot give root's powers away; asking for it must not be passed over.

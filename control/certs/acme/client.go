@@ -142,6 +142,9 @@ func (c *Config) allows(challenge string) bool {
 // loadedWithin bounds how long Manage waits for certificates to be read that were obtained earlier.
 const loadedWithin = 3 * time.Second
 
+// settleFor is the time between a start, or a reload, and what it has obtained.
+const settleFor = time.Second
+
 // Manage makes the names those whose certificates are obtained and renewed, until it is called again. What was obtained earlier is there when it returns;
 // the rest follows.
 func (c *Client) Manage(names []string) {
@@ -170,7 +173,12 @@ func (c *Client) Manage(names []string) {
 	case <-loaded:
 	case <-time.After(loadedWithin):
 	}
-	c.magic.ManageAsync(c.ctx, names)
+	// A process that was started by root gives its powers away right after the start; what was written before would be root's.
+	time.AfterFunc(settleFor, func() {
+		if c.ctx.Err() == nil {
+			c.magic.ManageAsync(c.ctx, names)
+		}
+	})
 }
 
 // Obtain gets a certificate for a name now, or says why there is none, and renews it from then on.

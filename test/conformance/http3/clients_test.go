@@ -152,6 +152,51 @@ func TestAReloadCutsNoConnection(t *testing.T) {
 	}
 }
 
+func TestReloadsUnderLoadFailNothing(t *testing.T) {
+	w := newWorld(t)
+	var all sync.WaitGroup
+	var done atomic.Int64
+	stop := make(chan struct{})
+	failed := make(chan error, 100)
+	for range 4 {
+		tr := w.client()
+		c := &http.Client{Transport: tr}
+		for range 4 {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					answer, err := c.Get(w.url("/bytes/20000"))
+					if err == nil {
+						_, err = io.Copy(io.Discard, answer.Body)
+						answer.Body.Close()
+					}
+					if err != nil {
+						failed <- err
+						return
+					}
+					done.Add(1)
+				}
+			})
+		}
+	}
+	for range 50 {
+		w.reload()
+	}
+	close(stop)
+	all.Wait()
+	close(failed)
+	for err := range failed {
+		t.Error(err)
+	}
+	if done.Load() < 100 {
+		t.Errorf("%d requests", done.Load())
+	}
+}
+
 // held keeps back what a client sends after it has heard from the server: what then reaches the server is what somebody can replay who has recorded it.
 type held struct {
 	net.PacketConn

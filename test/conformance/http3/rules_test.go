@@ -2,6 +2,7 @@ package http3
 
 import (
 	"context"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/qpack"
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/wire/http2"
@@ -42,6 +44,26 @@ func frame(kind uint64, payload string) []byte {
 
 func request(lines string) []byte {
 	return frame(wire.FrameHeaders, string(wire.AppendRequest(nil, []byte(lines), http2.Target{Secure: true})))
+}
+
+// statusOf is the :status of a section.
+func statusOf(t *testing.T, block []byte) string {
+	t.Helper()
+	for next := qpack.NewDecoder().Decode(block); ; {
+		f, err := next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name == ":status" {
+			return f.Value
+		}
+	}
+}
+
+// accept answers a key (RFC 6455 section 4.2.2).
+func accept(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 const plain = "GET /own HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -92,6 +92,8 @@ func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("X-Early", r.Header.Get("Early-Data"))
 	rw.Header().Set("X-Proto", r.Header.Get("X-Forwarded-Proto"))
 	switch {
+	case r.URL.Path == "/ws":
+		upgrade(rw, r)
 	case r.URL.Path == "/wait":
 		<-r.Context().Done()
 		w.gone <- struct{}{}
@@ -140,13 +142,19 @@ func (w *world) url(path string) string { return "https://localhost:" + peers.Po
 
 func (w *world) reload() {
 	w.t.Helper()
-	before := strings.Count(w.log(), "msg=reloaded")
+	before := w.reloads()
 	if err := w.weir.Signal(syscall.SIGHUP); err != nil {
 		w.t.Fatal(err)
 	}
-	for by := time.Now().Add(5 * time.Second); strings.Count(w.log(), "msg=reloaded") == before; time.Sleep(10 * time.Millisecond) {
+	for by := time.Now().Add(5 * time.Second); w.reloads() == before; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(by) {
 			w.t.Fatal("no reload")
 		}
 	}
+}
+
+// reloads is how many the log tells of.
+func (w *world) reloads() int {
+	text, _ := os.ReadFile(w.weir.Log)
+	return strings.Count(string(text), "msg=reloaded")
 }
