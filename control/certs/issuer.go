@@ -63,6 +63,7 @@ func (i *Issuer) Apply(w Wanted) {
 	}
 	was := i.wanted
 	i.wanted = w
+	i.forgetLeaves(was.Internal)
 	i.mu.Unlock()
 	for _, n := range w.Internal {
 		i.leaf(n)
@@ -71,6 +72,17 @@ func (i *Issuer) Apply(w Wanted) {
 	i.applyECH(was, w)
 	i.demand.Store(newDemand(i, w.OnDemand))
 	i.Refresh()
+}
+
+// forgetLeaves lets go of what was issued for names that are wanted no more. i.mu is held.
+func (i *Issuer) forgetLeaves(was []string) {
+	left := maps.Clone(*i.leaves.Load())
+	for _, name := range was {
+		if !slices.Contains(i.wanted.Internal, name) {
+			delete(left, name)
+		}
+	}
+	i.leaves.Store(&left)
 }
 
 func (i *Issuer) openAuthority(data string) {

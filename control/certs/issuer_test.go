@@ -160,3 +160,16 @@ func TestOnDemandAsksBeforeItObtainsAndRemembersRefusals(t *testing.T) {
 		t.Errorf("asked %q", asked)
 	}
 }
+
+// A configuration that changes its names a thousand times leaves the certificates of the last ones.
+func TestCertificatesOfNamesThatAreWantedNoMoreAreForgotten(t *testing.T) {
+	i := NewIssuer()
+	data := t.TempDir()
+	for n := range 5 {
+		i.Apply(Wanted{Data: data, Internal: []string{"kept.internal", fmt.Sprintf("new%d.internal", n)}})
+	}
+	leaves := *i.leaves.Load()
+	if len(leaves) != 2 || leaves["kept.internal"] == nil || leaves["new4.internal"] == nil {
+		t.Errorf("%d certificates are kept", len(leaves))
+	}
+}
