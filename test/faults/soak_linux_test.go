@@ -31,8 +31,8 @@ listeners:
   web:
     servers: [%s]
     balance: %s
-    timeouts: { connect: 300ms, response: 1s }
-    health: { path: /health, every: 200ms, timeout: 200ms, fall: 2, rise: 2 }
+    timeouts: { connect: 300ms, response: 2s }
+    health: { path: /health, every: 200ms, timeout: 1s, fall: 2, rise: 2 }
     eject: { time: 2s }
   app: { servers: [%q] }
 sites:
@@ -230,7 +230,7 @@ func begin(server *patient, what sickness, lasts time.Duration) illness {
 	return one
 }
 
-// explained reports whether a server was ill when the request was under way, which takes a second at most.
+// explained reports whether a server was ill when the request was under way, which takes two seconds at most.
 func explained(f failure, ill []illness) bool {
 	for _, one := range ill {
 		until := one.until.Load()
