@@ -234,7 +234,7 @@ func begin(server *patient, what sickness, lasts time.Duration) illness {
 func explained(f failure, ill []illness) bool {
 	for _, one := range ill {
 		until := one.until.Load()
-		if f.at.After(one.from) && (until == 0 || f.at.Before(time.Unix(0, until).Add(1500*time.Millisecond))) {
+		if f.at.After(one.from) && (until == 0 || f.at.Before(time.Unix(0, until).Add(2500*time.Millisecond))) {
 			return true
 		}
 	}
