@@ -3,8 +3,9 @@ package peers
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
+	"os"
+	"sync/atomic"
 )
 
 // FreeAddress returns a loopback address with a port that nobody listened on a moment ago.
@@ -17,8 +18,10 @@ func FreeAddress() (string, error) {
 }
 
 // Ports that the system gives to nobody by itself: Linux begins at 32768 with connections that go out, one of which could take the port of a listener
-// that a test closes and opens again.
-const firstPort, lastPort = 10_000, 32_000
+// that a test closes and opens again. Each process begins at another place and goes on from there, so that tests side by side do not meet.
+const firstPort, ports, apart = 10_000, 22_000, 211
+
+var taken atomic.Uint32
 
 // FreeAddresses returns n different ones. All are held until the last is found, so that none is returned twice.
 func FreeAddresses(n int) ([]string, error) {
@@ -36,7 +39,8 @@ func FreeAddresses(n int) ([]string, error) {
 
 func freeListener() (l net.Listener, err error) {
 	for range 100 {
-		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))); err == nil {
+		port := firstPort + (os.Getpid()*apart+int(taken.Add(1)))%ports
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			return l, nil
 		}
 	}
