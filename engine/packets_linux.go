@@ -67,6 +67,7 @@ type packets struct {
 	control [packetBatch][controlSize]byte
 	data    []byte
 	batch   [packetBatch]Packet
+	used    int // of in: what the system has written to since it was made ready
 
 	outbox     []message
 	out        [packetBatch]mmsghdr
@@ -79,9 +80,22 @@ type packets struct {
 
 func (l *Loop) packets() *packets {
 	if l.poller.packets == nil {
-		l.poller.packets = &packets{sockets: map[int]*PacketSocket{}, data: make([]byte, packetBatch*packetSize)}
+		l.poller.packets = newPackets()
 	}
 	return l.poller.packets
+}
+
+func newPackets() *packets {
+	p := &packets{sockets: map[int]*PacketSocket{}, data: make([]byte, packetBatch*packetSize), used: packetBatch}
+	for i := range p.in {
+		p.inParts[i].Base = &p.data[i*packetSize]
+		p.inParts[i].SetLen(packetSize)
+		h := &p.in[i].header
+		h.Iov, h.Iovlen = &p.inParts[i], 1
+		h.Name = (*byte)(unsafe.Pointer(&p.names[i]))
+		h.Control = &p.control[i][0]
+	}
+	return p
 }
 
 // ListenPackets binds a datagram address on every loop, a socket each (SO_REUSEPORT): the system gives all datagrams of a peer to one of them.
@@ -323,16 +337,12 @@ func (s *PacketSocket) handle(batch []Packet) {
 }
 
 func (s *PacketSocket) receive(p *packets) int {
-	for i := range p.in {
-		p.inParts[i].Base = &p.data[i*packetSize]
-		p.inParts[i].SetLen(packetSize)
+	for i := range p.used {
 		h := &p.in[i].header
-		h.Iov, h.Iovlen = &p.inParts[i], 1
-		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&p.names[i])), uint32(unsafe.Sizeof(p.names[i]))
-		h.Control = &p.control[i][0]
+		h.Namelen, h.Flags = uint32(unsafe.Sizeof(p.names[i])), 0
 		h.SetControllen(controlSize)
-		h.Flags = 0
 	}
+	p.used = 0
 	st := &s.loop.Stats.Packets
 	st.ReceiveCall++
 	r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&p.in[0])), packetBatch, syscall.MSG_DONTWAIT, 0, 0)
@@ -344,6 +354,7 @@ func (s *PacketSocket) receive(p *packets) int {
 		s.handler.Refused(s, errno)
 		return 0
 	}
+	p.used = min(packetBatch, int(r)+1)
 	for i := range int(r) {
 		packet := &p.batch[i]
 		*packet = Packet{Data: p.data[i*packetSize:][:p.in[i].size], From: rawAddrPort(&p.names[i])}
@@ -442,6 +453,13 @@ func (l *Loop) flushPackets() {
 		s.flush(p)
 	}
 	p.waiting, p.outbox = p.waiting[:0], p.outbox[:0]
+}
+
+// Flush sends at once what was given to Send outside of a handler of packets.
+func (s *PacketSocket) Flush() {
+	if s.net == nil {
+		s.loop.flushPackets()
+	}
 }
 
 func (s *PacketSocket) flush(p *packets) {

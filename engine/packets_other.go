@@ -30,6 +30,9 @@ func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, se
 	}
 }
 
+// Flush has nothing to do here: what is sent goes out at once.
+func (s *PacketSocket) Flush() {}
+
 // Close ends the use of the socket.
 func (s *PacketSocket) Close() {
 	if !s.closed {
