@@ -69,6 +69,14 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
+// Open is how many connections all loops have, as they said last. Any goroutine.
+func (e *Engine) Open() (n int64) {
+	for _, l := range e.loops {
+		n += l.openSeen.Load()
+	}
+	return n
+}
+
 // Loops returns the loops, in order of their Index.
 func (e *Engine) Loops() []*Loop { return e.loops }
 

@@ -253,6 +253,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	next.Issuer.Apply(wanted)
 	d.swapSetups(next)
 	d.running.Store(next)
+	d.wakeForwarding()
 	if previous == nil {
 		d.inheritHealth(next)
 	}
@@ -403,10 +404,7 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 }
 
 func (d *Daemon) healthChanged(c health.Change) {
-	select {
-	case d.forwardNow <- struct{}{}:
-	default:
-	}
+	d.wakeForwarding()
 	if c.Err != nil {
 		d.log.Warn("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String(), "error", c.Err)
 		return

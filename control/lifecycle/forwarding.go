@@ -169,20 +169,21 @@ const forwardEvery = 500 * time.Millisecond
 
 // keepForwarding has the kernel follow the servers.
 func (d *Daemon) keepForwarding() {
-	tick := time.NewTicker(forwardEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(forwardEvery)
+	defer timer.Stop()
 	said := ""
 	for {
 		select {
 		case <-d.quit:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		case <-d.forwardNow:
 		}
 		running := d.running.Load()
 		if running == nil || len(running.Forwards) == 0 {
-			continue
+			continue // until a reload, or a check, says that there is something
 		}
+		timer.Reset(forwardEvery)
 		text := ""
 		if err := d.forwarding.apply(running.Forwards); err != nil {
 			text = err.Error()
@@ -191,6 +192,14 @@ func (d *Daemon) keepForwarding() {
 			d.log.Warn("not everything is forwarded as the configuration has it", "error", text)
 		}
 		said = text
+	}
+}
+
+// wakeForwarding has it look now.
+func (d *Daemon) wakeForwarding() {
+	select {
+	case d.forwardNow <- struct{}{}:
+	default:
 	}
 }
 

@@ -11,28 +11,36 @@ import (
 // lives (tune), and with little to do it does not grow. What thousands of idle connections of TLS need would be doubled by it. So it is collected and given back
 // when there is nothing else to do: never under load, where it would cost what rare collections save.
 const (
-	calmEvery = time.Second
-	calmMost  = 20 * time.Millisecond // of processor time in that: there is nothing to do
-	wasteMost = 4 << 20               // bytes that are not worth it, and a quarter of what lives
+	calmEvery = time.Second           // how often it is looked at, seldomer and seldomer while it stays calm: each look of an idle weir costs
+	calmMost  = 20 * time.Millisecond // of processor time in a second: there is nothing to do
+	calmRest  = 32 * time.Second
+	wasteMost = 4 << 20 // bytes that are not worth it, and a quarter of what lives
 )
 
 // giveMemoryBack collects when it is calm.
 func (d *Daemon) giveMemoryBack() {
-	tick := time.NewTicker(calmEvery)
-	defer tick.Stop()
+	wait := calmEvery
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	before := cpuTime()
 	for {
 		select {
 		case <-d.quit:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		now := cpuTime()
-		if now-before < calmMost && isWasteful() {
+		switch isCalm := now-before < calmMost*(wait/calmEvery); {
+		case isCalm && isWasteful():
 			debug.FreeOSMemory()
 			now = cpuTime()
+		case isCalm:
+			wait = min(2*wait, calmRest)
+		default:
+			wait = calmEvery
 		}
 		before = now
+		timer.Reset(wait)
 	}
 }
 

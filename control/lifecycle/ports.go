@@ -12,7 +12,7 @@ import (
 
 // Ports are looked at every portsEvery, and told of when portsWarn of them are in use; again after they have been below portsCalm.
 const (
-	portsEvery = 2 * time.Second
+	portsEvery = 2 * time.Second // while there are connections enough for it to matter
 	portsWarn  = 0.8
 	portsCalm  = 0.6
 )
@@ -28,7 +28,7 @@ func (d *Daemon) watchPorts() {
 			return
 		case <-tick.C:
 		}
-		if running := d.running.Load(); running != nil {
+		if running := d.running.Load(); running != nil && (len(warned) > 0 || float64(d.engine.Open()) > portsCalm*float64(routing.Ports())) {
 			d.lookAtPorts(running.Destinations, warned)
 		}
 	}
