@@ -14,7 +14,7 @@ const (
 	calmEvery = time.Second           // how often it is looked at, seldomer and seldomer while it stays calm: each look of an idle weir costs
 	calmMost  = 20 * time.Millisecond // of processor time in a second: there is nothing to do
 	calmRest  = 32 * time.Second
-	wasteMost = 4 << 20 // bytes that are not worth it, and a quarter of what lives
+	wasteMost = 16 << 20 // bytes that are not worth it, and a quarter of what lives
 )
 
 // giveMemoryBack collects when it is calm.
