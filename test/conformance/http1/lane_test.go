@@ -212,9 +212,12 @@ func checkServer(c *testCase, answers []answer, requests []recorded, raw []byte)
 	return checkText(c, raw)
 }
 
+// pseudonym is the name that weir gives itself in Via: ten letters and digits by chance, which are sometimes what a case looks for.
+var pseudonym = regexp.MustCompile(`weir-[A-Z2-7]{10}`)
+
 // checkText looks for what the server must and must not see.
 func checkText(c *testCase, raw []byte) error {
-	lower := bytes.ToLower(raw)
+	lower := bytes.ToLower(pseudonym.ReplaceAll(raw, []byte("weir")))
 	for _, text := range c.Sees {
 		if !bytes.Contains(lower, bytes.ToLower(text)) {
 			return fmt.Errorf("the server does not see %q: %.300q", text, raw)
