@@ -46,10 +46,20 @@ func (c *Chooser) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if cert := c.store.index.Load().find(name, hello); cert != nil {
 		return cert, nil
 	}
-	if cert := c.issuer.find(name, hello); cert != nil {
+	if cert := c.issuer.public.Load().find(name, hello); cert != nil {
 		return cert, nil
 	}
+	if !c.mayDemand(name) {
+		if cert := c.issuer.issued(name); cert != nil {
+			return cert, nil
+		}
+	}
 	return c.make(name, hello)
+}
+
+// mayDemand reports whether a certificate may be obtained for the name now. What had to do in its place the last time does not end that.
+func (c *Chooser) mayDemand(name string) bool {
+	return c.issuer.demand.Load() != nil && !IsInternal(name) && c.taken(name) != NotTaken
 }
 
 // make gets a certificate that is not there yet, or finds another that has to do.
@@ -57,7 +67,7 @@ func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certi
 	first := c.store.index.Load().first
 	taken := c.taken(name)
 	isTaken := taken != NotTaken
-	if d := c.issuer.demand.Load(); d != nil && isTaken && !IsInternal(name) {
+	if d := c.issuer.demand.Load(); d != nil && c.mayDemand(name) {
 		c.block(hello.Conn, func() { cert = d.obtain(name, hello) })
 		if cert != nil {
 			return cert, nil
@@ -68,9 +78,9 @@ func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certi
 	}
 	if !isTaken {
 		name = noName
-		if cert := c.issuer.find(name, hello); cert != nil {
-			return cert, nil
-		}
+	}
+	if cert := c.issuer.issued(name); cert != nil {
+		return cert, nil
 	}
 	c.block(hello.Conn, func() { cert, err = c.issuer.leaf(name) })
 	return cert, err

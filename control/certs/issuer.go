@@ -213,13 +213,8 @@ const leavesMost = 2000
 // noName is on the certificate of weir's own authority for those that ask for no name it knows.
 const noName = "weir.internal"
 
-// find returns what is there for a name; nil if there is nothing.
-func (i *Issuer) find(name string, hello *tls.ClientHelloInfo) *tls.Certificate {
-	if c := i.public.Load().find(name, hello); c != nil {
-		return c
-	}
-	return (*i.leaves.Load())[name]
-}
+// issued returns what weir's own authority has issued for a name; nil if there is nothing.
+func (i *Issuer) issued(name string) *tls.Certificate { return (*i.leaves.Load())[name] }
 
 // leaf returns the certificate of weir's own authority for a name, and issues it if need be. It may wait for others that do the same.
 func (i *Issuer) leaf(name string) (*tls.Certificate, error) {

@@ -173,3 +173,29 @@ func TestCertificatesOfNamesThatAreWantedNoMoreAreForgotten(t *testing.T) {
 		t.Errorf("%d certificates are kept", len(leaves))
 	}
 }
+
+// What had to do when the gate could not be asked does not keep the name from being asked about again.
+func TestOnDemandIsTriedAgainWhenItsTimeHasCome(t *testing.T) {
+	asked := 0
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer gate.Close()
+	i := NewIssuer()
+	i.Apply(Wanted{Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL}})
+	defer i.Close()
+	c := NewChooser(open(t), i, all, func(_ net.Conn, f func()) { f() })
+	for range 2 {
+		if is := got(t, c, hello("shop.net")); is != "shop.net" {
+			t.Errorf("got %s, want one of weir's own authority", is)
+		}
+		d := i.demand.Load()
+		d.mu.Lock()
+		clear(d.refused) // a minute later
+		d.mu.Unlock()
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
+}
