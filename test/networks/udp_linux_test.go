@@ -34,7 +34,7 @@ func (h *host) echoes(address string) {
 
 // says sends a datagram on a connected socket, which takes answers from there alone.
 func says(c net.Conn, text string) string {
-	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.SetDeadline(time.Now().Add(10 * time.Second)) // IPv6 may have to look for its neighbours first
 	if _, err := c.Write([]byte(text)); err != nil {
 		return err.Error()
 	}
