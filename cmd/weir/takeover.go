@@ -54,7 +54,7 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted()}); err != nil {
 		return err
 	}
-	if _, err := c.Expect(handover.Go, time.Now().Add(takeoverDefault)); err != nil {
+	if err := d.AwaitGo(c, time.Now().Add(takeoverDefault)); err != nil {
 		return fmt.Errorf("the old process did not say go: %w", err)
 	}
 	d.Begin()

@@ -136,12 +136,6 @@ func descriptors(rights []byte) (fds []int, err error) {
 	return fds, nil
 }
 
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		syscall.Close(fd)
-	}
-}
-
 // HangUp ends what both ends say, and a Receive that waits.
 func (c *Channel) HangUp() { syscall.Shutdown(c.fd, syscall.SHUT_RDWR) }
 

@@ -1,13 +1,13 @@
 // Package handover is what two processes of weir say to each other while one takes over from the other: messages and descriptors over a socket
 // that only the two have.
 //
-//	old                              new
-//	listeners, admin, health, begin ─►
-//	                                ◄─ ready, or failed: why
-//	go                              ─►   accepts from now on
-//	                                ◄─ serving
-//	connections, as they come to rest ─►
-//	(closed)                        ─►
+//	old                                       new
+//	listeners, admin, health, tickets, begin ─►
+//	                                         ◄─ ready, or failed: why
+//	tables, go                               ─►   accepts from now on
+//	                                         ◄─ serving
+//	connections, as they come to rest        ─►
+//	(closed)                                 ─►
 //
 // Invariants: until it has said ready and was told to go, the new process takes nothing from the sockets, so that the old one can go on
 // as if nothing had happened, whatever becomes of it. Unknown kinds of messages are skipped: the two may be of different versions.

@@ -1,6 +1,7 @@
 package handover
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/traffic/persistence"
 )
 
 // pair is a channel with both ends in one process.
@@ -42,6 +45,7 @@ func TestStateComesAcrossWhole(t *testing.T) {
 	for i := range 5000 {
 		said.Servers = append(said.Servers, Server{"pool", fmt.Sprint("server", i), "10.0.0.1:80", "up"})
 	}
+	said.Tickets = &Tickets{[][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}, time.Unix(1_700_000_000, 0).UTC()}
 	sent := make(chan error)
 	go func() { sent <- old.SendState(soon(), said) }()
 	time.Sleep(50 * time.Millisecond)
@@ -60,10 +64,35 @@ func TestStateComesAcrossWhole(t *testing.T) {
 			syscall.Close(fd)
 		}
 	}
-	if len(heard.Admin) != 1 || !heard.Confined || !reflect.DeepEqual(heard.Servers, said.Servers) {
+	if len(heard.Admin) != 1 || !heard.Confined || !reflect.DeepEqual(heard.Servers, said.Servers) || !reflect.DeepEqual(heard.Tickets, said.Tickets) {
 		t.Errorf("%d admin sockets, confined %v, %d servers", len(heard.Admin), heard.Confined, len(heard.Servers))
 	}
 	syscall.Close(heard.Admin["127.0.0.1:9180"])
+}
+
+func TestTablesComeAcrossWhole(t *testing.T) {
+	old, new := pair(t)
+	const clients = 3*entriesMax + 7
+	said, heard := persistence.NewTable(4*clients, 30), persistence.NewTable(4*clients, 30)
+	for i := range uint64(clients) {
+		said.Put(persistence.Entry{Key: i * 0x9e3779b97f4a7c15, Tag: uint32(i), Left: 20}, 0)
+	}
+	sent := make(chan error)
+	go func() {
+		err := old.SendTable(soon(), "web by client_ip", said, 0)
+		sent <- errors.Join(err, old.Send(Message{Kind: Go}))
+	}()
+	_, err := new.ExpectAfter(Go, soon(), func(m Message, _ []int) {
+		if m.Kind == Table && m.Address == "web by client_ip" {
+			m.Fill(heard, 1_000_000)
+		}
+	})
+	if err := errors.Join(err, <-sent); err != nil {
+		t.Fatal(err)
+	}
+	if n := heard.Used(1_000_000); n != said.Used(0) || n < clients*9/10 {
+		t.Errorf("%d of %d clients are known", n, said.Used(0))
+	}
 }
 
 func TestWhatIsExpectedComesOrThereIsAReason(t *testing.T) {

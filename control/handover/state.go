@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type State struct {
 	Listeners map[string][]int // sockets by address
 	Admin     map[string]int
 	Servers   []Server
+	Tickets   *Tickets // nil: the other process has none
 	Confined  bool
 }
 
@@ -35,6 +37,11 @@ func (c *Channel) SendState(by time.Time, s State) error {
 			return err
 		}
 	}
+	if s.Tickets != nil {
+		if err := c.sendPatiently(by, Message{Kind: Secrets, Tickets: s.Tickets}); err != nil {
+			return err
+		}
+	}
 	return c.sendPatiently(by, Message{Kind: Begin, Confined: s.Confined})
 }
 
@@ -53,6 +60,8 @@ func (c *Channel) ReceiveState(by time.Time) (*State, error) {
 			s.Admin[m.Address] = fds[0]
 		case Health:
 			s.Servers = append(s.Servers, m.Servers...)
+		case Secrets:
+			s.Tickets = m.Tickets
 		case Begin:
 			s.Confined = m.Confined
 			return s, nil
@@ -62,8 +71,13 @@ func (c *Channel) ReceiveState(by time.Time) (*State, error) {
 
 // Expect waits for a message of the kind, or for what the other end says in its place.
 func (c *Channel) Expect(kind string, by time.Time) (Message, error) {
+	return c.ExpectAfter(kind, by, func(_ Message, fds []int) { closeAll(fds) })
+}
+
+// ExpectAfter is Expect; each gets what is said before, with its descriptors.
+func (c *Channel) ExpectAfter(kind string, by time.Time, each func(Message, []int)) (Message, error) {
 	for {
-		m, _, err := c.Receive(by)
+		m, fds, err := c.Receive(by)
 		switch {
 		case errors.Is(err, io.EOF):
 			return m, fmt.Errorf("it ended before it was %s", kind)
@@ -75,6 +89,14 @@ func (c *Channel) Expect(kind string, by time.Time) (Message, error) {
 			return m, nil
 		case m.Kind == Failed:
 			return m, fmt.Errorf("it says: %s", m.Why)
+		default:
+			each(m, fds)
 		}
+	}
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		syscall.Close(fd)
 	}
 }

@@ -256,6 +256,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	d.wakeForwarding()
 	if previous == nil {
 		d.inheritHealth(next)
+		d.inheritTickets(next)
 	}
 	d.resolver.Watch(next.Pools())
 	d.monitor.Watch(next.Checks)

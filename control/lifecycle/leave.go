@@ -54,12 +54,15 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 		}
 	}
 	d.mu.Unlock()
-	state.Servers = d.healthOfServers()
+	state.Servers, state.Tickets = d.healthOfServers(), d.ticketSecrets()
 	if err := c.SendState(by, state); err != nil {
 		return nil, err
 	}
 	ready, err := c.Expect(handover.Ready, by)
 	if err != nil {
+		return nil, err
+	}
+	if err := d.passTables(c, by); err != nil {
 		return nil, err
 	}
 	if err := c.Send(handover.Message{Kind: handover.Go}); err != nil {

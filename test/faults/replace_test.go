@@ -36,7 +36,8 @@ type replaceable struct {
 // takeoverLimit is how long the new binaries of these tests have.
 const takeoverLimit = 1500 * time.Millisecond
 
-func startReplaceable(t *testing.T, servers string) *replaceable {
+// startReplaceable starts one; pool is what its only pool has besides a health check.
+func startReplaceable(t *testing.T, pool string) *replaceable {
 	t.Helper()
 	binary, err := weirBinary()
 	if err != nil {
@@ -56,11 +57,11 @@ listeners:
   front: { address: %q }
   socket: "unix:%s/front.sock"
   secure: { address: %q, tls: { certificates: [{ cert: %s, key: %s }] } }
-pools: { web: { servers: [%s], health: { path: /, every: 1s } } }
+pools: { web: { %s, health: { path: /, every: 1s } } }
 sites: { "*": web }
 admin: [%q, "unix:%s/admin.sock"]
 logs: { access: DIR/access.log }
-`, r.front, r.dir, r.secure, certificate.Cert, certificate.Key, servers, r.admin, r.dir))
+`, r.front, r.dir, r.secure, certificate.Cert, certificate.Key, pool, r.admin, r.dir))
 	r.install("exec")
 	r.process = exec.Command(filepath.Join(r.dir, "weir"), "run", "-c", filepath.Join(r.dir, "weir.yaml"), "--loops", "2", "--takeover", takeoverLimit.String(),
 		"--pid-file", filepath.Join(r.dir, "weir.pid"))
@@ -166,7 +167,7 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 	if *soak {
 		n, atLeast = 100*len(replacements)/10, 200_000
 	}
-	r := startReplaceable(t, `"`+origin(t, "web")+`", "`+origin(t, "web")+`"`)
+	r := startReplaceable(t, `servers: ["`+origin(t, "web")+`", "`+origin(t, "web")+`"]`)
 	unix := filepath.Join(r.dir, "front.sock")
 	var closed atomic.Int64
 	loads := map[string]*load{

@@ -47,6 +47,24 @@ func TestExpiredEntriesMakeRoomWithoutLoss(t *testing.T) {
 	}
 }
 
+func TestEntriesGoOverToAnotherTableWithTheTimeTheyHave(t *testing.T) {
+	old, next := NewTable(100, 30), NewTable(100, 20)
+	for i := range uint64(50) {
+		old.put(i, uint32(i)+1, int64(i)*1000)
+	}
+	now := int64(50_000)
+	old.Each(now, func(e Entry) { next.Put(e, 0) }) // whose clock stands elsewhere
+	if next.Used(0) != old.Used(now) || next.Used(0) == 0 {
+		t.Errorf("%d of %d", next.Used(0), old.Used(now))
+	}
+	if tag, ok := next.get(49, 0); !ok || tag != 50 {
+		t.Errorf("the last: %d, %v", tag, ok)
+	}
+	if next.Used(20_000) > 0 {
+		t.Errorf("%d outlive the time of their new table", next.Used(20_000))
+	}
+}
+
 // Loops that share a table may forget a key; none ever finds another's server under it.
 func TestNoKeyIsFoundWithAnothersServer(t *testing.T) {
 	table := NewTable(16, 1000)

@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,6 +29,31 @@ func NewTickets(now time.Time) *Tickets {
 	t := &Tickets{}
 	t.Rotate(now)
 	return t
+}
+
+// Secrets are the secrets, the newest first, and when that was made: for the process that takes over from this one.
+func (t *Tickets) Secrets() (secrets [][]byte, made time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range t.secrets {
+		secrets = append(secrets, bytes.Clone(t.secrets[i][:]))
+	}
+	return secrets, t.made
+}
+
+// Inherit takes over the secrets of the process before, so that its clients resume their sessions; Apply is next. What is no secret is skipped.
+func (t *Tickets) Inherit(secrets [][]byte, made time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list [][32]byte
+	for _, s := range secrets[:min(len(secrets), ticketsKept)] {
+		if len(s) == 32 {
+			list = append(list, [32]byte(s))
+		}
+	}
+	if len(list) > 0 {
+		t.secrets, t.made = list, made
+	}
 }
 
 // Rotate makes a new secret when it is time, and reports whether it has.

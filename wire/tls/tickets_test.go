@@ -80,6 +80,13 @@ func TestSessionsGoOnUnderTheSamePolicyAlone(t *testing.T) {
 	if !resumes(t, policy("a"), policy("a")) {
 		t.Error("a policy that was built anew, as by a reload, does not know its sessions")
 	}
+	before := policy("a")
+	next := NewTickets(time.Now())
+	next.Inherit(k.Secrets())
+	k = next
+	if !resumes(t, before, policy("a")) {
+		t.Error("the process that took over does not know the sessions of the one before")
+	}
 	if resumes(t, policy("a"), policy("b")) {
 		t.Error("a session went on under another policy")
 	}
