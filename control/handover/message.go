@@ -12,7 +12,7 @@ type Message struct {
 	Servers  []Server `json:"servers,omitempty"`  // of health
 	Confined bool     `json:"confined,omitempty"` // of begin: Landlock holds already
 	Tickets  *Tickets `json:"tickets,omitempty"`  // of tickets
-	Entries  []byte   `json:"entries,omitempty"`  // of table: of 16 bytes each
+	Entries  []byte   `json:"entries,omitempty"`  // of table: of EntrySize bytes each
 }
 
 // Server is what the old process knows of the health of a server.
@@ -43,6 +43,9 @@ const (
 	Serving    = "serving"
 	Connection = "connection"
 )
+
+// EntrySize is the size of an entry of a table of persistence, as traffic/persistence writes it.
+const EntrySize = 16
 
 const (
 	messageMax     = 60 << 10 // bytes of a message

@@ -30,7 +30,7 @@ func (d *Daemon) inheritTickets(s *snapshot.Snapshot) {
 func (d *Daemon) passTables(c *handover.Channel, by time.Time) error {
 	now := d.now()
 	for name, t := range d.running.Load().Tables {
-		if err := c.SendTable(by, name, t, now); err != nil {
+		if err := c.SendTable(by, name, t.Entries(now)); err != nil {
 			return err
 		}
 	}
@@ -42,7 +42,7 @@ func (d *Daemon) AwaitGo(c *handover.Channel, by time.Time) error {
 	now := d.now()
 	_, err := c.ExpectAfter(handover.Go, by, func(m handover.Message, _ []int) {
 		if t := d.running.Load().Tables[m.Address]; m.Kind == handover.Table && t != nil {
-			m.Fill(t, now)
+			t.Fill(m.Entries, now)
 		}
 	})
 	return err

@@ -70,31 +70,12 @@ func (t *Table) get(key uint64, now int64) (tag uint32, ok bool) {
 	return 0, false
 }
 
-func (t *Table) put(key uint64, tag uint32, now int64) { t.Put(Entry{key, tag, t.expire}, now) }
+func (t *Table) put(key uint64, tag uint32, now int64) { t.keep(key, tag, t.expire, now) }
 
-// Entry is what a table knows of a key.
-type Entry struct {
-	Key  uint64
-	Tag  uint32 // which server
-	Left uint32 // seconds it lives from now on
-}
-
-// Each calls f with every entry that lives.
-func (t *Table) Each(now int64, f func(Entry)) {
-	at := seconds(now)
-	for i := range t.slots {
-		w := t.slots[i].who.Load()
-		key := t.slots[i].key.Load()
-		if uint32(w) > at && t.slots[i].who.Load() == w {
-			f(Entry{key, uint32(w >> 32), uint32(w) - at})
-		}
-	}
-}
-
-// Put notes an entry; it lives for no longer than the table's entries do.
-func (t *Table) Put(e Entry, now int64) {
-	key, set, at := e.Key, t.set(e.Key), seconds(now)
-	who := uint64(e.Tag)<<32 | uint64(at+min(e.Left, t.expire))
+// keep notes an entry that lives so many seconds from now on.
+func (t *Table) keep(key uint64, tag, left uint32, now int64) {
+	set, at := t.set(key), seconds(now)
+	who := uint64(tag)<<32 | uint64(at+left)
 	var oldest *slot
 	var until uint64
 	for i := range set {
