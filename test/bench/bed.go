@@ -40,9 +40,9 @@ func (s *subject) plain(path string) string  { return "http://" + s.plainAddress
 func (s *subject) tunnel(path string) string { return "http://" + s.tunnelAddress + path }
 func (s *subject) secure(path string) string { return "https://" + s.secureAddress + path }
 
-// newBed starts the origin and those of the named proxies that the questions need.
-func newBed(names []string, chosen []*question) (*bed, error) {
-	b := &bed{binaries: map[string]string{}}
+// newBed starts the origin and those of the named proxies that the questions need; before is the binary of weirBefore.
+func newBed(names []string, chosen []*question, before string) (*bed, error) {
+	b := &bed{binaries: map[string]string{weirBefore: before}}
 	if err := b.start(names, chosen); err != nil {
 		b.close()
 		return nil, err

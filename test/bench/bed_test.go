@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestEachProxyServesTheSame(t *testing.T) {
-	b, err := newBed([]string{"nginx", "haproxy", "weir"}, questions())
+	b, err := newBed([]string{"nginx", "haproxy", "weir"}, questions(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func get(client *http.Client, url string, size int) error {
 }
 
 func TestPacerTimesEveryRequest(t *testing.T) {
-	b, err := newBed([]string{"nginx"}, questions())
+	b, err := newBed([]string{"nginx"}, questions(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

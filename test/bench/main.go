@@ -19,6 +19,7 @@ type options struct {
 	seconds  int
 	json     string
 	write    bool
+	before   string
 }
 
 func main() {
@@ -32,6 +33,7 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 3, "seconds of load for each proxy and round")
 	flag.StringVar(&o.json, "json", "", "`file` that takes the result as JSON")
 	flag.BoolVar(&o.write, "write", false, "rewrite the table in docs/benchmarks.md")
+	flag.StringVar(&o.before, "before", "", "`binary` of another weir that is loaded beside this one, as weir-before")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -74,7 +76,14 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	bed, err := newBed(strings.Split(o.subjects, ","), chosen)
+	names := strings.Split(o.subjects, ",")
+	if o.before != "" {
+		names = append(names, weirBefore)
+		for _, q := range chosen {
+			q.subjects = append(q.subjects, weirBefore)
+		}
+	}
+	bed, err := newBed(names, chosen, o.before)
 	if err != nil {
 		return err
 	}

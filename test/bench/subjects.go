@@ -42,11 +42,19 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 				return peers.Caddy(binary, dir, config, s.Plain)
 			})
 		},
-		"weir": func(b *bed, dir string, s site) (*peers.Process, error) {
-			return b.built("weir", "weir.yaml", s, func(binary, config string) (*peers.Process, error) {
-				return peers.Weir(binary, dir, config, s.Plain, s.Secure, s.Tunnel)
-			})
-		},
+		"weir":     startWeir("weir"),
+		weirBefore: startWeir(weirBefore),
+	}
+}
+
+// weirBefore is the weir that a change is measured against.
+const weirBefore = "weir-before"
+
+func startWeir(name string) func(*bed, string, site) (*peers.Process, error) {
+	return func(b *bed, dir string, s site) (*peers.Process, error) {
+		return b.built(name, "weir.yaml", s, func(binary, config string) (*peers.Process, error) {
+			return peers.Weir(binary, dir, config, s.Plain, s.Secure, s.Tunnel)
+		})
 	}
 }
 

@@ -39,7 +39,8 @@ func (c *Conn) unwait(s *Stream) {
 
 // fill takes content of the streams that wait into out, and wakes those that have none left.
 func (c *Conn) fill() {
-	for len(c.waiting) > 0 && len(c.out) < outMost && c.sendWindow.Left() > 0 {
+	for len(c.waiting) > 0 && c.left() > 0 && c.sendWindow.Left() > 0 {
+		c.room(c.left())
 		s := c.choose()
 		if s == nil {
 			return

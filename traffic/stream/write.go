@@ -7,8 +7,19 @@ import (
 	"github.com/weir-proxy/weir/wire/http2"
 )
 
-// outMost is how much content is put into frames before it is sent: what has no place waits, and is taken by priority.
-const outMost = 64 << 10
+// outMost is how much is put into frames before it is sent, and fills a buffer of the loop: what has no place waits, and is taken by priority.
+const outMost = engine.Buffer64K
+
+// dataLeast is the least content that is worth the place that is left.
+const dataLeast = 1 << 10
+
+// left is how much content has a place.
+func (c *Conn) left() int {
+	if n := outMost - len(c.out) - http2.HeaderLen; n >= dataLeast {
+		return n
+	}
+	return 0
+}
 
 // outUnread bounds the frames that a peer asks for, and does not read.
 const outUnread = 256 << 10
@@ -238,12 +249,13 @@ func (s *Stream) WriteBuffers(a, b []byte) (int, error) {
 
 // frameData puts as much of p into frames as there is room for, and says how much.
 func (c *Conn) frameData(s *Stream, p []byte) (done int) {
-	for done < len(p) && len(c.out) < outMost {
-		n := min(len(p)-done, s.send.Left(), c.sendWindow.Left(), c.theirs.MaxFrame, http2.DefaultMaxFrame)
-		if n == 0 {
+	for done < len(p) {
+		n := min(len(p)-done, s.send.Left(), c.sendWindow.Left())
+		if n = min(n, c.left()); n == 0 {
 			break
 		}
-		c.room(http2.HeaderLen + n)
+		c.room(http2.HeaderLen + n) // for all of it, in which the headers of further frames seldom matter
+		n = min(n, c.theirs.MaxFrame, http2.DefaultMaxFrame)
 		s.noteFrame(len(c.out))
 		c.out = http2.AppendHeader(c.out, n, http2.FrameData, 0, s.id)
 		c.out = append(c.out, p[done:done+n]...)
