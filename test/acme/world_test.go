@@ -19,21 +19,10 @@ import (
 
 // Built when the first test asks for them.
 var (
-	weirBinary   func() (string, error)
 	pebbleBinary = sync.OnceValues(peers.BuildPebble)
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-acme-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // world is an ACME server, DNS, and the addresses of a weir that may be started and stopped.
 type world struct {
@@ -116,7 +105,7 @@ func port(address string) (n int) {
 // start starts a weir: acme is what stands below tls.acme besides the authority.
 func (w *world) start(acme, sites string) {
 	w.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		w.t.Fatal(err)
 	}

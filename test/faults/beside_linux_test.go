@@ -93,7 +93,7 @@ func rivals(t *testing.T) []rival {
 			return peers.Start("haproxy", dir, exec.Command(path, "-W", "-f", file, "-x", filepath.Join(dir, "haproxy.sock")), front)
 		}, syscall.SIGUSR2},
 		{"weir", besideWeir, "%q, ", func(dir, config, front string) (*peers.Process, error) {
-			binary, err := weirBinary()
+			binary, err := peers.WeirBinary()
 			if err != nil {
 				return nil, err
 			}

@@ -158,7 +158,7 @@ func TestRootsPowersAreGivenAway(t *testing.T) {
 }
 
 func refusesToBeNobody(t *testing.T) {
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

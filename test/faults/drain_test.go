@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // weir runs a command of weir's against the subject.
 func (s *subject) weir(args ...string) (out string, status int) {
 	s.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		s.t.Fatal(err)
 	}

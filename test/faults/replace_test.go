@@ -39,7 +39,7 @@ const takeoverLimit = 1500 * time.Millisecond
 // startReplaceable starts one; pool is what its only pool has besides a health check.
 func startReplaceable(t *testing.T, pool string) *replaceable {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

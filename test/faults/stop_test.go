@@ -155,7 +155,7 @@ type process struct {
 // startProcess starts a weir; FRONT in the configuration becomes a free address.
 func startProcess(t *testing.T, config string, args ...string) *process {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,11 @@ package faults
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,21 +15,7 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-faults-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Chmod(dir, 0o755) // a weir that is another user starts it too
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // subject is a running weir.
 type subject struct {
@@ -50,7 +34,7 @@ func start(t *testing.T, config string) *subject {
 // startUnder is start with a program before weir's own command line, such as a shell that lowers a limit first.
 func startUnder(t *testing.T, config string, wrapper []string) *subject {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

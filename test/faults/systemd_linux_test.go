@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // manager is what systemd is for a service: a socket that hears.
@@ -79,7 +81,7 @@ func TestTheServiceManagerIsToldAndStartsTheWatchdog(t *testing.T) {
 
 // With a socket of the service manager clients wait while there is no weir, and are served by the next.
 func TestSocketsOfTheServiceManagerAreTaken(t *testing.T) {
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

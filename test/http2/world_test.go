@@ -21,23 +21,13 @@ import (
 )
 
 var (
-	// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-	weirBinary func() (string, error)
 	// toolsDir builds h2spec and the two programs of gRPC.
 	toolsDir func() (string, error)
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-http2-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
 	toolsDir = sync.OnceValues(peers.BuildHTTP2Tools)
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(peers.Main(m))
 }
 
 // world is a running weir with a listener in clear and one with TLS.
@@ -56,7 +46,7 @@ func newWorld(t *testing.T, config string) *world { return newWorldUnder(t, conf
 // newWorldUnder is newWorld with a program before weir's own command line.
 func newWorldUnder(t *testing.T, config string, wrapper []string) *world {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

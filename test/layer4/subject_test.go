@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,20 +17,7 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-layer4-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // subject is a running weir, or one after the other: its binary may be replaced.
 type subject struct {
@@ -44,7 +30,7 @@ type subject struct {
 // start starts a weir; ADMIN in the configuration becomes a free address, DIR the test's directory.
 func start(t *testing.T, dir, config string, addresses ...string) *subject {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

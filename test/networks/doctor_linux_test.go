@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // finding is a line of `weir doctor --json`.
@@ -15,7 +17,7 @@ type finding struct{ Check, Verdict, Says, Repair string }
 // doctor runs weir doctor on the host.
 func (h *host) doctor(config string, asNobody bool) (list []finding, good bool) {
 	h.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -214,21 +214,7 @@ func (p *process) stop() {
 	}
 }
 
-// weirBinary builds weir when the first test asks for it.
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-networks-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Chmod(dir, 0o755) // a weir that is another user starts it too
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // weir runs weir on the host, until it says that it serves.
 func (h *host) weir(config string) *process {
@@ -239,7 +225,7 @@ func (h *host) weir(config string) *process {
 // weirIn is weir in a directory, where another may have been before.
 func (h *host) weirIn(dir, config string) *process {
 	h.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		h.t.Fatal(err)
 	}

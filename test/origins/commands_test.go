@@ -13,7 +13,7 @@ import (
 // startCommand starts weir with a command that needs no file.
 func startCommand(t *testing.T, args []string, addresses ...string) {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

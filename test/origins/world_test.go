@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,20 +21,7 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-origins-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // largeSize is the size of the large file.
 const largeSize = 100 << 20
@@ -98,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	}
 	keep(peers.Apache(w.dir, fill("apache2.conf"), addresses[6]))
 	w.check(fill("weir.yaml"))
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +95,7 @@ func newWorld(t *testing.T) *world {
 // check runs the tests that stand in the configuration.
 func (w *world) check(config string) {
 	w.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		w.t.Fatal(err)
 	}

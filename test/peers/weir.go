@@ -7,7 +7,36 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"testing"
 )
+
+// built is where Main has WeirBinary build.
+var built struct {
+	dir    string
+	once   sync.Once
+	binary string
+	err    error
+}
+
+// Main is the TestMain of a package whose tests start weir; its result is the exit status.
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "weir-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755) // a weir that is another user starts it too
+	built.dir = dir
+	return m.Run()
+}
+
+// WeirBinary is the path of weir, which is built when the first test asks for it.
+func WeirBinary() (string, error) {
+	built.once.Do(func() { built.binary, built.err = BuildWeir(built.dir) })
+	return built.binary, built.err
+}
 
 // BuildWeir builds the weir of this tree into the directory and returns the binary's path. A test package calls it from
 // within a test, not from TestMain before m.Run: only from then on does go test note what the results depend on.

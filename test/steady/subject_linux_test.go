@@ -1,31 +1,16 @@
 package steady
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-steady-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 const originConfig = `
 daemon off;
@@ -62,7 +47,7 @@ MORE
 // start starts an nginx with a small file and a weir before it, with more in its configuration.
 func start(t *testing.T, more string) (weir *peers.Process, address string) {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,25 +34,10 @@ func (s *score) count(err error) {
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(testMain(m))
-}
-
-// testMain runs the tests and prints the score.
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "weir-conformance-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
+	code := peers.Main(m)
 	fmt.Printf("%s: %d of %d cases as they must be\n", *subjectName, tally.passed, tally.asked)
-	return code
+	os.Exit(code)
 }
-
-// weirBinary builds weir when the first test asks for it: not before m.Run, see peers.BuildWeir.
-var weirBinary func() (string, error)
 
 // startSubject starts a proxy before the server given, with a body limit of 1 MiB, and returns its address.
 func startSubject(dir, server string) (string, *peers.Process, error) {
@@ -69,7 +54,7 @@ func startSubject(dir, server string) (string, *peers.Process, error) {
 	switch *subjectName {
 	case "weir":
 		var binary string
-		if binary, err = weirBinary(); err == nil {
+		if binary, err = peers.WeirBinary(); err == nil {
 			p, err = peers.Weir(binary, dir, fill(weirConfig), addresses[0])
 		}
 	case "nginx":

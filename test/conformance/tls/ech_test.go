@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 const hiding = `
@@ -26,7 +28,7 @@ func TestHiddenNamesDecide(t *testing.T) {
 	dir := t.TempDir()
 	a := newAuthority(t, dir, "a")
 	weir, front, _ := start(t, dir, hiding)
-	binary, _ := weirBinary()
+	binary, _ := peers.WeirBinary()
 	cmd := exec.Command(binary, "ech", "-c", "weir.yaml")
 	cmd.Dir = dir
 	printed, err := cmd.CombinedOutput()

@@ -17,7 +17,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,24 +26,12 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-var weirBinary func() (string, error)
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-tls-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	weirBinary = sync.OnceValues(func() (string, error) { return peers.BuildWeir(dir) })
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
 
 // start starts a weir; FRONT and GUARDED in its configuration become addresses, DIR the directory.
 func start(t *testing.T, dir, config string) (weir *peers.Process, front, guarded string) {
 	t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
