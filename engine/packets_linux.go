@@ -30,7 +30,8 @@ type PacketSocket struct {
 	handler PacketHandler
 	is6     bool
 	closed  bool
-	deaf    bool // another process reads: this one only sends
+	deaf    bool // another process reads, or will: this one only sends
+	index   int  // among the sockets of its listener
 
 	counted bool // among the loop's open connections
 
@@ -112,7 +113,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 	sockets := make([]*PacketSocket, len(fds))
 	for i, fd := range fds {
 		l := e.loops[i%len(e.loops)]
-		sockets[i] = &PacketSocket{loop: l, fd: fd, is6: address.IP.Addr().Is6() && !address.IP.Addr().Is4In6()}
+		sockets[i] = &PacketSocket{loop: l, fd: fd, index: i, is6: address.IP.Addr().Is6() && !address.IP.Addr().Is4In6()}
 		l.Call(func() { sockets[i].handler = handler(l) })
 	}
 	each := func(do func(*PacketSocket)) {
@@ -123,6 +124,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 	ln.start = func() { each(func(s *PacketSocket) { s.register() }) }
 	ln.leave = func() { each((*PacketSocket).stopReading) }
 	ln.sockets = func() []int { return fds }
+	ln.packets = sockets
 	ln.close = func() {
 		each(func(s *PacketSocket) {
 			s.readable() // what has come is for this process

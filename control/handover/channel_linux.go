@@ -70,8 +70,8 @@ func (c *Channel) Send(m Message, fds ...int) error {
 	return os.NewSyscallError("sendmsg", err)
 }
 
-// sendPatiently is Send by a goroutine that may wait for the other end to read.
-func (c *Channel) sendPatiently(by time.Time, m Message, fds ...int) error {
+// SendPatiently is Send by a goroutine that may wait for the other end to read.
+func (c *Channel) SendPatiently(by time.Time, m Message, fds ...int) error {
 	for {
 		err := c.Send(m, fds...)
 		if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.ETOOMANYREFS) || time.Now().After(by) {
@@ -134,12 +134,6 @@ func descriptors(rights []byte) (fds []int, err error) {
 		fds = append(fds, more...)
 	}
 	return fds, nil
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		syscall.Close(fd)
-	}
 }
 
 // HangUp ends what both ends say, and a Receive that waits.

@@ -5,6 +5,7 @@
 //	listeners, admin, health, begin ─►
 //	                                ◄─ ready, or failed: why
 //	go                              ─►   accepts from now on
+//	flows, flows end                ─►   reads datagrams from then on
 //	                                ◄─ serving
 //	connections, as they come to rest ─►
 //	(closed)                        ─►

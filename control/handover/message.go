@@ -1,5 +1,7 @@
 package handover
 
+import "net/netip"
+
 // Message is one thing said; Kind tells which of the fields have a meaning.
 type Message struct {
 	Kind     string   `json:"kind"`
@@ -9,6 +11,8 @@ type Message struct {
 	Adopted  []string `json:"adopted,omitempty"`  // of ready: the addresses of listeners that are listened on by the new process
 	Servers  []Server `json:"servers,omitempty"`  // of health
 	Confined bool     `json:"confined,omitempty"` // of begin: Landlock holds already
+	Takes    bool     `json:"takes,omitempty"`    // of ready: flows are taken; of go: they follow
+	Flows    []Flow   `json:"flows,omitempty"`    // of flows
 }
 
 // Server is what the old process knows of the health of a server.
@@ -19,7 +23,28 @@ type Server struct {
 	Health  string `json:"health"`
 }
 
-// Kinds of messages. Listener, Admin and Connection come with descriptors.
+// Flow is the datagrams between a client and a server. The descriptors that come with a message belong to its flows in their order: one of the socket
+// that is connected to the server, and another, if HasAnswers, of that which is connected to the client.
+type Flow struct {
+	Socket     int            `json:"socket,omitempty"` // of the listener, by the order in which they were handed over
+	Client     netip.AddrPort `json:"client"`
+	Local      netip.Addr     `json:"local"`
+	Port       uint16         `json:"port,omitempty"`
+	Pool       string         `json:"pool"`
+	Server     string         `json:"server"`
+	Address    string         `json:"address"` // of the server
+	Age        int64          `json:"age"`     // µs
+	Silent     int64          `json:"silent"`  // ms
+	Received   uint64         `json:"received"`
+	Sent       uint64         `json:"sent"`
+	Credit     uint64         `json:"credit"`
+	Awaited    int            `json:"awaited,omitempty"`
+	Replies    uint64         `json:"replies"`
+	Confirmed  bool           `json:"confirmed,omitempty"`
+	HasAnswers bool           `json:"answers,omitempty"`
+}
+
+// Kinds of messages. Listener, Admin, Connection and Flows come with descriptors.
 const (
 	Listener   = "listener"
 	Admin      = "admin"
@@ -30,10 +55,13 @@ const (
 	Go         = "go"
 	Serving    = "serving"
 	Connection = "connection"
+	Flows      = "flows"
+	FlowsEnd   = "flows end"
 )
 
 const (
 	messageMax     = 60 << 10 // bytes of a message
 	descriptorsMax = 250      // of one message; the system takes 253
 	serversMax     = 200      // in a message
+	flowsMax       = 64       // in a message: each of several hundred bytes, and up to two descriptors
 )

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/handover"
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -22,6 +23,10 @@ import (
 var weirBinary func() (string, error)
 
 func TestMain(m *testing.M) {
+	if c := handover.Inherited(); c != nil {
+		failTakingOver(c)
+		os.Exit(1)
+	}
 	dir, err := os.MkdirTemp("", "weir-layer4-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -49,8 +54,11 @@ func start(t *testing.T, dir, config string, addresses ...string) *subject {
 		t.Fatal(err)
 	}
 	s := &subject{t: t, dir: dir, admin: free(t)}
+	if err := os.Symlink(binary, s.program()); err != nil {
+		t.Fatal(err)
+	}
 	s.write(config)
-	s.Process, err = peers.Start("weir", dir, exec.Command(binary, "run", "-c", "weir.yaml", "--loops", "2", "--pid-file", filepath.Join(dir, "weir.pid")), append(addresses, s.admin)...)
+	s.Process, err = peers.Start("weir", dir, exec.Command(s.program(), "run", "-c", "weir.yaml", "--loops", "2", "--pid-file", filepath.Join(dir, "weir.pid")), append(addresses, s.admin)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +85,9 @@ func (s *subject) write(config string) {
 		s.t.Fatal(err)
 	}
 }
+
+// program is what weir is started by, a link: what it leads to may be replaced.
+func (s *subject) program() string { return filepath.Join(s.dir, "weir") }
 
 func (s *subject) log() string {
 	text, err := os.ReadFile(s.Log)
