@@ -15,6 +15,7 @@ type Handshake struct {
 	Version     uint16
 	Suite       uint16
 	ServerName  string            // that the client asked for
+	Protocol    string            // by ALPN
 	Auth        string            // names the authorities whose certificates the client was asked for; "": for none
 	Certificate *x509.Certificate // of the client, checked; nil: it has shown none
 	Print       []byte            // JA4 of the ClientHello; nil where nobody wants it
