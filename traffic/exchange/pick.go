@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
@@ -211,7 +212,8 @@ func (s *session) toldTLVs() proxyproto.TLVs {
 	if h == nil {
 		return s.tlvs()
 	}
-	e := proxyproto.Ended{Protocol: h.Protocol, ServerName: h.ServerName, Version: h.Version, Suite: h.Suite}
+	e := proxyproto.Ended{Protocol: h.Protocol, ServerName: h.ServerName}
+	e.Version, e.Cipher = filter.TLSNames(h.Version, h.Suite)
 	if h.Certificate != nil {
 		e.HasCert, e.CommonName = true, h.Certificate.Subject.CommonName
 	}

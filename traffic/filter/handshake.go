@@ -74,6 +74,11 @@ func (to place) appendTLS(dst []byte, v variable, h *Handshake) []byte {
 	return to.appendText(dst, []byte(h.certificateField(v)))
 }
 
+// TLSNames are the names of a version and a suite as other programs have them: "TLSv1.3", "TLS_AES_128_GCM_SHA256".
+func TLSNames(version, suite uint16) (string, string) {
+	return "TLSv" + versionName(version), tls.CipherSuiteName(suite)
+}
+
 func versionName(v uint16) string {
 	switch v {
 	case tls.VersionTLS13:

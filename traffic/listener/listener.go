@@ -247,7 +247,8 @@ func settled(c *tls.Conn, state *stdtls.ConnectionState) *filter.Handshake {
 
 // appendTLS puts what weir knows of the TLS that it has ended before what another proxy has told.
 func appendTLS(told []byte, s stdtls.ConnectionState) []byte {
-	e := proxyproto.Ended{Protocol: s.NegotiatedProtocol, ServerName: s.ServerName, Version: s.Version, Suite: s.CipherSuite}
+	e := proxyproto.Ended{Protocol: s.NegotiatedProtocol, ServerName: s.ServerName}
+	e.Version, e.Cipher = filter.TLSNames(s.Version, s.CipherSuite)
 	if len(s.VerifiedChains) > 0 {
 		e.HasCert, e.CommonName = true, s.PeerCertificates[0].Subject.CommonName
 	}
