@@ -59,7 +59,7 @@ func (s *PacketSocket) Rest() {}
 func (s *PacketSocket) Wake() error { return nil }
 
 // TakePackets cannot be done here.
-func (l *Loop) TakePackets(int, PacketHandler) (*PacketSocket, error) {
+func (l *Loop) TakePackets(int, bool, PacketHandler) (*PacketSocket, error) {
 	return nil, errors.ErrUnsupported
 }
 

@@ -26,8 +26,9 @@ func (s *PacketSocket) Wake() error {
 	return s.register()
 }
 
-// TakePackets makes a socket of a descriptor that another process has passed on, connected as it is; h takes its datagrams. The descriptor is consumed.
-func (l *Loop) TakePackets(fd int, h PacketHandler) (*PacketSocket, error) {
+// TakePackets makes a socket of a descriptor that another process has passed on, connected as it is, by whom nobody but its peer has ever
+// been heard if hasOnePeer; h takes its datagrams. The descriptor is consumed.
+func (l *Loop) TakePackets(fd int, hasOnePeer bool, h PacketHandler) (*PacketSocket, error) {
 	syscall.CloseOnExec(fd)
 	own, err := syscall.Getsockname(fd)
 	if err == nil {
@@ -38,7 +39,7 @@ func (l *Loop) TakePackets(fd int, h PacketHandler) (*PacketSocket, error) {
 		return nil, os.NewSyscallError("getsockname", err)
 	}
 	_, is6 := own.(*syscall.SockaddrInet6)
-	s := &PacketSocket{loop: l, fd: fd, handler: h, is6: is6, counted: true}
+	s := &PacketSocket{loop: l, fd: fd, handler: h, is6: is6, counted: true, hasOnePeer: hasOnePeer}
 	if err := s.register(); err != nil {
 		syscall.Close(fd)
 		return nil, err

@@ -136,8 +136,8 @@ func (f *Flow) adopt(p *Passed) reason.Reason {
 		return reason.FlowServerGone
 	}
 	var err error
-	if f.socket, err = l.TakePackets(p.ToServer, f); err == nil && p.ToClient >= 0 {
-		if f.answers, err = l.TakePackets(p.ToClient, f); err != nil {
+	if f.socket, err = l.TakePackets(p.ToServer, true, f); err == nil && p.ToClient >= 0 {
+		if f.answers, err = l.TakePackets(p.ToClient, false, f); err != nil {
 			f.socket.Close()
 		}
 	} else if err != nil {
