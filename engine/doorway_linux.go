@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -12,7 +11,7 @@ import (
 // doorwaySocket is a listening socket that is waited for as a connection is, or package net's.
 type doorwaySocket struct {
 	socket *epollConn
-	net    *net.TCPListener
+	net    Door
 }
 
 func (l *Loop) openDoorway(at netip.AddrPort) (*Doorway, error) {

@@ -3,12 +3,11 @@
 package engine
 
 import (
-	"net"
 	"net/netip"
 	"time"
 )
 
-type doorwaySocket struct{ net *net.TCPListener }
+type doorwaySocket struct{ net Door }
 
 func (l *Loop) openDoorway(at netip.AddrPort) (*Doorway, error) { return l.openDoorwayPortable(at) }
 

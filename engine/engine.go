@@ -3,6 +3,7 @@ package engine
 import (
 	"log"
 	"net"
+	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -16,6 +17,7 @@ type Config struct {
 	Portable bool                                                     // goroutines over package net even where epoll is there
 	SlowTurn time.Duration                                            // the watchdog reports a loop's turn that takes longer; 0: 2 s
 	Dial     func(a Address, timeout time.Duration) (net.Conn, error) // on goroutines only, in place of package net
+	Door     func(at netip.AddrPort) (Door, error)                    // likewise, for doorways
 	Log      func(format string, args ...any)                         // for panics, slow turns, accept pauses; nil: package log
 }
 

@@ -24,10 +24,11 @@ type Listener struct {
 	closed      bool
 	isInherited bool // the sockets came from another process
 	close       func()
-	start       func()       // nil once it was called
-	leave       func()       // gives the sockets up without a word to who waits in their queues
-	sockets     func() []int // nil: they cannot be given away
-	netl        net.Listener // portable
+	start       func()          // nil once it was called
+	leave       func()          // gives the sockets up without a word to who waits in their queues
+	sockets     func() []int    // nil: they cannot be given away
+	packets     []*PacketSocket // of datagrams, by the order of sockets
+	netl        net.Listener    // portable
 }
 
 // Start begins to accept, where Listen was told to wait.

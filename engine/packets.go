@@ -6,7 +6,7 @@ import "net/netip"
 type Packet struct {
 	Data    []byte         // borrowed until the handler returns, or until what was sent with it is flushed, which is then
 	Segment int            // the size of each datagram in Data but the last; 0: it is one
-	From    netip.AddrPort // the peer
+	From    netip.AddrPort // the peer; invalid where it is the only one that the socket has
 	Local   netip.Addr     // the own address that it came to; invalid where it is the socket's
 	Port    uint16         // that it was sent to, where the kernel has captured it; 0: the socket's
 }

@@ -27,7 +27,7 @@ func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*P
 		syscall.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	s := &PacketSocket{loop: l, fd: fd, handler: h, is6: domain == syscall.AF_INET6, counted: true}
+	s := &PacketSocket{loop: l, fd: fd, handler: h, is6: domain == syscall.AF_INET6, counted: true, hasOnePeer: o.Source.Port() == 0}
 	if err := s.register(); err != nil {
 		syscall.Close(fd)
 		return nil, err

@@ -30,9 +30,11 @@ type PacketSocket struct {
 	handler PacketHandler
 	is6     bool
 	closed  bool
-	deaf    bool // another process reads: this one only sends
+	deaf    bool // another process reads, or will: this one only sends
+	index   int  // among the sockets of its listener
 
-	counted bool // among the loop's open connections
+	hasOnePeer bool // it was connected before it had a port: nobody else has ever sent to it
+	counted    bool // among the loop's open connections
 
 	pending bool // it has messages in the outbox
 	first   int  // of these
@@ -58,16 +60,22 @@ type message struct {
 	next    int  // message of the same socket; -1: none
 }
 
+// inbox is the system's form of packets that come.
+type inbox struct {
+	headers [packetBatch]mmsghdr
+	used    int // the system has written to so many since they were made ready
+}
+
 // packets is a loop's room for datagrams, made when the first socket is opened: 2 MiB. Owned by the loop.
 type packets struct {
 	sockets map[int]*PacketSocket
-	in      [packetBatch]mmsghdr
+	named   inbox // for sockets that anybody sends to
+	bare    inbox // for those with one peer: that the system need not say who it is saves two hundredths of all
 	inParts [packetBatch]syscall.Iovec
 	names   [packetBatch]syscall.RawSockaddrAny
 	control [packetBatch][controlSize]byte
 	data    []byte
 	batch   [packetBatch]Packet
-	used    int // of in: what the system has written to since it was made ready
 
 	outbox     []message
 	out        [packetBatch]mmsghdr
@@ -86,14 +94,16 @@ func (l *Loop) packets() *packets {
 }
 
 func newPackets() *packets {
-	p := &packets{sockets: map[int]*PacketSocket{}, data: make([]byte, packetBatch*packetSize), used: packetBatch}
-	for i := range p.in {
+	p := &packets{sockets: map[int]*PacketSocket{}, data: make([]byte, packetBatch*packetSize), named: inbox{used: packetBatch}, bare: inbox{used: packetBatch}}
+	for i := range packetBatch {
 		p.inParts[i].Base = &p.data[i*packetSize]
 		p.inParts[i].SetLen(packetSize)
-		h := &p.in[i].header
+		h := &p.named.headers[i].header
 		h.Iov, h.Iovlen = &p.inParts[i], 1
 		h.Name = (*byte)(unsafe.Pointer(&p.names[i]))
 		h.Control = &p.control[i][0]
+		p.bare.headers[i] = p.named.headers[i]
+		p.bare.headers[i].header.Name = nil
 	}
 	return p
 }
@@ -112,7 +122,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 	sockets := make([]*PacketSocket, len(fds))
 	for i, fd := range fds {
 		l := e.loops[i%len(e.loops)]
-		sockets[i] = &PacketSocket{loop: l, fd: fd, is6: address.IP.Addr().Is6() && !address.IP.Addr().Is4In6()}
+		sockets[i] = &PacketSocket{loop: l, fd: fd, index: i, is6: address.IP.Addr().Is6() && !address.IP.Addr().Is4In6()}
 		l.Call(func() { sockets[i].handler = handler(l) })
 	}
 	each := func(do func(*PacketSocket)) {
@@ -123,6 +133,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 	ln.start = func() { each(func(s *PacketSocket) { s.register() }) }
 	ln.leave = func() { each((*PacketSocket).stopReading) }
 	ln.sockets = func() []int { return fds }
+	ln.packets = sockets
 	ln.close = func() {
 		each(func(s *PacketSocket) {
 			s.readable() // what has come is for this process
@@ -288,15 +299,22 @@ func (s *PacketSocket) handle(batch []Packet) {
 }
 
 func (s *PacketSocket) receive(p *packets) int {
-	for i := range p.used {
-		h := &p.in[i].header
-		h.Namelen, h.Flags = uint32(unsafe.Sizeof(p.names[i])), 0
+	in := &p.named
+	if s.hasOnePeer {
+		in = &p.bare
+	}
+	for i := range in.used {
+		h := &in.headers[i].header
+		h.Flags = 0
+		if !s.hasOnePeer {
+			h.Namelen = uint32(unsafe.Sizeof(p.names[i]))
+		}
 		h.SetControllen(controlSize)
 	}
-	p.used = 0
+	in.used = 0
 	st := &s.loop.Stats.Packets
 	st.ReceiveCall++
-	r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&p.in[0])), packetBatch, syscall.MSG_DONTWAIT, 0, 0)
+	r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&in.headers[0])), packetBatch, syscall.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:
 	case syscall.EAGAIN, syscall.EINTR:
@@ -305,11 +323,14 @@ func (s *PacketSocket) receive(p *packets) int {
 		s.handler.Refused(s, errno)
 		return 0
 	}
-	p.used = min(packetBatch, int(r)+1)
+	in.used = min(packetBatch, int(r)+1)
 	for i := range int(r) {
 		packet := &p.batch[i]
-		*packet = Packet{Data: p.data[i*packetSize:][:p.in[i].size], From: rawAddrPort(&p.names[i])}
-		readControl(p.control[i][:p.in[i].header.Controllen], packet)
+		*packet = Packet{Data: p.data[i*packetSize:][:in.headers[i].size]}
+		if !s.hasOnePeer {
+			packet.From = rawAddrPort(&p.names[i])
+		}
+		readControl(p.control[i][:in.headers[i].header.Controllen], packet)
 		st.Received += uint64(packet.Count())
 	}
 	return int(r)

@@ -2,7 +2,10 @@
 
 package engine
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // PacketSocket is a UDP socket on a loop, one that listens or one that is connected to a peer. Owned by its loop.
 type PacketSocket struct {
@@ -38,6 +41,26 @@ func (s *PacketSocket) Close() {
 	if !s.closed {
 		s.closePortable()
 	}
+}
+
+// PacketSockets are none that could be given away.
+func (ln *Listener) PacketSockets() []*PacketSocket { return nil }
+
+// Index is 0: there is one socket.
+func (s *PacketSocket) Index() int { return 0 }
+
+// Descriptor cannot be had here.
+func (s *PacketSocket) Descriptor() int { return -1 }
+
+// Rest does nothing: no other process takes over on this system.
+func (s *PacketSocket) Rest() {}
+
+// Wake does nothing.
+func (s *PacketSocket) Wake() error { return nil }
+
+// TakePackets cannot be done here.
+func (l *Loop) TakePackets(int, bool, PacketHandler) (*PacketSocket, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // Loop is whose it is.

@@ -24,6 +24,7 @@ type netConn struct {
 	peeked    []byte // what was read and not taken yet: by a watch of the idle connection, or by Peek
 	peekErr   error
 	handler   Handler
+	outer     Conn // what the handler is given: the connection, or what is around it
 	watchDone chan struct{}
 }
 
@@ -170,7 +171,7 @@ func (c *netConn) await(h Handler, outer Conn) {
 	if c.closed {
 		return
 	}
-	c.handler = h
+	c.handler, c.outer = h, outer
 	done := make(chan struct{})
 	c.watchDone = done
 	if c.peekErr == ErrTimeout {
@@ -211,13 +212,21 @@ func (c *netConn) Reclaim() bool {
 	if c.handler == nil || c.closed {
 		return false
 	}
+	h, outer := c.handler, c.outer
 	c.handler = nil
 	c.nc.SetReadDeadline(time.Unix(1, 0))
 	done := c.watchDone
 	c.loop.portable.release()
 	<-done
 	c.loop.portable.acquire()
-	return len(c.peeked) == 0 && c.peekErr == nil && !c.closed
+	if c.closed {
+		return false
+	}
+	if len(c.peeked) > 0 || c.peekErr != nil { // it came while the watch was ended: it is the handler's still
+		go c.loop.portable.serve(h, outer)
+		return false
+	}
+	return true
 }
 
 func (c *netConn) IsIdle() bool { return !c.closed && len(c.peeked) == 0 && c.peekErr == nil }

@@ -51,11 +51,17 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := d.Settle(time.Now().Add(settleWithin)); err != nil {
 		return err
 	}
-	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted()}); err != nil {
+	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), Takes: true}); err != nil {
 		return err
 	}
-	if err := d.AwaitGo(c, time.Now().Add(takeoverDefault)); err != nil {
+	said, err := d.AwaitGo(c, time.Now().Add(takeoverDefault))
+	if err != nil {
 		return fmt.Errorf("the old process did not say go: %w", err)
+	}
+	if said.Takes {
+		if err := d.TakeFlows(c, time.Now().Add(takeoverDefault)); err != nil {
+			return fmt.Errorf("flows of datagrams: %w", err)
+		}
 	}
 	d.Begin()
 	if err := s.admin.Apply(d.Config()); err != nil {

@@ -70,8 +70,8 @@ func (c *Channel) Send(m Message, fds ...int) error {
 	return os.NewSyscallError("sendmsg", err)
 }
 
-// sendPatiently is Send by a goroutine that may wait for the other end to read.
-func (c *Channel) sendPatiently(by time.Time, m Message, fds ...int) error {
+// SendPatiently is Send by a goroutine that may wait for the other end to read.
+func (c *Channel) SendPatiently(by time.Time, m Message, fds ...int) error {
 	for {
 		err := c.Send(m, fds...)
 		if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.ETOOMANYREFS) || time.Now().After(by) {

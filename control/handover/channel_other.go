@@ -22,7 +22,8 @@ func Inherited() *Channel { return nil }
 // Send fails.
 func (c *Channel) Send(Message, ...int) error { return errSystem }
 
-func (c *Channel) sendPatiently(time.Time, Message, ...int) error { return errSystem }
+// SendPatiently fails.
+func (c *Channel) SendPatiently(time.Time, Message, ...int) error { return errSystem }
 
 // Receive fails.
 func (c *Channel) Receive(time.Time) (Message, []int, error) { return Message{}, nil, errSystem }

@@ -5,6 +5,7 @@
 //	listeners, admin, health, tickets, begin ─►
 //	                                         ◄─ ready, or failed: why
 //	tables, go                               ─►   accepts from now on
+//	flows, flows end                         ─►   reads datagrams from then on
 //	                                         ◄─ serving
 //	connections, as they come to rest        ─►
 //	(closed)                                 ─►

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"reflect"
 	"syscall"
@@ -130,5 +131,55 @@ func TestSendDoesNotWait(t *testing.T) {
 	}
 	if _, _, err := old.Receive(soon()); !errors.Is(err, io.EOF) {
 		t.Errorf("from nobody: %v", err)
+	}
+}
+
+func TestFlowsComeAcrossWithTheirDescriptors(t *testing.T) {
+	old, new := pair(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	said := make([]Flow, 3*flowsMax+1)
+	for i := range said {
+		said[i] = Flow{Client: netip.AddrPortFrom(netip.MustParseAddr("fe80::1%eth0"), uint16(i)), Local: netip.IPv6LinkLocalAllNodes(), Pool: "pool", Received: uint64(i), HasAnswers: i%2 == 0}
+	}
+	sent := make(chan error)
+	go func() {
+		n, err := old.SendFlows(soon(), "udp:53", said, func(i int, fds []int) []int {
+			if fds = append(fds, int(null.Fd())); said[i].HasAnswers {
+				fds = append(fds, int(null.Fd()))
+			}
+			return fds
+		})
+		if n != len(said) {
+			err = fmt.Errorf("%d sent: %w", n, err)
+		}
+		sent <- errors.Join(err, old.SendPatiently(soon(), Message{Kind: FlowsEnd}))
+	}()
+	var heard []Flow
+	got, want := 0, 0
+	err = new.ReceiveFlows(soon(), func(address string, flows []Flow, fds []int) {
+		if address != "udp:53" {
+			t.Error(address)
+		}
+		heard = append(heard, flows...)
+		got += len(fds)
+		closeAll(fds)
+	})
+	if err := errors.Join(err, <-sent); err != nil {
+		t.Fatal(err)
+	}
+	for i := range said {
+		if want++; said[i].HasAnswers {
+			want++
+		}
+	}
+	if !reflect.DeepEqual(heard, said) || got != want {
+		t.Errorf("%d flows, %d descriptors, want %d and %d", len(heard), got, len(said), want)
+	}
+	if n, err := old.SendFlows(time.Now().Add(-time.Second), "udp:53", said, nil); n != 0 || err != nil {
+		t.Errorf("after its time %d, %v", n, err)
 	}
 }

@@ -1,6 +1,9 @@
 package handover
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Message is one thing said; Kind tells which of the fields have a meaning.
 type Message struct {
@@ -13,6 +16,8 @@ type Message struct {
 	Confined bool     `json:"confined,omitempty"` // of begin: Landlock holds already
 	Tickets  *Tickets `json:"tickets,omitempty"`  // of tickets
 	Entries  []byte   `json:"entries,omitempty"`  // of table: of EntrySize bytes each
+	Takes    bool     `json:"takes,omitempty"`    // of ready: flows are taken; of go: they follow
+	Flows    []Flow   `json:"flows,omitempty"`    // of flows
 }
 
 // Server is what the old process knows of the health of a server.
@@ -29,7 +34,28 @@ type Tickets struct {
 	Made    time.Time `json:"made"`
 }
 
-// Kinds of messages. Listener, Admin and Connection come with descriptors.
+// Flow is the datagrams between a client and a server. The descriptors that come with a message belong to its flows in their order: one of the socket
+// that is connected to the server, and another, if HasAnswers, of that which is connected to the client.
+type Flow struct {
+	Socket     int            `json:"socket,omitempty"` // of the listener, by the order in which they were handed over
+	Client     netip.AddrPort `json:"client"`
+	Local      netip.Addr     `json:"local"`
+	Port       uint16         `json:"port,omitempty"`
+	Pool       string         `json:"pool"`
+	Server     string         `json:"server"`
+	Address    string         `json:"address"` // of the server
+	Age        int64          `json:"age"`     // µs
+	Silent     int64          `json:"silent"`  // ms
+	Received   uint64         `json:"received"`
+	Sent       uint64         `json:"sent"`
+	Credit     uint64         `json:"credit"`
+	Awaited    int            `json:"awaited,omitempty"`
+	Replies    uint64         `json:"replies"`
+	Confirmed  bool           `json:"confirmed,omitempty"`
+	HasAnswers bool           `json:"answers,omitempty"`
+}
+
+// Kinds of messages. Listener, Admin, Connection and Flows come with descriptors.
 const (
 	Listener   = "listener"
 	Admin      = "admin"
@@ -42,6 +68,8 @@ const (
 	Go         = "go"
 	Serving    = "serving"
 	Connection = "connection"
+	Flows      = "flows"
+	FlowsEnd   = "flows end"
 )
 
 // EntrySize is the size of an entry of a table of persistence, as traffic/persistence writes it.
@@ -52,4 +80,5 @@ const (
 	descriptorsMax = 250      // of one message; the system takes 253
 	serversMax     = 200      // in a message
 	entriesMax     = 2500     // in a message
+	flowsMax       = 64       // in a message: each of several hundred bytes, and up to two descriptors
 )

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -22,27 +21,27 @@ type State struct {
 func (c *Channel) SendState(by time.Time, s State) error {
 	for address, fds := range s.Listeners {
 		for ; len(fds) > 0; fds = fds[min(len(fds), descriptorsMax):] {
-			if err := c.sendPatiently(by, Message{Kind: Listener, Address: address}, fds[:min(len(fds), descriptorsMax)]...); err != nil {
+			if err := c.SendPatiently(by, Message{Kind: Listener, Address: address}, fds[:min(len(fds), descriptorsMax)]...); err != nil {
 				return err
 			}
 		}
 	}
 	for address, fd := range s.Admin {
-		if err := c.sendPatiently(by, Message{Kind: Admin, Address: address}, fd); err != nil {
+		if err := c.SendPatiently(by, Message{Kind: Admin, Address: address}, fd); err != nil {
 			return err
 		}
 	}
 	for list := s.Servers; len(list) > 0; list = list[min(len(list), serversMax):] {
-		if err := c.sendPatiently(by, Message{Kind: Health, Servers: list[:min(len(list), serversMax)]}); err != nil {
+		if err := c.SendPatiently(by, Message{Kind: Health, Servers: list[:min(len(list), serversMax)]}); err != nil {
 			return err
 		}
 	}
 	if s.Tickets != nil {
-		if err := c.sendPatiently(by, Message{Kind: Secrets, Tickets: s.Tickets}); err != nil {
+		if err := c.SendPatiently(by, Message{Kind: Secrets, Tickets: s.Tickets}); err != nil {
 			return err
 		}
 	}
-	return c.sendPatiently(by, Message{Kind: Begin, Confined: s.Confined})
+	return c.SendPatiently(by, Message{Kind: Begin, Confined: s.Confined})
 }
 
 // ReceiveState hears what SendState says. The descriptors are the caller's.
@@ -92,11 +91,5 @@ func (c *Channel) ExpectAfter(kind string, by time.Time, each func(Message, []in
 		default:
 			each(m, fds)
 		}
-	}
-}
-
-func closeAll(fds []int) {
-	for _, fd := range fds {
-		syscall.Close(fd)
 	}
 }

@@ -65,11 +65,29 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	if err := d.passTables(c, by); err != nil {
 		return nil, err
 	}
-	if err := c.Send(handover.Message{Kind: handover.Go}); err != nil {
+	if err := c.Send(handover.Message{Kind: handover.Go, Takes: ready.Takes}); err != nil {
 		return nil, err
 	}
-	_, err = c.Expect(handover.Serving, by)
-	return ready.Adopted, err
+	return ready.Adopted, d.passFlows(c, ready, by)
+}
+
+// passFlows has the flows of datagrams go on in the other process, or here if that does not serve in the end.
+func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.Time) error {
+	if !ready.Takes { // a version that begins with none
+		_, err := c.Expect(handover.Serving, by)
+		return err
+	}
+	flows := d.restFlows(ready.Adopted)
+	err := flows.pass(c, by)
+	if err == nil {
+		_, err = c.Expect(handover.Serving, by)
+	}
+	if err != nil {
+		flows.back()
+		return err
+	}
+	flows.gone()
+	return nil
 }
 
 // healthOfServers is what the checks know.

@@ -37,15 +37,14 @@ func (d *Daemon) passTables(c *handover.Channel, by time.Time) error {
 	return nil
 }
 
-// AwaitGo waits until the process before says go, and hears until then which client is with which server.
-func (d *Daemon) AwaitGo(c *handover.Channel, by time.Time) error {
+// AwaitGo waits until the process before says go, which it returns, and hears until then which client is with which server.
+func (d *Daemon) AwaitGo(c *handover.Channel, by time.Time) (handover.Message, error) {
 	now := d.now()
-	_, err := c.ExpectAfter(handover.Go, by, func(m handover.Message, _ []int) {
+	return c.ExpectAfter(handover.Go, by, func(m handover.Message, _ []int) {
 		if t := d.running.Load().Tables[m.Address]; m.Kind == handover.Table && t != nil {
 			t.Fill(m.Entries, now)
 		}
 	})
-	return err
 }
 
 // now is in ms of the loops' clock.

@@ -14,10 +14,17 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/handover"
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
+func TestMain(m *testing.M) {
+	if c := handover.Inherited(); c != nil {
+		failTakingOver(c)
+		os.Exit(1)
+	}
+	os.Exit(peers.Main(m))
+}
 
 // subject is a running weir, or one after the other: its binary may be replaced.
 type subject struct {
@@ -35,8 +42,11 @@ func start(t *testing.T, dir, config string, addresses ...string) *subject {
 		t.Fatal(err)
 	}
 	s := &subject{t: t, dir: dir, admin: free(t)}
+	if err := os.Symlink(binary, s.program()); err != nil {
+		t.Fatal(err)
+	}
 	s.write(config)
-	s.Process, err = peers.Start("weir", dir, exec.Command(binary, "run", "-c", "weir.yaml", "--loops", "2", "--pid-file", filepath.Join(dir, "weir.pid")), append(addresses, s.admin)...)
+	s.Process, err = peers.Start("weir", dir, exec.Command(s.program(), "run", "-c", "weir.yaml", "--loops", "2", "--pid-file", filepath.Join(dir, "weir.pid")), append(addresses, s.admin)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +73,9 @@ func (s *subject) write(config string) {
 		s.t.Fatal(err)
 	}
 }
+
+// program is what weir is started by, a link: what it leads to may be replaced.
+func (s *subject) program() string { return filepath.Join(s.dir, "weir") }
 
 func (s *subject) log() string {
 	text, err := os.ReadFile(s.Log)

@@ -11,6 +11,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/proxyproto"
 )
 
 // Setup is what the exchanges of a listener are served by. Immutable; a reload swaps it whole.
@@ -197,10 +198,10 @@ func (h *HTTP) begin(s *session, p *perLoop, c engine.Conn, handshake *filter.Ha
 }
 
 // Serve takes a new connection in clear text.
-func (h *HTTP) Serve(c engine.Conn) { h.ServeTLS(c, nil) }
+func (h *HTTP) Serve(c engine.Conn) { h.ServeTLS(c, nil, nil) }
 
-// ServeTLS takes a new connection with what its TLS has settled; nil for one in clear text.
-func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake) {
+// ServeTLS takes a new connection with what its TLS has settled, nil for one in clear text, and what another proxy has told of it.
+func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake, told proxyproto.TLVs) {
 	p := h.driver.loops[c.Loop().Index]
 	setup := h.setup.Load()
 	if h.isFull(c, setup) {
@@ -211,6 +212,7 @@ func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake) {
 		return
 	}
 	s := h.newSession(p, c, handshake, setup)
+	s.told = kept(told)
 	p.Stats.Accepted++
 	c.SetReadTimeout(setup.Header)
 	defer func() {

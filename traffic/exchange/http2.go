@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/proxyproto"
 )
 
 // http2Client is a client's connection of HTTP/2 with its exchanges. Owned by its loop.
@@ -34,8 +35,8 @@ func (c *http2Client) Ended(conn *stream.Conn) {
 }
 
 // ServeHTTP2 takes a new connection on which HTTP/2 is spoken: TLS, of which handshake tells, has said so, or what was
-// read of it, which begun is.
-func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, begun []byte) {
+// read of it, which begun is; told is what another proxy has told.
+func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, told proxyproto.TLVs, begun []byte) {
 	setup := h.setup.Load()
 	if h.isFull(c, setup) {
 		c.SetWriteTimeout(time.Second)
@@ -47,6 +48,7 @@ func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, begun []by
 	client := &http2Client{}
 	client.conn = stream.Accept(c, setup.Streams, client, begun)
 	client.streams = h.NewStreams(c, handshake, client.conn)
+	client.streams.session.told = kept(told)
 	defer func() {
 		if r := recover(); r != nil {
 			client.conn.Panicked()
@@ -73,5 +75,5 @@ func (s *session) toHTTP2(c engine.Conn, begun []byte) {
 	h := s.http
 	s.at.Stats.Accepted--
 	s.end()
-	h.ServeHTTP2(c, nil, begun)
+	h.ServeHTTP2(c, nil, s.tlvs(), begun)
 }

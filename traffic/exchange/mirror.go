@@ -74,7 +74,7 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 	}
 	from := x.session
 	s.conn = shadowConn{loop: x.at.loop, request: b, remote: x.client.RemoteAddr(), local: x.client.LocalAddr()}
-	s.session = session{http: from.http, at: x.at, conn: &s.conn, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen, secure: from.secure, tls: from.tls,
+	s.session = session{http: from.http, at: x.at, conn: &s.conn, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen, secure: from.secure, tls: from.tls, told: from.told,
 		shadow: s, counted: &m.Route.Destination.Loops[x.at.loop.Index]}
 	s.session.counted.Mirror.Sent++
 	x.at.shadows++

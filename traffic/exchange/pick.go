@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
@@ -201,7 +202,37 @@ func (x *Exchange) proxyHeader() []byte {
 	if x.destination.Proxy == 1 {
 		return proxyproto.AppendV1(nil, h.Source, h.Destination)
 	}
+	h.TLVs = x.session.toldTLVs()
 	return proxyproto.AppendV2(nil, &h)
+}
+
+// toldTLVs is what is known of the client's connection besides its ends: of the TLS that weir has ended, and what another proxy has told.
+func (s *session) toldTLVs() proxyproto.TLVs {
+	h := s.tls
+	if h == nil {
+		return s.tlvs()
+	}
+	e := proxyproto.Ended{Protocol: h.Protocol, ServerName: h.ServerName}
+	e.Version, e.Cipher = filter.TLSNames(h.Version, h.Suite)
+	if h.Certificate != nil {
+		e.HasCert, e.CommonName = true, h.Certificate.Subject.CommonName
+	}
+	return proxyproto.AppendEnded(nil, &e, s.tlvs())
+}
+
+func (s *session) tlvs() proxyproto.TLVs {
+	if s.told == nil {
+		return nil
+	}
+	return *s.told
+}
+
+func kept(told proxyproto.TLVs) *proxyproto.TLVs {
+	if len(told) == 0 {
+		return nil
+	}
+	copied := told
+	return &copied
 }
 
 // connectTimeout is the route's, or its pool's.

@@ -7,6 +7,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/proxyproto"
 )
 
 // session is a client connection between and during its exchanges. Idle it is this struct: no stack, no buffer.
@@ -25,6 +26,7 @@ type session struct {
 	peerLen  uint8
 	secure   bool
 	tls      *filter.Handshake // of its TLS; nil: in clear text
+	told     *proxyproto.TLVs  // by another proxy, in front of it; nil, and eight bytes of every idle connection: nothing
 	shadow   *shadow           // of which it is; nil: it is a client's
 	private  []privateConn     // server connections that no other client may use
 

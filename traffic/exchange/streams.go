@@ -62,7 +62,7 @@ func (s *Streams) Open(stream Stream) {
 	from := &s.session
 	o.of = s
 	o.session = session{http: from.http, at: p, conn: stream, stream: stream, streams: s, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen,
-		secure: from.secure, tls: from.tls, counted: from.counted}
+		secure: from.secure, tls: from.tls, told: from.told, counted: from.counted}
 	s.exchanges++
 	from.requests++
 	if setup := from.http.setup.Load(); setup.Closing || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {

@@ -15,6 +15,7 @@ type Handshake struct {
 	Version     uint16
 	Suite       uint16
 	ServerName  string            // that the client asked for
+	Protocol    string            // by ALPN
 	Auth        string            // names the authorities whose certificates the client was asked for; "": for none
 	Certificate *x509.Certificate // of the client, checked; nil: it has shown none
 	Print       []byte            // JA4 of the ClientHello; nil where nobody wants it
@@ -71,6 +72,11 @@ func (to place) appendTLS(dst []byte, v variable, h *Handshake) []byte {
 		return dst
 	}
 	return to.appendText(dst, []byte(h.certificateField(v)))
+}
+
+// TLSNames are the names of a version and a suite as other programs have them: "TLSv1.3", "TLS_AES_128_GCM_SHA256".
+func TLSNames(version, suite uint16) (string, string) {
+	return "TLSv" + versionName(version), tls.CipherSuiteName(suite)
 }
 
 func versionName(v uint16) string {

@@ -21,6 +21,7 @@ type Flow struct {
 	server   *pool.Server
 	held     pool.Held
 	socket   *engine.PacketSocket // connected to the server
+	by       *engine.PacketSocket // the listener's
 	answers  *engine.PacketSocket // connected to a captured client, from where it wanted to go; nil: it is answered by the listener's
 	begun    int64                // microseconds
 	last     int64                // ms: the last datagram, to within touchEvery
@@ -176,7 +177,7 @@ func (f *Flow) answer(p *engine.Packet) {
 		f.answers.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
 		return
 	}
-	f.table.socket.Send(f.client.from, f.client.local, p.Data, p.Segment)
+	f.by.Send(f.client.from, f.client.local, p.Data, p.Segment)
 }
 
 // goOn takes what a captured client sends after its first datagrams: the system gives it to the socket that answers.
@@ -227,14 +228,8 @@ func (f *Flow) end(why reason.Reason) {
 	if f.hasEnded {
 		return
 	}
-	f.hasEnded = true
+	f.drop()
 	t := f.table
-	f.in.remove(f)
-	delete(t.known, f.client)
-	f.socket.Close()
-	if f.answers != nil {
-		f.answers.Close()
-	}
 	l := t.at.loop
 	outcome := pool.OK
 	switch why {
@@ -247,15 +242,26 @@ func (f *Flow) end(why reason.Reason) {
 	}
 	f.to.Pool.Release(f.server, l.Index, l.Now(), outcome)
 	attempt.Settle(l, f.to.Pool, f.server, &f.held)
-	t.at.Open--
 	t.at.Reasons[why]++
 	if log := f.setup.Log; log != nil && log.Takes(0, why, l.Micros()-f.begun) {
-		f.log(why)
+		f.log(why, f.to.Pool.Name, f.server.Name)
 	}
 }
 
+// drop takes the flow out of its table and closes its sockets.
+func (f *Flow) drop() {
+	f.hasEnded = true
+	f.in.remove(f)
+	delete(f.table.known, f.client)
+	f.socket.Close()
+	if f.answers != nil {
+		f.answers.Close()
+	}
+	f.table.at.Open--
+}
+
 // log puts a record of the flow into the loop's ring.
-func (f *Flow) log(why reason.Reason) {
+func (f *Flow) log(why reason.Reason, pool, server string) {
 	at := f.table.at
 	text := func(i int, s string) []byte {
 		at.scratch[i] = append(at.scratch[i][:0], s...)
@@ -263,7 +269,7 @@ func (f *Flow) log(why reason.Reason) {
 	}
 	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(),
 		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
-		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, f.to.Pool.Name), Server: text(2, f.server.Name)}
+		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, pool), Server: text(2, server)}
 	if f.isCaptured() {
 		r.Dest = f.client.to()
 	}

@@ -26,6 +26,7 @@ type table struct {
 	fresh      list // those whose client has not answered a reply
 	confirmed  list
 	isSweeping bool
+	isResting  bool // its flows are on their way to another process: none ends
 }
 
 // Packets takes what clients send.
@@ -68,20 +69,24 @@ func (t *table) begin(setup *Setup, who client) *Flow {
 		t.at.Reasons[reason.FlowTableFull]++
 		return nil
 	}
-	f := &Flow{table: t, setup: setup, client: who, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
+	f := &Flow{table: t, setup: setup, client: who, by: t.socket, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
 	if why := f.open(); why != reason.Done {
 		t.at.Reasons[why]++
 		return nil
 	}
-	t.known[who] = f
-	t.fresh.add(f)
+	t.add(f, &t.fresh)
+	return f
+}
+
+func (t *table) add(f *Flow, to *list) {
+	t.known[f.client] = f
+	to.add(f)
 	t.at.Open++
 	t.at.Opened++
 	if !t.isSweeping {
 		t.isSweeping = true
 		t.at.loop.Go(&sweep{t})
 	}
-	return f
 }
 
 // evict ends the flow that makes room for another; false when all are with clients that are what they say.
@@ -105,6 +110,9 @@ func (s *sweep) Run() {
 	t := s.t
 	for len(t.known) > 0 {
 		t.at.loop.Sleep(sweepEvery)
+		if t.isResting {
+			continue
+		}
 		now := t.at.loop.Now()
 		for _, l := range [...]*list{&t.fresh, &t.confirmed} {
 			for f := l.oldest; f != nil && now-f.last >= f.setup.Idle.Milliseconds(); f = l.oldest {

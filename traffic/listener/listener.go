@@ -4,7 +4,6 @@ import (
 	stdtls "crypto/tls"
 	"errors"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -160,7 +159,7 @@ func (l *Listener) Serve(c engine.Conn) {
 	case setup.Tunnel != nil:
 		l.tunnels.Serve(c, setup.Tunnel.Way, o)
 	default:
-		l.http.Serve(c)
+		l.http.ServeTLS(c, nil, o.TLVs)
 	}
 }
 
@@ -201,9 +200,9 @@ func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {
 		}
 		l.tunnels.Serve(secure, setup.Tunnel.Way, o)
 	case state.NegotiatedProtocol == "h2":
-		l.http.ServeHTTP2(secure, settled(secure, &state), nil)
+		l.http.ServeHTTP2(secure, settled(secure, &state), o.TLVs, nil)
 	default:
-		l.http.ServeTLS(secure, settled(secure, &state))
+		l.http.ServeTLS(secure, settled(secure, &state), o.TLVs)
 	}
 }
 
@@ -239,33 +238,21 @@ func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 
 // settled is what exchanges know of a handshake.
 func settled(c *tls.Conn, state *stdtls.ConnectionState) *filter.Handshake {
-	h := &filter.Handshake{Version: state.Version, Suite: state.CipherSuite, ServerName: state.ServerName, Auth: c.Policy().Auth, Print: c.Print()}
+	h := &filter.Handshake{Version: state.Version, Suite: state.CipherSuite, ServerName: state.ServerName, Protocol: state.NegotiatedProtocol, Auth: c.Policy().Auth, Print: c.Print()}
 	if len(state.PeerCertificates) > 0 {
 		h.Certificate = state.PeerCertificates[0]
 	}
 	return h
 }
 
-// appendTLS puts what weir knows of the TLS that it has ended before what another proxy has told: the first TLV of a type counts.
-func appendTLS(told []byte, s stdtls.ConnectionState) (tlvs []byte) {
-	if s.NegotiatedProtocol != "" {
-		tlvs = proxyproto.AppendTLV(tlvs, proxyproto.TypeALPN, []byte(s.NegotiatedProtocol))
-	}
-	if s.ServerName != "" {
-		tlvs = proxyproto.AppendTLV(tlvs, proxyproto.TypeAuthority, []byte(s.ServerName))
-	}
-	// The reference's example, and what servers look for, is "TLSv1.3"; crypto/tls writes "TLS 1.3".
-	ssl := proxyproto.SSL{Version: strings.Replace(stdtls.VersionName(s.Version), "TLS ", "TLSv", 1), Cipher: stdtls.CipherSuiteName(s.CipherSuite)}
+// appendTLS puts what weir knows of the TLS that it has ended before what another proxy has told.
+func appendTLS(told []byte, s stdtls.ConnectionState) []byte {
+	e := proxyproto.Ended{Protocol: s.NegotiatedProtocol, ServerName: s.ServerName}
+	e.Version, e.Cipher = filter.TLSNames(s.Version, s.CipherSuite)
 	if len(s.VerifiedChains) > 0 {
-		ssl.HasCert, ssl.CommonName = true, s.PeerCertificates[0].Subject.CommonName
+		e.HasCert, e.CommonName = true, s.PeerCertificates[0].Subject.CommonName
 	}
-	tlvs = proxyproto.AppendSSL(tlvs, &ssl)
-	for kind, value := range proxyproto.TLVs(told).All() {
-		if proxyproto.TLVs(tlvs).Of(kind) == nil {
-			tlvs = proxyproto.AppendTLV(tlvs, kind, value)
-		}
-	}
-	return tlvs
+	return proxyproto.AppendEnded(nil, &e, told)
 }
 
 // Resume takes a clear connection that another process has passed on, with the requests it had so far. On its loop, outside of any coroutine.

@@ -172,7 +172,7 @@ func (q *QUIC) take(l *engine.Loop, c *quic.Conn, h *filter.Handshake) bool {
 
 func (q *QUIC) settled(raw *quicgo.Conn, policy *tls.Policy, print []byte) *filter.Handshake {
 	state := raw.ConnectionState().TLS
-	h := &filter.Handshake{Version: stdtls.VersionTLS13, Suite: state.CipherSuite, ServerName: state.ServerName, Auth: policy.Auth, Print: print}
+	h := &filter.Handshake{Version: stdtls.VersionTLS13, Suite: state.CipherSuite, ServerName: state.ServerName, Protocol: state.NegotiatedProtocol, Auth: policy.Auth, Print: print}
 	if len(state.PeerCertificates) > 0 {
 		h.Certificate = state.PeerCertificates[0]
 	}
