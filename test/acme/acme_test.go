@@ -1,10 +1,9 @@
 package acme
 
 import (
-	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,19 +125,16 @@ func TestRevokedCertificatesAreTheAuthoritysToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	serial := client.Certificates()[0].Leaf.SerialNumber
-	if err := client.Revoke(t.Context(), "shop.example.com"); err != nil {
+	if err := client.Revoke(t.Context(), "shop.example.com", "superseded"); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(client.Certificates()); n != 0 {
 		t.Errorf("%d certificates are left", n)
 	}
-	tester := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	answer, err := tester.Get(fmt.Sprintf("%s/cert-status-by-serial/%x", w.management, serial))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); !strings.Contains(string(text), "Revoked") {
+	if text := w.standing(serial); !strings.Contains(text, "Revoked") {
 		t.Errorf("the authority says %s", text)
+	}
+	if err := client.Revoke(t.Context(), "shop.example.com", ""); !errors.Is(err, acme.ErrNoCertificate) {
+		t.Errorf("revoked again: %v", err)
 	}
 }
