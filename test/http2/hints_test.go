@@ -13,9 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	quicgo "github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 )
 
 // htmlServer is a server all of whose answers have the same head fields.
@@ -126,10 +123,7 @@ func TestEarlyHintsAreLearnt(t *testing.T) {
 		t.Errorf("a browser that goes to the page: %q", got)
 	}
 
-	quic := &http3.Transport{TLSClientConfig: c.Transport.(*http.Transport).TLSClientConfig.Clone(), Dial: func(ctx context.Context, _ string, config *tls.Config, q *quicgo.Config) (*quicgo.Conn, error) {
-		return quicgo.DialAddrEarly(ctx, w.secure, config, q)
-	}}
-	defer quic.Close()
+	quic := w.quic()
 	if got := hintsOf(t, &http.Client{Transport: quic}, url+"/page", nil); len(got) != 2 {
 		t.Errorf("HTTP/3: %q", got)
 	}
