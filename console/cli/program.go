@@ -70,7 +70,7 @@ One file says what it does, weir.yaml; 'weir check' finds what is wrong with it 
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.AddCommand(checkCommand(p), fmtCommand(), schemaCommand(p), versionCommand(p), manCommand(), statusCommand(), reloadCommand())
+	root.AddCommand(checkCommand(p), fmtCommand(), schemaCommand(p), versionCommand(p), manCommand(), statusCommand(), reloadCommand(), certsCommand())
 	root.AddCommand(serverCommands()...)
 	root.AddCommand(p.Commands...)
 	return root

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -19,6 +20,7 @@ type Daemon interface {
 	Reload() (*api.Plan, config.Problems, error)
 	Plan() (*api.Plan, config.Problems, error) // of a Reload; changes nothing
 	ChangeServer(api.ServerChange) (*api.ServerChanged, error)
+	RevokeCertificate(context.Context, api.Revocation) (*api.Revoked, error)
 }
 
 // Config is what is fixed for a process.

@@ -32,8 +32,11 @@ type Settings struct {
 	// What is tried again on another server.
 	Retries Retries `yaml:"retries" example:"0"`
 
-	// Whether clients of gRPC-Web (`application/grpc-web` and `-text`), as browsers are, are served by servers that speak gRPC. For clients of HTTP/2 and HTTP/3.
+	// Whether clients of gRPC-Web (`application/grpc-web` and `-text`), as browsers are, are served by servers that speak gRPC.
 	GRPCWeb string `yaml:"grpc_web" fill:"off" words:"on off" example:"on"`
+
+	// Whether the links that a page has its clients load in advance are told to the next one at once, before the server answers (`103 Early Hints`). To clients of HTTP/2 and HTTP/3.
+	EarlyHints string `yaml:"early_hints" fill:"off" words:"on off" example:"on"`
 
 	// How much these requests matter when the pool cannot serve all: `critical` ones go first, `sheddable` ones are refused first.
 	Criticality string `yaml:"criticality" fill:"default" words:"critical default sheddable" example:"critical"`

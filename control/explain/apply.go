@@ -43,6 +43,9 @@ func (a *asking) act() {
 		a.persistence()
 		a.buffer()
 		a.mirror()
+		if r.Hints != nil {
+			a.step("early_hints", "links that the page had others load are told before the server answers")
+		}
 		a.toPool()
 	}
 }

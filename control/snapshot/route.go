@@ -79,6 +79,9 @@ func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 		r.Persistence = b.persistence(c)
 		r.Buffer = b.buffer(c.Buffer)
 		r.Mirror = b.mirror(c)
+		if c.EarlyHints == "on" && r.Destination != nil {
+			r.Hints = site.NewHints(max(1, len(r.Destination.Loops)))
+		}
 	}
 }
 

@@ -2,10 +2,9 @@ package acme
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -137,17 +136,14 @@ func TestRevokedCertificatesAreTheAuthoritysToo(t *testing.T) {
 	}
 	lucky(client.Obtain)
 	serial := client.Certificates()[0].Leaf.SerialNumber
-	lucky(client.Revoke)
+	lucky(func(ctx context.Context, name string) error { return client.Revoke(ctx, name, "superseded") })
 	if n := len(client.Certificates()); n != 0 {
 		t.Errorf("%d certificates are left", n)
 	}
-	tester := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	answer, err := tester.Get(fmt.Sprintf("%s/cert-status-by-serial/%x", w.management, serial))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); !strings.Contains(string(text), "Revoked") {
+	if text := w.standing(serial); !strings.Contains(text, "Revoked") {
 		t.Errorf("the authority says %s", text)
+	}
+	if err := client.Revoke(t.Context(), "shop.example.com", ""); !errors.Is(err, acme.ErrNoCertificate) {
+		t.Errorf("revoked again: %v", err)
 	}
 }

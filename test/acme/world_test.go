@@ -116,13 +116,16 @@ listeners:
 tls: { acme: { email: ops@example.com, ca: %q, roots: %q, check: 1s, %s } }
 sites: { %s }
 data: %q
-admin: off
+admin: %q
 logs: { level: debug }
-`, w.http, w.https, w.directory, w.trust, acme, sites, filepath.Join(w.dir, "data"))
+`, w.http, w.https, w.directory, w.trust, acme, sites, filepath.Join(w.dir, "data"), w.admin())
 	if w.weir, err = peers.Weir(binary, w.dir, text, w.http, w.https); err != nil {
 		w.t.Fatal(err)
 	}
 }
+
+// admin is weir's admin address.
+func (w *world) admin() string { return "unix:" + filepath.Join(w.dir, "admin.sock") }
 
 func (w *world) stopWeir() {
 	if w.weir != nil {

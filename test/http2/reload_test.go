@@ -3,6 +3,7 @@ package http2
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ func TestReloadsCutNothing(t *testing.T) {
 		}()
 	}
 	h1, h2 := &http.Client{}, w.http()
+	h1s := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: w.roots, ServerName: "localhost"}}}
 	body := bytes.Repeat([]byte("x"), 20_000)
 	post := func(c *http.Client, url string) func() error {
 		return func() error {
@@ -62,13 +64,17 @@ func TestReloadsCutNothing(t *testing.T) {
 			return nil
 		}
 	}
+	quic := &http.Client{Transport: w.quic()}
 	loads := 0
 	for range 2 {
 		load("http/1.1", post(h1, "http://"+w.clear+"/a"))
 		load("http/2", post(h2, "https://localhost:"+port(w.secure)+"/a"))
-		loads += 2
+		load("http/1.1 over TLS", post(h1s, "https://localhost:"+port(w.secure)+"/a"))
+		load("http/3", post(quic, "https://localhost:"+port(w.secure)+"/a"))
+		loads += 4
 	}
-	for name, c := range map[string]io.ReadWriteCloser{"websocket by http/1.1": w.webSocketHTTP1(t), "websocket by http/2": w.webSocketHTTP2(t, w.secure)} {
+	for name, c := range map[string]io.ReadWriteCloser{"websocket by http/1.1": w.webSocketHTTP1(t), "websocket by http/2": w.webSocketHTTP2(t, w.secure),
+		"websocket by http/3": w.webSocketHTTP3(t)} {
 		r := bufio.NewReader(c)
 		load(name, func() error {
 			message := bytes.Repeat([]byte("m"), 125)
@@ -83,14 +89,13 @@ func TestReloadsCutNothing(t *testing.T) {
 		})
 		loads++
 	}
-	stream := openStream(t, h2, "https://localhost:"+port(w.secure)+"/stream")
-	load("a stream of hours", stream)
-	loads++
+	for name, c := range map[string]*http.Client{"http/2": h2, "http/3": quic} {
+		load("a stream of hours by "+name, openStream(t, c, "https://localhost:"+port(w.secure)+"/stream"))
+		loads++
+	}
 	for i := range reloads {
 		w.write(config(i + 1))
-		if err := w.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
+		w.reload()
 		time.Sleep(20 * time.Millisecond)
 	}
 	close(stop)
@@ -101,7 +106,7 @@ func TestReloadsCutNothing(t *testing.T) {
 			t.Fatal("a load does not end")
 		}
 	}
-	t.Logf("%d requests and messages, %d failed", done.Load(), failed.Load())
+	t.Logf("%d reloads, %d requests and messages, %d failed", reloads, done.Load(), failed.Load())
 }
 
 // streamEcho answers each piece of the request's body as it comes.

@@ -141,6 +141,24 @@ func (w *world) status(into any) {
 	}
 }
 
+// reload has weir read its configuration again, which must be good.
+func (w *world) reload() {
+	w.t.Helper()
+	r, err := http.NewRequest("POST", "http://"+w.admin+"/reload", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("X-Weir", "1")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if said, _ := io.ReadAll(response.Body); response.StatusCode != 200 {
+		w.t.Fatalf("reload: %s %s", response.Status, said)
+	}
+}
+
 // serve runs a handler on HTTP/1.1, and on HTTP/2 in clear, at one address.
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()

@@ -64,7 +64,7 @@ func (x *Exchange) scratch() []byte {
 // settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
 // the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
 func (x *Exchange) settleBody() {
-	if x.headLen == 0 || !x.keepAlive || x.stream != nil {
+	if x.headLen == 0 || !x.keepAlive || x.stream != nil && !x.isLone() {
 		x.keepAlive = false
 		return
 	}

@@ -49,6 +49,8 @@ func (x *Exchange) next() {
 		end += int(min(x.body.length, int64(x.inLen-x.headLen)))
 	case message.FramingChunked:
 		end += x.body.buffered
+	case message.FramingUntilClose: // a stream's: what is not of it was put aside
+		end = x.inLen
 	}
 	x.session.hint = 0
 	if end > len(x.in)/4 && end <= 16<<10 {
@@ -174,7 +176,7 @@ func (x *Exchange) log() {
 
 // version is that of HTTP, as 10, 11, 20 or 30.
 func (x *Exchange) version() uint8 {
-	if x.stream != nil || x.req.Major > 1 {
+	if x.session.stream != nil || x.req.Major > 1 {
 		return max(2, x.req.Major) * 10
 	}
 	return 10 + x.req.Minor

@@ -71,6 +71,9 @@ func (x *Exchange) appendGRPC(b []byte) []byte {
 	if x.local.detail != "" {
 		b = append(append(b, ": "...), x.local.detail...)
 	}
+	if !x.keepAlive {
+		b = append(b, "\r\nConnection: close"...)
+	}
 	return append(b, "\r\n\r\n"...)
 }
 

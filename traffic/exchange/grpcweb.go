@@ -24,6 +24,7 @@ type webStream struct {
 	Stream
 	x      *Exchange
 	isText bool
+	isGRPC bool    // the answer is gRPC's; any other passes as it is
 	quads  [4]byte // characters of a group of base64 that is not complete
 	have   int
 	buf    []byte // what Write encodes into
@@ -31,7 +32,7 @@ type webStream struct {
 
 // bridgeGRPCWeb turns a gRPC-Web request into one of gRPC's, if it is one and the route wants that.
 func (x *Exchange) bridgeGRPCWeb() {
-	if x.stream == nil || x.req.Method != message.MethodPOST {
+	if x.req.Method != message.MethodPOST || x.req.Upgrade {
 		return
 	}
 	for i := range x.req.List {
@@ -43,6 +44,9 @@ func (x *Exchange) bridgeGRPCWeb() {
 		isText := hasType(kind, grpcWebTextType)
 		if !isText && !hasType(kind, grpcWebType) {
 			return
+		}
+		if x.stream == nil {
+			x.stream = x.asStream()
 		}
 		w := &webStream{Stream: x.stream, x: x, isText: isText}
 		x.stream, x.client = w, w
@@ -138,6 +142,7 @@ func (w *webStream) WriteHead(head []byte) error {
 				suffix = "-web-text"
 			}
 			b := append(append([]byte(nil), head[:at+len(field)]...), suffix...)
+			w.isGRPC = true
 			head = withoutLine(append(b, head[at+len(field):]...), "Content-Length")
 			break
 		}
@@ -148,7 +153,7 @@ func (w *webStream) WriteHead(head []byte) error {
 
 // Write writes content, encoded.
 func (w *webStream) Write(p []byte) (int, error) {
-	if !w.isText {
+	if !w.isText || !w.isGRPC {
 		return w.Stream.Write(p)
 	}
 	w.buf = base64.StdEncoding.AppendEncode(w.buf[:0], p)
@@ -170,6 +175,9 @@ func (w *webStream) WriteBuffers(a, b []byte) (int, error) {
 
 // WriteEnd writes the trailers as the last message: "Trailers … encoded as a single gRPC message", their names in lower case. It may wait.
 func (w *webStream) WriteEnd(trailers []byte) error {
+	if !w.isGRPC {
+		return w.Stream.WriteEnd(trailers)
+	}
 	if len(trailers) > 0 {
 		frame := binary.BigEndian.AppendUint32([]byte{trailersFrame}, uint32(len(trailers)))
 		inName := true

@@ -95,7 +95,8 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 		return reason.Done, nil
 	}
 	if err != nil {
-		return bodyFailure(err), nil
+		fault, _ := err.(*http1.Fault)
+		return bodyFailure(err), fault
 	}
 	x.received += int64(n)
 	data, fault := x.unframe(room, n, k)

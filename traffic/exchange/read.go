@@ -212,6 +212,15 @@ func (x *Exchange) inBuffer() (data []byte, whole bool) {
 	return nil, true
 }
 
+// channelLeast is from which length on a body of RPC_IN_DATA is a channel: routes take no such length unless their body_limit says so.
+const channelLeast = 64 << 20
+
+// isChannel reports whether the body is one of RPC over HTTP's channels, which rest as long as there is nothing to say ([MS-RPCH] section 2.1.2.1.1).
+func (x *Exchange) isChannel() bool {
+	return x.req.Method == message.MethodOther && x.body.framing == message.FramingLength && x.body.length > channelLeast && x.route != nil &&
+		string(x.req.MethodName.Of(x.req.Buf)) == "RPC_IN_DATA"
+}
+
 // bodyRate is the least a client must send of a body, in bytes per second, after bodyGrace.
 const (
 	bodyRate  = 500
@@ -220,6 +229,9 @@ const (
 
 // bodyTimeout is how long the next bytes of a body may take: the pause allowed, and no longer than the least rate leaves.
 func (x *Exchange) bodyTimeout(got int64) time.Duration {
+	if x.isChannel() {
+		return x.route.Response
+	}
 	now := x.at.loop.Now()
 	if x.body.began == 0 {
 		x.body.began = now

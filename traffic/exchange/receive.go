@@ -108,7 +108,7 @@ func (x *Exchange) gotHead(n int) Stage {
 		x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
 	}
 	if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
-		if x.stream != nil {
+		if x.session.stream != nil {
 			// What authenticates a connection cannot be had where a connection is not one user's alone.
 			x.code = http2.HTTP11Required
 			return x.abandon(reason.HTTP11Required)

@@ -64,6 +64,9 @@ func (x *Exchange) request() Stage {
 	if r.Mirror != nil {
 		x.mirror(r.Mirror)
 	}
+	if r.Hints != nil {
+		x.hint()
+	}
 	return Pick
 }
 

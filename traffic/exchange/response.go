@@ -84,6 +84,9 @@ func (x *Exchange) response() Stage {
 	}
 	head := x.appendResponse(x.at.record[:0], int64(data))
 	x.at.record = head
+	if x.route.Hints != nil {
+		x.learnHints(head)
+	}
 	x.rest.head = len(head)
 	x.placeHead(head, at, data)
 	return Deliver

@@ -118,6 +118,7 @@ func (u *upload) relay() reason.Reason {
 		n, err := x.client.Read(room)
 		atEnd := err == io.EOF && x.body.framing == message.FramingUntilClose
 		if err != nil && !atEnd {
+			u.fault, _ = err.(*http1.Fault)
 			return bodyFailure(err)
 		}
 		got += int64(n)
@@ -248,6 +249,9 @@ func frameChunk(buf []byte, at, n int, last bool) []byte {
 }
 
 func bodyFailure(err error) reason.Reason {
+	if _, isFault := err.(*http1.Fault); isFault {
+		return reason.ClientBodyMalformed
+	}
 	switch err {
 	case engine.ErrTimeout:
 		return reason.ClientBodyTimeout

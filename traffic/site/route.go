@@ -47,6 +47,7 @@ type Route struct {
 	Budgets         *pool.Budgets // that pay for them; nil: the pool's
 	Class           pool.Class    // how much its requests matter when not all can be served
 	GRPCWeb         bool          // gRPC-Web clients are served by gRPC servers
+	Hints           *Hints        // nil: no early hints are learnt
 	UsesGroups      bool          // a template asks for what the path's "*" or groups took
 }
 

@@ -98,6 +98,16 @@ func (c *Client) ChangeServer(ctx context.Context, change api.ServerChange) (*ap
 	return changed, c.send(ctx, http.MethodPost, "/servers", body, changed, http.StatusOK)
 }
 
+// Revoke has a certificate revoked, and waits for the authority.
+func (c *Client) Revoke(ctx context.Context, r api.Revocation) (*api.Revoked, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	revoked := &api.Revoked{}
+	return revoked, c.send(ctx, http.MethodPost, "/certificates/revoke", body, revoked, http.StatusOK)
+}
+
 // Get asks for a path, query included, and decodes the answer into what.
 func (c *Client) Get(ctx context.Context, path string, what any) error {
 	return c.ask(ctx, http.MethodGet, path, what, http.StatusOK)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -191,18 +190,6 @@ func (c *Client) Obtain(ctx context.Context, name string) error {
 	if at, has := slices.BinarySearch(c.names, name); !has {
 		c.names = slices.Insert(c.names, at, name)
 	}
-	return nil
-}
-
-// Revoke tells the authority that the certificate of a name is not to be trusted any more, and forgets it.
-func (c *Client) Revoke(ctx context.Context, name string) error {
-	if err := c.magic.RevokeCert(ctx, name, acme.ReasonUnspecified, false); err != nil {
-		return fmt.Errorf("revoke %s: %w", name, err)
-	}
-	c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: name}})
-	c.mu.Lock()
-	delete(c.known, name)
-	c.mu.Unlock()
 	return nil
 }
 
