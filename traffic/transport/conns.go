@@ -68,10 +68,10 @@ func NewConns(l *engine.Loop) *Conns { return &Conns{loop: l} }
 // Conn is a connection to a server.
 type Conn struct {
 	engine.Conn
-	Stream   *stream.Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
-	Requests int            // exchanges begun on it
-	Reused   bool           // the running exchange is not its first
-	Private  bool           // belongs to one client for good: kept by Hold, never by Keep
+	Stream   Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
+	Requests int    // exchanges begun on it
+	Reused   bool   // the running exchange is not its first
+	Private  bool   // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
 	lease        *lease     // of a shared connection
@@ -190,8 +190,8 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 		ec = secure
 	}
 	s.Opened++
-	if !d.Opaque && isShared(ec, config) {
-		return s.share(ec, config), nil
+	if !d.Opaque && isHTTP2(ec, config) {
+		return s.shareHTTP2(ec, config), nil
 	}
 	return &Conn{Conn: ec, home: s, source: source, Requests: 1, Private: config.Private}, nil
 }
