@@ -66,7 +66,11 @@ func (b *builder) pool(p *config.Pool) {
 		d.Transport.OpaqueTLS = wiretls.NewDialer(opaque, p.TLS.ServerName, b.loops)
 		spoken := clientTLS.Clone()
 		spoken.NextProtos = versionOf(p).Protocols()
-		d.Transport.TLS = wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
+		dialer := wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
+		d.Transport.TLS = dialer
+		if d.Transport.QUIC != nil {
+			d.Transport.QUIC.TLS = dialer
+		}
 	}
 	if h := p.Health; h != nil {
 		if !slices.Contains(health.Types(), healthType(p)) {

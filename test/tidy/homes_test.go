@@ -32,7 +32,7 @@ var homes = []home{
 	{"github.com/mdlayher/netlink", []string{"kernel/netfilter"}, "what nftables' library has no call for"},
 	{"github.com/vishvananda/netlink", []string{"kernel/routing", "kernel/doctor"}, "rules, routes"},
 	{"crypto/tls", []string{"wire/tls", "control/certs", "control/certs/acme", "control/certs/authority", "control/certs/ech", "test/bench", "control/snapshot", "traffic/listener",
-		"traffic/filter", "traffic/pool/health"},
+		"traffic/filter", "traffic/pool/health", "traffic/quic"},
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench"},
 		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},

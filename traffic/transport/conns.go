@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/quic"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http2"
 )
@@ -25,7 +26,8 @@ type Config struct {
 	ByClient    bool           // connections come from their client's address, and serve no other
 	Warm        int            // connections kept ready per loop and server
 	Version     Version        // of HTTP
-	Streams     *stream.Config // of connections that carry many; set with any Version but HTTP1
+	Streams     *stream.Config // of connections of HTTP/2; set with HTTP2, H2C and Auto
+	QUIC        *quic.Config   // of connections of HTTP/3; set with HTTP3
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -155,13 +157,10 @@ func (s *Conns) dialOwn(config *Config, d Dialing) (*Conn, error) {
 }
 
 func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
-	connect := d.Connect
-	if connect == 0 {
-		connect = config.Connect
+	if config.Version == HTTP3 && !d.Opaque {
+		return s.openHTTP3(config, d)
 	}
-	if connect == 0 {
-		connect = DefaultConnect
-	}
+	connect := connectTime(d.Connect, config)
 	s.Open++
 	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion}
 	source := config.spoofed(d.Source, d.Address.IP.Addr())
