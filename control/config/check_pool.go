@@ -50,6 +50,9 @@ func (r *reader) checkHTTP3(path string, p *Pool) {
 	if !p.Connections.Share {
 		r.wrong(joinPath(path, "connections")+".share", "clients share connections of HTTP/3; with share: off leave protocol out")
 	}
+	if p.Health != nil && p.Health.Reuse {
+		r.wrong(joinPath(path, "health")+".reuse", "a check over HTTP/3 has a connection of its own")
+	}
 	for i := range p.Servers {
 		switch a := p.Servers[i].Address; {
 		case a.Unix != "":

@@ -179,6 +179,8 @@ var keyKinds = map[string]site.KeyKind{"client_ip": site.KeyClient, "path": site
 func healthType(p *config.Pool) string {
 	h := p.Health
 	switch {
+	case h.Type == "https" && p.Protocol == "http3":
+		return "http3"
 	case h.Type != "":
 		return h.Type
 	case h.Path == "":

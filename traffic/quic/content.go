@@ -170,8 +170,12 @@ func (b *content) end(trailers []byte) {
 	})
 }
 
-// lost tells the loop that the stream has ended before its message.
+// lost tells the loop that the stream has ended before its message. A server that ends it as if that were whole is to blame.
 func (b *content) lost() {
+	if b.s.conn.toServer && b.r.err == io.EOF {
+		b.malformed("message_cut")
+		return
+	}
 	s, err := b.s, b.s.conn.lossOf(b.r.err)
 	s.loop.Post(func() { s.lose(err) })
 }
@@ -194,8 +198,6 @@ func (c *Conn) lossOf(err error) error {
 	switch {
 	case !c.toServer:
 		return errReset
-	case err == io.EOF:
-		return io.ErrUnexpectedEOF
 	case !errors.As(err, &reset):
 		return err // why the connection has ended
 	case http3.Code(reset.ErrorCode) == http3.RequestRejected:
