@@ -117,7 +117,7 @@ func (b *content) final(a *answer, method message.Method) {
 	s, r := b.s, &a.response
 	if method == message.MethodHEAD || r.Status == 204 || r.Status == 304 {
 		b.r.lookForEnd(s.raw)
-		s.raw.SetReadDeadline(time.Time{})
+		s.raw.SetReadDeadline(time.Now().Add(bodyMost))
 	}
 	ended := b.r.isAtEnd() && b.r.err == io.EOF
 	var why string
