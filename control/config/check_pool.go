@@ -24,6 +24,9 @@ func (r *reader) checkPool(p *Pool) {
 	if (p.Protocol == "http2" || p.Protocol == "h2c") && p.ProxyProtocol != "" {
 		r.wrong(joinPath(path, "proxy_protocol"), "clients share connections of HTTP/2, and a header in front can name one of them only")
 	}
+	if p.Protocol == "http3" {
+		r.checkHTTP3(path, p)
+	}
 	if p.Hedge != nil && !p.Hedge.Off && p.ProxyProtocol != "" {
 		r.wrong(joinPath(path, "hedge"), "with proxy_protocol each client has connections of its own, and copies would need more of them")
 	}
@@ -32,6 +35,31 @@ func (r *reader) checkPool(p *Pool) {
 	r.checkSources(joinPath(path, "source"), p.Source)
 	if p.FromClient() {
 		r.checkFromClient(path, p)
+	}
+}
+
+// checkHTTP3 reports what does not go with QUIC, which runs over UDP, encrypts, and has connections that clients share.
+func (r *reader) checkHTTP3(path string, p *Pool) {
+	at := joinPath(path, "protocol")
+	if p.TLS != nil && p.TLS.Off {
+		r.wrong(at, "HTTP/3 is spoken over TLS alone, and the pool says tls: off")
+	}
+	if p.ProxyProtocol != "" {
+		r.wrong(joinPath(path, "proxy_protocol"), "clients share connections of HTTP/3, and a header in front can name one of them only")
+	}
+	if !p.Connections.Share {
+		r.wrong(joinPath(path, "connections")+".share", "clients share connections of HTTP/3; with share: off leave protocol out")
+	}
+	if p.Health != nil && p.Health.Reuse {
+		r.wrong(joinPath(path, "health")+".reuse", "a check over HTTP/3 has a connection of its own")
+	}
+	for i := range p.Servers {
+		switch a := p.Servers[i].Address; {
+		case a.Unix != "":
+			r.wrong(indexPath(joinPath(path, "servers"), i), "HTTP/3 is spoken over UDP, which a Unix socket has not")
+		case a.Scheme == "http":
+			r.wrong(indexPath(joinPath(path, "servers"), i), "says http:// and HTTP/3 is spoken over TLS alone; leave the scheme out")
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ type Health struct {
 	// What is asked for by GET; of `grpc`, the service after a slash. Without it and without `type`, a TCP connection is the check.
 	Path string `yaml:"path" example:"/healthz"`
 
-	// The kind of check. Without it: `https` or `http` (as the pool speaks) with a path, else `tcp`.
+	// The kind of check. Without it: `https` or `http` (as the pool speaks) with a path, else `tcp`. `https` asks over HTTP/3 where the pool's `protocol` is `http3`.
 	Type string `yaml:"type" words:"http https tcp tls grpc script udp exec" example:"http"`
 
 	// The time between two checks of a server.

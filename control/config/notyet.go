@@ -23,8 +23,6 @@ var notBuiltYet = []notBuilt{
 	{"Config.dns", "", true, "no name would be answered"},
 	{"Config.scripts", "", true, "no script would run"},
 
-	{"Pool.protocol", "http3", false, "servers are spoken to in HTTP/1.1"},
-
 	{"Action.rules", "", true, "no rule would run"},
 	{"Match.when", "", true, "the route would match more than it should"},
 	{"Settings.cache", "", false, "nothing is cached"},

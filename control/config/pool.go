@@ -25,10 +25,10 @@ type Pool struct {
 	// Sends requests that only read to a second server when the first takes long.
 	Hedge *Hedge `yaml:"hedge" example:"{ at: p95, budget: 5% }"`
 
-	// Encrypts the way to the servers. A `https://` URL or port 443 turns it on with all defaults; `off` prevents that.
+	// Encrypts the way to the servers. A `https://` URL, port 443 or `protocol: http3` turns it on with all defaults; `off` prevents that.
 	TLS *PoolTLS `yaml:"tls" example:"{ ca: internal-ca.pem }"`
 
-	// The protocol spoken with the servers.
+	// The protocol spoken with the servers. `http3`, which implies TLS, reaches them over UDP.
 	Protocol string `yaml:"protocol" default:"auto" words:"auto http1 http2 h2c http3" example:"http1"`
 
 	// How long a server may take. A site's or route's own value wins.

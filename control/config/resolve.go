@@ -240,13 +240,16 @@ func (r *reader) resolvePool(cfg *Config, p *Pool) {
 	r.shapes.applyFills(reflect.ValueOf(p).Elem())
 }
 
-// resolveTLS turns TLS on where a server's URL or port says so.
+// resolveTLS turns TLS on where a server's URL or port, or the protocol, says so.
 func (p *Pool) resolveTLS() {
 	if p.TLS != nil {
 		if p.TLS.Off {
 			p.TLS = nil
 		}
 		return
+	}
+	if p.Protocol == "http3" {
+		p.TLS = withDefaults[PoolTLS]()
 	}
 	for _, s := range p.Servers {
 		if s.Address.Scheme == "https" || s.Address.Port == 443 && s.Address.Scheme == "" {

@@ -66,7 +66,11 @@ func (b *builder) pool(p *config.Pool) {
 		d.Transport.OpaqueTLS = wiretls.NewDialer(opaque, p.TLS.ServerName, b.loops)
 		spoken := clientTLS.Clone()
 		spoken.NextProtos = versionOf(p).Protocols()
-		d.Transport.TLS = wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
+		dialer := wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
+		d.Transport.TLS = dialer
+		if d.Transport.QUIC != nil {
+			d.Transport.QUIC.TLS = dialer
+		}
 	}
 	if h := p.Health; h != nil {
 		if !slices.Contains(health.Types(), healthType(p)) {
@@ -175,6 +179,8 @@ var keyKinds = map[string]site.KeyKind{"client_ip": site.KeyClient, "path": site
 func healthType(p *config.Pool) string {
 	h := p.Health
 	switch {
+	case h.Type == "https" && p.Protocol == "http3":
+		return "http3"
 	case h.Type != "":
 		return h.Type
 	case h.Path == "":

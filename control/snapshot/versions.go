@@ -8,6 +8,7 @@ import (
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/listener"
+	"github.com/weir-proxy/weir/traffic/quic"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
@@ -55,7 +56,8 @@ func setVersions(s *exchange.Setup, l *config.Listener) {
 	s.ClearHTTP2 = l.TLS == nil
 }
 
-var versions = map[string]transport.Version{"auto": transport.Auto, "http1": transport.HTTP1, "http2": transport.HTTP2, "h2c": transport.H2C}
+var versions = map[string]transport.Version{"auto": transport.Auto, "http1": transport.HTTP1, "http2": transport.HTTP2, "h2c": transport.H2C,
+	"http3": transport.HTTP3}
 
 // versionOf is what a pool's servers are spoken to in. Without TLS nothing can be agreed on, so it is HTTP/1.1 unless the file says otherwise.
 func versionOf(p *config.Pool) transport.Version {
@@ -77,7 +79,11 @@ const streamHeader = 30 * time.Second
 // setVersion makes a pool's connections speak its version.
 func setVersion(c *transport.Config, p *config.Pool) {
 	c.Version = versionOf(p)
-	if c.Version == transport.HTTP1 {
+	switch c.Version {
+	case transport.HTTP1:
+		return
+	case transport.HTTP3:
+		c.QUIC = &quic.Config{Limits: serverLimits, Send: transport.DefaultIdle, Idle: c.Idle}
 		return
 	}
 	c.Streams = &stream.Config{Limits: serverLimits, Header: streamHeader, Send: transport.DefaultIdle, Idle: c.Idle}

@@ -6,7 +6,6 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/pool"
-	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
@@ -105,7 +104,7 @@ func (x *Exchange) takeArrivedAnswer() {
 func (x *Exchange) receiveStreamFailed(err error) Stage {
 	var fault *http1.Fault
 	switch {
-	case errors.Is(err, stream.ErrRefused):
+	case errors.Is(err, http2.ErrRefused):
 		// RFC 9113 section 8.7: "Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
 		// non-idempotent methods."
 		x.conn.Reused = true

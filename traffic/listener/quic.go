@@ -149,7 +149,7 @@ func (q *QUIC) serve(raw *quicgo.Conn) {
 	l := q.loops[int(q.next.Add(1))%len(q.loops)]
 	// With a policy that asks for certificates nothing is known of who asks before the handshake has ended.
 	c := quic.New(raw, l, &quic.Config{Limits: &setup.HTTP.Limits, Header: setup.HTTP.Header, Send: setup.HTTP.Send, Waits: policy.Auth != ""},
-		addrPort(raw.LocalAddr()), addrPort(raw.RemoteAddr()))
+		quic.AddrPort(raw.LocalAddr()), quic.AddrPort(raw.RemoteAddr()))
 	if policy.Auth != "" && !c.Settle() {
 		return
 	}
@@ -179,16 +179,8 @@ func (q *QUIC) settled(raw *quicgo.Conn, policy *tls.Policy, print []byte) *filt
 	return h
 }
 
-func addrPort(a net.Addr) netip.AddrPort {
-	if u, ok := a.(*net.UDPAddr); ok {
-		ap := u.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
-}
-
 // Address is the one that is listened on.
-func (q *QUIC) Address() netip.AddrPort { return addrPort(q.socket.LocalAddr()) }
+func (q *QUIC) Address() netip.AddrPort { return quic.AddrPort(q.socket.LocalAddr()) }
 
 // Stop takes no further connections; those that are there go on.
 func (q *QUIC) Stop() { q.accepting.Close() }

@@ -15,12 +15,14 @@ import (
 	"github.com/weir-proxy/weir/wire/http3"
 )
 
-// Config is what holds for the connections of a listener. Immutable.
+// Config is what holds for the connections of a listener or a pool. Immutable.
 type Config struct {
 	Limits *http1.Limits
-	Header time.Duration // a head, from the stream's first byte to its last
+	Header time.Duration // a client's head, from the stream's first byte to its last
 	Send   time.Duration // pause in which the peer takes nothing
 	Waits  bool          // no request is taken before the handshake has ended: who asks must be known for sure
+	Idle   time.Duration // a server's connection without a stream
+	TLS    TLS           // to servers
 }
 
 // Owner is who a connection works for. Both are called on its loop.
@@ -31,16 +33,18 @@ type Owner interface {
 	Ended(c *Conn)
 }
 
-// Conn is a client's connection. What is below the line is owned by its loop.
+// Conn is a connection of HTTP/3. What is below the line is owned by its loop.
 type Conn struct {
-	raw     *quicgo.Conn
-	loop    *engine.Loop
-	config  *Config
-	local   netip.AddrPort
-	remote  netip.AddrPort
-	highest atomic.Int64 // the last stream that was taken; -1: none was
-	control atomic.Pointer[quicgo.SendStream]
-	readers sync.WaitGroup
+	raw      *quicgo.Conn
+	loop     *engine.Loop
+	config   *Config
+	local    netip.AddrPort
+	remote   netip.AddrPort
+	toServer bool         // weir is the client of it
+	highest  atomic.Int64 // the last stream that was taken; -1: none was
+	control  atomic.Pointer[quicgo.SendStream]
+	readers  sync.WaitGroup
+	goneFrom uint64 // the stream from which on the server processes none; of the goroutine that reads its control stream
 
 	owner   Owner
 	running int // streams whose exchange has not ended
@@ -48,9 +52,18 @@ type Conn struct {
 	leaving bool
 	ended   bool
 	restAt  int64 // ms: when the last exchange ended
+
+	// To a server.
+	streams     []*Stream // in use
+	served      int       // streams opened in all
+	asking      []*Stream // that wait for the server's settings
+	hasSettings bool
+	canConnect  bool // the server understands extended CONNECT
+	resting     engine.Alarm
+	isResting   bool // the alarm is set
 }
 
-// New makes a connection for a loop.
+// New makes a client's connection for a loop.
 func New(raw *quicgo.Conn, l *engine.Loop, config *Config, local, remote netip.AddrPort) *Conn {
 	c := &Conn{raw: raw, loop: l, config: config, local: local, remote: remote}
 	c.highest.Store(-1)
@@ -95,14 +108,14 @@ func (c *Conn) sendControl() {
 	if err != nil {
 		return
 	}
-	if _, err := s.Write(http3.AppendControl(nil, c.config.Limits.HeadMost(), true)); err == nil {
+	if _, err := s.Write(http3.AppendControl(nil, c.config.Limits.HeadMost(), !c.toServer)); err == nil {
 		c.control.Store(s)
 	}
 }
 
-// fail ends the connection because of what the peer has sent.
+// fail ends the connection because of what the peer has sent. It may be called on the loop, and does not wait.
 func (c *Conn) fail(code http3.Code, why string) {
-	c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
+	go c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
 }
 
 // isEarly reports whether the handshake has not ended, so that what has come may be a replay.
@@ -162,7 +175,7 @@ func (c *Conn) Leave(http2.Code) {
 		return
 	}
 	c.leaving = true
-	if s := c.control.Load(); s != nil {
+	if s := c.control.Load(); s != nil && !c.toServer {
 		id := http3.AppendVarint(nil, uint64(c.highest.Load()+4)&^3)
 		s.TryWriteAll(append(http3.AppendHeader(nil, http3.FrameGoAway, len(id)), id...))
 	}
@@ -175,8 +188,23 @@ func (c *Conn) Cut() { c.fail(http3.NoError, "") }
 // IsIdle reports whether nothing is under way.
 func (c *Conn) IsIdle() bool { return c.running == 0 }
 
+// finished settles the end of a stream's use.
+func (c *Conn) finished(s *Stream) {
+	c.running--
+	c.restAt = c.loop.Now()
+	if c.toServer {
+		c.forget(s)
+		c.rest()
+	}
+	c.closeIfDone()
+}
+
 func (c *Conn) closeIfDone() {
 	if !c.leaving || c.running > 0 || c.ended {
+		return
+	}
+	if c.toServer { // all that was asked is answered
+		c.fail(http3.NoError, "")
 		return
 	}
 	wait := farewell - time.Duration(c.loop.Now()-c.restAt)*time.Millisecond

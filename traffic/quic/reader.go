@@ -2,6 +2,9 @@ package quic
 
 import (
 	"io"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/wire/http3"
 )
@@ -94,6 +97,21 @@ func (r *reader) skip(n uint64) bool {
 		n -= k
 	}
 	return true
+}
+
+// endWait is how long the end of a message that should have no content may take to follow its head. Most peers send it along.
+const endWait = 3 * time.Millisecond
+
+// lookForEnd waits a moment for the end of the stream, if nothing of it is left in buf.
+func (r *reader) lookForEnd(s *quicgo.Stream) {
+	if r.ended || r.at < r.end {
+		return
+	}
+	s.SetReadDeadline(time.Now().Add(endWait))
+	r.fill()
+	if r.ended && r.err != io.EOF {
+		r.ended, r.err = false, nil // it may come yet; or the stream was reset, which the next read says again
+	}
 }
 
 // isAtEnd reports whether nothing follows, as far as is known.

@@ -1,7 +1,6 @@
 package quic
 
 import (
-	"io"
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -13,9 +12,6 @@ import (
 )
 
 // This file is the goroutine of a stream: it reads the request's head, hands it to the loop, and brings the content after it, if there is any.
-
-// endWait is how long the end of a request that should have no content may take to follow its head. Most clients send it along.
-const endWait = 3 * time.Millisecond
 
 // request reads a request.
 func (c *Conn) request(raw *quicgo.Stream) {
@@ -42,28 +38,30 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		c.malformed(raw, http3.MessageError)
 		return
 	}
-	s.take(layout, fault, ended)
-	if ended && s.length > 0 {
+	b := &content{s: s, r: r, length: s.take(layout, fault, ended)}
+	if ended && b.length > 0 {
 		c.malformed(raw, http3.MessageError)
 		return
 	}
 	if !ended {
 		raw.SetReadDeadline(time.Now().Add(bodyMost))
-		s.credit = make(chan struct{}, 1)
-		s.gone = make(chan struct{})
-		s.arrived(r)
+		b.open()
+		s.credit, s.gone = b.credit, b.gone
+		if s.request.Framing != message.FramingNone { // a tunnel's first bytes wait until there is one
+			s.piece, s.ended = b.first()
+		}
 	}
 	hasPiece, hasMore := len(s.piece) > 0, !s.ended
 	c.loop.Post(func() { c.open(s) }) // from here on the loop's
-	if hasMore && (!hasPiece || s.wasRead()) {
-		s.content(r)
+	if hasMore && (!hasPiece || b.wasRead()) {
+		b.bring()
 	}
 }
 
 // bodyMost bounds how long a stream may bring content; the exchange has its own, shorter ones.
 const bodyMost = 24 * time.Hour
 
-// readHead reads up to the payload of the first HEADERS frame.
+// readHead reads up to the payload of the next HEADERS frame.
 func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {
 	for skipped := 0; ; skipped++ {
 		kind, length, ok := r.header()
@@ -119,163 +117,22 @@ func (c *Conn) endsThere(raw *quicgo.Stream, r *reader, l *http2.Layout) bool {
 	if r.at < r.end {
 		return false
 	}
-	if !r.ended && isSafe(l.Method()) {
-		raw.SetReadDeadline(time.Now().Add(endWait))
-		r.fill()
-		if r.ended && r.err != io.EOF {
-			r.ended, r.err = false, nil // it may come yet; or the stream was reset, which the next read says again
-		}
+	if isSafe(l.Method()) {
+		r.lookForEnd(raw)
 	}
 	return r.isAtEnd()
 }
 
-// arrived takes what of the content has come with the head.
-func (s *Stream) arrived(r *reader) {
-	if s.request.Framing == message.FramingNone {
-		return // a tunnel's first bytes wait until there is one
-	}
-	kind, length, n := http3.ParseHeader(r.buf[r.at:r.end])
-	if n == 0 || kind != http3.FrameData || length == 0 || uint64(r.end-r.at-n) < length || s.length >= 0 && length > uint64(s.length) {
-		return
-	}
-	r.at += n
-	piece, _ := r.take(int(length))
-	s.piece = append([]byte(nil), piece...)
-	s.got = int64(length)
-	s.ended = r.isAtEnd() && r.err == io.EOF && (s.length < 0 || s.got == s.length)
-}
-
-// pieceMost is how much content is brought to the loop at a time.
-const pieceMost = 64 << 10
-
-// content brings the rest of the content, piece by piece: the next one when the one before has been read.
-func (s *Stream) content(r *reader) {
-	for {
-		kind, length, ok := r.header()
-		switch {
-		case !ok:
-			s.finish(r)
-			return
-		case kind == http3.FrameHeaders:
-			s.trail(r, length)
-			return
-		case kind != http3.FrameData && !http3.MayStandInRequest(kind):
-			s.conn.fail(http3.FrameUnexpected, "request_stream")
-			return
-		case kind != http3.FrameData:
-			if length > controlMost || !r.skip(length) {
-				s.tell(errMalformed, nil)
-				return
-			}
-			continue
-		}
-		if !s.data(r, length) {
-			return
-		}
-	}
-}
-
-// data brings the payload of a DATA frame; false if nothing further is wanted.
-func (s *Stream) data(r *reader, length uint64) bool {
-	s.got += int64(length)
-	if s.length >= 0 && s.got > s.length {
-		// RFC 9114 section 4.1.2: a message is malformed "if the value of a Content-Length header field does not equal the sum of the DATA frame lengths received".
-		s.tell(errMalformed, nil)
-		return false
-	}
-	for length > 0 {
-		if r.at == r.end && !r.fill() {
-			s.tell(errReset, nil)
-			return false
-		}
-		n := min(length, uint64(r.end-r.at), pieceMost)
-		piece := append([]byte(nil), r.buf[r.at:r.at+int(n)]...)
-		r.at += int(n)
-		length -= n
-		if len(r.buf) < pieceMost && r.at == r.end {
-			r.buf = make([]byte, pieceMost) // there is more than a head: read in larger pieces
-			r.at, r.end = 0, 0
-		}
-		s.conn.loop.Post(func() { s.deliver(piece) })
-		if !s.wasRead() {
-			return false
-		}
-	}
-	return true
-}
-
-// wasRead waits until the piece that was brought has been read; false if nobody will.
-func (s *Stream) wasRead() bool {
-	select {
-	case <-s.credit:
-		return true
-	case <-s.gone:
-		return false
-	}
-}
-
-// finish tells the end of the content.
-func (s *Stream) finish(r *reader) {
-	switch {
-	case r.err != io.EOF:
-		s.tell(errReset, nil)
-	case r.at < r.end, s.length >= 0 && s.got < s.length:
-		s.tell(errMalformed, nil)
-	default:
-		s.tell(nil, nil)
-	}
-}
-
-// trail reads the trailers, which end the request.
-func (s *Stream) trail(r *reader, length uint64) {
-	limits := s.conn.config.Limits
-	if length > uint64(limits.HeadMost()+readSize) {
-		s.tell(errMalformed, nil)
-		return
-	}
-	block, ok := r.take(int(length))
-	layout := &http2.Layout{}
-	layout.StartTrailers(limits, false)
-	switch {
-	case !ok:
-		s.tell(errReset, nil)
-		return
-	case http3.Decode(block, layout) != nil:
-		s.conn.fail(http3.DecompressionFailed, "bad_field_section")
-		return
-	}
-	if layout.Trailers() != "" || s.length >= 0 && s.got < s.length || r.at < r.end || r.fill() || r.err != io.EOF {
-		s.tell(errMalformed, nil)
-		return
-	}
-	s.tell(nil, append([]byte(nil), layout.Buf...))
-}
-
-// tell tells the loop how the content has ended.
-func (s *Stream) tell(err error, trailers []byte) {
-	s.conn.loop.Post(func() {
-		if err != nil {
-			if err == errMalformed {
-				s.refuse(http3.MessageError)
-				s.conn.spend(http2.GlitchResetCaused)
-			}
-			s.lose(err)
-			return
-		}
-		s.trailers, s.ended = trailers, true
-		s.fire()
-	})
-}
-
-// take keeps what the layout has made of a head.
-func (s *Stream) take(l *http2.Layout, fault *http1.Fault, ended bool) {
+// take keeps what the layout has made of a head, and says what length is announced; -1: none.
+func (s *Stream) take(l *http2.Layout, fault *http1.Fault, ended bool) (length int64) {
 	s.fault, s.ended = fault, ended
 	if fault != nil {
-		return
+		return -1
 	}
 	s.head = l.Buf
 	s.request.Major, s.request.Minor = 3, 1
 	if s.request.Has(message.FieldContentLength) {
-		s.length = s.request.Length
+		return s.request.Length
 	}
+	return -1
 }

@@ -22,12 +22,14 @@ type Stream struct {
 	loop *engine.Loop
 	raw  *quicgo.Stream
 
-	// The request. Its goroutine writes these before the loop knows of the stream, and got alone after that.
+	// The request of a client. Its goroutine writes these, and what has come of the content, before the loop knows of the stream.
 	head    []byte
 	request message.Request
 	fault   *http1.Fault
-	length  int64 // of the content as it was announced; -1: was not
-	got     int64
+
+	// The answers of a server.
+	answers []answer
+	place   int // among the connection's streams
 
 	piece    []byte // content that has come and was not read
 	ended    bool   // no more content comes
@@ -46,6 +48,8 @@ type Stream struct {
 	sent     int    // bytes
 	finished bool   // out has the last
 	closed   bool   // the end was sent, or the stream reset
+	unwanted bool   // the server has enough of the request: what else there is of it is not sent
+	sendErr  error  // why nothing more can be sent to a server, which may answer all the same
 	last     bool   // the flush at the end of the turn is ordered
 	writable engine.Signal
 
@@ -59,12 +63,17 @@ type Stream struct {
 
 // Why a stream has ended before its time.
 var (
-	errReset     = errors.New("stream reset")
+	errReset     = &ResetError{http3.RequestCancelled}
 	errMalformed = errors.New("malformed stream")
 )
 
+// ResetError is a stream that the peer has reset.
+type ResetError struct{ Code http3.Code }
+
+func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() }
+
 func newStream(c *Conn, raw *quicgo.Stream) *Stream {
-	return &Stream{conn: c, loop: c.loop, raw: raw, length: -1}
+	return &Stream{conn: c, loop: c.loop, raw: raw}
 }
 
 // TakeHead gives the request's head away: r's spans point into head, one of the loop's buffers, which is the caller's. A fault is what the client is to be told
@@ -144,7 +153,8 @@ func (s *Stream) lose(err error) {
 	}
 	if s.err == nil {
 		s.err = err
-		if err == errReset {
+		var reset *ResetError
+		if errors.As(err, &reset) || err == http2.ErrRefused {
 			s.conn.spend(http2.GlitchReset)
 		}
 	}
@@ -152,6 +162,18 @@ func (s *Stream) lose(err error) {
 	if s.linked != nil {
 		s.linked.Interrupt()
 	}
+}
+
+// blame ends the stream because of what the peer has sent on it. A server that answers so gets no further request on the connection.
+func (s *Stream) blame(why string) {
+	s.refuse(http3.MessageError)
+	s.conn.spend(http2.GlitchResetCaused)
+	if s.conn.toServer {
+		s.lose(&http1.Fault{Status: 502, Reason: why})
+		s.conn.Leave(http2.NoError)
+		return
+	}
+	s.lose(errMalformed)
 }
 
 func (s *Stream) wake() {
@@ -188,20 +210,16 @@ func (s *Stream) Done(code http2.Code) {
 		s.watch()
 	}
 	switch {
-	case s.finished && s.err == nil:
-		if !s.ended {
-			s.raw.CancelRead(quicgo.StreamErrorCode(http3.NoError))
-		} else {
-			s.conn.budget.Earn()
-		}
+	case s.finished && s.err == nil && s.ended:
+		s.conn.budget.Earn()
+		s.dismiss()
+	case s.finished && s.err == nil && !s.conn.toServer:
+		s.raw.CancelRead(quicgo.StreamErrorCode(http3.NoError))
 		s.dismiss()
 	default:
 		s.refuse(http3.CodeOf(code))
 	}
-	c := s.conn
-	c.running--
-	c.restAt = c.loop.Now()
-	c.closeIfDone()
+	s.conn.finished(s)
 }
 
 func (s *Stream) SetReadTimeout(d time.Duration) { s.readBy = s.loop.Now() + int64(d/time.Millisecond) }

@@ -33,6 +33,11 @@ func (c *Conn) takeUnidirectional() {
 			seen[kind] = true
 			c.readers.Go(func() { c.critical(kind, &r) })
 		case http3.StreamPush:
+			if c.toServer {
+				// Section 4.6: "A client MUST treat receipt of a push stream as a connection error of type H3_ID_ERROR when no MAX_PUSH_ID frame has been sent".
+				c.fail(http3.IDError, "push")
+				return
+			}
 			// Section 6.2.2: "Only servers can push; if a server receives a client-initiated push stream, this MUST be treated as a connection error of type
 			// H3_STREAM_CREATION_ERROR."
 			c.fail(http3.StreamCreationError, "push")
@@ -81,12 +86,43 @@ func (c *Conn) readControl(r *reader) (code http3.Code, why string) {
 			return 0, ""
 		}
 		if first {
-			if _, code := http3.ParseSettings(payload); code != 0 {
+			settings, code := http3.ParseSettings(payload)
+			if code != 0 {
 				return code, "settings"
 			}
+			c.loop.Post(func() { c.learn(settings) })
 			continue
 		}
-		// What a client says further is of no use to weir, and costs it something.
+		if c.toServer {
+			if code, why := c.fromServer(kind, payload); code != 0 {
+				return code, why
+			}
+		}
+		// What else is said is of no use to weir, and costs the peer something.
 		c.loop.Post(func() { c.spend(http2.GlitchPriority) })
 	}
+}
+
+// fromServer takes a frame of a server's control stream, or says what is wrong with it. Of one goroutine.
+func (c *Conn) fromServer(kind uint64, payload []byte) (code http3.Code, why string) {
+	switch kind {
+	case http3.FrameMaxPushID:
+		// Section 7.2.7: "A server MUST NOT send a MAX_PUSH_ID frame."
+		return http3.FrameUnexpected, "max_push_id"
+	case http3.FrameCancelPush:
+		return http3.IDError, "cancel_push" // of a push that nobody has allowed
+	case http3.FrameGoAway:
+		id, n := http3.ParseVarint(payload)
+		switch {
+		case n == 0 || n != len(payload):
+			return http3.FrameError, "goaway"
+		case id%4 != 0 || id > c.goneFrom:
+			// Section 5.2: "An endpoint MAY send multiple GOAWAY frames indicating different identifiers, but the identifier in each frame MUST NOT be greater
+			// than the identifier in any previous frame"; section 7.2.6: one of another kind of stream is likewise "a connection error of type H3_ID_ERROR."
+			return http3.IDError, "goaway"
+		}
+		c.goneFrom = id
+		c.loop.Post(func() { c.goaway(id) })
+	}
+	return 0, ""
 }

@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"errors"
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -21,6 +22,8 @@ func (s *Stream) dead() error {
 	switch {
 	case s.err != nil:
 		return s.err
+	case s.sendErr != nil:
+		return s.sendErr
 	case s.finished || s.closed:
 		return engine.ErrClosed
 	}
@@ -56,6 +59,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 		}
 		if s.interrupted {
 			return done, engine.ErrInterrupted
+		}
+		if s.unwanted {
+			return len(p), nil
 		}
 		room := outMost - len(s.out) - http3.HeaderMost
 		if room <= 0 {
@@ -128,7 +134,7 @@ func (f *flusher) Run() {
 
 // flush hands out to quic-go, or to a goroutine.
 func (s *Stream) flush() {
-	if s.flying || s.closed || s.err != nil {
+	if s.flying || s.closed || s.unwanted || s.err != nil || s.sendErr != nil {
 		return
 	}
 	if len(s.out) > 0 && len(s.out) <= atOnceMost && s.sent+len(s.out) <= outMost {
@@ -138,7 +144,7 @@ func (s *Stream) flush() {
 			s.out = s.out[:0]
 		case quicgo.ErrWouldBlock:
 		default:
-			s.lose(errReset)
+			s.unsent(err)
 			return
 		}
 	}
@@ -179,7 +185,24 @@ func (s *Stream) landed(piece []byte, err error) {
 	case s.wasDone:
 		s.refuse(http3.RequestCancelled) // the answer was complete, and its client took too long
 	default:
-		s.lose(errReset)
+		s.unsent(err)
 	}
 	s.loop.Fire(&s.writable)
+}
+
+// unsent: nothing more can be sent. A client that takes no answer is gone; a server that takes no more of a request may still answer it. RFC 9114 section 4.1: "Clients
+// MUST NOT discard complete responses as a result of having their request terminated abruptly"; of NO_ERROR, with which a server says that it has enough, nobody
+// need know.
+func (s *Stream) unsent(err error) {
+	if !s.conn.toServer {
+		s.lose(errReset)
+		return
+	}
+	s.out = s.out[:0]
+	var reset *quicgo.StreamError
+	if errors.As(err, &reset) && http3.Code(reset.ErrorCode) == http3.NoError {
+		s.unwanted = true
+		return
+	}
+	s.sendErr = s.conn.lossOf(err)
 }

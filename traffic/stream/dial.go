@@ -84,17 +84,8 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	}
 	if isFinal := r.Status >= 200; isFinal {
 		s.hasHead = true
-		hasContent := s.method != message.MethodHEAD && r.Status != 204 && r.Status != 304
-		if hasContent && r.Has(message.FieldContentLength) {
-			s.length = r.Length
-		}
-		switch {
-		case ends && s.length > 0:
-			return "content_missing"
-		case ends:
-			r.Framing = message.FramingNone
-		case hasContent && r.Framing == message.FramingNone:
-			r.Framing = message.FramingUntilClose // trailers follow
+		if s.length, malformed = http2.FrameResponse(r, s.method, ends); malformed != "" {
+			return malformed
 		}
 	} else if ends || len(s.answers) >= interimMost {
 		return "bad_interim_response"

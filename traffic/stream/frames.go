@@ -228,7 +228,7 @@ func (c *Conn) goaway(last uint32, code http2.Code) *http2.ConnError {
 		for i := len(c.streams) - 1; i >= 0; i-- {
 			if s := c.streams[i]; s.id > last {
 				s.state = http2.StateClosed
-				s.lose(ErrRefused)
+				s.lose(http2.ErrRefused)
 				c.forget(s)
 			}
 		}

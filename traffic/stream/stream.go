@@ -72,8 +72,6 @@ type piece struct {
 
 // Why a stream has ended before its time.
 var (
-	// ErrRefused says that the server has done nothing with the request, so that it may be sent anew, whatever it is.
-	ErrRefused = errors.New("stream refused")
 	// ErrHTTP11 says that the server wants the request by HTTP/1.1.
 	ErrHTTP11 = errors.New("http/1.1 required")
 	errPeer   = errors.New("malformed stream")
@@ -158,7 +156,7 @@ func (s *Stream) lose(err error) {
 func (s *Stream) loseBy(code http2.Code) {
 	switch {
 	case s.conn.toServer && code == http2.RefusedStream:
-		s.lose(ErrRefused)
+		s.lose(http2.ErrRefused)
 	case s.conn.toServer && code == http2.HTTP11Required:
 		s.lose(ErrHTTP11)
 	case s.conn.toServer && code == http2.NoError && s.ended:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/quic"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http2"
 )
@@ -25,7 +26,8 @@ type Config struct {
 	ByClient    bool           // connections come from their client's address, and serve no other
 	Warm        int            // connections kept ready per loop and server
 	Version     Version        // of HTTP
-	Streams     *stream.Config // of connections that carry many; set with any Version but HTTP1
+	Streams     *stream.Config // of connections of HTTP/2; set with HTTP2, H2C and Auto
+	QUIC        *quic.Config   // of connections of HTTP/3; set with HTTP3
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -68,10 +70,10 @@ func NewConns(l *engine.Loop) *Conns { return &Conns{loop: l} }
 // Conn is a connection to a server.
 type Conn struct {
 	engine.Conn
-	Stream   *stream.Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
-	Requests int            // exchanges begun on it
-	Reused   bool           // the running exchange is not its first
-	Private  bool           // belongs to one client for good: kept by Hold, never by Keep
+	Stream   Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
+	Requests int    // exchanges begun on it
+	Reused   bool   // the running exchange is not its first
+	Private  bool   // belongs to one client for good: kept by Hold, never by Keep
 
 	home         *Conns
 	lease        *lease     // of a shared connection
@@ -155,13 +157,10 @@ func (s *Conns) dialOwn(config *Config, d Dialing) (*Conn, error) {
 }
 
 func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
-	connect := d.Connect
-	if connect == 0 {
-		connect = config.Connect
+	if config.Version == HTTP3 && !d.Opaque {
+		return s.openHTTP3(config, d)
 	}
-	if connect == 0 {
-		connect = DefaultConnect
-	}
+	connect := connectTime(d.Connect, config)
 	s.Open++
 	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion}
 	source := config.spoofed(d.Source, d.Address.IP.Addr())
@@ -190,8 +189,8 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 		ec = secure
 	}
 	s.Opened++
-	if !d.Opaque && isShared(ec, config) {
-		return s.share(ec, config), nil
+	if !d.Opaque && isHTTP2(ec, config) {
+		return s.shareHTTP2(ec, config), nil
 	}
 	return &Conn{Conn: ec, home: s, source: source, Requests: 1, Private: config.Private}, nil
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
 )
 
 // Version is the version of HTTP that servers are spoken to in.
@@ -18,6 +18,7 @@ const (
 	HTTP2                // by TLS
 	H2C                  // HTTP/2 in clear, which servers are known to speak
 	Auto                 // what servers choose in the TLS handshake; without TLS: HTTP1
+	HTTP3                // over QUIC
 )
 
 // Protocols are offered in a TLS handshake, the best first.
@@ -27,14 +28,48 @@ func (v Version) Protocols() []string {
 		return []string{"h2"}
 	case Auto:
 		return []string{"h2", "http/1.1"}
+	case HTTP3:
+		return []string{"h3"}
 	}
 	return []string{"http/1.1"}
+}
+
+// Stream is the server's side of an exchange where its connection carries many. As an engine.Conn it is the content alone; heads have the form of HTTP/1.1, without what
+// there frames the message or belongs to the connection. Codes are those of HTTP/2; another version has the same by other numbers.
+type Stream interface {
+	engine.Conn
+	// WriteRequest sends the head of a request, Host first, up to the empty line or the end. It does not wait, and borrows head.
+	WriteRequest(head []byte, method message.Method, t http2.Target) error
+	// WriteEnd ends the request, with trailer lines if there are any. It does not wait.
+	WriteEnd(trailers []byte) error
+	// ReadHead waits for the server's next head, interim or final, and fills r. Its spans point into head, of n bytes, which is the caller's: a buffer of the loop's. The
+	// error is http2.ErrRefused where the server has done nothing with the request, and a *http1.Fault where its answer is malformed.
+	ReadHead(r *message.Response) (head []byte, n int, err error)
+	// Arrived takes content that is here already, without waiting; ended says that none will follow.
+	Arrived(p []byte) (n int, ended bool)
+	// Trailers are the lines that followed the content, once that has ended.
+	Trailers() []byte
+	// CanConnect reports whether the server understands extended CONNECT. It waits for the server to say so, at most d.
+	CanConnect(d time.Duration) bool
+	// Done ends the use of the stream; what is incomplete is reset with code.
+	Done(code http2.Code)
+}
+
+// carrier is a connection that carries many exchanges.
+type carrier interface {
+	// Begin opens a stream; nil: there is no room for another one.
+	Begin() Stream
+	// Running is the number of streams in use, Served that of all there were.
+	Running() int
+	Served() int
+	// Leave closes the connection when the last stream has ended, and has none opened.
+	Leave(code http2.Code)
 }
 
 // shared is a connection that carries many exchanges. Owned by its loop.
 type shared struct {
 	home   *Conns
-	conn   *stream.Conn
+	conn   carrier
 	config *Config
 	place  Places
 	most   int // exchanges that it may carry in all; 0: no limit
@@ -46,32 +81,20 @@ type lease struct {
 	of   *shared
 }
 
-// protocol is what was chosen in a TLS handshake.
-type protocol interface{ Protocol() string }
-
-// isShared reports whether a connection that has been opened carries many exchanges.
-func isShared(c engine.Conn, config *Config) bool {
-	if config.Version == H2C {
-		return true
-	}
-	p, ok := c.(protocol)
-	return ok && p.Protocol() == "h2"
+// newShared makes the place for a connection of which conn is said before anybody looks.
+func (s *Conns) newShared(config *Config) *shared {
+	return &shared{home: s, config: config, most: config.MaxRequests}
 }
 
-// share takes a new connection that carries many exchanges, and leases it for the first of them.
-func (s *Conns) share(ec engine.Conn, config *Config) *Conn {
-	h := &shared{home: s, config: config, most: config.MaxRequests}
-	h.conn = stream.Connect(ec, config.Streams, h, s.streams)
+// share takes a new connection that carries many exchanges, and leases it for the first of them; nil if it has no room for one.
+func (s *Conns) share(h *shared) *Conn {
 	s.shared = append(s.shared, h)
 	s.Idle++
 	return h.lease()
 }
 
-// Open is of clients' streams: servers open none.
-func (h *shared) Open(*stream.Stream) { panic("BUG: a server has opened a stream") }
-
-// Ended takes the connection out of use.
-func (h *shared) Ended(*stream.Conn) {
+// ended takes the connection out of use.
+func (h *shared) ended() {
 	s := h.home
 	if i := slices.Index(s.shared, h); i >= 0 {
 		s.shared = slices.Delete(s.shared, i, i+1)
@@ -88,11 +111,11 @@ func (h *shared) Ended(*stream.Conn) {
 // lease finds a shared connection with room; nil if there is none. The oldest comes first, so that few are needed.
 func (s *Conns) lease() *Conn {
 	for _, h := range s.shared {
-		if most := h.conn.MaxStreams(); most > 0 {
-			s.streams = most
+		if h.most > 0 && h.conn.Served() >= h.most {
+			continue
 		}
-		if h.conn.HasRoom() && (h.most == 0 || h.conn.Served() < h.most) {
-			return h.lease()
+		if c := h.lease(); c != nil {
+			return c
 		}
 	}
 	return nil
@@ -100,7 +123,12 @@ func (s *Conns) lease() *Conn {
 
 func (h *shared) lease() *Conn {
 	s := h.home
-	if h.conn.Running() == 0 {
+	wasIdle := h.conn.Running() == 0
+	st := h.conn.Begin()
+	if st == nil {
+		return nil
+	}
+	if wasIdle {
 		s.Idle--
 	}
 	var l *lease
@@ -109,7 +137,6 @@ func (h *shared) lease() *Conn {
 	} else {
 		l = &lease{}
 	}
-	st := h.conn.Open()
 	l.of = h
 	l.conn = Conn{Conn: st, Stream: st, home: s, lease: l, Requests: h.conn.Served(), Reused: h.conn.Served() > 1}
 	return &l.conn

@@ -1,5 +1,7 @@
 package http2
 
+import "errors"
+
 // Code is an error code (RFC 9113 section 7).
 type Code uint32
 
@@ -32,6 +34,9 @@ func (c Code) String() string {
 	}
 	return "unknown_error"
 }
+
+// ErrRefused says that the server has done nothing with the request of a stream, so that it may be sent anew, whatever it is.
+var ErrRefused = errors.New("stream refused")
 
 // ConnError ends a connection (RFC 9113 section 5.4.1). Why is one word for logs, which the peer is told too.
 type ConnError struct {

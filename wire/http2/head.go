@@ -374,6 +374,25 @@ func (l *Layout) Response(r *message.Response, method message.Method) (malformed
 	return ""
 }
 
+// FrameResponse settles how the content of a final response is framed whose method of request is given: it ends with its stream. ends says that no content follows, as far
+// as is known; length is what was announced, -1 if nothing was.
+func FrameResponse(r *message.Response, method message.Method, ends bool) (length int64, malformed string) {
+	length = -1
+	hasContent := method != message.MethodHEAD && r.Status != 204 && r.Status != 304
+	if hasContent && r.Has(message.FieldContentLength) {
+		length = r.Length
+	}
+	switch {
+	case ends && length > 0:
+		return length, "content_missing"
+	case ends:
+		r.Framing = message.FramingNone
+	case hasContent && r.Framing == message.FramingNone:
+		r.Framing = message.FramingUntilClose // trailers follow
+	}
+	return length, ""
+}
+
 func (l *Layout) finish(h *message.Head, fieldsAt int) {
 	end := len(l.Buf)
 	l.Buf = append(l.Buf, "\r\n"...)

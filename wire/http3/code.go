@@ -22,8 +22,23 @@ const (
 	RequestIncomplete    Code = 0x10d
 	MessageError         Code = 0x10e
 	ConnectError         Code = 0x10f
+	VersionFallback      Code = 0x110
 	DecompressionFailed  Code = 0x200
 )
+
+var names = map[Code]string{NoError: "no_error", GeneralProtocolError: "general_protocol_error", InternalError: "internal_error",
+	StreamCreationError: "stream_creation_error", ClosedCriticalStream: "closed_critical_stream", FrameUnexpected: "frame_unexpected", FrameError: "frame_error",
+	ExcessiveLoad: "excessive_load", IDError: "id_error", SettingsError: "settings_error", MissingSettings: "missing_settings", RequestRejected: "request_rejected",
+	RequestCancelled: "request_cancelled", RequestIncomplete: "request_incomplete", MessageError: "message_error", ConnectError: "connect_error",
+	VersionFallback: "version_fallback", DecompressionFailed: "qpack_decompression_failed"}
+
+// String is the code's name in the words of logs.
+func (c Code) String() string {
+	if name := names[c]; name != "" {
+		return name
+	}
+	return "unknown_error"
+}
 
 // codes are those that say here what theirs say in HTTP/2.
 var codes = map[http2.Code]Code{http2.NoError: NoError, http2.ProtocolError: MessageError, http2.InternalError: InternalError,

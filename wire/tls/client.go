@@ -2,11 +2,12 @@ package tls
 
 import (
 	"crypto/tls"
+	"net/netip"
 
 	"github.com/weir-proxy/weir/engine"
 )
 
-// Dialer is how servers of a pool are met: it implements transport.TLS. Immutable but for the per-loop configs.
+// Dialer is how servers of a pool are met: it implements transport.TLS, and quic.TLS. Immutable but for the per-loop configs.
 type Dialer struct {
 	base  *tls.Config
 	name  string
@@ -28,10 +29,7 @@ func NewDialer(config *tls.Config, serverName string, loops int) *Dialer {
 
 // Client wraps c and does the handshake; server is the name that c was connected to, "" if it was an address.
 func (d *Dialer) Client(c engine.Conn, server string) (engine.Conn, error) {
-	if server == "" {
-		server = nameOf(c)
-	}
-	s := Client(c, d.config(c.Loop().Index, server))
+	s := Client(c, d.Config(c.Loop().Index, server, c.RemoteAddr().Addr()))
 	if err := s.Handshake(); err != nil {
 		return nil, err
 	}
@@ -40,17 +38,20 @@ func (d *Dialer) Client(c engine.Conn, server string) (engine.Conn, error) {
 
 // nameOf is what the certificate of a server without a name must be for: its address, or localhost behind a Unix socket. Health checks
 // ask for the same.
-func nameOf(c engine.Conn) string {
-	if ip := c.RemoteAddr().Addr(); ip.IsValid() {
-		return ip.Unmap().WithZone("").String()
+func nameOf(at netip.Addr) string {
+	if at.IsValid() {
+		return at.Unmap().WithZone("").String()
 	}
 	return "localhost"
 }
 
-// config is the loop's own copy for a server: its session cache has a lock, which loops must not wait for.
-func (d *Dialer) config(loop int, server string) *tls.Config {
-	if d.name != "" {
+// Config is the loop's own copy for a server: its session cache has a lock, which loops must not wait for. server is its name, "" if it is at without one. On the loop.
+func (d *Dialer) Config(loop int, server string, at netip.Addr) *tls.Config {
+	switch {
+	case d.name != "":
 		server = d.name
+	case server == "":
+		server = nameOf(at)
 	}
 	if c := d.loops[loop][server]; c != nil {
 		return c

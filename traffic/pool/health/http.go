@@ -15,6 +15,7 @@ const (
 	headMax    = 32 << 10
 	bodyMax    = 64 << 10
 	interimMax = 5 // 1xx before the answer
+	userAgent  = "weir-health"
 )
 
 // ask sends one GET and judges the answer. It uses net/http for parsing alone: http.Client would keep connections, follow
@@ -27,6 +28,11 @@ func ask(_ context.Context, p *probe) error {
 	if err != nil {
 		return fmt.Errorf("receive: %w", err)
 	}
+	return p.judge(answer)
+}
+
+// judge holds an answer against what is expected.
+func (p *probe) judge(answer *http.Response) error {
 	if !p.expects(answer.StatusCode) {
 		return fmt.Errorf("status %d", answer.StatusCode)
 	}
@@ -50,7 +56,7 @@ func (p *probe) request() string {
 	if p.Reuse {
 		end = "\r\n\r\n"
 	}
-	return "GET " + p.Path + " HTTP/1.1\r\nHost: " + p.authority(port) + "\r\nUser-Agent: weir-health\r\nAccept: */*" + end
+	return "GET " + p.Path + " HTTP/1.1\r\nHost: " + p.authority(port) + "\r\nUser-Agent: " + userAgent + "\r\nAccept: */*" + end
 }
 
 // readAnswer reads the head of the final answer.

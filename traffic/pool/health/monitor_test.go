@@ -249,8 +249,8 @@ func TestServersBehindANameAreFollowed(t *testing.T) {
 func TestACheckThatHangsTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, kind := range Types() {
-			if kind == "exec" {
-				continue // real programs know no fake time: TestExec
+			if kind == "exec" || kind == "http3" {
+				continue // real programs and QUIC's sockets know no fake time: TestExec, TestHTTP3
 			}
 			var hung []net.Conn
 			dial := func(ctx context.Context, _, _ string) (net.Conn, error) {

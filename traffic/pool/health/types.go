@@ -17,6 +17,7 @@ var types = []struct {
 }{
 	{"http", []func(context.Context, *probe) error{connect, ask}},
 	{"https", []func(context.Context, *probe) error{connect, encrypt, ask}},
+	{"http3", []func(context.Context, *probe) error{askHTTP3}},
 	{"tcp", []func(context.Context, *probe) error{connect}},
 	{"tls", []func(context.Context, *probe) error{connect, encrypt}},
 	{"grpc", []func(context.Context, *probe) error{connect, encryptHTTP2, askGRPC}},

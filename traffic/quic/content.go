@@ -1,0 +1,208 @@
+package quic
+
+import (
+	"errors"
+	"io"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/http3"
+)
+
+// content is what follows a head on a stream: the stream's goroutine reads it, and brings it to the loop piece by piece, the next one when the one before has been
+// read. Of that goroutine alone.
+type content struct {
+	s      *Stream
+	r      *reader
+	length int64 // as it was announced; -1: was not
+	got    int64
+	credit chan struct{} // says that the piece has been read
+	gone   chan struct{} // closed when nobody wants more
+}
+
+// open makes ready for content that comes later than its head.
+func (b *content) open() { b.credit, b.gone = make(chan struct{}, 1), make(chan struct{}) }
+
+// first takes what of the content has come with the head, if that is a whole frame; ended says that nothing follows.
+func (b *content) first() (piece []byte, ended bool) {
+	r := b.r
+	kind, length, n := http3.ParseHeader(r.buf[r.at:r.end])
+	if n == 0 || kind != http3.FrameData || length == 0 || uint64(r.end-r.at-n) < length || b.length >= 0 && length > uint64(b.length) {
+		return nil, false
+	}
+	r.at += n
+	p, _ := r.take(int(length))
+	b.got = int64(length)
+	return append([]byte(nil), p...), r.isAtEnd() && r.err == io.EOF && (b.length < 0 || b.got == b.length)
+}
+
+// pieceMost is how much content is brought to the loop at a time.
+const pieceMost = 64 << 10
+
+// bring brings the rest of the content, and tells how it has ended.
+func (b *content) bring() {
+	for {
+		kind, length, ok := b.r.header()
+		switch {
+		case !ok:
+			b.finish()
+			return
+		case kind == http3.FrameHeaders:
+			b.trail(length)
+			return
+		case kind != http3.FrameData && !http3.MayStandInRequest(kind):
+			b.breaks(http3.FrameUnexpected, "frame_unexpected")
+			return
+		case kind != http3.FrameData:
+			if length > controlMost || !b.r.skip(length) {
+				b.malformed("bad_frame")
+				return
+			}
+			continue
+		}
+		if !b.data(length) {
+			return
+		}
+	}
+}
+
+// data brings the payload of a DATA frame; false if nothing further is wanted.
+func (b *content) data(length uint64) bool {
+	r := b.r
+	b.got += int64(length)
+	if b.length >= 0 && b.got > b.length {
+		// RFC 9114 section 4.1.2: a message is malformed "if the value of a Content-Length header field does not equal the sum of the DATA frame lengths received".
+		b.malformed("content_exceeds_length")
+		return false
+	}
+	for length > 0 {
+		if r.at == r.end && !r.fill() {
+			b.lost()
+			return false
+		}
+		n := min(length, uint64(r.end-r.at), pieceMost)
+		piece := append([]byte(nil), r.buf[r.at:r.at+int(n)]...)
+		r.at += int(n)
+		length -= n
+		if len(r.buf) < pieceMost && r.at == r.end {
+			r.buf = make([]byte, pieceMost) // there is more than a head: read in larger pieces
+			r.at, r.end = 0, 0
+		}
+		b.s.loop.Post(func() { b.s.deliver(piece) })
+		if !b.wasRead() {
+			return false
+		}
+	}
+	return true
+}
+
+// wasRead waits until the piece that was brought has been read; false if nobody will.
+func (b *content) wasRead() bool {
+	select {
+	case <-b.credit:
+		return true
+	case <-b.gone:
+		return false
+	}
+}
+
+// finish tells the end of the content.
+func (b *content) finish() {
+	switch {
+	case b.r.err != io.EOF:
+		b.lost()
+	case b.r.at < b.r.end:
+		b.malformed("frame_cut")
+	case b.length >= 0 && b.got < b.length:
+		b.malformed("content_missing")
+	default:
+		b.end(nil)
+	}
+}
+
+// trail reads the trailers, which end the message.
+func (b *content) trail(length uint64) {
+	limits := b.s.conn.config.Limits
+	if length > uint64(limits.HeadMost()+readSize) {
+		b.malformed(http1.FaultHeadSize.Reason)
+		return
+	}
+	block, ok := b.r.take(int(length))
+	layout := &http2.Layout{}
+	layout.StartTrailers(limits, b.s.conn.toServer)
+	switch {
+	case !ok:
+		b.lost()
+		return
+	case http3.Decode(block, layout) != nil:
+		b.breaks(http3.DecompressionFailed, "bad_field_section")
+		return
+	}
+	if why := b.badTrailers(layout); why != "" {
+		b.malformed(why)
+		return
+	}
+	b.end(append([]byte(nil), layout.Buf...))
+}
+
+// badTrailers is what is wrong with a message that ends by these trailers; "" if nothing is.
+func (b *content) badTrailers(l *http2.Layout) string {
+	if why := l.Trailers(); why != "" {
+		return why
+	}
+	switch {
+	case b.length >= 0 && b.got < b.length:
+		return "content_missing"
+	case b.r.at < b.r.end || b.r.fill() || b.r.err != io.EOF:
+		return "frame_after_trailers"
+	}
+	return ""
+}
+
+// end tells the loop that the content has come to its end, with trailers or without.
+func (b *content) end(trailers []byte) {
+	s := b.s
+	s.loop.Post(func() {
+		s.trailers, s.ended = trailers, true
+		s.fire()
+	})
+}
+
+// lost tells the loop that the stream has ended before its message. A server that ends it as if that were whole is to blame.
+func (b *content) lost() {
+	if b.s.conn.toServer && b.r.err == io.EOF {
+		b.malformed("message_cut")
+		return
+	}
+	s, err := b.s, b.s.conn.lossOf(b.r.err)
+	s.loop.Post(func() { s.lose(err) })
+}
+
+// malformed tells the loop that the peer has sent what it must not, which ends the stream.
+func (b *content) malformed(why string) {
+	s := b.s
+	s.loop.Post(func() { s.blame(why) })
+}
+
+// breaks is malformed where the rule is one of the whole connection.
+func (b *content) breaks(code http3.Code, why string) {
+	b.malformed(why)
+	b.s.conn.fail(code, why)
+}
+
+// lossOf is what the exchange of a stream is told of its end before its time.
+func (c *Conn) lossOf(err error) error {
+	var reset *quicgo.StreamError
+	switch {
+	case !c.toServer:
+		return errReset
+	case !errors.As(err, &reset):
+		return err // why the connection has ended
+	case http3.Code(reset.ErrorCode) == http3.RequestRejected:
+		// RFC 9114 section 4.1.1: "The client can treat requests rejected by the server as though they had never been sent at all".
+		return http2.ErrRefused
+	}
+	return &ResetError{http3.Code(reset.ErrorCode)}
+}

@@ -1,0 +1,123 @@
+package quic
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// TLS says whom weir trusts, and who it is, towards the servers of a pool.
+type TLS interface {
+	// Config is for a loop's connections to a server: by its name or, if that is "", its address. On that loop.
+	Config(loop int, server string, at netip.Addr) *tls.Config
+}
+
+// Dialing is how a connection to a server is opened.
+type Dialing struct {
+	To     netip.AddrPort
+	Server string        // the name for TLS; "": the certificate must be for the address
+	Source netip.Addr    // own address; the zero value: the system chooses
+	Within time.Duration // the handshake included
+}
+
+// Liveness of a connection to a server: it is asked for a sign of life when it has been silent for aliveEvery, and given up when it has been for silenceMost, as is one of
+// HTTP/2. Servers give up connections that they do not hear of; RFC 9114 section 5.1: "HTTP clients are expected to request that the transport keep connections open
+// while there are responses outstanding". An idle one is closed by weir itself, after Config.Idle.
+const (
+	aliveEvery  = 15 * time.Second
+	silenceMost = 25 * time.Second
+)
+
+// What a server may have on its way that nobody has read: of an answer, at first and at most, and of all on a connection. An answer whose client is slow keeps to the
+// first, so that it takes a hundred of them to hold up the others. unidirectionalMost has room for what HTTP/3 needs and some that it ignores.
+const (
+	windowStart        = 128 << 10
+	windowMost         = 1 << 20
+	connWindow         = 16 << 20
+	unidirectionalMost = 8
+)
+
+// Dial opens a connection to a server; it parks. The error is a *HandshakeError where TLS has failed, and engine.ErrTimeout where nobody answers.
+func Dial(l *engine.Loop, config *Config, owner Owner, d Dialing) (*Conn, error) {
+	var raw *quicgo.Conn
+	var release func()
+	var err error
+	identity := config.TLS.Config(l.Index, d.Server, d.To.Addr())
+	l.Block(func() { raw, release, err = dial(identity, &d) })
+	if err != nil {
+		return nil, err
+	}
+	return connect(raw, l, config, owner, release), nil
+}
+
+// dial opens a socket that is connected to the server, and a connection on it. The system then says when nobody listens there, or no longer, which is not to be learnt from
+// QUIC but by waiting. release closes the socket once the connection has ended.
+func dial(identity *tls.Config, d *Dialing) (c *quicgo.Conn, release func(), err error) {
+	var own *net.UDPAddr
+	if d.Source.IsValid() {
+		own = net.UDPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
+	}
+	socket, err := net.DialUDP("udp", own, net.UDPAddrFromAddrPort(d.To))
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &quicgo.Transport{Conn: peerSocket{socket}}
+	release = func() {
+		t.Close()
+		socket.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), d.Within)
+	defer cancel()
+	c, err = t.Dial(ctx, socket.RemoteAddr(), identity, &quicgo.Config{HandshakeIdleTimeout: d.Within, MaxIdleTimeout: silenceMost, KeepAlivePeriod: aliveEvery,
+		MaxIncomingStreams: -1, MaxIncomingUniStreams: unidirectionalMost, InitialStreamReceiveWindow: windowStart, MaxStreamReceiveWindow: windowMost,
+		InitialConnectionReceiveWindow: connWindow, MaxConnectionReceiveWindow: connWindow})
+	if err != nil {
+		release()
+		return nil, nil, dialError(err)
+	}
+	return c, release, nil
+}
+
+// HandshakeError is a TLS handshake that failed.
+type HandshakeError struct{ Err error }
+
+func (e *HandshakeError) Error() string { return e.Err.Error() }
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+func dialError(err error) error {
+	var transport *quicgo.TransportError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &transport) && transport.ErrorCode.IsCryptoError():
+		return &HandshakeError{err}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return engine.ErrTimeout
+	}
+	return err
+}
+
+// peerSocket is a connected socket for who thinks that it has to say where packets go.
+type peerSocket struct{ *net.UDPConn }
+
+func (s peerSocket) WriteMsgUDP(b, oob []byte, _ *net.UDPAddr) (n, oobn int, err error) {
+	return s.UDPConn.WriteMsgUDP(b, oob, nil)
+}
+
+func (s peerSocket) WriteTo(b []byte, _ net.Addr) (int, error) { return s.UDPConn.Write(b) }
+
+// AddrPort is an address of UDP as weir writes it; the zero value for any other.
+func AddrPort(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

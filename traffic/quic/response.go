@@ -1,0 +1,147 @@
+package quic
+
+import (
+	"io"
+	"time"
+
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/http3"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// This file is a stream to a server: the request's head, and the goroutine that reads the heads of the answer, hands them to the loop, and brings the content after them.
+
+// answer is a head that a server has sent: an interim one, or the final one.
+type answer struct {
+	head     []byte
+	response message.Response
+}
+
+// interimMost bounds the 1xx answers to a request.
+const interimMost = 8
+
+// WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target) error {
+	if err := s.dead(); err != nil {
+		return err
+	}
+	s.section(func(b []byte) []byte { return http3.AppendRequest(b, head, t) })
+	s.flushLater()
+	go s.answered(method)
+	return nil
+}
+
+// ReadHead waits for the server's next head and fills r, whose spans point into head: the first n bytes of one of the loop's buffers, which is the caller's.
+func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
+	for len(s.answers) == 0 {
+		switch {
+		case s.err != nil:
+			return nil, 0, s.err
+		case s.interrupted:
+			return nil, 0, engine.ErrInterrupted
+		}
+		left := s.readBy - s.loop.Now()
+		if left <= 0 {
+			return nil, 0, engine.ErrTimeout
+		}
+		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
+	}
+	a := s.answers[0]
+	s.answers = append(s.answers[:0], s.answers[1:]...)
+	head = s.loop.Buffer(len(a.head))
+	n = copy(head, a.head)
+	list := append(r.List[:0], a.response.List...)
+	*r = a.response
+	r.List = list
+	r.Buf = head
+	return head, n, nil
+}
+
+// answered reads the answer to a request.
+func (s *Stream) answered(method message.Method) {
+	b := &content{s: s, r: &reader{from: s.raw}, length: -1}
+	for interim := 0; ; interim++ {
+		a := b.nextHead(method)
+		switch {
+		case a == nil:
+			return
+		case a.response.Status >= 200:
+			b.final(a, method)
+			return
+		case interim == interimMost, b.r.isAtEnd():
+			b.malformed("bad_interim_response")
+			return
+		}
+		s.loop.Post(func() {
+			s.answers = append(s.answers, *a)
+			s.fire()
+		})
+	}
+}
+
+// nextHead reads the next head; nil if there is none, of which the loop has been told.
+func (b *content) nextHead(method message.Method) *answer {
+	c := b.s.conn
+	block, code := c.readHead(b.r)
+	switch code {
+	case 0:
+	case http3.RequestIncomplete:
+		b.lost()
+		return nil
+	case http3.FrameUnexpected:
+		b.breaks(code, "frame_unexpected")
+		return nil
+	default:
+		b.malformed(http1.FaultHeadSize.Reason)
+		return nil
+	}
+	layout := &http2.Layout{}
+	layout.StartResponse(c.config.Limits)
+	if http3.Decode(block, layout) != nil {
+		b.breaks(http3.DecompressionFailed, "bad_field_section")
+		return nil
+	}
+	a := &answer{}
+	if why := layout.Response(&a.response, method); why != "" {
+		b.malformed(why)
+		return nil
+	}
+	a.head = layout.Buf
+	return a
+}
+
+// final hands the final head to the loop with what has come of the content, and brings the rest.
+func (b *content) final(a *answer, method message.Method) {
+	s, r := b.s, &a.response
+	if method == message.MethodHEAD || r.Status == 204 || r.Status == 304 {
+		b.r.lookForEnd(s.raw)
+		s.raw.SetReadDeadline(time.Now().Add(bodyMost))
+	}
+	ended := b.r.isAtEnd() && b.r.err == io.EOF
+	var why string
+	if b.length, why = http2.FrameResponse(r, method, ended); why != "" {
+		b.malformed(why)
+		return
+	}
+	var piece []byte
+	if !ended {
+		b.open()
+		piece, ended = b.first()
+	}
+	s.loop.Post(func() { s.begin(a, b, piece, ended) })
+	if !ended && (piece == nil || b.wasRead()) {
+		b.bring()
+	}
+}
+
+// begin takes the final head. On the loop.
+func (s *Stream) begin(a *answer, b *content, piece []byte, ended bool) {
+	s.answers = append(s.answers, *a)
+	s.piece, s.ended, s.credit, s.gone = piece, ended, b.credit, b.gone
+	if s.wasDone {
+		s.dismiss()
+	}
+	s.fire()
+}

@@ -1,0 +1,59 @@
+package transport
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/weir-proxy/weir/traffic/quic"
+	"github.com/weir-proxy/weir/wire/http2"
+)
+
+// http3Conn is a shared connection of HTTP/3.
+type http3Conn struct {
+	*quic.Conn
+	of *shared
+}
+
+var errNoStreams = errors.New("the server allows no requests on its connection")
+
+// openHTTP3 is open for servers that speak HTTP/3.
+func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
+	s.Open++
+	h := s.newShared(config)
+	c := &http3Conn{of: h}
+	err := s.fromSources(config, d.Address.IP.Addr(), func(source netip.Addr) (err error) {
+		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Source: source, Within: connectTime(d.Connect, config)})
+		return err
+	})
+	var handshake *quic.HandshakeError
+	switch {
+	case errors.As(err, &handshake):
+		err = &TLSError{handshake.Err}
+		fallthrough
+	case err != nil:
+		s.Open--
+		return nil, err
+	}
+	s.Opened++
+	h.conn = c
+	leased := s.share(h)
+	if leased == nil {
+		c.Leave(http2.NoError)
+		return nil, errNoStreams
+	}
+	return leased, nil
+}
+
+// Begin opens a stream, if the server allows another one.
+func (c *http3Conn) Begin() Stream {
+	if s := c.Conn.Open(); s != nil {
+		return s
+	}
+	return nil
+}
+
+// Open is of clients' streams: servers open none.
+func (c *http3Conn) Open(*quic.Stream) { panic("BUG: a server has opened a stream") }
+
+// Ended takes the connection out of use.
+func (c *http3Conn) Ended(*quic.Conn) { c.of.ended() }
