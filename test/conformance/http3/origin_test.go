@@ -78,7 +78,7 @@ const trusted = ", tls: { ca: cert.pem }"
 // run starts weir before the servers; more is what the pool says besides.
 func (e *edge) run(more string, servers ...string) *edge {
 	e.t.Helper()
-	binary, err := weirBinary()
+	binary, err := peers.WeirBinary()
 	if err != nil {
 		e.t.Fatal(err)
 	}
