@@ -43,7 +43,7 @@ server.on('stream', (stream, headers) => {
       if (rest.length < 2) return;
       let at = 2, length = rest[1] & 127;
       if (length === 126) { if (rest.length < 4) return; length = rest.readUInt16BE(2); at = 4; }
-      if (length === 127) { if (rest.length < 10) return; length = Number(rest.readBigUInt64BE(2)); at = 10; }
+      else if (length === 127) { if (rest.length < 10) return; length = Number(rest.readBigUInt64BE(2)); at = 10; }
       if (rest.length < at + 4 + length) return;
       const mask = rest.subarray(at, at + 4), payload = Buffer.from(rest.subarray(at + 4, at + 4 + length));
       for (let i = 0; i < length; i++) payload[i] ^= mask[i & 3];
