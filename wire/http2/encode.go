@@ -53,8 +53,8 @@ func isSecret(index byte) bool {
 	return index == 23 || index == 32 || index == 49 || index == 55
 }
 
-// appendInt appends an integer with a prefix of the given number of bits (RFC 7541 section 5.1).
-func appendInt(dst []byte, first byte, bits uint, n int) []byte {
+// AppendInt appends an integer with a prefix of the given number of bits (RFC 7541 section 5.1; RFC 9204 section 4.1.1 has the same).
+func AppendInt(dst []byte, first byte, bits uint, n int) []byte {
 	most := 1<<bits - 1
 	if n < most {
 		return append(dst, first|byte(n))
@@ -66,11 +66,12 @@ func appendInt(dst []byte, first byte, bits uint, n int) []byte {
 	return append(dst, byte(n))
 }
 
-func appendString(dst []byte, s []byte) []byte { return append(appendInt(dst, 0, 7, len(s)), s...) }
+// AppendString appends a string without a code of Huffman.
+func AppendString(dst []byte, s []byte) []byte { return append(AppendInt(dst, 0, 7, len(s)), s...) }
 
 // appendNamed appends a literal whose name is in the table.
 func appendNamed(dst []byte, index int, value []byte) []byte {
-	return appendString(appendInt(dst, literal, 4, index), value)
+	return AppendString(AppendInt(dst, literal, 4, index), value)
 }
 
 // AppendStatus appends :status.
@@ -78,7 +79,7 @@ func AppendStatus(dst []byte, status int) []byte {
 	if i := staticStatuses[status]; i != 0 {
 		return append(dst, indexed|i)
 	}
-	dst = appendInt(dst, literal, 4, staticStatus)
+	dst = AppendInt(dst, literal, 4, staticStatus)
 	return append(dst, 3, '0'+byte(status/100%10), '0'+byte(status/10%10), '0'+byte(status%10))
 }
 
@@ -97,9 +98,7 @@ type Target struct {
 
 // AppendRequest appends the header block of a request whose head has the form of HTTP/1.1, with Host as the first field.
 func AppendRequest(dst, head []byte, t Target) []byte {
-	line := bytes.IndexByte(head, '\r')
-	method, rest, _ := bytes.Cut(head[:line], space)
-	path := rest[:len(rest)-len(" HTTP/1.1")]
+	method, path, host, lines := CutRequest(head)
 	switch {
 	case t.Protocol != "":
 		dst = appendNamed(dst, staticMethod, connectMethod)
@@ -120,73 +119,54 @@ func AppendRequest(dst, head []byte, t Target) []byte {
 	} else {
 		dst = appendNamed(dst, staticPath, path)
 	}
-	head = head[line+2:]
-	const host = "Host: "
-	if len(head) > len(host) && message.EqualFold(head[:len(host)], host) {
-		end := bytes.IndexByte(head, '\r')
-		dst = appendNamed(dst, staticAuthority, head[len(host):end])
-		head = head[end+2:]
+	if host != nil {
+		dst = appendNamed(dst, staticAuthority, host)
 	}
 	if t.Protocol != "" {
 		dst = append(dst, literal, byte(len(":protocol")))
 		dst = append(dst, ":protocol"...)
-		dst = appendString(dst, []byte(t.Protocol))
+		dst = AppendString(dst, []byte(t.Protocol))
 	}
-	return AppendFields(dst, head)
+	return AppendFields(dst, lines)
 }
 
-var (
-	space         = []byte(" ")
-	connectMethod = []byte("CONNECT")
-)
+var connectMethod = []byte("CONNECT")
 
 // AppendFields appends the field lines at the beginning of lines, up to an empty line or the end, but for those that belong to a connection of HTTP/1.1.
 func AppendFields(dst, lines []byte) []byte {
 	for len(lines) > 0 && lines[0] != '\r' {
-		colon := bytes.IndexByte(lines, ':')
-		end := colon + bytes.IndexByte(lines[colon:], '\r')
-		dst = appendField(dst, lines[:colon], message.TrimOWS(lines[colon+1:end]))
-		lines = lines[end+2:]
+		var name, value []byte
+		name, value, lines = CutField(lines)
+		dst = appendField(dst, name, value)
 	}
 	return dst
 }
 
-// nameMost is the longest name that is looked for in the table.
-const nameMost = 32
-
 func appendField(dst, name, value []byte) []byte {
-	var low [nameMost]byte
-	if len(name) > nameMost {
+	if len(name) > NameMost {
 		dst = append(dst, literal)
-		dst = appendInt(dst, 0, 7, len(name))
+		dst = AppendInt(dst, 0, 7, len(name))
 		for _, c := range name {
-			dst = append(dst, message.Lower(c)) // section 8.2: "Field names MUST be converted to lowercase when constructing an HTTP/2 message."
+			dst = append(dst, message.Lower(c))
 		}
-		return appendString(dst, value)
+		return AppendString(dst, value)
 	}
-	for i, c := range name {
-		low[i] = message.Lower(c)
-	}
-	key := low[:len(name)]
+	var room [NameMost]byte
+	key := LowerName(&room, name)
 	if index := staticNames[string(key)]; index != 0 {
 		switch {
-		case index == 57:
+		case index == 57: // transfer-encoding
 			return dst
 		case isSecret(index):
-			return appendString(appendInt(dst, neverIndexed, 4, int(index)), value)
+			return AppendString(AppendInt(dst, neverIndexed, 4, int(index)), value)
 		}
-		return appendString(appendInt(dst, literal, 4, int(index)), value)
+		return AppendString(AppendInt(dst, literal, 4, int(index)), value)
 	}
-	switch string(key) {
-	case "connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings":
+	if IsOfConnection(key, value) {
 		return dst
-	case "te":
-		if !message.EqualFold(value, "trailers") {
-			return dst
-		}
 	}
 	dst = append(dst, literal)
-	return appendString(appendString(dst, key), value)
+	return AppendString(AppendString(dst, key), value)
 }
 
 // AppendLength appends content-length.

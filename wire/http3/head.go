@@ -7,7 +7,6 @@ import (
 	"github.com/quic-go/qpack"
 
 	"github.com/weir-proxy/weir/wire/http2"
-	"github.com/weir-proxy/weir/wire/message"
 )
 
 // Decode gives the fields of a section to the layout. The error is one of the whole connection: RFC 9204 section 2.2: "If the decoder encounters a reference in a
@@ -72,23 +71,8 @@ var staticNames = map[string]byte{
 // isSecret: RFC 9204 section 7.1.3: never-indexed literals are for values that must not be guessed by what compresses.
 func isSecret(index byte) bool { return index == 5 || index == 14 || index == 84 }
 
-// appendInt appends an integer with a prefix of the given number of bits (RFC 7541 section 5.1).
-func appendInt(dst []byte, first byte, bits uint, n int) []byte {
-	most := 1<<bits - 1
-	if n < most {
-		return append(dst, first|byte(n))
-	}
-	dst = append(dst, first|byte(most))
-	for n -= most; n >= 0x80; n >>= 7 {
-		dst = append(dst, byte(n)|0x80)
-	}
-	return append(dst, byte(n))
-}
-
-func appendString(dst, s []byte) []byte { return append(appendInt(dst, 0, 7, len(s)), s...) }
-
 func appendNamed(dst []byte, index int, value []byte) []byte {
-	return appendString(appendInt(dst, namedStatic, 4, index), value)
+	return http2.AppendString(http2.AppendInt(dst, namedStatic, 4, index), value)
 }
 
 // AppendResponse appends the section of a response whose head has the form of HTTP/1.1. It ends at the empty line, if there is one.
@@ -96,7 +80,7 @@ func AppendResponse(dst, head []byte) []byte {
 	status := int(head[9]-'0')*100 + int(head[10]-'0')*10 + int(head[11]-'0')
 	dst = append(dst, noTable...)
 	if i := staticStatuses[status]; i != 0 {
-		dst = appendInt(dst, indexedStatic, 6, int(i))
+		dst = http2.AppendInt(dst, indexedStatic, 6, int(i))
 	} else {
 		dst = appendNamed(dst, staticStatus, head[9:12])
 	}
@@ -109,14 +93,12 @@ func AppendTrailers(dst, lines []byte) []byte { return appendFields(append(dst, 
 // AppendRequest appends the section of a request whose head has the form of HTTP/1.1, with Host as the first field.
 func AppendRequest(dst, head []byte, t http2.Target) []byte {
 	dst = append(dst, noTable...)
-	line := bytes.IndexByte(head, '\r')
-	method, rest, _ := bytes.Cut(head[:line], []byte(" "))
-	path := rest[:len(rest)-len(" HTTP/1.1")]
+	method, path, host, lines := http2.CutRequest(head)
 	if t.Protocol != "" {
 		method = []byte("CONNECT")
 	}
 	if i := staticMethods[string(method)]; i != 0 {
-		dst = appendInt(dst, indexedStatic, 6, int(i))
+		dst = http2.AppendInt(dst, indexedStatic, 6, int(i))
 	} else {
 		dst = appendNamed(dst, staticCONNECT, method)
 	}
@@ -124,66 +106,50 @@ func AppendRequest(dst, head []byte, t http2.Target) []byte {
 	if t.Secure {
 		scheme = staticHTTPS
 	}
-	dst = appendInt(dst, indexedStatic, 6, scheme)
+	dst = http2.AppendInt(dst, indexedStatic, 6, scheme)
 	if string(path) == "/" {
-		dst = appendInt(dst, indexedStatic, 6, staticRoot)
+		dst = http2.AppendInt(dst, indexedStatic, 6, staticRoot)
 	} else {
 		dst = appendNamed(dst, staticPath, path)
 	}
-	head = head[line+2:]
-	const host = "Host: "
-	if len(head) > len(host) && message.EqualFold(head[:len(host)], host) {
-		end := bytes.IndexByte(head, '\r')
-		dst = appendNamed(dst, staticAuthority, head[len(host):end])
-		head = head[end+2:]
+	if host != nil {
+		dst = appendNamed(dst, staticAuthority, host)
 	}
 	if t.Protocol != "" {
 		dst = appendLiteral(dst, []byte(":protocol"), []byte(t.Protocol))
 	}
-	return appendFields(dst, head)
+	return appendFields(dst, lines)
 }
 
 // appendFields appends the field lines at the beginning of lines, up to an empty line or the end, but for those that belong to a connection of HTTP/1.1.
 func appendFields(dst, lines []byte) []byte {
 	for len(lines) > 0 && lines[0] != '\r' {
-		colon := bytes.IndexByte(lines, ':')
-		end := colon + bytes.IndexByte(lines[colon:], '\r')
-		dst = appendField(dst, lines[:colon], message.TrimOWS(lines[colon+1:end]))
-		lines = lines[end+2:]
+		var name, value []byte
+		name, value, lines = http2.CutField(lines)
+		dst = appendField(dst, name, value)
 	}
 	return dst
 }
 
-// nameMost is the longest name that is looked for in the table.
-const nameMost = 32
-
 func appendField(dst, name, value []byte) []byte {
-	var low [nameMost]byte
-	if len(name) > nameMost {
+	if len(name) > http2.NameMost {
 		return appendLiteral(dst, bytes.ToLower(name), value)
 	}
-	for i, c := range name {
-		low[i] = message.Lower(c)
-	}
-	key := low[:len(name)]
+	var room [http2.NameMost]byte
+	key := http2.LowerName(&room, name)
 	if index := staticNames[string(key)]; index != 0 {
 		first := byte(namedStatic)
 		if isSecret(index) {
 			first |= neverIndexed
 		}
-		return appendString(appendInt(dst, first, 4, int(index)), value)
+		return http2.AppendString(http2.AppendInt(dst, first, 4, int(index)), value)
 	}
-	switch string(key) {
-	case "connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "transfer-encoding":
+	if http2.IsOfConnection(key, value) {
 		return dst
-	case "te":
-		if !message.EqualFold(value, "trailers") {
-			return dst
-		}
 	}
 	return appendLiteral(dst, key, value)
 }
 
 func appendLiteral(dst, name, value []byte) []byte {
-	return appendString(append(appendInt(dst, literal, 3, len(name)), name...), value)
+	return http2.AppendString(append(http2.AppendInt(dst, literal, 3, len(name)), name...), value)
 }
