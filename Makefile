@@ -40,6 +40,7 @@ test: setup build
 soak: setup
 	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak|AllServersDown|ThreeTimes' ./test/faults -args -soak
 	$(GO) test -timeout 1h -count 1 -v -run 'Changes|Replaced' ./test/layer4 -args -soak
+	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients' ./test/http2 -args -soak
 
 bench: setup
 	$(GO) run ./test/bench $(BENCH)
