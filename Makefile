@@ -10,7 +10,7 @@ FUZZTIME ?= 30s
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
 
 .PHONY: build setup test soak bench fuzz
 
@@ -40,6 +40,7 @@ test: setup build
 soak: setup
 	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak|AllServersDown|ThreeTimes' ./test/faults -args -soak
 	$(GO) test -timeout 1h -count 1 -v -run 'Changes|Replaced' ./test/layer4 -args -soak
+	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients' ./test/http2 -args -soak
 
 bench: setup
 	$(GO) run ./test/bench $(BENCH)
