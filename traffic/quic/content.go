@@ -90,7 +90,7 @@ func (b *content) data(length uint64) bool {
 			r.buf = make([]byte, pieceMost) // there is more than a head: read in larger pieces
 			r.at, r.end = 0, 0
 		}
-		b.s.loop.Post(func() { b.s.deliver(piece) })
+		b.s.conn.loop.Post(func() { b.s.deliver(piece) })
 		if !b.wasRead() {
 			return false
 		}
@@ -164,9 +164,9 @@ func (b *content) badTrailers(l *http2.Layout) string {
 // end tells the loop that the content has come to its end, with trailers or without.
 func (b *content) end(trailers []byte) {
 	s := b.s
-	s.loop.Post(func() {
+	s.conn.loop.Post(func() {
 		s.trailers, s.ended = trailers, true
-		s.fire()
+		s.Arrive()
 	})
 }
 
@@ -177,13 +177,13 @@ func (b *content) lost() {
 		return
 	}
 	s, err := b.s, b.s.conn.lossOf(b.r.err)
-	s.loop.Post(func() { s.lose(err) })
+	s.conn.loop.Post(func() { s.lose(err) })
 }
 
 // malformed tells the loop that the peer has sent what it must not, which ends the stream.
 func (b *content) malformed(why string) {
 	s := b.s
-	s.loop.Post(func() { s.blame(why) })
+	s.conn.loop.Post(func() { s.blame(why) })
 }
 
 // breaks is malformed where the rule is one of the whole connection.

@@ -4,7 +4,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/http3"
@@ -36,21 +35,16 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 // ReadHead waits for the server's next head and fills r, whose spans point into head: the first n bytes of one of the loop's buffers, which is the caller's.
 func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 	for len(s.answers) == 0 {
-		switch {
-		case s.err != nil:
+		if s.err != nil {
 			return nil, 0, s.err
-		case s.interrupted:
-			return nil, 0, engine.ErrInterrupted
 		}
-		left := s.readBy - s.loop.Now()
-		if left <= 0 {
-			return nil, 0, engine.ErrTimeout
+		if err := s.WaitArrival(); err != nil {
+			return nil, 0, err
 		}
-		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
 	}
 	a := s.answers[0]
 	s.answers = append(s.answers[:0], s.answers[1:]...)
-	head = s.loop.Buffer(len(a.head))
+	head = s.conn.loop.Buffer(len(a.head))
 	n = copy(head, a.head)
 	list := append(r.List[:0], a.response.List...)
 	*r = a.response
@@ -74,9 +68,9 @@ func (s *Stream) answered(method message.Method) {
 			b.malformed("bad_interim_response")
 			return
 		}
-		s.loop.Post(func() {
+		s.conn.loop.Post(func() {
 			s.answers = append(s.answers, *a)
-			s.fire()
+			s.Arrive()
 		})
 	}
 }
@@ -130,7 +124,7 @@ func (b *content) final(a *answer, method message.Method) {
 		b.open()
 		piece, ended = b.first()
 	}
-	s.loop.Post(func() { s.begin(a, b, piece, ended) })
+	s.conn.loop.Post(func() { s.begin(a, b, piece, ended) })
 	if !ended && (piece == nil || b.wasRead()) {
 		b.bring()
 	}
@@ -143,5 +137,5 @@ func (s *Stream) begin(a *answer, b *content, piece []byte, ended bool) {
 	if s.wasDone {
 		s.dismiss()
 	}
-	s.fire()
+	s.Arrive()
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"time"
 
 	quicgo "github.com/quic-go/quic-go"
 
@@ -18,8 +17,8 @@ import (
 // Stream is one exchange on a connection. As an engine.Conn it is the content alone: Read ends with io.EOF where the content does, whether or not trailers
 // follow. Owned by its connection's loop once that has been told of it, and used by one exchange until Done.
 type Stream struct {
+	engine.Substream
 	conn *Conn
-	loop *engine.Loop
 	raw  *quicgo.Stream
 
 	// The request of a client. Its goroutine writes these, and what has come of the content, before the loop knows of the stream.
@@ -36,9 +35,6 @@ type Stream struct {
 	trailers []byte
 	credit   chan struct{} // says that the piece has been read; nil: there is no content
 	gone     chan struct{} // closed when nobody wants more
-	readable engine.Signal
-	handler  engine.Handler // who is called when there is something to read
-	alarm    engine.Alarm
 
 	isDismissed bool // gone is closed
 
@@ -51,14 +47,11 @@ type Stream struct {
 	unwanted bool   // the server has enough of the request: what else there is of it is not sent
 	sendErr  error  // why nothing more can be sent to a server, which may answer all the same
 	last     bool   // the flush at the end of the turn is ordered
-	writable engine.Signal
 
-	readBy, writeBy int64
-	interrupted     bool
-	wasDone         bool
-	err             error
-	linked          engine.Conn
-	watch           func() bool // ends the watch on the stream's end
+	wasDone bool
+	err     error
+	linked  engine.Conn
+	watch   func() bool // ends the watch on the stream's end
 }
 
 // Why a stream has ended before its time.
@@ -73,7 +66,9 @@ type ResetError struct{ Code http3.Code }
 func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() }
 
 func newStream(c *Conn, raw *quicgo.Stream) *Stream {
-	return &Stream{conn: c, loop: c.loop, raw: raw}
+	s := &Stream{conn: c, raw: raw}
+	s.Substream = engine.NewSubstream(c.loop, s)
+	return s
 }
 
 // TakeHead gives the request's head away: r's spans point into head, one of the loop's buffers, which is the caller's. A fault is what the client is to be told
@@ -85,7 +80,7 @@ func (s *Stream) TakeHead(r *message.Request) (head []byte, n int, fault *http1.
 		return nil, 0, s.fault
 	}
 	const headRoom = 2 << 10 // for content, so that a little goes on in one piece with the head
-	head = s.loop.Buffer(len(s.head) + headRoom)
+	head = s.conn.loop.Buffer(len(s.head) + headRoom)
 	n = copy(head, s.head)
 	list := append(r.List[:0], s.request.List...)
 	*r = s.request
@@ -119,7 +114,7 @@ func (s *Stream) use(p []byte) int {
 
 func (s *Stream) deliver(piece []byte) {
 	s.piece = piece
-	s.fire()
+	s.Arrive()
 }
 
 // Read reads content.
@@ -132,14 +127,10 @@ func (s *Stream) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case s.err != nil:
 			return 0, s.err
-		case s.interrupted:
-			return 0, engine.ErrInterrupted
 		}
-		left := s.readBy - s.loop.Now()
-		if left <= 0 {
-			return 0, engine.ErrTimeout
+		if err := s.WaitArrival(); err != nil {
+			return 0, err
 		}
-		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
 	}
 }
 
@@ -158,7 +149,7 @@ func (s *Stream) lose(err error) {
 			s.conn.spend(http2.GlitchReset)
 		}
 	}
-	s.wake()
+	s.Wake()
 	if s.linked != nil {
 		s.linked.Interrupt()
 	}
@@ -174,11 +165,6 @@ func (s *Stream) blame(why string) {
 		return
 	}
 	s.lose(errMalformed)
-}
-
-func (s *Stream) wake() {
-	s.fire()
-	s.loop.Fire(&s.writable)
 }
 
 // refuse resets both sides.
@@ -204,8 +190,7 @@ func (s *Stream) Done(code http2.Code) {
 		return
 	}
 	s.wasDone = true
-	s.handler = nil
-	s.alarm.Stop()
+	s.Rest()
 	if s.watch != nil {
 		s.watch()
 	}
@@ -222,19 +207,6 @@ func (s *Stream) Done(code http2.Code) {
 	s.conn.finished(s)
 }
 
-func (s *Stream) SetReadTimeout(d time.Duration) { s.readBy = s.loop.Now() + int64(d/time.Millisecond) }
-func (s *Stream) SetWriteTimeout(d time.Duration) {
-	s.writeBy = s.loop.Now() + int64(d/time.Millisecond)
-}
-
-// Interrupt makes waits on the stream end.
-func (s *Stream) Interrupt() {
-	s.interrupted = true
-	s.wake()
-}
-
-func (s *Stream) ClearInterrupt() { s.interrupted = false }
-
 // LinkHangup interrupts other when the stream is reset.
 func (s *Stream) LinkHangup(other engine.Conn) {
 	s.linked = other
@@ -248,38 +220,11 @@ func (s *Stream) IsGone() bool { return s.err != nil || s.conn.ended }
 
 func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.local }
 func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.remote }
-func (s *Stream) Loop() *engine.Loop         { return s.loop }
-
-// fire wakes who reads, or waits to be called when there is something to read.
-func (s *Stream) fire() {
-	if h := s.handler; h != nil {
-		s.handler = nil
-		s.alarm.Stop()
-		s.loop.Start(h, s)
-		return
-	}
-	s.loop.Fire(&s.readable)
-}
 
 // Await has h run when content comes, its end, or the read deadline.
 func (s *Stream) Await(h engine.Handler) {
-	left := s.readBy - s.loop.Now()
-	if len(s.piece) > 0 || s.ended || s.err != nil || s.interrupted || left <= 0 {
-		s.loop.Start(h, s)
-		return
-	}
-	s.handler = h
-	s.alarm.Set(s.loop, time.Duration(left)*time.Millisecond, (*overdue)(s))
+	s.AwaitArrival(h, len(s.piece) > 0 || s.ended || s.err != nil)
 }
-
-// overdue is a stream whose read deadline has come while it is awaited.
-type overdue Stream
-
-func (s *overdue) Run() { (*Stream)(s).fire() }
-
-// Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
-func (s *Stream) Reclaim() bool { return false }
-func (s *Stream) IsIdle() bool  { return false }
 
 // CloseWrite ends the content.
 func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }

@@ -79,7 +79,7 @@ func (c *Conn) learn(s http3.Settings) {
 // tellSettings wakes the streams that wait for the server's settings, or will not see any.
 func (c *Conn) tellSettings() {
 	for _, s := range c.asking {
-		c.loop.Fire(&s.readable)
+		s.Arrive()
 	}
 	c.asking = nil
 }
@@ -88,9 +88,11 @@ func (c *Conn) tellSettings() {
 // "MUST NOT use" it before.
 func (s *Stream) CanConnect(d time.Duration) bool {
 	c := s.conn
-	for by := c.loop.Now() + d.Milliseconds(); !c.hasSettings && s.err == nil && !s.interrupted && !c.ended && c.loop.Now() < by; {
+	for by := c.loop.Now() + d.Milliseconds(); !c.hasSettings && s.err == nil && !c.ended; {
 		c.asking = append(c.asking, s)
-		c.loop.Wait(&s.readable, time.Duration(by-c.loop.Now())*time.Millisecond)
+		if s.WaitArrivalBy(by) != nil {
+			break
+		}
 	}
 	return c.canConnect
 }

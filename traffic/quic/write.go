@@ -57,7 +57,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		if err := s.dead(); err != nil {
 			return done, err
 		}
-		if s.interrupted {
+		if s.IsInterrupted() {
 			return done, engine.ErrInterrupted
 		}
 		if s.unwanted {
@@ -66,7 +66,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		room := outMost - len(s.out) - http3.HeaderMost
 		if room <= 0 {
 			if s.flush(); len(s.out) > 0 {
-				if err := s.waitSent(); err != nil {
+				if err := s.WaitRoom(); err != nil {
 					return done, err
 				}
 			}
@@ -79,16 +79,6 @@ func (s *Stream) Write(p []byte) (int, error) {
 	}
 	s.flushLater()
 	return done, nil
-}
-
-// waitSent parks until out may be filled again.
-func (s *Stream) waitSent() error {
-	left := s.writeBy - s.loop.Now()
-	if left <= 0 {
-		return engine.ErrTimeout
-	}
-	s.loop.Wait(&s.writable, time.Duration(left)*time.Millisecond)
-	return nil
 }
 
 // WriteBuffers sends both.
@@ -118,7 +108,7 @@ func (s *Stream) WriteEnd(trailers []byte) error {
 func (s *Stream) flushLater() {
 	if !s.last && !s.flying {
 		s.last = true
-		s.loop.GoLast((*flusher)(s))
+		s.conn.loop.GoLast((*flusher)(s))
 	}
 }
 
@@ -164,7 +154,7 @@ func (s *Stream) fly() {
 	piece := s.out
 	s.out, s.spare = s.spare[:0], nil
 	s.flying = true
-	raw, l, patience := s.raw, s.loop, s.conn.config.Send
+	raw, l, patience := s.raw, s.conn.loop, s.conn.config.Send
 	go func() {
 		raw.SetWriteDeadline(time.Now().Add(patience))
 		_, err := raw.Write(piece)
@@ -187,7 +177,7 @@ func (s *Stream) landed(piece []byte, err error) {
 	default:
 		s.unsent(err)
 	}
-	s.loop.Fire(&s.writable)
+	s.MakeRoom()
 }
 
 // unsent: nothing more can be sent. A client that takes no answer is gone; a server that takes no more of a request may still answer it. RFC 9114 section 4.1: "Clients

@@ -3,7 +3,6 @@ package stream
 import (
 	"time"
 
-	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -30,9 +29,11 @@ func (c *Conn) HasRoom() bool {
 // CanConnect reports whether the server understands extended CONNECT. It waits for the server to say so, at most d. RFC 8441 section 3: "a client MUST NOT use" it before.
 func (s *Stream) CanConnect(d time.Duration) bool {
 	c := s.conn
-	for by := c.loop.Now() + d.Milliseconds(); !c.hasSettings && s.err == nil && !s.interrupted && c.loop.Now() < by; {
+	for by := c.loop.Now() + d.Milliseconds(); !c.hasSettings && s.err == nil; {
 		c.asking = append(c.asking, s)
-		c.loop.Wait(&s.readable, time.Duration(by-c.loop.Now())*time.Millisecond)
+		if s.WaitArrivalBy(by) != nil {
+			break
+		}
 	}
 	return c.theirs.Connect
 }
@@ -90,11 +91,11 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	} else if ends || len(s.answers) >= interimMost {
 		return "bad_interim_response"
 	}
-	a.head = s.loop.Buffer(len(l.Buf))
+	a.head = s.conn.loop.Buffer(len(l.Buf))
 	a.n = copy(a.head, l.Buf)
 	r.Buf = a.head
 	s.answers = append(s.answers, a)
-	s.fire()
+	s.Arrive()
 	return ""
 }
 
@@ -102,17 +103,12 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 // have room for it: HeadLen says how much.
 func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 	for len(s.answers) == 0 {
-		switch {
-		case s.err != nil:
+		if s.err != nil {
 			return nil, 0, s.err
-		case s.interrupted:
-			return nil, 0, engine.ErrInterrupted
 		}
-		left := s.readBy - s.loop.Now()
-		if left <= 0 {
-			return nil, 0, engine.ErrTimeout
+		if err := s.WaitArrival(); err != nil {
+			return nil, 0, err
 		}
-		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
 	}
 	a := s.answers[0]
 	s.answers = append(s.answers[:0], s.answers[1:]...)

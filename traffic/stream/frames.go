@@ -160,7 +160,7 @@ func (c *Conn) settings(h http2.Header, p []byte) *http2.ConnError {
 		}
 	}
 	for _, s := range c.asking {
-		c.loop.Fire(&s.readable)
+		s.Arrive()
 	}
 	c.asking = nil
 	c.room(9)

@@ -49,7 +49,7 @@ func (c *Conn) fill() {
 		s.pending = s.pending[n:]
 		if len(s.pending) == 0 {
 			c.unwait(s)
-			c.loop.Fire(&s.writable)
+			s.MakeRoom()
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"time"
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/http1"
@@ -15,8 +14,8 @@ import (
 // Stream is one exchange on a connection. As an engine.Conn it is the content alone: Read ends with io.EOF where the content does, whether or not trailers
 // follow. Owned by its connection's loop, and used by one exchange until Done.
 type Stream struct {
+	engine.Substream
 	conn  *Conn
-	loop  *engine.Loop
 	id    uint32
 	state http2.State
 
@@ -43,25 +42,19 @@ type Stream struct {
 	intoLen  int
 	ended    bool // no more content comes
 	trailers []byte
-	readable engine.Signal
-	handler  engine.Handler // who is called when there is something to read
-	alarm    engine.Alarm
 
 	pending     []byte // content of a writer that waits for room
 	served      int64  // bytes sent while others waited too
-	writable    engine.Signal
-	frameAt     int // the last frame of this stream in the connection's out
+	frameAt     int    // the last frame of this stream in the connection's out
 	frameTurn   uint32
 	frameIs     bool
 	priority    http2.Priority
 	hasPriority bool
 
-	readBy, writeBy int64
-	interrupted     bool
-	wasReset        bool // by weir
-	wasDone         bool
-	err             error
-	linked          engine.Conn
+	wasReset bool // by weir
+	wasDone  bool
+	err      error
+	linked   engine.Conn
 }
 
 // piece is a part of the content, buf[from:to].
@@ -85,7 +78,7 @@ func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() 
 // newStream makes a stream, of those that are done with if there is one.
 func (c *Conn) newStream(id uint32) *Stream {
 	s := c.spareStream()
-	*s = Stream{conn: c, loop: c.loop, id: id, send: http2.NewWindow(c.theirs.InitialWindow), recv: http2.NewWindow(windowStart), window: windowStart,
+	*s = Stream{Substream: engine.NewSubstream(c.loop, s), conn: c, id: id, send: http2.NewWindow(c.theirs.InitialWindow), recv: http2.NewWindow(windowStart), window: windowStart,
 		length: -1, priority: http2.DefaultPriority, queue: s.queue[:0], answers: s.answers[:0], trailers: s.trailers[:0],
 		request: message.Request{Head: message.Head{Fields: message.Fields{List: s.request.List[:0]}}}}
 	s.SetReadTimeout(engine.DefaultTimeout)
@@ -115,7 +108,7 @@ func (s *Stream) takeRequest(fault *http1.Fault, ended bool) {
 		return
 	}
 	b := s.conn.layout.Buf
-	s.head = s.loop.Buffer(len(b) + headRoom)
+	s.head = s.conn.loop.Buffer(len(b) + headRoom)
 	s.headLen = copy(s.head, b)
 	r := &s.request
 	if r.Has(message.FieldContentLength) {
@@ -146,7 +139,7 @@ func (s *Stream) lose(err error) {
 	if s.err == nil {
 		s.err = err
 	}
-	s.wake()
+	s.Wake()
 	if s.linked != nil {
 		s.linked.Interrupt()
 	}
@@ -163,15 +156,10 @@ func (s *Stream) loseBy(code http2.Code) {
 		// Section 8.1: a server "MAY request that the client abort transmission of a request without error by sending a RST_STREAM with an error
 		// code of NO_ERROR after sending a complete response".
 		s.pending = nil
-		s.wake()
+		s.Wake()
 	default:
 		s.lose(&ResetError{code})
 	}
-}
-
-func (s *Stream) wake() {
-	s.fire()
-	s.loop.Fire(&s.writable)
 }
 
 // deliver takes content. It goes to who waits for it, or into the queue.
@@ -180,12 +168,12 @@ func (s *Stream) deliver(b []byte) {
 		n := copy(s.into[s.intoLen:], b)
 		s.intoLen += n
 		b = b[n:]
-		s.fire()
+		s.Arrive()
 	}
 	for len(b) > 0 {
 		last := len(s.queue) - 1
 		if last < 0 || s.queue[last].to == len(s.queue[last].buf) {
-			s.queue = append(s.queue, piece{buf: s.loop.Buffer(min(max(len(b), engine.Buffer4K), engine.Buffer64K))})
+			s.queue = append(s.queue, piece{buf: s.conn.loop.Buffer(min(max(len(b), engine.Buffer4K), engine.Buffer64K))})
 			last++
 		}
 		p := &s.queue[last]
@@ -195,7 +183,7 @@ func (s *Stream) deliver(b []byte) {
 		b = b[n:]
 	}
 	if s.queued > 0 {
-		s.fire()
+		s.Arrive()
 	}
 }
 
@@ -205,7 +193,7 @@ func (s *Stream) endReceive() {
 	if s.state.On(http2.RecvEnd) == nil && s.state == http2.StateClosed {
 		s.conn.forget(s)
 	}
-	s.fire()
+	s.Arrive()
 }
 
 // Arrived takes content that is here already, without waiting; ended says that it was the last.
@@ -221,7 +209,7 @@ func (s *Stream) take(p []byte) int {
 	n := copy(p, q.buf[q.from:q.to])
 	q.from += n
 	if q.from == q.to {
-		s.loop.Release(q.buf)
+		s.conn.loop.Release(q.buf)
 		s.queue = append(s.queue[:0], s.queue[1:]...)
 	}
 	s.queued -= n
@@ -269,39 +257,23 @@ func (s *Stream) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case s.err != nil:
 			return 0, s.err
-		case s.interrupted:
-			return 0, engine.ErrInterrupted
-		}
-		left := s.readBy - s.loop.Now()
-		if left <= 0 {
-			return 0, engine.ErrTimeout
 		}
 		s.into, s.intoLen = p, 0
-		s.loop.Wait(&s.readable, time.Duration(left)*time.Millisecond)
+		err := s.WaitArrival()
 		n := s.intoLen
 		s.into, s.intoLen = nil, 0
 		if n > 0 {
 			s.wasRead(n)
 			return n, nil
 		}
+		if err != nil {
+			return 0, err
+		}
 	}
 }
 
 // Trailers are the lines that followed the content, once Read has ended.
 func (s *Stream) Trailers() []byte { return s.trailers }
-
-func (s *Stream) SetReadTimeout(d time.Duration) { s.readBy = s.loop.Now() + int64(d/time.Millisecond) }
-func (s *Stream) SetWriteTimeout(d time.Duration) {
-	s.writeBy = s.loop.Now() + int64(d/time.Millisecond)
-}
-
-// Interrupt makes waits on the stream end.
-func (s *Stream) Interrupt() {
-	s.interrupted = true
-	s.wake()
-}
-
-func (s *Stream) ClearInterrupt() { s.interrupted = false }
 
 // LinkHangup interrupts other when the stream is reset.
 func (s *Stream) LinkHangup(other engine.Conn) {
@@ -316,38 +288,11 @@ func (s *Stream) IsGone() bool { return s.err != nil || s.conn.ended }
 
 func (s *Stream) LocalAddr() netip.AddrPort  { return s.conn.raw.LocalAddr() }
 func (s *Stream) RemoteAddr() netip.AddrPort { return s.conn.raw.RemoteAddr() }
-func (s *Stream) Loop() *engine.Loop         { return s.loop }
-
-// fire wakes who reads, or waits to be called when there is something to read.
-func (s *Stream) fire() {
-	if h := s.handler; h != nil {
-		s.handler = nil
-		s.alarm.Stop()
-		s.loop.Start(h, s)
-		return
-	}
-	s.loop.Fire(&s.readable)
-}
 
 // Await has h run when content comes, its end, or the read deadline.
 func (s *Stream) Await(h engine.Handler) {
-	left := s.readBy - s.loop.Now()
-	if s.queued > 0 || s.ended || s.err != nil || s.interrupted || left <= 0 {
-		s.loop.Start(h, s)
-		return
-	}
-	s.handler = h
-	s.alarm.Set(s.loop, time.Duration(left)*time.Millisecond, (*overdue)(s))
+	s.AwaitArrival(h, s.queued > 0 || s.ended || s.err != nil)
 }
-
-// overdue is a stream whose read deadline has come while it is awaited.
-type overdue Stream
-
-func (s *overdue) Run() { (*Stream)(s).fire() }
-
-// Reclaim and IsIdle are of connections that wait for another exchange; a stream has one.
-func (s *Stream) Reclaim() bool { return false }
-func (s *Stream) IsIdle() bool  { return false }
 
 // CloseWrite ends the content.
 func (s *Stream) CloseWrite() error { return s.WriteEnd(nil) }
@@ -408,18 +353,18 @@ func (s *Stream) reset(code http2.Code) {
 
 // free gives the stream's buffers back.
 func (s *Stream) free() {
-	s.loop.Release(s.head)
+	s.conn.loop.Release(s.head)
 	s.head = nil
 	for i := range s.queue {
-		s.loop.Release(s.queue[i].buf)
+		s.conn.loop.Release(s.queue[i].buf)
 	}
 	s.conn.held -= s.queued
 	s.queue, s.queued = s.queue[:0], 0
 	for i := range s.answers {
-		s.loop.Release(s.answers[i].head)
+		s.conn.loop.Release(s.answers[i].head)
 	}
 	s.answers = s.answers[:0]
-	s.linked, s.handler = nil, nil
-	s.alarm.Stop()
+	s.linked = nil
+	s.Rest()
 	s.conn.unwait(s)
 }

@@ -192,7 +192,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	if err := s.dead(); err != nil {
 		return 0, err
 	}
-	if s.interrupted {
+	if s.IsInterrupted() {
 		return 0, engine.ErrInterrupted
 	}
 	c := s.conn
@@ -218,16 +218,12 @@ func (s *Stream) waitSent() error {
 		switch {
 		case s.err != nil:
 			return s.err
-		case s.interrupted:
-			return engine.ErrInterrupted
 		case s.conn.closing || !s.state.MaySend():
 			return engine.ErrClosed
 		}
-		left := s.writeBy - s.loop.Now()
-		if left <= 0 {
-			return engine.ErrTimeout
+		if err := s.WaitRoom(); err != nil {
+			return err
 		}
-		s.loop.Wait(&s.writable, time.Duration(left)*time.Millisecond)
 	}
 	return nil
 }
