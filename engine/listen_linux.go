@@ -31,7 +31,12 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 		return e.listenPortable(address, h)
 	}
 	ln := &Listener{Address: address, engine: e, isInherited: len(config.Sockets) > 0}
-	fds, err := e.sockets(ln, config)
+	config.Congestion = e.congestion(config.Congestion, address.IP.Addr())
+	count := len(e.loops)
+	if address.Path != "" {
+		count = 1
+	}
+	fds, err := ln.take(config.Sockets, count, func() (int, error) { return listenSocket(ln.Address, config) })
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}
@@ -60,28 +65,22 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	return ln, nil
 }
 
-// sockets are those of another process, or opened now: one per loop.
-func (e *Engine) sockets(ln *Listener, config ListenConfig) (fds []int, err error) {
-	if len(config.Sockets) > 0 {
-		for _, fd := range config.Sockets {
-			syscall.CloseOnExec(fd)
-			if err := syscall.SetNonblock(fd, true); err != nil {
-				return nil, os.NewSyscallError("fcntl", err)
-			}
+// take takes over the sockets of another process, or opens so many. Of port 0 the first chooses for all.
+func (ln *Listener) take(inherited []int, count int, open func() (int, error)) (fds []int, err error) {
+	for _, fd := range inherited {
+		syscall.CloseOnExec(fd)
+		if err := syscall.SetNonblock(fd, true); err != nil {
+			return nil, os.NewSyscallError("fcntl", err)
 		}
-		return config.Sockets, nil
 	}
-	address := ln.Address
-	if err := probe(address); err != nil {
+	if len(inherited) > 0 {
+		return inherited, nil
+	}
+	if err := probe(ln.Address); err != nil {
 		return nil, err
 	}
-	config.Congestion = e.congestion(config.Congestion, address.IP.Addr())
-	count := len(e.loops)
-	if address.Path != "" {
-		count = 1
-	}
 	for range count {
-		fd, err := listenSocket(ln.Address, config)
+		fd, err := open()
 		if err != nil {
 			for _, fd := range fds {
 				syscall.Close(fd)
@@ -89,9 +88,9 @@ func (e *Engine) sockets(ln *Listener, config ListenConfig) (fds []int, err erro
 			return nil, err
 		}
 		fds = append(fds, fd)
-		if address.Path == "" && ln.Address.IP.Port() == 0 {
+		if ln.Address.Path == "" && ln.Address.IP.Port() == 0 {
 			sa, _ := syscall.Getsockname(fd)
-			ln.Address.IP = netip.AddrPortFrom(address.IP.Addr(), addrPort(sa).Port())
+			ln.Address.IP = netip.AddrPortFrom(ln.Address.IP.Addr(), addrPort(sa).Port())
 		}
 	}
 	return fds, nil

@@ -115,7 +115,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 		return e.listenPacketsPortable(address, handler)
 	}
 	ln := &Listener{Address: address, engine: e, isInherited: len(config.Sockets) > 0}
-	fds, err := e.packetSockets(ln, config)
+	fds, err := ln.take(config.Sockets, len(e.loops), func() (int, error) { return packetSocket(ln.Address, config.Transparent) })
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}
@@ -144,37 +144,6 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 		ln.Start()
 	}
 	return ln, nil
-}
-
-func (e *Engine) packetSockets(ln *Listener, config ListenConfig) (fds []int, err error) {
-	if len(config.Sockets) > 0 {
-		for _, fd := range config.Sockets {
-			syscall.CloseOnExec(fd)
-			if err := syscall.SetNonblock(fd, true); err != nil {
-				return nil, os.NewSyscallError("fcntl", err)
-			}
-		}
-		return config.Sockets, nil
-	}
-	address := ln.Address
-	if err := probe(address); err != nil {
-		return nil, err
-	}
-	for range e.loops {
-		fd, err := packetSocket(ln.Address, config.Transparent)
-		if err != nil {
-			for _, fd := range fds {
-				syscall.Close(fd)
-			}
-			return nil, err
-		}
-		fds = append(fds, fd)
-		if address.IP.Port() == 0 {
-			sa, _ := syscall.Getsockname(fd)
-			ln.Address.IP = netip.AddrPortFrom(address.IP.Addr(), addrPort(sa).Port())
-		}
-	}
-	return fds, nil
 }
 
 func packetSocket(address Address, transparent bool) (int, error) {
