@@ -113,23 +113,7 @@ type resetting struct {
 	rude *atomic.Bool
 }
 
-func (r *resetting) start(t *testing.T) (address string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go r.serve(c.(*net.TCPConn))
-		}
-	}()
-	return l.Addr().String()
-}
+func (r *resetting) start(t *testing.T) (address string) { return peers.Serve(t, r.serve) }
 
 func (r *resetting) serve(c *net.TCPConn) {
 	defer c.Close()

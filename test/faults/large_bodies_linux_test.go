@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // hugeSize is beyond what 31 and 32 bits and a body_limit of 2GiB hold.
@@ -81,10 +83,6 @@ func (s *sink) String() string { return fmt.Sprintf("%d bytes, sum %08x", s.n, s
 // hugeServer says what it received of a POST, and sends hugeSize bytes for a GET. It counts requests, and bodies that were cut.
 func hugeServer(t *testing.T) (address string, requests, cuts *atomic.Int32) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	requests, cuts = new(atomic.Int32), new(atomic.Int32)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -103,9 +101,7 @@ func hugeServer(t *testing.T) (address string, requests, cuts *atomic.Int32) {
 		}
 		p.WriteTo(w)
 	})}
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return l.Addr().String(), requests, cuts
+	return peers.ServeHTTP(t, s), requests, cuts
 }
 
 // onlyReader hides that a body can be written to somewhere else.

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 const limitedServer = `
@@ -25,10 +27,6 @@ logs: { access: off }
 // counting is a web server that counts its connections and the requests it has at once.
 func counting(t *testing.T, takes time.Duration) (address string, connections, requests *atomic.Int32) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var open, under atomic.Int32
 	connections, requests = new(atomic.Int32), new(atomic.Int32)
 	raise := func(most *atomic.Int32, n int32) {
@@ -51,9 +49,7 @@ func counting(t *testing.T, takes time.Duration) (address string, connections, r
 			fmt.Fprint(w, "ok")
 		}),
 	}
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return l.Addr().String(), connections, requests
+	return peers.ServeHTTP(t, s), connections, requests
 }
 
 func TestALimitOfConnectionsHoldsOverAllLoops(t *testing.T) {

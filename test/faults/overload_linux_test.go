@@ -12,15 +12,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // workers is a web server that serves as many requests at a time as it has workers, each for so long; the others wait in it.
 func workers(t *testing.T, n int, takes time.Duration) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	free := make(chan struct{}, n)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		free <- struct{}{}
@@ -28,9 +26,7 @@ func workers(t *testing.T, n int, takes time.Duration) (address string) {
 		<-free
 		io.WriteString(w, "done")
 	})}
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return l.Addr().String()
+	return peers.ServeHTTP(t, s)
 }
 
 // offered is clients that ask at a rate, however long the answers take.

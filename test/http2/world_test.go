@@ -162,16 +162,10 @@ func (w *world) reload() {
 // serve runs a handler on HTTP/1.1, and on HTTP/2 in clear, at one address.
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &http.Server{Handler: h, Protocols: new(http.Protocols)}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return l.Addr().String()
+	return peers.ServeHTTP(t, s)
 }
 
 // echo answers with the request's body, and says what else of the request it has seen.

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // seenFrom answers each datagram with its first eight bytes and from where it came.
@@ -43,7 +45,7 @@ func seenFrom(t *testing.T) string {
 func TestChangesCutNoTunnelAndLoseNoDatagram(t *testing.T) {
 	front, packets, names := free(t), free(t), free(t)
 	servers := []any{seenFrom(t), seenFrom(t), seenFrom(t)}
-	echo := serve(t, echoAndEnd)
+	echo := peers.Serve(t, echoAndEnd)
 	config := func(i int) string {
 		return fmt.Sprintf(`
 listeners:

@@ -44,7 +44,7 @@ func TestServersOfRequestsAreToldOfTheirClients(t *testing.T) {
 	}
 	defer p.Stop()
 	headers := make(chan proxyproto.Header, 8)
-	own := serve(t, func(c *net.TCPConn) {
+	own := peers.Serve(t, func(c *net.TCPConn) {
 		defer c.Close()
 		b := make([]byte, 4096)
 		n, _ := c.Read(b)

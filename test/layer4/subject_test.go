@@ -3,7 +3,6 @@ package layer4
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -163,24 +162,4 @@ func eventually(t *testing.T, what string, is func() bool) {
 			t.Fatalf("not so after 20 s: %s", what)
 		}
 	}
-}
-
-// serve accepts connections on a free address and says where.
-func serve(t *testing.T, do func(c *net.TCPConn)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go do(c.(*net.TCPConn))
-		}
-	}()
-	return l.Addr().String()
 }

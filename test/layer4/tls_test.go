@@ -31,20 +31,20 @@ func TestTLSAroundAnyProtocol(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	clear := serve(t, echoAndEnd)
-	secure := serve(t, func(c *net.TCPConn) {
+	clear := peers.Serve(t, echoAndEnd)
+	secure := peers.Serve(t, func(c *net.TCPConn) {
 		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}})
 		defer s.Close()
 		io.Copy(s, s)
 		s.CloseWrite()
 	})
-	first := serve(t, func(c *net.TCPConn) {
+	first := peers.Serve(t, func(c *net.TCPConn) {
 		defer c.Close()
 		io.WriteString(c, "220 I speak first\r\n")
 		io.Copy(io.Discard, c)
 	})
 	headers := make(chan proxyproto.Header, 4)
-	told := serve(t, func(c *net.TCPConn) {
+	told := peers.Serve(t, func(c *net.TCPConn) {
 		defer c.Close()
 		b := make([]byte, 4096)
 		n, _ := c.Read(b)
@@ -157,7 +157,7 @@ listeners: { front: { address: %q, protocol: tcp, pool: echo, proxy_protocol: { 
 pools: { echo: { servers: [%q] } }
 admin: { address: ADMIN }
 logs: { access: off }
-`, front, serve(t, echoAndEnd)), front)
+`, front, peers.Serve(t, echoAndEnd)), front)
 	for name, text := range map[string]string{"silent": "", "half of version 1": "PROXY TCP4 1.2.3", "half of version 2": "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01"} {
 		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 5)}}).Dial("tcp", front)
 		if err != nil {

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // echoAndEnd sends back what comes, and ends when the client does: half-closed, closed, or by a reset in the middle where the first byte says so.
@@ -37,7 +39,7 @@ func isReset(err error) bool {
 }
 
 func TestTenThousandTunnelsEndAsTheyShould(t *testing.T) {
-	front, server := free(t), serve(t, echoAndEnd)
+	front, server := free(t), peers.Serve(t, echoAndEnd)
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { front: { address: %q, protocol: tcp, pool: echo } }
 pools: { echo: { servers: [%q] } }
