@@ -34,7 +34,7 @@ var homes = []home{
 	{"crypto/tls", []string{"wire/tls", "control/certs", "control/certs/acme", "control/certs/authority", "control/certs/ech", "test/bench", "control/snapshot", "traffic/listener",
 		"traffic/filter", "traffic/pool/health", "traffic/quic"},
 		"wire/tls speaks it; the others hold its configuration"},
-	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench"},
+	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench", "test/peers"},
 		"for weir's own conversations off the loops; requests in traffic go through wire/, or they would cost ten times as much"},
 	{"github.com/quic-go/quic-go", []string{"traffic/quic", "traffic/listener", "traffic/pool/health", "test/bench"},
 		"connections and streams, sockets of listeners, checks on goroutines of their own; load"},
