@@ -68,29 +68,6 @@ func TestFiveFailuresInARowOverAllLoopsEject(t *testing.T) {
 	}
 }
 
-// What was learnt of a server before checks found it down says nothing of the one that is back: neither its failures, nor how fast it was.
-func TestServerThatWasDownIsTriedLikeANewOne(t *testing.T) {
-	for name, before := range map[string]Outcome{"it failed": ConnectFailed, "it was fast": OK} {
-		p := weighted("", 1, 1)
-		s, other := p.Set().Servers[0], p.Set().Servers[1]
-		attempt(p, s, 0, 1000, before)
-		s.SetHealth(Down)
-		attempt(p, other, 0, 1500, OK)
-		s.SetHealth(Up)
-		if got, _ := p.Pick(0, 2000, 0, nil); got != s {
-			t.Errorf("%s: not tried as soon as it is back", name)
-		}
-		p.Begin(s, 0)
-		if got, _ := p.Pick(0, 2000, 0, nil); got != other {
-			t.Errorf("%s: tried by more than one request at a time", name)
-		}
-		p.End(s, 0, 2001, 100, OK)
-		if got := s.Load(0).latency.asOf(2001); got != 100 {
-			t.Errorf("%s: its latency is %v µs after one answer of 100", name, got)
-		}
-	}
-}
-
 func TestHalfOfTenWithinTenSecondsEject(t *testing.T) {
 	alternate := func(n int, step int64) *Server {
 		p := weighted("", 1, 1)

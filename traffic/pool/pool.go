@@ -166,7 +166,12 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 	if outcome == Cancelled {
 		return
 	}
-	load.renew(s)
+	if load.latency.at < s.ejectedUntil.Load() {
+		load.latency = latency{} // from before its ejection
+		if load.byLoad != nil {
+			*load.byLoad = latencyByLoad{}
+		}
+	}
 	switch {
 	case outcome.IsFailure():
 		load.latency.fail(now, float64(latencyMicros))

@@ -8,7 +8,6 @@ import "sync/atomic"
 type Server struct {
 	// What a pick reads comes first, in one cache line.
 	blocked      atomic.Uint32 // blockDown
-	returns      atomic.Uint32 // how often checks have found it well that had found it down
 	ejectedUntil atomic.Int64  // ms; 0: never
 	share        atomic.Int32  // of each loop's requests in flight, while the server is overloaded; 0: no limit
 	slowSince    atomic.Int64  // ms since when it is getting up to its share; slowSoon: from the next look on; 0: it is not
@@ -61,7 +60,6 @@ func (s *Server) Health() Health { return Health(s.health.Load()) }
 func (s *Server) SetHealth(h Health) {
 	if was := Health(s.health.Swap(uint32(h))); was == Down && h != Down {
 		s.slowSince.Store(slowSoon)
-		s.returns.Add(1)
 	}
 	s.block(blockDown, h == Down)
 }
