@@ -59,7 +59,8 @@ admin: "ADMIN"
 logs: { access: off }
 `, servers[0].address, servers[1].address, servers[2].address))
 	o := &outage{}
-	load := run(16, 3*time.Millisecond, func() func() error {
+	const clients = 16
+	load := run(clients, 3*time.Millisecond, func() func() error {
 		raw, err := net.Dial("tcp", s.address["FRONT"])
 		if err != nil {
 			t.Fatal(err)
@@ -108,7 +109,13 @@ logs: { access: off }
 	if after < steady*9/10 {
 		t.Errorf("3 s after the servers are back: %d requests/s, before: %d", after, steady)
 	}
-	if again > 2*atFirst {
+	// They come back one after the other, as their checks find, and each has all clients for a moment: how many of the three have done so when the short outage is
+	// counted is chance, for one is ejected for longer than that lasts. That no client opens a second one to a server is not, but for one that met it half way up.
+	most := uint64((clients + 1) * len(servers))
+	if *soak {
+		most = 2 * atFirst
+	}
+	if again > most {
 		t.Errorf("%d connections were opened when the servers came back, %d at first", again, atFirst)
 	}
 }
