@@ -17,12 +17,14 @@ var interopCases = []string{"empty_unary", "large_unary", "client_streaming", "s
 	"cancel_after_begin", "cancel_after_first_response", "status_code_and_message", "special_status_message", "unimplemented_method",
 	"unimplemented_service", "custom_metadata"}
 
-func TestEveryInteropCaseOfGRPCPasses(t *testing.T) {
+// grpcServer starts gRPC's own server; dir has its client, too.
+func grpcServer(t *testing.T) (dir, address string) {
+	t.Helper()
 	dir, err := toolsDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := peers.FreeAddress()
+	address, err = peers.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,12 @@ func TestEveryInteropCaseOfGRPCPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Stop()
+	t.Cleanup(func() { server.Stop() })
+	return dir, address
+}
+
+func TestEveryInteropCaseOfGRPCPasses(t *testing.T) {
+	dir, address := grpcServer(t)
 	w := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": grpc\n", address))
 	for name, args := range map[string][]string{"clear": {w.clear}, "tls": {w.secure, "-use_tls", "-ca_file", filepath.Join(w.dir, "cert.pem"), "-use_test_ca",
 		"-server_host_override", "localhost"}} {

@@ -11,13 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/weir-proxy/weir/test/peers"
 )
 
 // webCall is a call of gRPC-Web and what came of it.
@@ -89,19 +85,7 @@ func field(number byte, v any) []byte {
 
 // A browser that speaks HTTP/1.1, as behind many a company's proxy, calls a real server of gRPC: with one answer, with many, and with a status that is no success.
 func TestGRPCWebByHTTP1ReachesGRPCsOwnServer(t *testing.T) {
-	dir, err := toolsDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := peers.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := peers.Start("grpc-server", t.TempDir(), exec.Command(filepath.Join(dir, "server"), "-port", peers.Port(address)), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Stop()
+	_, address := grpcServer(t)
 	w := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c }\n  down: { servers: [127.0.0.1:1], protocol: h2c }\n"+
 		"sites:\n  \"*\": { grpc_web: on, /down: down, /*: grpc }\n", address))
 	const service = "/grpc.testing.TestService/"

@@ -125,24 +125,12 @@ func (h *host) packets() *ipv4.PacketConn {
 // echoesBut answers every datagram but the one that says text.
 func (h *host) echoesBut(text, address string) {
 	h.t.Helper()
-	var c net.PacketConn
-	h.do(func() (err error) {
-		c, err = net.ListenPacket("udp", address)
-		return err
-	})
-	h.t.Cleanup(func() { c.Close() })
-	go func() {
-		b := make([]byte, 2048)
-		for {
-			n, from, err := c.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			if string(b[:n]) != text {
-				c.WriteTo(b[:n], from)
-			}
+	h.answers(address, func(_ string, said []byte) []byte {
+		if string(said) == text {
+			return nil
 		}
-	}()
+		return said
+	})
 }
 
 // answered asks until there is an answer: a flood costs datagrams, and not the flow.

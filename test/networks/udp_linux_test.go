@@ -13,6 +13,15 @@ import (
 // echoes answers datagrams on the host with who sent them, and what.
 func (h *host) echoes(address string) {
 	h.t.Helper()
+	h.answers(address, func(from string, said []byte) []byte {
+		host, _, _ := net.SplitHostPort(from)
+		return fmt.Appendf(nil, "%s: %s says %s", h.name, host, said)
+	})
+}
+
+// answers answers datagrams on the host; nil is no answer.
+func (h *host) answers(address string, answer func(from string, said []byte) []byte) {
+	h.t.Helper()
 	var c net.PacketConn
 	h.do(func() (err error) {
 		c, err = net.ListenPacket("udp", address)
@@ -26,8 +35,9 @@ func (h *host) echoes(address string) {
 			if err != nil {
 				return
 			}
-			host, _, _ := net.SplitHostPort(from.String())
-			c.WriteTo(fmt.Appendf(nil, "%s: %s says %s", h.name, host, b[:n]), from)
+			if out := answer(from.String(), b[:n]); out != nil {
+				c.WriteTo(out, from)
+			}
 		}
 	}()
 }
