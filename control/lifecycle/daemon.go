@@ -230,11 +230,14 @@ func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 
 // commit makes next the running snapshot: first what may fail, then what cannot.
 func (d *Daemon) commit(next *snapshot.Snapshot) error {
+	previous := d.running.Load()
+	if previous == nil {
+		d.applyIssuer(next) // the first client is met with what earlier starts have obtained
+	}
 	opened, err := d.openNew(next)
 	if err != nil {
 		return err
 	}
-	previous := d.running.Load()
 	if err := d.mayFail(next, previous); err != nil {
 		for _, o := range opened {
 			o.close()
@@ -248,9 +251,9 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	for _, s := range next.Stores {
 		s.Refresh()
 	}
-	wanted := next.Wanted
-	wanted.Log = d.log
-	next.Issuer.Apply(wanted)
+	if previous != nil {
+		d.applyIssuer(next)
+	}
 	d.swapSetups(next)
 	d.running.Store(next)
 	d.wakeForwarding()
@@ -263,6 +266,13 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	d.retire(previous, next)
 	d.keepOwn(previous, next)
 	return nil
+}
+
+// applyIssuer has the certificates that weir gets by itself be those of next.
+func (d *Daemon) applyIssuer(next *snapshot.Snapshot) {
+	wanted := next.Wanted
+	wanted.Log = d.log
+	next.Issuer.Apply(wanted)
 }
 
 // mayFail does what else may fail: what the kernel is told, and where the log goes.

@@ -77,10 +77,13 @@ func TestRenewedInTimeAndServedOnWhileTheAuthorityIsAway(t *testing.T) {
 			t.Fatalf("%v after its end: %v", time.Since(last.NotAfter), last.Issuer)
 		}
 	}
-	w.stopWeir()
-	w.start("challenge: http", sites)
-	if c := w.served("shop.example.com"); !isPebbles(c) || c.SerialNumber.Cmp(last.SerialNumber) != 0 {
-		t.Errorf("another start: %v", c.Issuer)
+	// The first client after a start is met with what earlier ones have obtained.
+	for range 10 {
+		w.stopWeir()
+		w.start("challenge: http", sites)
+		if c := w.served("shop.example.com"); !isPebbles(c) || c.SerialNumber.Cmp(last.SerialNumber) != 0 {
+			t.Errorf("another start: %v", c.Issuer)
+		}
 	}
 }
 
