@@ -65,18 +65,21 @@ func (l *Loop) Yield() {
 	l.park()
 }
 
-// watch reports a loop whose turn does not end: something in it waits where it must not.
+// watch reports a loop whose turn does not end: something in it waits where it must not. It looks at whole seconds, as all does that an idle
+// process does every second: waking it is what costs.
 func (e *Engine) watch() {
-	tick := time.NewTicker(e.config.SlowTurn / 2)
-	defer tick.Stop()
+	every := e.config.SlowTurn / 2
+	timer := time.NewTimer(every)
+	defer timer.Stop()
 	reported := make([]int64, len(e.loops))
 	for {
 		select {
 		case <-e.stop:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
 		e.followClock()
+		timer.Reset(every - time.Duration(time.Now().UnixNano())%every)
 		now := e.loops[0].clock()
 		for i, l := range e.loops {
 			at := l.turnAt.Load()

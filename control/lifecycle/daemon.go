@@ -69,6 +69,7 @@ type Daemon struct {
 	network    network     // guarded by mu
 	forwarding forwarding
 	forwardNow chan struct{} // a check has found a server well, or not
+	warmNow    chan struct{} // the pools are others
 	quit       chan struct{}
 	done       sync.WaitGroup
 }
@@ -97,7 +98,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		options.Loops = runtime.NumCPU()
 	}
 	tune(options.Loops)
-	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1)}
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1)}
 	e, err := engine.New(engine.Config{Loops: options.Loops, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
@@ -256,7 +257,8 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	}
 	d.swapSetups(next)
 	d.running.Store(next)
-	d.wakeForwarding()
+	wake(d.forwardNow)
+	wake(d.warmNow)
 	if previous == nil {
 		d.inheritHealth(next)
 		d.inheritTickets(next)
@@ -415,7 +417,7 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 }
 
 func (d *Daemon) healthChanged(c health.Change) {
-	d.wakeForwarding()
+	wake(d.forwardNow)
 	if c.Err != nil {
 		d.log.Warn("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String(), "error", c.Err)
 		return

@@ -195,10 +195,10 @@ func (d *Daemon) keepForwarding() {
 	}
 }
 
-// wakeForwarding has it look now.
-func (d *Daemon) wakeForwarding() {
+// wake has what sleeps on c look now.
+func wake(c chan<- struct{}) {
 	select {
-	case d.forwardNow <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }

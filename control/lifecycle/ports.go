@@ -12,23 +12,30 @@ import (
 
 // Ports are looked at every portsEvery, and told of when portsWarn of them are in use; again after they have been below portsCalm.
 const (
-	portsEvery = 2 * time.Second // while there are connections enough for it to matter
+	portsEvery = 2 * time.Second  // while there are connections enough for it to matter soon
+	portsRest  = 10 * time.Second // while there are few
 	portsWarn  = 0.8
 	portsCalm  = 0.6
 )
 
 // watchPorts warns before a server gets no more connections for want of own ports.
 func (d *Daemon) watchPorts() {
-	tick := time.NewTicker(portsEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(portsEvery)
+	defer timer.Stop()
 	warned := map[*pool.Server]bool{}
 	for {
 		select {
 		case <-d.quit:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
-		if running := d.running.Load(); running != nil && (len(warned) > 0 || float64(d.engine.Open()) > portsCalm*float64(routing.Ports())) {
+		open, ports := float64(d.engine.Open()), float64(routing.Ports())
+		if len(warned) == 0 && open < portsCalm*ports/2 {
+			timer.Reset(portsRest)
+			continue
+		}
+		timer.Reset(portsEvery)
+		if running := d.running.Load(); running != nil && (len(warned) > 0 || open > portsCalm*ports) {
 			d.lookAtPorts(running.Destinations, warned)
 		}
 	}

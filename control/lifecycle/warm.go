@@ -8,10 +8,12 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
-// keepWarm has the loops keep connections ready for the pools that ask for it.
+const warmEvery = time.Second
+
+// keepWarm has the loops keep connections ready for the pools that ask for it. Without such pools it sleeps until a reload.
 func (d *Daemon) keepWarm() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	timer := time.NewTimer(warmEvery)
+	defer timer.Stop()
 	for {
 		if warm := d.warmPools(); len(warm) > 0 {
 			d.engine.Each(func(l *engine.Loop) {
@@ -19,11 +21,13 @@ func (d *Daemon) keepWarm() {
 					attempt.KeepWarm(l, to)
 				}
 			})
+			timer.Reset(warmEvery)
 		}
 		select {
 		case <-d.quit:
 			return
-		case <-tick.C:
+		case <-timer.C:
+		case <-d.warmNow:
 		}
 	}
 }
