@@ -60,6 +60,7 @@ logs: { access: off }
 `, append([]any{front, packets, 30 + i, names, echo, 10 + i}, servers...)...)
 	}
 	s := start(t, t.TempDir(), config(0), front)
+	s.status() // front is open before packets and names are; this comes when all are
 	var stop atomic.Bool
 	var all sync.WaitGroup
 	var exchanges, sent, lost, asked atomic.Int64
@@ -86,10 +87,12 @@ logs: { access: off }
 		time.Sleep(300 * time.Millisecond)
 	}
 	time.Sleep(500 * time.Millisecond)
+	enough := func() bool { return exchanges.Load() >= 2000 && sent.Load() >= 10_000 && asked.Load() >= 1000 }
+	waitFor(enough)
 	stop.Store(true)
 	all.Wait()
 	t.Logf("%d exchanges in tunnels; %d datagrams in flows that stay, %d questions, %d lost", exchanges.Load(), sent.Load(), asked.Load(), lost.Load())
-	if exchanges.Load() < 2000 || sent.Load() < 10_000 || asked.Load() < 1000 {
+	if !enough() {
 		t.Error("there was not much to lose")
 	}
 	if lost.Load()*10_000 > sent.Load()+asked.Load() {
@@ -124,6 +127,8 @@ logs: { access: { file: DIR/access.log, format: "{received} {reason}" } }
 		s.replace()
 		time.Sleep(100 * time.Millisecond)
 	}
+	enough := func() bool { return sent.Load() >= 10_000 && asked.Load() >= 500 }
+	waitFor(enough)
 	stop.Store(true)
 	all.Wait()
 	last := s.pid()
@@ -144,7 +149,7 @@ logs: { access: { file: DIR/access.log, format: "{received} {reason}" } }
 		t.Errorf("the log has %d flows of %d bytes, want 30 of %d", flows, bytes, 8*sent.Load())
 	}
 	t.Logf("%d datagrams in flows that stay, %d questions, %d lost", sent.Load(), asked.Load(), lost.Load())
-	if sent.Load() < 10_000 || asked.Load() < 500 {
+	if !enough() {
 		t.Error("there was not much to lose")
 	}
 	if lost.Load()*10_000 > sent.Load()+asked.Load() {
@@ -208,12 +213,12 @@ func keepSending(t *testing.T, to string, stop *atomic.Bool, sent, lost *atomic.
 	}()
 	n := int64(0)
 	for ; !stop.Load(); n++ {
+		sent.Add(1)
 		c.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
 		time.Sleep(time.Millisecond)
 	}
 	c.SetReadDeadline(time.Now().Add(time.Second))
 	<-back
-	sent.Add(n)
 	lost.Add(n - came.Load())
 }
 

@@ -157,9 +157,17 @@ func free(t *testing.T) string {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
+	if !waitFor(is) {
+		t.Fatalf("not so after 20 s: %s", what)
+	}
+}
+
+// waitFor waits until it is so, for 20 s at most.
+func waitFor(is func() bool) bool {
 	for by := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(by) {
-			t.Fatalf("not so after 20 s: %s", what)
+			return false
 		}
 	}
+	return true
 }
