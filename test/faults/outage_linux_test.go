@@ -79,7 +79,7 @@ logs: { access: off }
 		}
 		return n
 	}
-	rate(500 * time.Millisecond)
+	rate(3 * time.Second) // as long as after the outage
 	steady, atFirst := rate(time.Second), opened()
 
 	for _, server := range servers {
@@ -109,11 +109,9 @@ logs: { access: off }
 	if after < steady*9/10 {
 		t.Errorf("3 s after the servers are back: %d requests/s, before: %d", after, steady)
 	}
-	// They come back one after the other, as their checks find, and each has all clients for a moment: how many of the three have done so when the short outage is
-	// counted is chance, for one is ejected for longer than that lasts. That no client opens a second one to a server is not, but for one that met it half way up.
-	most := uint64((clients + 1) * len(servers))
-	if *soak {
-		most = 2 * atFirst
+	most := 2 * atFirst
+	if !*soak {
+		most += 2 // beside other tests, one more for each loop
 	}
 	if again > most {
 		t.Errorf("%d connections were opened when the servers came back, %d at first", again, atFirst)

@@ -34,17 +34,17 @@ func Dialing(s *pool.Server, connect time.Duration, held *pool.Held) transport.D
 	return transport.Dialing{Address: Address(s), Server: s.Host, Connect: connect, Places: Places(held.Connections)}
 }
 
-// Dial opens a connection to s. Of a server that has as many connections as it may have it takes one that is idle on another loop, if reuse
+// Dial opens a connection to s. Of a server that has as many connections as it may have it takes one that is idle on another loop, if d.Reuse
 // says that it may have had requests before; else, and where it cannot be moved, another is opened in place of one that is idle. Requests are
 // not more than connections may be, so there is one. It parks.
-func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing, reuse bool) (conn *transport.Conn, err error) {
+func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing) (conn *transport.Conn, err error) {
 	conns := Conns(l, s)
 	by := l.Now() + int64(d.Connect/time.Millisecond)
 	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by; conn, err = conns.Dial(config, d) {
 		if conns.CloseOldest() {
 			continue
 		}
-		moved, found := takeElsewhere(l, s, reuse)
+		moved, found := takeElsewhere(l, s, d.Reuse)
 		if moved != nil {
 			return conns.Join(moved)
 		}

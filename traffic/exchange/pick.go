@@ -173,11 +173,11 @@ func (x *Exchange) connect() Stage {
 	}
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
-	d.Source = x.from
+	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient
 	if x.destination.Proxy != 0 {
 		d.Preface = x.proxyHeader()
 	}
-	conn, err := attempt.Dial(x.at.loop, x.server, t, d, !t.Private && !t.ByClient)
+	conn, err := attempt.Dial(x.at.loop, x.server, t, d)
 	if err != nil {
 		return x.connectFailed(err)
 	}

@@ -63,13 +63,77 @@ func TestRequestsWaitForALimitedServerAndAreAllServed(t *testing.T) {
 		}
 		began := time.Now()
 		group.Wait()
-		if took := time.Since(began); took != 500*time.Millisecond {
+		if took := time.Since(began); took < 500*time.Millisecond || took > 500*time.Millisecond+waitForAnothers {
 			t.Errorf("30 requests, three at a time, of 50 ms each took %v", took)
 		}
 		if s.most.Load() != 3 || s.dials.Load() != 3 {
 			t.Errorf("%d requests at once over %d connections, want 3", s.most.Load(), s.dials.Load())
 		}
 	})
+}
+
+// waitForAnothers is how long a request waits, at most, for a connection that another has, in place of opening its own.
+const waitForAnothers = 3 * time.Millisecond
+
+// A burst to a server without connections opens half as many as there are requests, where it answers before another connection would have paid. A second
+// later each opens what it wants.
+func TestBurstOnAColdServerOpensFewConnections(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes        time.Duration
+		close        bool
+		dials, later int32
+	}{
+		"quick":                  {takes: 2 * time.Millisecond, dials: 10, later: 20},
+		"slow":                   {takes: 100 * time.Millisecond, dials: 20, later: 20},
+		"closes after an answer": {takes: 2 * time.Millisecond, close: true, dials: 20, later: 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &slow{takes: c.takes}
+			serve := s.serve
+			if c.close {
+				serve = s.serveOne
+			}
+			inWorld(t, servers(serve), func(w *world) {
+				var clients []*client
+				for range 20 {
+					clients = append(clients, w.client())
+				}
+				burst := func(want int32) {
+					began := time.Now()
+					var group sync.WaitGroup
+					for _, c := range clients {
+						group.Go(func() {
+							c.send(getting("/"))
+							c.want("a request", 200, "ok")
+						})
+					}
+					group.Wait()
+					if took := time.Since(began); took > c.takes+waitForAnothers {
+						t.Errorf("the burst took %v, each answer takes %v", took, c.takes)
+					}
+					if n := s.dials.Load(); n != want {
+						t.Errorf("%d connections, want %d", n, want)
+					}
+				}
+				burst(c.dials)
+				time.Sleep(2 * time.Second)
+				burst(c.later)
+				for _, c := range clients {
+					c.Close()
+				}
+			})
+		})
+	}
+}
+
+// serveOne closes after the answer, and says so.
+func (s *slow) serveOne(c net.Conn) {
+	s.dials.Add(1)
+	if _, err := c.Read(make([]byte, 4096)); err == nil {
+		time.Sleep(s.takes)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+	}
+	c.Close()
 }
 
 func TestAFullQueueAnswersAtOnceAndALongWaitEnds(t *testing.T) {

@@ -126,7 +126,7 @@ func (x *Exchange) connectUpgrade() Stage {
 	x.conn = nil
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
 	d.Opaque = true
-	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d, false)
+	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d)
 	if err != nil {
 		return x.connectFailed(err)
 	}

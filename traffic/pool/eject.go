@@ -35,13 +35,14 @@ func (p *Pool) eject(s *Server, load *Load, now int64) {
 		return
 	}
 	c := &p.config.Eject
-	if now-s.ejectedUntil.Load() > c.Quiet {
+	if now-s.quietFrom.Load() > c.Quiet {
 		s.ejections.Store(0)
 	}
 	n := int64(s.ejections.Add(1))
 	s.consecutive.Store(0)
 	until := now + min(c.Base*n, c.Max)
 	s.ejectedUntil.Store(until)
+	s.quietFrom.Store(until)
 	s.slowSince.Store(until)
 	load.window = window{}
 	load.Ejections++

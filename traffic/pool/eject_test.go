@@ -68,6 +68,48 @@ func TestFiveFailuresInARowOverAllLoopsEject(t *testing.T) {
 	}
 }
 
+// What was learnt of a server before checks found it down says nothing of the one that is back: neither its failures, nor how fast it was.
+func TestServerThatWasDownIsTriedLikeANewOne(t *testing.T) {
+	for name, before := range map[string]Outcome{"it failed": ConnectFailed, "it was fast": OK} {
+		p := weighted("", 1, 1)
+		s, other := p.Set().Servers[0], p.Set().Servers[1]
+		attempt(p, s, 0, 1000, before)
+		s.SetHealth(Down)
+		attempt(p, other, 0, 1500, OK)
+		s.SetHealth(Up)
+		if got, _ := p.Pick(0, 2000, 0, nil); got != s {
+			t.Errorf("%s: not tried as soon as it is back", name)
+		}
+		p.Begin(s, 0)
+		if got, _ := p.Pick(0, 2000, 0, nil); got != other {
+			t.Errorf("%s: tried by more than one request at a time", name)
+		}
+		p.End(s, 0, 2001, 10, OK)
+		best := other.Load(0).latency.asOf(2001)
+		if got := s.Load(0).latency.asOf(2001); got != 2*best {
+			t.Errorf("%s: its latency is %v µs after one answer of 10, that of the other %v", name, got, best)
+		}
+	}
+}
+
+// Checks end an ejection when they find a server well that they had found down: it is for failures of before. Its next is as long as it would have been.
+func TestChecksEndAnEjection(t *testing.T) {
+	p := weighted("", 1, 1)
+	s := p.Set().Servers[0]
+	attempts(5, p, s, 0, 1000, ConnectFailed)
+	if s.SetHealth(Up); !s.IsEjected(1500) {
+		t.Error("a check that goes on to find it well ends the ejection")
+	}
+	s.SetHealth(Down)
+	if s.SetHealth(Up); s.IsEjected(1500) {
+		t.Error("still ejected when it is back")
+	}
+	attempts(5, p, s, 0, 2000, ConnectFailed)
+	if got := s.EjectedUntil(); got != 22_000 {
+		t.Errorf("ejected again until %d, want 22000", got)
+	}
+}
+
 func TestHalfOfTenWithinTenSecondsEject(t *testing.T) {
 	alternate := func(n int, step int64) *Server {
 		p := weighted("", 1, 1)

@@ -6,9 +6,7 @@ package pool
 // Reached learns from a connection that stands after so many microseconds. It follows Begin.
 func (p *Pool) Reached(s *Server, loop int, now, micros int64) {
 	load := s.loads[loop]
-	if load.latency.at < s.ejectedUntil.Load() {
-		load.latency = latency{} // from before its ejection
-	}
+	load.renew(s)
 	load.latency.observe(now, float64(micros))
 	p.succeeded(s, load, now)
 }

@@ -56,8 +56,8 @@ func (b *least) cost(m *member, l *perLoop) float64 {
 	switch {
 	case !b.byLatency:
 		return waiting
-	case load.latency.micros == 0 || load.latency.at < m.ejectedUntil.Load():
-		// A new server, or one back from ejection, gets one request at a time until its latency is known: tried at once, but
+	case load.isStale(m.Server):
+		// A new server, or one that was away, gets one request at a time until its latency is known: tried at once, but
 		// not by a herd.
 		return waiting * unknownPenalty
 	}

@@ -166,12 +166,7 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 	if outcome == Cancelled {
 		return
 	}
-	if load.latency.at < s.ejectedUntil.Load() {
-		load.latency = latency{} // from before its ejection
-		if load.byLoad != nil {
-			*load.byLoad = latencyByLoad{}
-		}
-	}
+	wasAway := load.renew(s)
 	switch {
 	case outcome.IsFailure():
 		load.latency.fail(now, float64(latencyMicros))
@@ -180,6 +175,9 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 		}
 		p.failed(s, loop, now)
 	default:
+		if wasAway {
+			load.latency = latency{2 * p.bestKnown(loop, now), now}
+		}
 		load.latency.observe(now, float64(latencyMicros))
 		if p.asksByLoad {
 			load.knownByLoad().observe(load.InFlight, float64(latencyMicros))
@@ -191,6 +189,21 @@ func (p *Pool) End(s *Server, loop int, now, latencyMicros int64, outcome Outcom
 		}
 		p.succeeded(s, load, now)
 	}
+}
+
+// bestKnown is the latency in microseconds of the fastest server that the loop knows; 0: none. One that is back answers at once, for nothing waits
+// there: were it believed, it would have all requests until they wait there as well, each on a connection of its own.
+func (p *Pool) bestKnown(loop int, now int64) (best float64) {
+	for _, s := range p.Set().Servers {
+		l := s.loads[loop]
+		if l.isStale(s) || s.Health() == Down {
+			continue
+		}
+		if micros := l.latency.asOf(now); best == 0 || micros < best {
+			best = micros
+		}
+	}
+	return best
 }
 
 // Retire marks the servers that are not in next as gone, so that their kept connections are closed; control calls it after

@@ -88,7 +88,7 @@ func (l *perLoop) loadOf(m *member) float64 { return float64(m.loads[l.loop].InF
 // latencyAtLoad is what the server's answers took when it was as busy as it is; a server that is not known gets one request at a time.
 func (l *perLoop) latencyAtLoad(m *member) float64 {
 	load := m.loads[l.loop]
-	if load.latency.micros == 0 || load.latency.at < m.ejectedUntil.Load() || load.byLoad == nil {
+	if load.isStale(m.Server) || load.byLoad == nil {
 		return float64(load.InFlight) * unknownPenalty
 	}
 	micros := float64(load.byLoad.at(load.InFlight))

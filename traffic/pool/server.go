@@ -8,7 +8,8 @@ import "sync/atomic"
 type Server struct {
 	// What a pick reads comes first, in one cache line.
 	blocked      atomic.Uint32 // blockDown
-	ejectedUntil atomic.Int64  // ms; 0: never
+	returns      atomic.Uint32 // how often checks have found it well that had found it down
+	ejectedUntil atomic.Int64  // ms; 0: never, or a check has ended it
 	share        atomic.Int32  // of each loop's requests in flight, while the server is overloaded; 0: no limit
 	slowSince    atomic.Int64  // ms since when it is getting up to its share; slowSoon: from the next look on; 0: it is not
 	loads        []*Load       // by loop
@@ -21,6 +22,7 @@ type Server struct {
 	isGone      atomic.Bool
 	consecutive atomic.Int32 // failures in a row over all loops
 	ejections   atomic.Int32 // n of the last ejection
+	quietFrom   atomic.Int64 // ms: the end of the last ejection as it was meant; n starts again some time after
 
 	overload overload
 
@@ -60,6 +62,8 @@ func (s *Server) Health() Health { return Health(s.health.Load()) }
 func (s *Server) SetHealth(h Health) {
 	if was := Health(s.health.Swap(uint32(h))); was == Down && h != Down {
 		s.slowSince.Store(slowSoon)
+		s.returns.Add(1)
+		s.ejectedUntil.Store(0) // for failures of before it was down: what checks found ill is ill until they find it well
 	}
 	s.block(blockDown, h == Down)
 }

@@ -59,6 +59,7 @@ type Conns struct {
 	streams uint32 // that the server allows on a connection; 0: not known
 	refused bool   // the server chose HTTP/1.1 where it might have had HTTP/2
 
+	ramp    ramp
 	turn    int     // of the next source
 	spent   []int64 // by source: when it may be tried again, ms
 	warming int     // connections that are being opened for later
@@ -131,6 +132,7 @@ type Dialing struct {
 	Connect time.Duration // how long it may take; 0: what the Config says
 	Places  Places        // the limit; nil: there is none
 	Opaque  bool          // the connection is a tunnel's: weir does not speak HTTP on it
+	Reuse   bool          // one that has had requests before will do as well
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
 }
 
@@ -139,7 +141,7 @@ func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
 	if config.Version != HTTP1 && !d.Opaque {
 		return s.dialShared(config, d)
 	}
-	return s.dialOwn(config, d)
+	return s.dialInRamp(config, d)
 }
 
 func (s *Conns) dialOwn(config *Config, d Dialing) (*Conn, error) {
@@ -236,6 +238,8 @@ func (c *Conn) Keep(config *Config) {
 	s.newest = c
 	s.Idle++
 	c.await(config)
+	s.ramp.inVain = false
+	s.ramp.wake(s.loop)
 }
 
 // await gives the connection back to the loop until it is used again, or has been idle long enough.
@@ -320,6 +324,7 @@ func (c *Conn) Close() error {
 		c.home.unlink(c)
 	}
 	c.home.Open--
+	c.home.ramp.wake(c.home.loop)
 	err := c.Conn.Close()
 	if c.place != nil {
 		c.place.Give()

@@ -180,7 +180,7 @@ type opening struct {
 // dialShared takes room on a connection that others have opened meanwhile, or opens one.
 func (s *Conns) dialShared(config *Config, d Dialing) (*Conn, error) {
 	if s.refused {
-		return s.dialOwn(config, d)
+		return s.dialInRamp(config, d)
 	}
 	by := s.loop.Now() + connectTime(d.Connect, config).Milliseconds()
 	for s.opening != nil {

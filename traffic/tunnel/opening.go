@@ -63,7 +63,7 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		d.Source = t.peer
 		d.Opaque, d.Preface = true, op.proxyHeader(o)
 		began := l.Micros()
-		conn, err := attempt.Dial(l, s, t.to.Transport, d, false)
+		conn, err := attempt.Dial(l, s, t.to.Transport, d)
 		if err == nil {
 			op.reached(s, l.Micros()-began)
 			return conn, reason.Done
