@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,12 +125,10 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 }
 
 // tune gives every loop a processor of the runtime's own and one or two more to the control plane: a loop waits in raw system calls and
-// never gives its processor up. The heap is small and nearly all of it is reused, so collections may be rare.
+// never gives its processor up.
 func tune(loops int) {
 	runtime.GOMAXPROCS(loops + 1 + min(1, loops/2))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
+	adaptCollections()
 }
 
 // Reload loads the configuration and makes it the running one. On an error nothing has changed. The plan says what did; at the start

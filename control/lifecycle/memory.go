@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// After a rush, of handshakes above all, most of the heap is garbage that nobody collects: the collector comes when the heap has grown to five times what
-// lives (tune), and with little to do it does not grow. What thousands of idle connections of TLS need would be doubled by it. So it is collected and given back
+// After a rush, of handshakes above all, most of the heap is garbage that nobody collects: the collector comes when the heap has grown to up to five times what
+// lives (garbage.go), and with little to do it does not grow. What thousands of idle connections of TLS need would be doubled by it. So it is collected and given back
 // when there is nothing else to do: never under load, where it would cost what rare collections save.
 const (
 	calmEvery = time.Second           // how often it is looked at, seldomer and seldomer while it stays calm: each look of an idle weir costs

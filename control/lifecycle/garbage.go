@@ -1,0 +1,69 @@
+package lifecycle
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
+)
+
+// How much garbage there may be before it is collected, in percent of what lives: as much as comes in garbageIn. A loop that waits may hold a collection
+// up for as long as it waits (docs/decisions/0003-raw-waits.md), so that must stay rare; and what comes slowly need not be kept for long.
+const (
+	garbageIn     = 10 * time.Second
+	garbageMost   = 400
+	garbageLeast  = 100
+	garbageChange = 1.25 // less is not worth stopping all loops for
+)
+
+// collections is the process's.
+var collections struct {
+	once    sync.Once
+	percent int
+	at      time.Time // the end of the last one
+	forced  uint64    // how many of them were asked for
+}
+
+// adaptCollections looks after each collection how often they come, and makes them rarer, or the heap smaller. An operator who sets GOGC has what it says.
+func adaptCollections() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	collections.once.Do(func() {
+		collections.percent, collections.at = garbageMost, time.Now()
+		debug.SetGCPercent(garbageMost)
+		awaitCollection()
+	})
+}
+
+// sentinel is garbage from the start: that it goes tells of a collection. With a pointer, so that it shares its place with nothing.
+type sentinel struct{ _ *sentinel }
+
+func awaitCollection() { runtime.AddCleanup(&sentinel{}, collected, 0) }
+
+// collected runs after each collection, one at a time.
+func collected(int) {
+	defer awaitCollection()
+	c := &collections
+	forced := []metrics.Sample{{Name: "/gc/cycles/forced:gc-cycles"}}
+	metrics.Read(forced)
+	now, before := time.Now(), c.at
+	c.at = now
+	if n := forced[0].Value.Uint64(); n != c.forced {
+		c.forced = n // giveMemoryBack's: it says nothing of how much comes
+		return
+	}
+	percent := garbagePercent(c.percent, now.Sub(before))
+	if float64(max(percent, c.percent)) >= garbageChange*float64(min(percent, c.percent)) {
+		c.percent = percent
+		debug.SetGCPercent(percent)
+	}
+}
+
+// garbagePercent is how much may be, where percent has come in took.
+func garbagePercent(percent int, took time.Duration) int {
+	comes := float64(percent) * float64(garbageIn) / float64(max(took, time.Millisecond))
+	return int(min(garbageMost, max(garbageLeast, comes)))
+}

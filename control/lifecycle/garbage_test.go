@@ -1,0 +1,27 @@
+package lifecycle
+
+import (
+	"testing"
+	"time"
+)
+
+func TestGarbageIsWhatComesInTenSecondsWithinBounds(t *testing.T) {
+	for _, c := range []struct {
+		percent int
+		took    time.Duration
+		want    int
+	}{
+		{400, 40 * time.Second, 100},
+		{400, 20 * time.Second, 200},
+		{400, 10 * time.Second, 400},
+		{400, 2 * time.Minute, 100},
+		{100, 5 * time.Second, 200},
+		{100, 10 * time.Millisecond, 400},
+		{100, 0, 400},
+		{100, time.Minute, 100},
+	} {
+		if got := garbagePercent(c.percent, c.took); got != c.want {
+			t.Errorf("%d %% in %v: %d %%, want %d", c.percent, c.took, got, c.want)
+		}
+	}
+}
