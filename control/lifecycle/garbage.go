@@ -12,10 +12,10 @@ import (
 // How much garbage there may be before it is collected, in percent of what lives: as much as comes in garbageIn. A loop that waits may hold a collection
 // up for as long as it waits (docs/decisions/0003-raw-waits.md), so that must stay rare; and what comes slowly need not be kept for long.
 const (
-	garbageIn     = 10 * time.Second
+	garbageIn     = 5 * time.Second
 	garbageMost   = 400
 	garbageLeast  = 100
-	garbageChange = 1.25 // less is not worth stopping all loops for
+	garbageChange = 2 // less is not worth stopping all loops for, and the heap stays as large as it is
 )
 
 // collections is the process's.

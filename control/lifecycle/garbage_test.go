@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-func TestGarbageIsWhatComesInTenSecondsWithinBounds(t *testing.T) {
+func TestGarbageIsWhatComesInFiveSecondsWithinBounds(t *testing.T) {
 	for _, c := range []struct {
 		percent int
 		took    time.Duration
 		want    int
 	}{
-		{400, 40 * time.Second, 100},
-		{400, 20 * time.Second, 200},
-		{400, 10 * time.Second, 400},
+		{400, 20 * time.Second, 100},
+		{400, 10 * time.Second, 200},
+		{400, 5 * time.Second, 400},
 		{400, 2 * time.Minute, 100},
-		{100, 5 * time.Second, 200},
+		{100, 2500 * time.Millisecond, 200},
 		{100, 10 * time.Millisecond, 400},
 		{100, 0, 400},
 		{100, time.Minute, 100},
