@@ -12,10 +12,9 @@ import (
 // How much garbage there may be before it is collected, in percent of what lives: as much as comes in garbageIn. A loop that waits may hold a collection
 // up for as long as it waits (docs/decisions/0003-raw-waits.md), so that must stay rare; and what comes slowly need not be kept for long.
 const (
-	garbageIn     = 5 * time.Second
-	garbageMost   = 400
-	garbageLeast  = 100
-	garbageChange = 2 // less is not worth stopping all loops for, and the heap stays as large as it is
+	garbageIn    = 5 * time.Second
+	garbageMost  = 400
+	garbageLeast = 100
 )
 
 // collections is the process's.
@@ -55,15 +54,19 @@ func collected(int) {
 		c.forced = n // giveMemoryBack's: it says nothing of how much comes
 		return
 	}
-	percent := garbagePercent(c.percent, now.Sub(before))
-	if float64(max(percent, c.percent)) >= garbageChange*float64(min(percent, c.percent)) {
+	if percent := garbagePercent(c.percent, now.Sub(before)); percent != c.percent {
 		c.percent = percent
 		debug.SetGCPercent(percent)
 	}
 }
 
-// garbagePercent is how much may be, where percent has come in took.
+// garbagePercent is how much may be next, where percent has come in took. It is raised for twice as much at least, and lowered for a quarter less, so that
+// it stays as it is under a steady load, and comes back from where a rush has put it. Each change stops all loops.
 func garbagePercent(percent int, took time.Duration) int {
 	comes := float64(percent) * float64(garbageIn) / float64(max(took, time.Millisecond))
-	return int(min(garbageMost, max(garbageLeast, comes)))
+	next := int(min(garbageMost, max(garbageLeast, comes)))
+	if next < 2*percent && 4*next > 3*percent {
+		return percent
+	}
+	return next
 }

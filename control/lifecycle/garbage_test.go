@@ -19,6 +19,10 @@ func TestGarbageIsWhatComesInFiveSecondsWithinBounds(t *testing.T) {
 		{100, 10 * time.Millisecond, 400},
 		{100, 0, 400},
 		{100, time.Minute, 100},
+		{100, 2600 * time.Millisecond, 100}, // not twice as much
+		{180, 6 * time.Second, 180},         // not a quarter less
+		{180, 7 * time.Second, 128},
+		{140, 7 * time.Second, 100},
 	} {
 		if got := garbagePercent(c.percent, c.took); got != c.want {
 			t.Errorf("%d %% in %v: %d %%, want %d", c.percent, c.took, got, c.want)
