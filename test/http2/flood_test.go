@@ -185,7 +185,7 @@ func TestFloodsAreCutOffAndOthersFeelNothing(t *testing.T) {
 			if grown > 64<<10 {
 				t.Errorf("resident memory has grown by %d kB", grown)
 			}
-			if bound := max(3*quiet.p99, 50*time.Millisecond); l.p99 > bound {
+			if bound := max(3*quiet.p99, 25*time.Millisecond); l.p99 > bound {
 				t.Errorf("good clients' p99 is %v, in quiet %v", l.p99, quiet.p99)
 			}
 		})
