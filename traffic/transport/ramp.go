@@ -19,6 +19,7 @@ const (
 type ramp struct {
 	since   int64 // ms: there was no connection then
 	waiting []*engine.Signal
+	spare   []*engine.Signal
 	inVain  bool // somebody waited, and nobody has given a connection back since: answers take long, or the server closes after each
 }
 
@@ -50,12 +51,22 @@ func (s *Conns) mayWait(by int64) bool {
 		r.inVain = true
 		return false
 	}
-	w := &engine.Signal{}
+	w := r.signal()
 	r.waiting = append(r.waiting, w)
 	if !s.loop.Wait(w, time.Duration(by-now)*time.Millisecond) {
 		r.waiting = slices.DeleteFunc(r.waiting, func(other *engine.Signal) bool { return other == w })
 	}
+	r.spare = append(r.spare, w)
 	return true
+}
+
+func (r *ramp) signal() *engine.Signal {
+	if n := len(r.spare); n > 0 {
+		w := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		return w
+	}
+	return &engine.Signal{}
 }
 
 // wake has the request look that has waited longest.
