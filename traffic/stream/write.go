@@ -7,8 +7,8 @@ import (
 	"github.com/weir-proxy/weir/wire/http2"
 )
 
-// outMost is how much is put into frames before it is sent: what TLS encrypts at a time, so that it leaves in one system call. (With 64 KiB, of which TLS makes
-// 48 and 16, an answer of 100 kB costs 15 % more; with 32 as much.) What has no place waits, and is taken by priority.
+// outMost is how much is put into frames before it is sent: what TLS encrypts at a time, so that it leaves in one system call (of 64 KiB it makes 48 and 16). What has
+// no place waits, and is taken by priority.
 const outMost = 48 << 10
 
 // dataLeast is the least content that is worth the place that is left.
