@@ -108,7 +108,7 @@ type Eject struct {
 	// The time over which failures are counted.
 	Window Duration `yaml:"window" default:"10s" example:"30s"`
 
-	// How long the first ejection lasts; the n-th in a row lasts n times as long.
+	// How long the first ejection lasts; the n-th in a row lasts n times as long. It ends before when checks find the server well that they had found down.
 	Time Duration `yaml:"time" default:"10s" example:"30s"`
 
 	// How long the longest one lasts.

@@ -124,6 +124,14 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	return d, problems, nil
 }
 
+// wake has what sleeps on c look now.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // tune gives every loop a processor of the runtime's own and one or two more to the control plane: a loop waits in raw system calls and
 // never gives its processor up.
 func tune(loops int) {

@@ -195,14 +195,6 @@ func (d *Daemon) keepForwarding() {
 	}
 }
 
-// wake has what sleeps on c look now.
-func wake(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
 // forwardedOf sums up what the kernel has counted of a pool's servers.
 func forwardedOf(all map[string]netfilter.Counted, forwards []snapshot.Forward, p *pool.Pool, server string) (n netfilter.Counted) {
 	for i := range forwards {

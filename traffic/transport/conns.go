@@ -59,7 +59,7 @@ type Conns struct {
 	streams uint32 // that the server allows on a connection; 0: not known
 	refused bool   // the server chose HTTP/1.1 where it might have had HTTP/2
 
-	ramp    ramp
+	ramp    ramp    // while the server is cold
 	turn    int     // of the next source
 	spent   []int64 // by source: when it may be tried again, ms
 	warming int     // connections that are being opened for later

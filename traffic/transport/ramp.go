@@ -17,10 +17,10 @@ const (
 
 // ramp is the requests that wait for a connection of others.
 type ramp struct {
-	since   int64 // ms: there was no connection then
-	waiting []*engine.Signal
-	spare   []*engine.Signal
-	inVain  bool // somebody waited, and nobody has given a connection back since: answers take long, or the server closes after each
+	since   int64            // ms: there was no connection then
+	waiting []*engine.Signal // the first came first
+	spare   []*engine.Signal // to be used again
+	inVain  bool             // somebody waited, and nobody has given a connection back since: answers take long, or the server closes after each
 }
 
 // dialInRamp is dialOwn for a request that takes a connection of others as well.
@@ -29,7 +29,7 @@ func (s *Conns) dialInRamp(config *Config, d Dialing) (*Conn, error) {
 	if s.Open == 0 {
 		r.since, r.inVain = now, false
 	}
-	for by := now + rampWait; d.Reuse && s.mayWait(by); {
+	for by := now + rampWait; d.Reuse && s.awaitChange(by); {
 		if c := s.Take(); c != nil {
 			return c, nil
 		}
@@ -41,8 +41,8 @@ func (s *Conns) dialInRamp(config *Config, d Dialing) (*Conn, error) {
 	return c, err
 }
 
-// mayWait waits for a change, at most until by; false: there is nothing to wait for.
-func (s *Conns) mayWait(by int64) bool {
+// awaitChange parks until a connection is given back or ends, at most until by; false: there is nothing to wait for.
+func (s *Conns) awaitChange(by int64) bool {
 	r, now := &s.ramp, s.loop.Now()
 	switch {
 	case now-r.since >= rampFor, r.inVain, len(r.waiting) >= s.Open:
