@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weir-proxy/weir/console/cli"
+	"github.com/weir-proxy/weir/control/admin"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/explain"
 	"github.com/weir-proxy/weir/control/snapshot"
@@ -16,6 +17,7 @@ import (
 )
 
 func main() {
+	admin.DeferHeapProfile()
 	os.Exit(cli.Run(program(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -26,7 +26,7 @@ func (s *Server) routes() http.Handler {
 		{http.MethodPost, "/servers", s.postServers},
 		{http.MethodPost, "/certificates/revoke", s.postRevoke},
 		{http.MethodGet, "/debug/pprof/profile", pprof.Profile},
-		{http.MethodGet, "/debug/pprof/heap", pprof.Handler("heap").ServeHTTP},
+		{http.MethodGet, "/debug/pprof/heap", heapProfile},
 		{http.MethodGet, "/debug/pprof/goroutine", pprof.Handler("goroutine").ServeHTTP},
 	}
 	if s.config.Explain != nil {

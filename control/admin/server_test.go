@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -181,6 +182,19 @@ func TestWhatIsAnsweredAndWhatIsRefused(t *testing.T) {
 	}
 	if st := b.daemon.Status(); st.Config.Reloads != 3 {
 		t.Errorf("%d configurations were taken; the first, and two by the two requests that were right", st.Config.Reloads)
+	}
+}
+
+func TestTheHeapIsSampledOnceItsProfileIsAskedFor(t *testing.T) {
+	rate := runtime.MemProfileRate
+	defer func() { runtime.MemProfileRate = rate }()
+	DeferHeapProfile()
+	b := newBed(t, Config{}, "off")
+	if ask(b.admin, "GET", "/status"); runtime.MemProfileRate != 0 {
+		t.Errorf("a sample each %d bytes before anybody asked", runtime.MemProfileRate)
+	}
+	if w := ask(b.admin, "GET", "/debug/pprof/heap"); w.Code != 200 || w.Body.Len() == 0 || runtime.MemProfileRate != heapRate {
+		t.Errorf("%d, %d bytes, and a sample each %d", w.Code, w.Body.Len(), runtime.MemProfileRate)
 	}
 }
 

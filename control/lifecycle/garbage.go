@@ -15,14 +15,15 @@ const (
 	garbageIn    = 5 * time.Second
 	garbageMost  = 400
 	garbageLeast = 100
+	garbageRush  = 3 // collections in a row that have to come too soon before they are made rarer: most rushes are over by then
 )
 
 // collections is the process's.
 var collections struct {
-	once    sync.Once
-	percent int
-	at      time.Time // the end of the last one
-	forced  uint64    // how many of them were asked for
+	once sync.Once
+	allowance
+	at     time.Time // the end of the last one
+	forced uint64    // how many of them were asked for
 }
 
 // adaptCollections looks after each collection how often they come, and makes them rarer, or the heap smaller. An operator who sets GOGC has what it says.
@@ -54,19 +55,31 @@ func collected(int) {
 		c.forced = n // giveMemoryBack's: it says nothing of how much comes
 		return
 	}
-	if percent := garbagePercent(c.percent, now.Sub(before)); percent != c.percent {
-		c.percent = percent
-		debug.SetGCPercent(percent)
+	if c.adapt(now.Sub(before)) {
+		debug.SetGCPercent(c.percent)
 	}
 }
 
-// garbagePercent is how much may be next, where percent has come in took. It is raised for twice as much at least, and lowered for a quarter less, so that
-// it stays as it is under a steady load, and comes back from where a rush has put it. Each change stops all loops.
-func garbagePercent(percent int, took time.Duration) int {
-	comes := float64(percent) * float64(garbageIn) / float64(max(took, time.Millisecond))
+// allowance is how much garbage there may be, in percent of what lives.
+type allowance struct {
+	percent int
+	rush    int // collections in a row that came too soon
+}
+
+// adapt looks at how long the allowance took to come, and reports whether it is another one now. It is raised for twice as much at least, and lowered for
+// a quarter less or the least, so that it stays as it is under a steady load, and comes back from where a rush has put it. Each change stops all loops.
+func (a *allowance) adapt(took time.Duration) bool {
+	comes := float64(a.percent) * float64(garbageIn) / float64(max(took, time.Millisecond))
 	next := int(min(garbageMost, max(garbageLeast, comes)))
-	if next < 2*percent && 4*next > 3*percent {
-		return percent
+	if next >= 2*a.percent {
+		a.rush++
+	} else {
+		a.rush = 0
 	}
-	return next
+	isLess := 4*next <= 3*a.percent || next == garbageLeast && a.percent > garbageLeast
+	if a.rush < garbageRush && !isLess {
+		return false
+	}
+	a.percent, a.rush = next, 0
+	return true
 }

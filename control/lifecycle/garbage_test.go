@@ -23,9 +23,31 @@ func TestGarbageIsWhatComesInFiveSecondsWithinBounds(t *testing.T) {
 		{180, 6 * time.Second, 180},         // not a quarter less
 		{180, 7 * time.Second, 128},
 		{140, 7 * time.Second, 100},
+		{110, 6 * time.Second, 100}, // the least, where a rush may have left a little more
 	} {
-		if got := garbagePercent(c.percent, c.took); got != c.want {
-			t.Errorf("%d %% in %v: %d %%, want %d", c.percent, c.took, got, c.want)
+		a := allowance{percent: c.percent}
+		for range garbageRush {
+			if a.adapt(c.took) {
+				break
+			}
 		}
+		if a.percent != c.want {
+			t.Errorf("%d %% in %v: %d %%, want %d", c.percent, c.took, a.percent, c.want)
+		}
+	}
+}
+
+func TestARushMakesCollectionsRarerOnlyWhenItLasts(t *testing.T) {
+	a := allowance{percent: garbageLeast}
+	for i, took := range []time.Duration{time.Second, time.Second, 5 * time.Second, time.Second, time.Second} {
+		if a.adapt(took) {
+			t.Fatalf("after %d collections, %d %%", i+1, a.percent)
+		}
+	}
+	if !a.adapt(2*time.Second) || a.percent != 250 {
+		t.Errorf("after three in a row: %d %%, want 250", a.percent)
+	}
+	if !a.adapt(12500*time.Millisecond) || a.percent != garbageLeast {
+		t.Errorf("once it is calm: %d %%, want %d", a.percent, garbageLeast)
 	}
 }

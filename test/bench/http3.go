@@ -26,7 +26,7 @@ func http3Question(name, asks, path string, streams int) *question {
 	return &question{
 		Name:     name,
 		Asks:     asks,
-		subjects: []string{"caddy", "weir"},
+		subjects: []string{"caddy", quicAlone, "weir"},
 		figures:  loadFigures,
 		targets:  []target{{Figure: "cpu", Peer: "caddy", Bound: 0.6}},
 		measure: func(ctx context.Context, b *bed, s *subject) (sample, error) {

@@ -28,7 +28,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.cases, "cases", "", "comma-separated `names` of questions; all when empty")
-	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,haproxy-splice,caddy,weir", "comma-separated `names` of the proxies to load")
+	flag.StringVar(&o.subjects, "subjects", "nginx,haproxy,haproxy-splice,caddy,"+quicAlone+",weir", "comma-separated `names` of the proxies to load")
 	flag.IntVar(&o.rounds, "rounds", 5, "interleaved rounds")
 	flag.IntVar(&o.seconds, "seconds", 3, "seconds of load for each proxy and round")
 	flag.StringVar(&o.json, "json", "", "`file` that takes the result as JSON")
@@ -49,6 +49,8 @@ func helps(args []string) bool {
 		exit(hold(args[2], args[3], args[4]))
 	case len(args) == 4 && args[1] == "datagrams":
 		exit(sendDatagrams(args[2], args[3]))
+	case len(args) == 5 && args[1] == "quic-go":
+		exit(serveQUICAlone(args[2], args[3], args[4]))
 	case len(args) == 2 && args[1] == "echo":
 		exit(echo())
 	default:

@@ -42,6 +42,7 @@ func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 				return peers.Caddy(binary, dir, config, s.Plain)
 			})
 		},
+		quicAlone:  startQUICAlone,
 		"weir":     startWeir("weir"),
 		weirBefore: startWeir(weirBefore),
 	}

@@ -152,6 +152,11 @@ func TestSoak(t *testing.T) {
 // startSecure starts weir with a listener for TLS more, and returns its address.
 func startSecure(t *testing.T, config string) (*subject, string) {
 	t.Helper()
+	return startSecureBy(t, config, start)
+}
+
+func startSecureBy(t *testing.T, config string, start func(*testing.T, string) *subject) (*subject, string) {
+	t.Helper()
 	free, err := peers.FreeAddresses(1)
 	if err != nil {
 		t.Fatal(err)

@@ -38,13 +38,19 @@ func startUnder(t *testing.T, config string, wrapper []string) *subject {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProgram(t, config, append(wrapper, binary))
+}
+
+// startProgram starts another weir than this tree's.
+func startProgram(t *testing.T, config string, program []string) *subject {
+	t.Helper()
 	addresses, err := peers.FreeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &subject{t: t, dir: t.TempDir(), address: map[string]string{"FRONT": addresses[0], "SECOND": addresses[1], "ADMIN": addresses[2]}}
 	s.write(config)
-	args := append(wrapper, binary, "run", "-c", "weir.yaml", "--loops", "2")
+	args := append(program, "run", "-c", "weir.yaml", "--loops", "2")
 	s.Process, err = peers.Start("weir", s.dir, exec.Command(args[0], args[1:]...), s.address["FRONT"], s.address["ADMIN"])
 	if err != nil {
 		t.Fatal(err)

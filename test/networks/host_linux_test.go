@@ -223,7 +223,7 @@ func (h *host) weir(config string) *process {
 }
 
 // weirIn is weir in a directory, where another may have been before.
-func (h *host) weirIn(dir, config string) *process {
+func (h *host) weirIn(dir, config string, options ...string) *process {
 	h.t.Helper()
 	binary, err := peers.WeirBinary()
 	if err != nil {
@@ -232,7 +232,7 @@ func (h *host) weirIn(dir, config string) *process {
 	if err := os.WriteFile(filepath.Join(dir, "weir.yaml"), []byte(strings.ReplaceAll(config, "DIR", dir)), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
-	p := h.run(dir, binary, "run", "-c", "weir.yaml", "--loops", "2")
+	p := h.run(dir, append([]string{binary, "run", "-c", "weir.yaml", "--loops", "2"}, options...)...)
 	within(h.t, 10*time.Second, "weir to serve", func() bool { return strings.Contains(p.out.String(), "msg=serving") })
 	return p
 }

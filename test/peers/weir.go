@@ -40,7 +40,10 @@ func WeirBinary() (string, error) {
 
 // BuildWeir builds the weir of this tree into the directory and returns the binary's path. A test package calls it from
 // within a test, not from TestMain before m.Run: only from then on does go test note what the results depend on.
-func BuildWeir(dir string) (string, error) {
+func BuildWeir(dir string) (string, error) { return BuildWeirWith(dir, nil) }
+
+// BuildWeirWith is BuildWeir with other text in place of that of files: of those of the module, by their path in it, or of Go's own, by their whole path.
+func BuildWeirWith(dir string, text map[string]string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
@@ -48,7 +51,32 @@ func BuildWeir(dir string) (string, error) {
 	if err := dependOnSources(root); err != nil {
 		return "", err
 	}
-	return build(root, "./cmd/weir", filepath.Join(dir, "weir"), "CGO_ENABLED=0") // as make does
+	environment := []string{"CGO_ENABLED=0"} // as make does
+	if len(text) > 0 {
+		overlay, err := writeOverlay(dir, root, text)
+		if err != nil {
+			return "", err
+		}
+		environment = append(environment, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)
+	}
+	return build(root, "./cmd/weir", filepath.Join(dir, "weir"), environment...)
+}
+
+// writeOverlay writes what go build's -overlay reads.
+func writeOverlay(dir, root string, text map[string]string) (string, error) {
+	var pairs []string
+	for path, text := range text {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(root, path)
+		}
+		with := filepath.Join(dir, fmt.Sprintf("overlay-%d.go", len(pairs)))
+		if err := os.WriteFile(with, []byte(text), 0o644); err != nil {
+			return "", err
+		}
+		pairs = append(pairs, fmt.Sprintf("%q: %q", path, with))
+	}
+	file := filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, []byte(`{"Replace": {`+strings.Join(pairs, ", ")+"}}"), 0o644)
 }
 
 // dependOnSources looks at every Go file of the module. go test keeps results until a file that the test looked at

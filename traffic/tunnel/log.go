@@ -14,6 +14,9 @@ func (t *Tunnel) log() {
 	r := accesslog.Record{At: l.Time(t.begun).UnixMicro(), Protocol: t.setup.Protocol, Client: t.peer, Peer: t.peer, TLS: t.isSecure,
 		Attempts: uint8(min(t.attempts, 255)), Reason: t.why, Sent: t.down.sum, Received: t.up.sum,
 		Matched: -1, Connected: -1, Answered: -1, Ended: l.Micros() - t.begun}
+	if t.setup.CapturedAt != 0 {
+		r.Dest = t.client.LocalAddr()
+	}
 	if t.connected > 0 {
 		r.Connected = int32(t.connected - t.begun)
 	}

@@ -49,6 +49,9 @@ func (h *Tunnels) Serve(c engine.Conn, way *Way, o Opened) {
 	at.Accepted++
 	t := &Tunnel{home: h, at: at, setup: setup, way: way, name: string(o.Name), isSecure: o.IsSecure, client: c, begun: at.loop.Micros(), peer: c.RemoteAddr().Addr()}
 	h.link(t)
+	if setup.CapturedAt != 0 {
+		c.LocalAddr() // which the log asks for once the connection is closed
+	}
 	switch {
 	case setup.MaxClients > 0 && h.counts[at.loop.Index].n > int64(setup.MaxClients):
 		at.Refused++
