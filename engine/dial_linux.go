@@ -55,6 +55,9 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("connect: %w", err)
 	}
+	if !c.hungUp {
+		return c, nil // a failure is an EPOLLERR
+	}
 	if e, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR); err != nil || e != 0 {
 		c.Close()
 		return nil, os.NewSyscallError("connect", syscall.Errno(e))

@@ -54,6 +54,10 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 
 func canSplice(dst, src Conn) bool { return false }
 
+func mayReadNow(Conn) bool { return false }
+
+func readNow(Conn, [][]byte) int { return 0 }
+
 func splice(dst, src Conn, n int64, wait bool) (int64, error) { return 0, ErrNoSplice }
 
 func loopbackCongestion() string { return "" }

@@ -88,8 +88,15 @@ func (x *Exchange) delivered() Stage {
 
 // deliverCopy relays the rest of a body by way of a buffer.
 func (x *Exchange) deliverCopy() Stage {
-	x.bulk()
 	for !x.rest.ended {
+		n, ok := x.deliverPart()
+		if !ok {
+			return x.clientFailed()
+		}
+		if n > 0 {
+			continue
+		}
+		x.bulk()
 		out, err := x.piece(x.resp)
 		if err != nil {
 			return x.bodyFailed(err)
@@ -99,6 +106,33 @@ func (x *Exchange) deliverCopy() Stage {
 		}
 	}
 	return x.delivered()
+}
+
+// drain is a stream that takes content from the server's connection by itself.
+type drain interface {
+	// SendFrom sends content that has arrived at c, most bytes at most, and reports how much; it parks while there is no room for it. 0 without an error says
+	// to read and write it.
+	SendFrom(c engine.Conn, most int) (int, error)
+}
+
+// partMost is what the client has to take within its time.
+const partMost = engine.Buffer64K
+
+// deliverPart has the client's connection take what has come of the body without a buffer between, and reports how much that was; false when the client
+// failed.
+func (x *Exchange) deliverPart() (n int, ok bool) {
+	d, isDrain := x.client.(drain)
+	if !isDrain || x.rest.framing != message.FramingLength || x.twin != nil || x.conn.Stream != nil {
+		return 0, true
+	}
+	x.takeClient()
+	x.client.SetWriteTimeout(x.setup.Send)
+	n, err := d.SendFrom(x.conn.Conn, int(min(x.rest.left, partMost)))
+	x.rest.left -= int64(n)
+	x.rest.ended = x.rest.left == 0
+	x.sent += int64(n)
+	x.load.BytesReceived += uint64(n)
+	return n, x.tookIt(err)
 }
 
 // bulk takes a larger buffer for a body that fills it.

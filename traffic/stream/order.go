@@ -45,9 +45,15 @@ func (c *Conn) fill() {
 		if s == nil {
 			return
 		}
-		n := c.frameData(s, s.pending[:min(len(s.pending), 1<<turnIncremental)])
-		s.pending = s.pending[n:]
-		if len(s.pending) == 0 {
+		var more bool
+		if s.source.conn != nil {
+			more = c.drawTurn(s)
+		} else {
+			n := c.frameData(s, s.pending[:min(len(s.pending), 1<<turnIncremental)])
+			s.pending = s.pending[n:]
+			more = len(s.pending) > 0
+		}
+		if !more {
 			c.unwait(s)
 			s.MakeRoom()
 		}

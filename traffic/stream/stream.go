@@ -44,6 +44,7 @@ type Stream struct {
 	trailers []byte
 
 	pending     []byte // content of a writer that waits for room
+	source      source // or where it comes from
 	served      int64  // bytes sent while others waited too
 	frameAt     int    // the last frame of this stream in the connection's out
 	frameTurn   uint32
