@@ -78,6 +78,9 @@ func (c *Conn) late(h http2.Header) *http2.ConnError {
 	switch {
 	case ours:
 		return nil
+	case c.toServer && !known:
+		// Weir has opened it, and reset it before those that are remembered: clients that leave together have many reset at once, whose answers are under way.
+		return c.spend(http2.GlitchTiny)
 	case h.Type == http2.FrameHeaders && !known:
 		// RFC 9113 section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all streams that the
 		// initiating endpoint has opened". It was never open.
