@@ -3,7 +3,9 @@ package admin
 import (
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"runtime"
+	"strings"
 	"sync"
 )
 
@@ -15,7 +17,7 @@ var heapOnce sync.Once
 // DeferHeapProfile has the heap sampled from when its profile is first asked for, and not from the start. What samples are kept in would grow for half an hour,
 // page by page, to 1.6 MB that stay resident: a tenth of an idle weir. GODEBUG=memprofilerate=524288 has it sampled from the start. To be called first of all.
 func DeferHeapProfile() {
-	if runtime.MemProfileRate == heapRate {
+	if !strings.Contains(os.Getenv("GODEBUG"), "memprofilerate=") {
 		runtime.MemProfileRate = 0
 	}
 }

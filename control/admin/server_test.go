@@ -188,6 +188,11 @@ func TestWhatIsAnsweredAndWhatIsRefused(t *testing.T) {
 func TestTheHeapIsSampledOnceItsProfileIsAskedFor(t *testing.T) {
 	rate := runtime.MemProfileRate
 	defer func() { runtime.MemProfileRate = rate }()
+	t.Setenv("GODEBUG", "memprofilerate=524288")
+	if DeferHeapProfile(); runtime.MemProfileRate != rate {
+		t.Errorf("a sample each %d bytes, where the environment says %d", runtime.MemProfileRate, rate)
+	}
+	t.Setenv("GODEBUG", "")
 	DeferHeapProfile()
 	b := newBed(t, Config{}, "off")
 	if ask(b.admin, "GET", "/status"); runtime.MemProfileRate != 0 {

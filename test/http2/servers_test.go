@@ -243,3 +243,52 @@ func TestBrokenServersAreAnswered(t *testing.T) {
 		})
 	}
 }
+
+// Clients that leave together have all their streams reset, whose answers are under way; the exchanges of others on the same connections go on.
+func TestClientsThatLeaveTogetherHurtNobodyElse(t *testing.T) {
+	s := newRawServer(t, func(c *rawConn, id uint32) {
+		time.AfterFunc(60*time.Millisecond, func() { c.answer(id, "done") }) // reset or not
+	}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 500})
+	w := proxyTo(t, s.address, "")
+	var stop atomic.Bool
+	var good sync.WaitGroup
+	var asked atomic.Int32
+	for range 8 {
+		good.Go(func() {
+			client := w.http()
+			for !stop.Load() {
+				answer, err := client.Get("https://" + w.secure + "/")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answer.Body.Close()
+				if asked.Add(1); answer.StatusCode != 200 {
+					t.Errorf("answered %d while others leave", answer.StatusCode)
+				}
+			}
+		})
+	}
+	for range 5 {
+		var leaving []*client
+		for range 8 {
+			c := w.dial(w.secure)
+			for range 100 {
+				if _, err := c.open(true, get("/")...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			leaving = append(leaving, c)
+		}
+		time.Sleep(20 * time.Millisecond) // all is with the server
+		for _, c := range leaving {
+			c.conn.Close()
+		}
+		time.Sleep(150 * time.Millisecond)
+	}
+	stop.Store(true)
+	good.Wait()
+	if n := asked.Load(); n < 50 {
+		t.Errorf("%d requests prove little", n)
+	}
+}

@@ -108,8 +108,8 @@ func (x *Exchange) deliverCopy() Stage {
 	return x.delivered()
 }
 
-// drain is a stream that takes content from the server's connection by itself.
-type drain interface {
+// sink is a stream that takes content from the server's connection by itself.
+type sink interface {
 	// SendFrom sends content that has arrived at c, most bytes at most, and reports how much; it parks while there is no room for it. 0 without an error says
 	// to read and write it.
 	SendFrom(c engine.Conn, most int) (int, error)
@@ -121,13 +121,13 @@ const partMost = engine.Buffer64K
 // deliverPart has the client's connection take what has come of the body without a buffer between, and reports how much that was; false when the client
 // failed.
 func (x *Exchange) deliverPart() (n int, ok bool) {
-	d, isDrain := x.client.(drain)
-	if !isDrain || x.rest.framing != message.FramingLength || x.twin != nil || x.conn.Stream != nil {
+	to, isSink := x.client.(sink)
+	if !isSink || x.rest.framing != message.FramingLength || x.twin != nil || x.conn.Stream != nil {
 		return 0, true
 	}
 	x.takeClient()
 	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := d.SendFrom(x.conn.Conn, int(min(x.rest.left, partMost)))
+	n, err := to.SendFrom(x.conn.Conn, int(min(x.rest.left, partMost)))
 	x.rest.left -= int64(n)
 	x.rest.ended = x.rest.left == 0
 	x.sent += int64(n)

@@ -70,6 +70,7 @@ type Conn struct {
 	past    *past
 	spares  []*Stream // to be used again
 	last    uint32    // the highest stream that the peer has opened, or weir
+	most    int       // streams open at once until now
 	running int       // streams whose exchange has not ended
 	served  int       // streams opened in all
 	budget  http2.Budget

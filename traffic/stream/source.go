@@ -15,38 +15,27 @@ type source struct {
 // SendFrom sends content that has arrived at conn, most bytes at most, and reports how much; it parks while there is no room for it. 0 without an error says
 // to read and Write it instead: nothing has arrived that can be taken so.
 func (s *Stream) SendFrom(conn engine.Conn, most int) (int, error) {
-	if err := s.dead(); err != nil {
+	err := s.maySend()
+	if err != nil {
 		return 0, err
-	}
-	if s.IsInterrupted() {
-		return 0, engine.ErrInterrupted
 	}
 	c := s.conn
 	s.source = source{conn: conn, left: most}
 	goesOn := len(c.waiting) > 0 || c.draw(s, most)
 	if goesOn && engine.MayReadNow(conn) {
 		c.wait(s)
-		err := s.waitDrawn()
+		err = s.waitDrawn()
 		c.unwait(s)
-		sent := s.source.sent
-		s.source = source{}
-		return sent, err
 	}
 	sent := s.source.sent
 	s.source = source{}
-	return sent, nil
+	return sent, err
 }
 
 // waitDrawn parks until the source has nothing more, or nothing more may be sent.
 func (s *Stream) waitDrawn() error {
 	for s.source.left > 0 && s.source.conn != nil {
-		switch {
-		case s.err != nil:
-			return s.err
-		case s.conn.closing || !s.state.MaySend():
-			return engine.ErrClosed
-		}
-		if err := s.WaitRoom(); err != nil {
+		if err := s.waitTurn(); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ func (c *Conn) add(s *Stream) {
 	c.streams = append(c.streams, s)
 	c.running++
 	c.served++
+	c.most = max(c.most, len(c.ids))
 }
 
 // forget takes a closed stream out of the table.
@@ -35,15 +36,15 @@ func (c *Conn) forget(s *Stream) {
 	c.closeIfDone()
 }
 
-// pastKept is how many streams that have ended a connection remembers, to tell what is late from what is wrong.
-const pastKept = 64
-
-// past is how the latest streams ended. Owned by their connection.
+// past is how the latest streams ended, to tell what is late from what is wrong. Owned by their connection.
 type past struct {
-	ids  [pastKept]uint32
-	ours [pastKept]bool // weir reset it: what was on its way is ignored
-	next int
+	ids  []uint32
+	ours []bool // weir reset it: what was on its way is ignored
+	next int    // the oldest
 }
+
+// pastLeast is how many a connection remembers at least; else it is twice as many as were open at once, which may all be reset together, as when clients leave.
+const pastLeast = 32
 
 func (c *Conn) note(s *Stream) { c.noteAs(s.id, s.wasReset) }
 
@@ -52,8 +53,19 @@ func (c *Conn) noteAs(id uint32, ours bool) {
 		c.past = &past{}
 	}
 	p := c.past
+	if n := max(pastLeast, 2*c.most); n > len(p.ids) {
+		p.grow(max(n, 2*len(p.ids)))
+	}
 	p.ids[p.next], p.ours[p.next] = id, ours
-	p.next = (p.next + 1) % pastKept
+	p.next = (p.next + 1) % len(p.ids)
+}
+
+// grow makes room for n in all.
+func (p *past) grow(n int) {
+	old := *p
+	p.ids, p.ours, p.next = make([]uint32, n), make([]bool, n), len(old.ids)
+	copy(p.ids[copy(p.ids, old.ids[old.next:]):], old.ids[:old.next])
+	copy(p.ours[copy(p.ours, old.ours[old.next:]):], old.ours[:old.next])
 }
 
 // look says what is known of a stream that is not open.
@@ -78,8 +90,7 @@ func (c *Conn) late(h http2.Header) *http2.ConnError {
 	switch {
 	case ours:
 		return nil
-	case c.toServer && !known:
-		// Weir has opened it, and reset it before those that are remembered: clients that leave together have many reset at once, whose answers are under way.
+	case c.toServer && !known: // weir has opened it, long ago
 		return c.spend(http2.GlitchTiny)
 	case h.Type == http2.FrameHeaders && !known:
 		// RFC 9113 section 5.1.1: "The identifier of a newly established stream MUST be numerically greater than all streams that the

@@ -188,13 +188,18 @@ func (c *Conn) endHead(s *Stream, at int, flags uint8) {
 // noteFrame remembers the stream's last frame, whose END_STREAM flag can be set for as long as it is in out.
 func (s *Stream) noteFrame(at int) { s.frameAt, s.frameTurn, s.frameIs = at, s.conn.outTurn, true }
 
+// maySend is dead for content, which an interrupt stops.
+func (s *Stream) maySend() error {
+	if err := s.dead(); err != nil || !s.IsInterrupted() {
+		return err
+	}
+	return engine.ErrInterrupted
+}
+
 // Write sends content; it parks while there is no room for it.
 func (s *Stream) Write(p []byte) (int, error) {
-	if err := s.dead(); err != nil {
+	if err := s.maySend(); err != nil {
 		return 0, err
-	}
-	if s.IsInterrupted() {
-		return 0, engine.ErrInterrupted
 	}
 	c := s.conn
 	n := 0
@@ -216,17 +221,22 @@ func (s *Stream) Write(p []byte) (int, error) {
 // waitSent parks until pending is sent.
 func (s *Stream) waitSent() error {
 	for len(s.pending) > 0 {
-		switch {
-		case s.err != nil:
-			return s.err
-		case s.conn.closing || !s.state.MaySend():
-			return engine.ErrClosed
-		}
-		if err := s.WaitRoom(); err != nil {
+		if err := s.waitTurn(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// waitTurn parks until it may be looked again, or says why nothing more can be sent.
+func (s *Stream) waitTurn() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.conn.closing || !s.state.MaySend():
+		return engine.ErrClosed
+	}
+	return s.WaitRoom()
 }
 
 // WriteBuffers sends both.
