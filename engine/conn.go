@@ -73,6 +73,15 @@ func Peek(c Conn, p []byte, seen int) (int, error) {
 	return 0, ErrNotBare
 }
 
+// WaitArrival parks until there may be something to read, so that the caller need hold no buffer meanwhile; the errors are Read's. It returns at once
+// where only a Read can tell.
+func WaitArrival(c Conn) error {
+	if bare, ok := c.(interface{ waitArrival() error }); ok {
+		return bare.waitArrival()
+	}
+	return nil
+}
+
 // Handler serves a connection in direct style. Serve returns after it closed the connection or gave it back with Await.
 type Handler interface{ Serve(c Conn) }
 

@@ -21,6 +21,7 @@ type epollConn struct {
 	hungUp      bool
 	closed      bool
 	interrupted bool
+	isAccepted  bool // opened by a client, and counted as such
 
 	reader  *coroutine // parked in Read
 	writer  *coroutine // parked in Write
@@ -128,6 +129,16 @@ func (c *epollConn) peek(p []byte, seen int) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+func (c *epollConn) waitArrival() error {
+	if c.closed {
+		return ErrClosed
+	}
+	if c.readable {
+		return nil
+	}
+	return c.waitRead()
 }
 
 // movedMost is what a coroutine may read before the other work of the loop gets its turn: a peer that is as fast as weir would never make
@@ -412,6 +423,9 @@ func (c *epollConn) Close() error {
 	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.fd), 0, 0)
 	l.Stats.Open--
 	l.openSeen.Store(l.Stats.Open)
+	if c.isAccepted {
+		l.accepted.Add(-1)
+	}
 	c.handler, c.linked = nil, nil
 	if c.reader != nil && c.reader != l.current {
 		c.wakeReader(wakeClosed)

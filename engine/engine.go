@@ -128,7 +128,8 @@ type Loop struct {
 	stopped        bool
 
 	posts    posts
-	openSeen atomic.Int64  // connections open, for other loops that choose where a new one goes
+	openSeen atomic.Int64  // connections open, for other loops
+	accepted atomic.Int64  // connections open, or on their way here, that clients have opened: by these, others choose where a new one goes
 	turnAt   atomic.Int64  // ms at which the running turn began; 0 between turns
 	poller   poller        // epoll
 	portable *portableLoop // or goroutines

@@ -120,6 +120,62 @@ func TestAnAddressIsListenedOnByOneEngineOnly(t *testing.T) {
 	}
 }
 
+func TestClientsGoToTheLoopWithTheFewestClientsWhateverElseItHolds(t *testing.T) {
+	e, err := New(Config{Loops: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		for {
+			if _, err := server.Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	to := Address{IP: netip.MustParseAddrPort(server.Addr().String())}
+	e.loops[0].Call(func() {
+		e.loops[0].Go(runnerFunc(func() {
+			for range 200 {
+				if _, err := e.loops[0].Dial(to, DialOptions{Timeout: time.Second}); err != nil {
+					t.Error(err)
+				}
+			}
+		}))
+	})
+	settled := func(done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); !done(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("accepted %d and %d, open %d and %d", e.loops[0].accepted.Load(), e.loops[1].accepted.Load(), e.loops[0].openSeen.Load(), e.loops[1].openSeen.Load())
+			}
+		}
+	}
+	settled(func() bool { return e.loops[0].openSeen.Load() == 200 })
+	address := listen(t, e, handlerFunc(func(c Conn) {
+		var one [1]byte
+		c.Read(one[:])
+		c.Close()
+	}))
+	var clients []net.Conn
+	for range 64 {
+		clients = append(clients, dial(t, address))
+	}
+	settled(func() bool { return e.Open() == 200+64 })
+	if a, b := e.loops[0].accepted.Load(), e.loops[1].accepted.Load(); a+b != 64 || max(a, b) > min(a, b)+min(a, b)/8+9 {
+		t.Errorf("%d and %d of 64 clients", a, b)
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+	settled(func() bool { return e.loops[0].accepted.Load() == 0 && e.loops[1].accepted.Load() == 0 })
+}
+
 func TestSpliceSaysWhoseEndFailed(t *testing.T) {
 	e, err := New(Config{Loops: 1})
 	if err != nil {

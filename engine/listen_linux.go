@@ -283,40 +283,57 @@ func (a *acceptor) acceptOne() bool {
 	remote := rawAddrPort(&raw)
 	if to := a.lighter(); to != nil {
 		l.Stats.MovedAway++
-		to.openSeen.Add(1) // until it has come, so that a burst does not go to one loop
+		to.accepted.Add(1) // before it has come, so that a burst does not go to one loop
 		to.Post(func() { to.serve(int(fd), remote, a.handler) })
 		return true
 	}
+	l.accepted.Add(1)
 	l.serve(int(fd), remote, a.handler)
 	return true
 }
 
+// serve begins a connection that is counted among the accepted already.
 func (l *Loop) serve(fd int, remote netip.AddrPort, h Handler) {
+	if c := l.adoptAccepted(fd, remote); c != nil {
+		l.start(h, c, nil)
+	}
+}
+
+// adoptAccepted is adopt for a connection that is counted among the accepted already; nil if it could not be.
+func (l *Loop) adoptAccepted(fd int, remote netip.AddrPort) *epollConn {
 	c, err := l.adopt(fd, netip.AddrPort{}, remote)
 	if err != nil {
-		return
+		l.accepted.Add(-1)
+		return nil
 	}
-	l.start(h, c, nil)
+	c.isAccepted = true
+	return c
 }
 
 // lighter is the loop that should have a new connection instead of this one: the system spreads connections by a hash, which leaves
-// one loop with half as many again when connections are few. nil: this one.
+// one loop with half as many again when connections are few. nil: this one. Only what clients have opened counts: a loop that keeps many idle
+// connections to servers is the one that has had most of the work, and would not be given any more.
 func (a *acceptor) lighter() *Loop {
-	loops := a.loop.engine.loops
-	if len(loops) == 1 {
+	if len(a.loop.engine.loops) == 1 {
 		return nil
 	}
-	least := a.loop
-	for _, l := range loops {
-		if l.openSeen.Load() < least.openSeen.Load() {
-			least = l
-		}
-	}
-	mine, its := a.loop.Stats.Open, least.openSeen.Load()
+	least := a.loop.engine.lightest(a.loop)
+	mine, its := a.loop.accepted.Load(), least.accepted.Load()
 	if a.single && mine > its || mine > its+its/8+8 {
 		return least
 	}
 	return nil
+}
+
+// lightest is the loop with the fewest accepted connections; of equals, first is preferred.
+func (e *Engine) lightest(first *Loop) *Loop {
+	least, its := first, first.accepted.Load()
+	for _, l := range e.loops {
+		if n := l.accepted.Load(); n < its {
+			least, its = l, n
+		}
+	}
+	return least
 }
 
 // pause stops accepting for a moment when descriptors or memory have run out: the connections that are open go on, those that wait

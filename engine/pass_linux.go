@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"net/netip"
 	"syscall"
 )
 
@@ -41,15 +40,10 @@ func (e *Engine) Take(fd int, serve func(c Conn)) error {
 		syscall.Close(fd)
 		return err
 	}
-	least := e.loops[0]
-	for _, l := range e.loops {
-		if l.openSeen.Load() < least.openSeen.Load() {
-			least = l
-		}
-	}
-	least.openSeen.Add(1)
+	least := e.lightest(e.loops[0])
+	least.accepted.Add(1)
 	least.Post(func() {
-		if c, err := least.adopt(fd, netip.AddrPort{}, addrPort(peer)); err == nil {
+		if c := least.adoptAccepted(fd, addrPort(peer)); c != nil {
 			serve(c)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 )
@@ -23,9 +24,6 @@ func (x *Exchange) receive() Stage {
 	if x.conn.Stream != nil {
 		return x.receiveStream()
 	}
-	if x.resp == nil {
-		x.resp = x.at.loop.Buffer(engine.Buffer16K)
-	}
 	x.respFrom, x.respLen = respRoom, respRoom
 	c := x.conn
 	wait := x.inTime(x.route.Response)
@@ -35,7 +33,7 @@ func (x *Exchange) receive() Stage {
 		if x.respLen == len(x.resp) && !x.growResponse() {
 			return x.badResponse(http1.FaultHeadSize)
 		}
-		n, err := c.Read(x.resp[x.respLen:])
+		n, err := x.readAnswer(c)
 		if h := x.hedge; h != nil && h.won && err == engine.ErrInterrupted {
 			x.takeHedge()
 			c, n, err = x.conn, 0, nil
@@ -72,6 +70,18 @@ func (x *Exchange) receive() Stage {
 			}
 		}
 	}
+}
+
+// readAnswer reads from the server. Before the first byte is there, it holds no buffer: an exchange that waits costs none, and all that are answered in
+// a turn go through the same one.
+func (x *Exchange) readAnswer(c *transport.Conn) (int, error) {
+	if x.resp == nil {
+		if err := engine.WaitArrival(c.Conn); err != nil {
+			return 0, err
+		}
+		x.resp = x.at.loop.Buffer(engine.Buffer16K)
+	}
+	return c.Read(x.resp[x.respLen:])
 }
 
 // parseResponse tries to parse a head; Receive means that more is needed, again that an interim answer was dealt with.

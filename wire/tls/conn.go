@@ -347,6 +347,9 @@ func (c *Conn) fill() error {
 			return nil
 		}
 		if c.in == nil {
+			if err := engine.WaitArrival(c.raw); err != nil {
+				return err
+			}
 			c.in = c.raw.Loop().Buffer(engine.Buffer16K)
 			c.inFrom, c.inTo = 0, 0
 		}
