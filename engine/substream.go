@@ -3,7 +3,7 @@ package engine
 import "time"
 
 // Substream is what every Conn has that is one of many on a connection, whose owner brings it content and makes room: the deadlines, and who waits. It is embedded,
-// and made by NewSubstream; owned by its loop.
+// and begins with Begin; owned by its loop.
 type Substream struct {
 	loop        *Loop
 	self        Conn
@@ -16,8 +16,8 @@ type Substream struct {
 	interrupted bool
 }
 
-// NewSubstream makes the one of c, from any goroutine. Its deadlines have to be set before the first wait.
-func NewSubstream(l *Loop, c Conn) Substream { return Substream{loop: l, self: c} }
+// Begin makes a zero Substream the one of c, from any goroutine. Its deadlines have to be set before the first wait.
+func (s *Substream) Begin(l *Loop, c Conn) { s.loop, s.self = l, c }
 
 func (s *Substream) Loop() *Loop                     { return s.loop }
 func (s *Substream) SetReadTimeout(d time.Duration)  { s.readBy = s.loop.deadline(d) }

@@ -67,7 +67,7 @@ func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() 
 
 func newStream(c *Conn, raw *quicgo.Stream) *Stream {
 	s := &Stream{conn: c, raw: raw}
-	s.Substream = engine.NewSubstream(c.loop, s)
+	s.Begin(c.loop, s)
 	return s
 }
 

@@ -79,16 +79,20 @@ func (e *ResetError) Error() string { return "stream reset: " + e.Code.String() 
 // newStream makes a stream, of those that are done with if there is one.
 func (c *Conn) newStream(id uint32) *Stream {
 	s := c.spareStream()
-	*s = Stream{Substream: engine.NewSubstream(c.loop, s), conn: c, id: id, send: http2.NewWindow(c.theirs.InitialWindow), recv: http2.NewWindow(windowStart), window: windowStart,
-		length: -1, priority: http2.DefaultPriority, queue: s.queue[:0], answers: s.answers[:0], trailers: s.trailers[:0],
-		request: message.Request{Head: message.Head{Fields: message.Fields{List: s.request.List[:0]}}}}
+	queue, answers, trailers, list := s.queue[:0], s.answers[:0], s.trailers[:0], s.request.List[:0]
+	*s = Stream{}
+	s.queue, s.answers, s.trailers, s.request.List = queue, answers, trailers, list
+	s.Begin(c.loop, s)
+	s.conn, s.id = c, id
+	s.send, s.recv, s.window = http2.NewWindow(c.theirs.InitialWindow), http2.NewWindow(windowStart), windowStart
+	s.length, s.priority = -1, http2.DefaultPriority
 	s.SetReadTimeout(engine.DefaultTimeout)
 	s.SetWriteTimeout(engine.DefaultTimeout)
 	return s
 }
 
 // sparesKept bounds the streams that a connection keeps to be used again, for as long as it has work.
-const sparesKept = 64
+const sparesKept = 128
 
 func (c *Conn) spareStream() *Stream {
 	if n := len(c.spares); n > 0 {

@@ -48,6 +48,8 @@ var staticNames = map[string]byte{
 	"strict-transport-security": 56, "transfer-encoding": 57, "user-agent": 58, "vary": 59, "via": 60, "www-authenticate": 61,
 }
 
+var staticTable = NewNames(staticNames)
+
 // isSecret: RFC 7541 section 7.1.3: "Never-indexed literals" are for values that must not be guessed by what compresses.
 func isSecret(index byte) bool {
 	return index == 23 || index == 32 || index == 49 || index == 55
@@ -153,7 +155,7 @@ func appendField(dst, name, value []byte) []byte {
 	}
 	var room [NameMost]byte
 	key := LowerName(&room, name)
-	if index := staticNames[string(key)]; index != 0 {
+	if index := staticTable.Index(key); index != 0 {
 		switch {
 		case index == 57: // transfer-encoding
 			return dst

@@ -68,6 +68,8 @@ var staticNames = map[string]byte{
 	"upgrade-insecure-requests": 94, "user-agent": 95, "x-forwarded-for": 96, "x-frame-options": 97,
 }
 
+var staticTable = http2.NewNames(staticNames)
+
 // isSecret: RFC 9204 section 7.1.3: never-indexed literals are for values that must not be guessed by what compresses.
 func isSecret(index byte) bool { return index == 5 || index == 14 || index == 84 }
 
@@ -137,7 +139,7 @@ func appendField(dst, name, value []byte) []byte {
 	}
 	var room [http2.NameMost]byte
 	key := http2.LowerName(&room, name)
-	if index := staticNames[string(key)]; index != 0 {
+	if index := staticTable.Index(key); index != 0 {
 		first := byte(namedStatic)
 		if isSecret(index) {
 			first |= neverIndexed
