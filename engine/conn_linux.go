@@ -408,7 +408,7 @@ func (c *epollConn) CloseWrite() error {
 	if c.closed {
 		return ErrClosed
 	}
-	return syscall.Shutdown(c.fd, syscall.SHUT_WR)
+	return rawShutdown(c.fd, syscall.SHUT_WR)
 }
 
 func (c *epollConn) Close() error {

@@ -13,30 +13,11 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 		return l.dialPortable(address, options)
 	}
 	l.Stats.Dialed++
-	domain, sa := sockaddr(address)
-	fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	fd, err := l.socketFor(address, options)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, err
 	}
-	if address.Path == "" {
-		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-		if cc := l.engine.congestion(options.Congestion, address.IP.Addr()); cc != "" {
-			syscall.SetsockoptString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
-		}
-	}
-	if options.Spoof {
-		if err := setTransparent(fd, domain); err != nil {
-			syscall.Close(fd)
-			return nil, err
-		}
-	}
-	if options.Source.IsValid() {
-		if err := bindSource(fd, options.Source); err != nil {
-			syscall.Close(fd)
-			return nil, err
-		}
-	}
-	err = syscall.Connect(fd, sa)
+	err = connect(fd, address)
 	if err != nil && err != syscall.EINPROGRESS {
 		syscall.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
@@ -63,6 +44,39 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 		return nil, os.NewSyscallError("connect", syscall.Errno(e))
 	}
 	return c, nil
+}
+
+// socketFor makes the socket that will be connected to the address.
+func (l *Loop) socketFor(address Address, options DialOptions) (int, error) {
+	domain := domainOf(address)
+	fd, err := rawSocket(domain, syscall.SOCK_STREAM)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if address.Path == "" {
+		rawSetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		if cc := l.engine.congestion(options.Congestion, address.IP.Addr()); cc != "" {
+			rawSetString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
+		}
+	}
+	if options.Spoof {
+		err = setTransparent(fd, domain)
+	}
+	if err == nil && options.Source.IsValid() {
+		err = bindSource(fd, options.Source)
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func connect(fd int, address Address) error {
+	if address.Path != "" {
+		return syscall.Connect(fd, &syscall.SockaddrUnix{Name: address.Path})
+	}
+	return rawConnect(fd, address.IP)
 }
 
 const ipBindAddressNoPort = 24

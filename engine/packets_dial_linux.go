@@ -14,7 +14,7 @@ func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*P
 	if l.engine.isFull() {
 		return nil, syscall.EMFILE
 	}
-	domain, sa := sockaddr(Address{IP: to})
+	domain := domainOf(Address{IP: to})
 	fd, err := newPacketSocket(domain)
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*P
 		syscall.Close(fd)
 		return nil, err
 	}
-	if err := syscall.Connect(fd, sa); err != nil {
+	if err := rawConnect(fd, to); err != nil {
 		syscall.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}

@@ -192,7 +192,7 @@ func packetSocket(address Address, transparent bool) (int, error) {
 }
 
 func newPacketSocket(domain int) (int, error) {
-	fd, err := syscall.Socket(domain, syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	fd, err := rawSocket(domain, syscall.SOCK_DGRAM)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
@@ -426,7 +426,7 @@ func (s *PacketSocket) fill(p *packets, i int, m *message) {
 	}
 	if m.to.IsValid() {
 		h.Name = (*byte)(unsafe.Pointer(&p.outNames[i]))
-		h.Namelen = s.rawName(&p.outNames[i], m.to)
+		h.Namelen = rawName(&p.outNames[i], m.to, s.is6)
 	}
 	control := p.outControl[i][:0]
 	if m.size > m.segment {
@@ -441,19 +441,6 @@ func (s *PacketSocket) fill(p *packets, i int, m *message) {
 	}
 }
 
-func (s *PacketSocket) rawName(raw *syscall.RawSockaddrInet6, to netip.AddrPort) uint32 {
-	port := to.Port()<<8 | to.Port()>>8
-	if !s.is6 {
-		sa := (*syscall.RawSockaddrInet4)(unsafe.Pointer(raw))
-		*sa = syscall.RawSockaddrInet4{Family: syscall.AF_INET, Port: port, Addr: to.Addr().Unmap().As4()}
-		return syscall.SizeofSockaddrInet4
-	}
-	*raw = syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Port: port, Addr: to.Addr().As16()}
-	if zone := to.Addr().Zone(); zone != "" {
-		raw.Scope_id = zoneID(zone)
-	}
-	return syscall.SizeofSockaddrInet6
-}
 
 func (s *PacketSocket) appendLocal(control []byte, local netip.Addr) []byte {
 	if !s.is6 {
