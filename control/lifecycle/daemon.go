@@ -388,8 +388,9 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 	}
 	for name, old := range previous.Destinations {
 		var now *pool.Pool
+		terms := old.Transport.Terms
 		if n := next.Destinations[name]; n != nil {
-			now = n.Pool
+			now, terms = n.Pool, n.Transport.Terms
 		}
 		if now == old.Pool {
 			continue
@@ -400,6 +401,8 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 			for _, s := range servers {
 				if s.IsGone() {
 					attempt.CloseIdle(s.Load(l.Index))
+				} else if terms > old.Transport.Terms {
+					attempt.Renew(l, s, terms)
 				}
 			}
 		})

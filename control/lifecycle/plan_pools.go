@@ -23,7 +23,7 @@ func (p *planner) pools() {
 		case p.before.Destinations[now.Name] == p.after.Destinations[now.Name]:
 			p.plan.Kept.Pools++
 		default:
-			p.note(api.Changed, key, poolDiffering(old, now)...)
+			p.note(api.Changed, key, poolDiffering(old, now, p.isRenewed(now.Name))...)
 		}
 	}
 	for i := range p.before.Config.Pools {
@@ -33,14 +33,23 @@ func (p *planner) pools() {
 	}
 }
 
-func poolDiffering(old, now *config.Pool) []string {
+// isRenewed reports whether connections to the servers of a pool are opened anew.
+func (p *planner) isRenewed(name string) bool {
+	was, now := p.before.Destinations[name], p.after.Destinations[name]
+	return was != nil && now != nil && was.Transport.Terms < now.Transport.Terms
+}
+
+func poolDiffering(old, now *config.Pool, renewed bool) []string {
 	details := serversDiffering(old, now)
 	keys := slices.DeleteFunc(differing(old, now), func(key string) bool { return key == "servers" })
 	if len(keys) > 0 {
 		details = append(details, strings.Join(keys, ", "))
 	}
 	if len(details) == 0 {
-		details = append(details, "a file of its tls has changed and is read again; kept connections go on")
+		details = append(details, "a file of its tls has changed and is read again")
+	}
+	if renewed {
+		return append(details, "servers that stay keep their health and counters; connections to them are opened anew, and requests under way end on the old ones")
 	}
 	return append(details, "servers that stay keep their health, counters and connections")
 }

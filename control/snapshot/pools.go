@@ -53,6 +53,7 @@ func (b *builder) pool(p *config.Pool) {
 		Sources: b.sources(p, path),
 
 		ByClient: p.FromClient(),
+		Terms:    b.poolTerms(p, old),
 	}
 	setVersion(d.Transport, p)
 	if h := p.Hedge; h != nil && !h.Off && h.Budget > 0 {
@@ -90,6 +91,24 @@ func (b *builder) isSame(p *config.Pool) bool {
 	}
 	fallback := b.cfg.Pool(p.Fallback)
 	return fallback == nil || b.isSame(fallback)
+}
+
+// poolTerms are those of the pool's connections: a connection that is left from before a change of these keys, or of a file of theirs, would be opened in
+// another way now, or not at all.
+func (b *builder) poolTerms(p *config.Pool, old *site.Destination) uint64 {
+	if old == nil {
+		return 0
+	}
+	if IsMetAlike(b.previous.Config.Pool(p.Name), p) && b.sameFiles("pools."+p.Name) {
+		return old.Transport.Terms
+	}
+	return old.Transport.Terms + 1
+}
+
+// IsMetAlike reports whether connections to the servers of both pools are opened alike.
+func IsMetAlike(a, b *config.Pool) bool {
+	return a != nil && a.Protocol == b.Protocol && a.ProxyProtocol == b.ProxyProtocol && a.Connections.Share == b.Connections.Share &&
+		slices.Equal(a.Source, b.Source) && reflect.DeepEqual(a.TLS, b.TLS)
 }
 
 // linkFallbacks tells the new pools which others stand in for them.

@@ -1,9 +1,11 @@
 package http2
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -39,17 +41,33 @@ func grpcServer(t *testing.T) (dir, address string) {
 func TestEveryInteropCaseOfGRPCPasses(t *testing.T) {
 	dir, address := grpcServer(t)
 	w := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": grpc\n", address))
-	for name, args := range map[string][]string{"clear": {w.clear}, "tls": {w.secure, "-use_tls", "-ca_file", filepath.Join(w.dir, "cert.pem"), "-use_test_ca",
-		"-server_host_override", "localhost"}} {
-		host, port, _ := net.SplitHostPort(args[0])
-		for _, c := range interopCases {
-			t.Run(name+"/"+c, func(t *testing.T) {
-				out, err := run(t, filepath.Join(dir, "client"), append([]string{"-server_host", host, "-server_port", port, "-test_case", c}, args[1:]...)...)
-				if err != nil {
-					t.Errorf("%v\n%s", err, out)
-				}
-			})
-		}
+	interop(t, "clear", dir, w.clear)
+	interop(t, "tls", dir, w.secure, "-use_tls", "-ca_file", filepath.Join(w.dir, "cert.pem"), "-use_test_ca", "-server_host_override", "localhost")
+}
+
+// gRPC itself does not speak HTTP/3: a second weir does, and the calls go through both roles of it.
+func TestEveryInteropCaseOfGRPCPassesOverHTTP3(t *testing.T) {
+	dir, address := grpcServer(t)
+	inner := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": grpc\n", address))
+	outer := newWorld(t, fmt.Sprintf("pools:\n  inner: { servers: [%q], protocol: http3, tls: { ca: %q, server_name: localhost } }\nsites:\n  \"*\": inner\n",
+		inner.secure, filepath.Join(inner.dir, "cert.pem")))
+	interop(t, "http3", dir, outer.clear)
+	log, _ := os.ReadFile(inner.Log)
+	if calls, over := bytes.Count(log, []byte(`"method":"POST"`)), bytes.Count(log, []byte(`"version":"3.0"`)); calls == 0 || calls != over {
+		t.Errorf("%d of %d calls came over HTTP/3", over, calls)
+	}
+}
+
+// interop has gRPC's own client in dir go through its cases at the address.
+func interop(t *testing.T, name, dir, address string, more ...string) {
+	host, port, _ := net.SplitHostPort(address)
+	for _, c := range interopCases {
+		t.Run(name+"/"+c, func(t *testing.T) {
+			out, err := run(t, filepath.Join(dir, "client"), append([]string{"-server_host", host, "-server_port", port, "-test_case", c}, more...)...)
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
 	}
 }
 

@@ -172,3 +172,6 @@ func CloseIdle(load *pool.Load) {
 		conns.CloseIdle()
 	}
 }
+
+// Renew has a loop's connections to s that were opened under smaller terms not used for another request. On that loop.
+func Renew(l *engine.Loop, s *pool.Server, terms uint64) { Conns(l, s).Renew(terms) }

@@ -4,5 +4,5 @@
 // Invariants: all of it runs on the loop of the client's connection. What Queue and Admit held is settled exactly once. Nothing in here
 // knows what the work is.
 //
-// Called by traffic/exchange and traffic/tunnel; KeepWarm and CloseIdle by control/lifecycle.
+// Called by traffic/exchange and traffic/tunnel; KeepWarm, CloseIdle and Renew by control/lifecycle.
 package attempt

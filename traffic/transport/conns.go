@@ -28,6 +28,7 @@ type Config struct {
 	Version     Version        // of HTTP
 	Streams     *stream.Config // of connections of HTTP/2; set with HTTP2, H2C and Auto
 	QUIC        *quic.Config   // of connections of HTTP/3; set with HTTP3
+	Terms       uint64         // grow when something changes that a connection is opened under: see Renew
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -58,6 +59,7 @@ type Conns struct {
 	freed   []*lease
 	streams uint32 // that the server allows on a connection; 0: not known
 	refused bool   // the server chose HTTP/1.1 where it might have had HTTP/2
+	terms   uint64 // the least of a connection that is used for another request
 
 	ramp    ramp    // while the server is cold
 	turn    int     // of the next source
@@ -80,6 +82,7 @@ type Conn struct {
 	lease        *lease     // of a shared connection
 	place        Places     // what Close gives back; nil: no limit
 	source       netip.Addr // the client's address that it comes from; the zero value: an own one
+	terms        uint64     // that it was opened under
 	newer, older *Conn
 	idleSince    int64
 	idleFor      time.Duration
@@ -194,7 +197,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	if !d.Opaque && isHTTP2(ec, config) {
 		return s.shareHTTP2(ec, config), nil
 	}
-	return &Conn{Conn: ec, home: s, source: source, Requests: 1, Private: config.Private}, nil
+	return &Conn{Conn: ec, home: s, source: source, terms: config.Terms, Requests: 1, Private: config.Private}, nil
 }
 
 func (c *Config) tls(opaque bool) TLS {
@@ -227,7 +230,7 @@ func (c *Conn) Keep(config *Config) {
 	if most == 0 {
 		most = DefaultMaxIdle
 	}
-	if s.Idle >= most || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+	if c.terms < s.terms || s.Idle >= most || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
 		c.Close()
 		return
 	}
@@ -357,6 +360,28 @@ func (s *Conns) CloseIdle() {
 	}
 	for s.newest != nil {
 		s.newest.Close()
+	}
+}
+
+// Renew has no connection used for another request that was opened under smaller terms: whom the operator has stopped to trust is not asked over a
+// connection that is left from before. What is under way ends as it began.
+func (s *Conns) Renew(terms uint64) {
+	if terms <= s.terms {
+		return
+	}
+	s.terms = terms
+	s.refused, s.streams = false, 0
+	for _, h := range slices.Clone(s.shared) {
+		if h.config.Terms < terms {
+			h.conn.Leave(http2.NoError)
+		}
+	}
+	for c := s.newest; c != nil; {
+		older := c.older
+		if c.terms < terms {
+			c.Close()
+		}
+		c = older
 	}
 }
 

@@ -6,6 +6,7 @@ import "github.com/weir-proxy/weir/engine"
 type Moved struct {
 	moving   *engine.Moving
 	requests int
+	terms    uint64
 	place    Places
 }
 
@@ -23,7 +24,7 @@ func (s *Conns) Part() *Moved {
 	s.unlink(c)
 	c.closed = true
 	s.Open--
-	return &Moved{moving, c.Requests, c.place}
+	return &Moved{moving, c.Requests, c.terms, c.place}
 }
 
 // Join takes a connection that another loop has given away, for a request. It keeps its place, and gives it back if it is lost.
@@ -37,5 +38,5 @@ func (s *Conns) Join(m *Moved) (*Conn, error) {
 	}
 	s.Open++
 	s.Reused++
-	return &Conn{Conn: ec, home: s, Requests: m.requests + 1, Reused: true, place: m.place}, nil
+	return &Conn{Conn: ec, home: s, Requests: m.requests + 1, Reused: true, terms: m.terms, place: m.place}, nil
 }

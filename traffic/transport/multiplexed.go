@@ -90,7 +90,11 @@ func (s *Conns) newShared(config *Config) *shared {
 func (s *Conns) share(h *shared) *Conn {
 	s.shared = append(s.shared, h)
 	s.Idle++
-	return h.lease()
+	c := h.lease()
+	if h.config.Terms < s.terms {
+		h.conn.Leave(http2.NoError) // for this one exchange, which began before
+	}
+	return c
 }
 
 // ended takes the connection out of use.

@@ -2,7 +2,7 @@ package transport
 
 // Hold keeps a clean connection between two requests of the one client it belongs to: as Keep, but nobody else finds it.
 func (c *Conn) Hold(config *Config) {
-	if config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+	if c.terms < c.home.terms || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
 		c.Close()
 		return
 	}
@@ -10,9 +10,13 @@ func (c *Conn) Hold(config *Config) {
 	c.await(config)
 }
 
-// Resume takes a held connection for its client's next request; false when it has ended meanwhile.
+// Resume takes a held connection for its client's next request; false when it has ended meanwhile, or is not to be used any more.
 func (c *Conn) Resume() bool {
 	if !c.held {
+		return false
+	}
+	if c.terms < c.home.terms {
+		c.Close()
 		return false
 	}
 	return c.home.claim(c)

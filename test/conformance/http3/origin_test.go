@@ -190,13 +190,18 @@ type origin struct {
 // serve starts a server; streams is how many requests a connection may have under way.
 func (e *edge) serve(streams int64, h http.Handler) *origin {
 	e.t.Helper()
+	return e.serveTLS(&tls.Config{Certificates: []tls.Certificate{e.certificate}}, streams, h)
+}
+
+// serveTLS is serve with another configuration of TLS.
+func (e *edge) serveTLS(config *tls.Config, streams int64, h http.Handler) *origin {
+	e.t.Helper()
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		e.t.Fatal(err)
 	}
 	o := &origin{address: socket.LocalAddr().String(), socket: socket, quic: &quicgo.Transport{Conn: socket}}
-	config := http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{e.certificate}})
-	l, err := o.quic.ListenEarly(config, &quicgo.Config{MaxIncomingStreams: streams})
+	l, err := o.quic.ListenEarly(http3.ConfigureTLSConfig(config), &quicgo.Config{MaxIncomingStreams: streams})
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -161,6 +162,32 @@ func TestNamesOfServersAreVerified(t *testing.T) {
 	e.get(e.http1, "/fields", 502)
 	if reason, detail := e.reason(); reason != "server.connect.tls" || !strings.Contains(detail, "other.example.com") {
 		t.Errorf("%s: %s", reason, detail)
+	}
+}
+
+func TestServersOfHTTP3MayAskForACertificate(t *testing.T) {
+	e := newEdge(t)
+	config := &tls.Config{Certificates: []tls.Certificate{e.certificate}, ClientAuth: tls.RequireAnyClientCert}
+	o := e.serveTLS(config, 100, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(r.TLS.PeerCertificates[0].Raw) }))
+	e.run(", tls: { ca: cert.pem, client_cert: { cert: cert.pem, key: key.pem } }", o.address)
+	if _, body := e.get(e.http2, "/", 200); body != string(e.certificate.Certificate[0]) {
+		t.Errorf("another certificate than weir's, of %d bytes", len(body))
+	}
+	e.write([]string{o.address}, trusted)
+	e.weir.Signal(syscall.SIGHUP)
+	for by := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if status, _, _ := get(t, e.http2, e.url("/")); status == 502 {
+			break
+		} else if time.Now().After(by) {
+			t.Fatalf("status %d without a certificate", status)
+		}
+	}
+	for by := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if reason, detail := e.reason(); strings.Contains(detail, "certificate required") {
+			break
+		} else if time.Now().After(by) {
+			t.Fatalf("%s: %s", reason, detail)
+		}
 	}
 }
 
