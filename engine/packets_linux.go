@@ -441,7 +441,6 @@ func (s *PacketSocket) fill(p *packets, i int, m *message) {
 	}
 }
 
-
 func (s *PacketSocket) appendLocal(control []byte, local netip.Addr) []byte {
 	if !s.is6 {
 		var info [12]byte
