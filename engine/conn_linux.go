@@ -22,6 +22,7 @@ type epollConn struct {
 	closed      bool
 	interrupted bool
 	isAccepted  bool // opened by a client, and counted as such
+	sending     bool // a coroutine's bytes wait to be sent together with others'
 
 	reader  *coroutine // parked in Read
 	writer  *coroutine // parked in Write
@@ -178,7 +179,7 @@ func (c *epollConn) Write(p []byte) (int, error) {
 			return done, ErrClosed
 		}
 		if c.writable {
-			n, errno := sendto(c.fd, p[done:])
+			n, errno := c.send(p[done:])
 			switch {
 			case n > 0:
 				done += n
@@ -408,6 +409,7 @@ func (c *epollConn) CloseWrite() error {
 	if c.closed {
 		return ErrClosed
 	}
+	c.settleSends()
 	return rawShutdown(c.fd, syscall.SHUT_WR)
 }
 
@@ -415,6 +417,7 @@ func (c *epollConn) Close() error {
 	if c.closed {
 		return nil
 	}
+	c.settleSends()
 	c.closed = true
 	l := c.loop
 	l.wheel.remove(&c.timer)

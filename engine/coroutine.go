@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"syscall"
 )
 
 // coroutine is a stack that can be left and entered again without the scheduler: iter.Pull switches in three
@@ -17,8 +18,10 @@ type coroutine struct {
 	conn    Conn
 	runner  Runner
 
-	wake wake // why it was resumed
-	next *coroutine
+	wake  wake // why it was resumed
+	sent  int  // of what it wrote, with errno
+	errno syscall.Errno
+	next  *coroutine
 }
 
 // wake says why a parked coroutine was resumed.

@@ -13,12 +13,13 @@ import (
 
 // Config sizes an engine. The zero Config means: a loop per processor, the system's best poller.
 type Config struct {
-	Loops    int                                                      // number of loops; 0: one per processor
-	Portable bool                                                     // goroutines over package net even where epoll is there
-	SlowTurn time.Duration                                            // the watchdog reports a loop's turn that takes longer; 0: 2 s
-	Dial     func(a Address, timeout time.Duration) (net.Conn, error) // on goroutines only, in place of package net
-	Door     func(at netip.AddrPort) (Door, error)                    // likewise, for doorways
-	Log      func(format string, args ...any)                         // for panics, slow turns, accept pauses; nil: package log
+	Loops       int                                                      // number of loops; 0: one per processor
+	Portable    bool                                                     // goroutines over package net even where epoll is there
+	SingleSends bool                                                     // every send is a system call of its own, even where io_uring is there
+	SlowTurn    time.Duration                                            // the watchdog reports a loop's turn that takes longer; 0: 2 s
+	Dial        func(a Address, timeout time.Duration) (net.Conn, error) // on goroutines only, in place of package net
+	Door        func(at netip.AddrPort) (Door, error)                    // likewise, for doorways
+	Log         func(format string, args ...any)                         // for panics, slow turns, accept pauses; nil: package log
 }
 
 // Engine is a set of loops. Its methods may be called from any goroutine.

@@ -21,14 +21,17 @@ const (
 
 // poller is one epoll instance and what is registered there. Owned by its loop.
 type poller struct {
-	fd      int
-	eventFD int
-	conns   []*epollConn // by descriptor
-	accepts map[int]*acceptor
-	events  [eventBatch]syscall.EpollEvent
-	pipes   []pipe
-	packets *packets // nil until there is a socket for datagrams
-	gen     int32
+	fd         int
+	eventFD    int
+	conns      []*epollConn // by descriptor
+	accepts    map[int]*acceptor
+	events     [eventBatch]syscall.EpollEvent
+	pipes      []pipe
+	packets    *packets // nil until there is a socket for datagrams
+	ring       *ring    // nil: there is none, and every send is a call of its own
+	sends      []sending
+	sendsSpare []sending
+	gen        int32
 }
 
 func (l *Loop) openPoller() error {
@@ -43,6 +46,9 @@ func (l *Loop) openPoller() error {
 	}
 	l.poller.fd, l.poller.eventFD = fd, int(efd)
 	l.poller.accepts = map[int]*acceptor{}
+	if !l.engine.config.SingleSends {
+		l.poller.ring = openRing()
+	}
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(efd)}
 	return syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, int(efd), &ev)
 }
@@ -53,6 +59,9 @@ func (l *Loop) closePoller() {
 	}
 	for _, p := range l.poller.pipes {
 		p.close()
+	}
+	if l.poller.ring != nil {
+		l.poller.ring.close()
 	}
 	syscall.Close(l.poller.eventFD)
 	syscall.Close(l.poller.fd)

@@ -20,6 +20,8 @@ var ErrNoSplice = errors.New("no bare socket to splice")
 func (l *Loop) openPoller() error { return errNoPoller }
 func (l *Loop) closePoller()      {}
 func (l *Loop) wakePoller()       {}
+func (l *Loop) hasSends() bool    { return false }
+func (l *Loop) sendTogether()     {}
 func (l *Loop) run()              {}
 
 func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Listener, error) {

@@ -5,24 +5,33 @@ import "time"
 // finishTurn runs what became ready during the turn, at most a bounded number of rounds, so that new events are not kept waiting.
 // It reports whether something is left.
 func (l *Loop) finishTurn() bool {
-	more := l.finishRounds()
-	if len(l.last) == 0 {
-		return more
+	l.finishRounds()
+	l.finishSends()
+	if len(l.last) > 0 {
+		last := l.last
+		l.last = l.lastSpare[:0]
+		for i, r := range last {
+			last[i] = nil
+			l.start(nil, nil, r)
+		}
+		l.lastSpare = last
+		l.finishSends()
 	}
-	last := l.last
-	l.last = l.lastSpare[:0]
-	for i, r := range last {
-		last[i] = nil
-		l.start(nil, nil, r)
-	}
-	l.lastSpare = last
-	return len(l.ready) > 0 || len(l.spawned) > 0 || len(l.last) > 0
+	return len(l.ready) > 0 || len(l.spawned) > 0 || len(l.last) > 0 || l.hasSends()
 }
 
-func (l *Loop) finishRounds() bool {
+// finishSends sends what was written, and has who wrote it go on.
+func (l *Loop) finishSends() {
+	if l.hasSends() {
+		l.sendTogether()
+		l.finishRounds()
+	}
+}
+
+func (l *Loop) finishRounds() {
 	for range 4 {
 		if len(l.ready) == 0 && len(l.spawned) == 0 {
-			return false
+			return
 		}
 		ready, spawned := l.ready, l.spawned
 		l.ready, l.spawned = l.readySpare[:0], l.spawnedSpare[:0]
@@ -36,7 +45,6 @@ func (l *Loop) finishRounds() bool {
 		}
 		l.readySpare, l.spawnedSpare = ready, spawned
 	}
-	return len(l.ready) > 0 || len(l.spawned) > 0
 }
 
 func (l *Loop) readClock() {

@@ -1,0 +1,87 @@
+package engine
+
+import "syscall"
+
+// Small sends of a turn leave together, by one system call: who writes parks until all that was ready in the turn has run. A quarter of what a proxied
+// request costs goes into single sends; each of them may wake the peer, which then takes the processor before the next one is made.
+
+const (
+	togetherMost = 64      // sends in one call
+	togetherSize = 8 << 10 // a larger one leaves at once: what it costs is its bytes
+)
+
+// sending is a send that waits for the others of its turn.
+type sending struct {
+	conn  *epollConn
+	co    *coroutine
+	p     []byte
+	n     int
+	errno syscall.Errno
+}
+
+// errNotSent is what is said of a send that has not been tried.
+const errNotSent = syscall.EINPROGRESS
+
+// send sends what there is room for, as sendto does.
+func (c *epollConn) send(p []byte) (int, syscall.Errno) {
+	l := c.loop
+	if l.poller.ring == nil || l.current == nil || len(p) > togetherSize {
+		return sendto(c.fd, p)
+	}
+	for c.sending {
+		l.Yield() // another coroutine's bytes come first
+	}
+	if c.closed {
+		return -1, syscall.EINTR // the caller looks again
+	}
+	c.sending = true
+	l.poller.sends = append(l.poller.sends, sending{conn: c, co: l.current, p: p})
+	if len(l.poller.sends) == togetherMost {
+		l.sendTogether()
+	}
+	co := l.current
+	l.park()
+	return co.sent, co.errno
+}
+
+// sendTogether sends what waits and has who wrote it go on, in this turn.
+func (l *Loop) sendTogether() {
+	list := l.poller.sends
+	if len(list) == 0 {
+		return
+	}
+	l.poller.sends = l.poller.sendsSpare[:0]
+	if len(list) == 1 {
+		list[0].n, list[0].errno = sendto(list[0].conn.fd, list[0].p)
+	} else if !l.poller.ring.send(list) {
+		l.dropRing(list)
+	}
+	for i := range list {
+		s := &list[i]
+		s.conn.sending = false
+		s.co.sent, s.co.errno = s.n, s.errno
+		l.unpark(s.co, wakeReady)
+		*s = sending{}
+	}
+	l.poller.sendsSpare = list[:0]
+}
+
+// dropRing goes on without the ring.
+func (l *Loop) dropRing(list []sending) {
+	l.poller.ring.close()
+	l.poller.ring = nil
+	for i := range list {
+		if s := &list[i]; s.errno == errNotSent {
+			s.n, s.errno = sendto(s.conn.fd, s.p)
+		}
+	}
+}
+
+// settleSends sends what waits before the state of c changes for which it was written.
+func (c *epollConn) settleSends() {
+	if c.sending {
+		c.loop.sendTogether()
+	}
+}
+
+func (l *Loop) hasSends() bool { return len(l.poller.sends) > 0 }
