@@ -201,7 +201,7 @@ func (c *epollConn) Write(p []byte) (int, error) {
 
 // WriteBuffers sends both in one call, so that a large body need not be copied behind its head.
 func (c *epollConn) WriteBuffers(a, b []byte) (int, error) {
-	if c.closed || !c.writable || len(a) == 0 || len(b) == 0 {
+	if c.closed || !c.writable || c.sending || len(a) == 0 || len(b) == 0 {
 		return c.writeEach(a, b)
 	}
 	n, errno := sendBoth(c.fd, a, b)

@@ -14,16 +14,13 @@ import (
 	"time"
 )
 
-// both runs a test on the system's poller and on goroutines: the contract is one.
+// both runs a test on the system's poller, with sends that leave together and one by one, and on goroutines: the contract is one.
 func both(t *testing.T, f func(t *testing.T, e *Engine)) {
-	for _, portable := range []bool{false, true} {
-		name := "poller"
-		if portable {
-			name = "goroutines"
-		}
+	for name, config := range map[string]Config{"poller": {}, "single sends": {SingleSends: true}, "goroutines": {Portable: true}} {
 		t.Run(name, func(t *testing.T) {
 			var log lines
-			e, err := New(Config{Loops: 2, Portable: portable, Log: log.add})
+			config.Loops, config.Log = 2, log.add
+			e, err := New(config)
 			if err != nil {
 				t.Fatal(err)
 			}

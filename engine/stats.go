@@ -14,5 +14,8 @@ type Stats struct {
 	Panics      uint64 // panics recovered
 	SlowTurns   uint64 // turns longer than SlowTurn
 	Spliced     uint64 // bytes moved by splice
-	Packets     PacketStats
+	// Sends that left together with others, and the system calls that took.
+	SendsTogether uint64
+	SendCalls     uint64
+	Packets       PacketStats
 }

@@ -25,14 +25,18 @@ const errNotSent = syscall.EINPROGRESS
 // send sends what there is room for, as sendto does.
 func (c *epollConn) send(p []byte) (int, syscall.Errno) {
 	l := c.loop
-	if l.poller.ring == nil || l.current == nil || len(p) > togetherSize {
+	if l.current == nil {
+		c.settleSends()
 		return sendto(c.fd, p)
 	}
 	for c.sending {
 		l.Yield() // another coroutine's bytes come first
 	}
-	if c.closed {
+	if c.closed || !c.writable {
 		return -1, syscall.EINTR // the caller looks again
+	}
+	if l.poller.ring == nil || len(p) > togetherSize {
+		return sendto(c.fd, p)
 	}
 	c.sending = true
 	l.poller.sends = append(l.poller.sends, sending{conn: c, co: l.current, p: p})
@@ -53,8 +57,12 @@ func (l *Loop) sendTogether() {
 	l.poller.sends = l.poller.sendsSpare[:0]
 	if len(list) == 1 {
 		list[0].n, list[0].errno = sendto(list[0].conn.fd, list[0].p)
-	} else if !l.poller.ring.send(list) {
-		l.dropRing(list)
+	} else {
+		l.Stats.SendsTogether += uint64(len(list))
+		l.Stats.SendCalls++
+		if !l.poller.ring.send(list) {
+			l.dropRing(list)
+		}
 	}
 	for i := range list {
 		s := &list[i]

@@ -24,7 +24,9 @@ is ready. If it is not, this process goes on as if nothing had happened.
 
 Started by root, --user has weir open its listeners first and then run as that user, who must be able to read the configuration and the keys
 and to write the logs; of root's powers only that to open ports below 1024 is kept. --landlock has the kernel refuse every write but to the
-directories of data, logs and Unix sockets that the configuration names at the start: a reload that names others is refused.`,
+directories of data, logs and Unix sockets that the configuration names at the start: a reload that names others is refused.
+
+Small sends leave together by io_uring where the system has it; with WEIR_IO_URING=off in the environment each is a call of its own.`,
 		Example: `  weir run
   weir run -c /etc/weir/weir.yaml
   weir run --watch                  # reload when the file is saved

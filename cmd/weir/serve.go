@@ -105,7 +105,7 @@ func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
 		file = s.file
 	}
 	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
-		Inherited: before.state, Paused: before.channel != nil, File: file, Loops: s.loops, Log: s.log})
+		Inherited: before.state, Paused: before.channel != nil, File: file, Loops: s.loops, SingleSends: os.Getenv("WEIR_IO_URING") == "off", Log: s.log})
 	if err := s.report(problems, err); err != nil {
 		return nil, err
 	}

@@ -77,6 +77,8 @@ func loopMetrics() []metric {
 		of("weir_loop_panics_total", counter, "Panics recovered; each ended one connection. Anything above 0 is a fault of weir.", func(l *api.Loop) float64 { return float64(l.Panics) }),
 		of("weir_loop_slow_turns_total", counter, "Turns that took too long.", func(l *api.Loop) float64 { return float64(l.SlowTurns) }),
 		of("weir_loop_spliced_bytes_total", counter, "Bytes moved between sockets without being copied through weir.", func(l *api.Loop) float64 { return float64(l.SplicedBytes) }),
+		of("weir_loop_sends_together_total", counter, "Small sends that left together with others. 0 under load: the system has no io_uring for weir.", func(l *api.Loop) float64 { return float64(l.SendsTogether) }),
+		of("weir_loop_send_calls_total", counter, "System calls in which they left.", func(l *api.Loop) float64 { return float64(l.SendCalls) }),
 	}
 }
 

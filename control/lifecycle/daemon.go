@@ -34,6 +34,7 @@ type Options struct {
 	Prepare, Probe func(*config.Config) config.Problems
 	File           string       // of the configuration: what outlives a process is found again under its name
 	Loops          int          // 0: one per processor
+	SingleSends    bool         // no io_uring
 	Log            *slog.Logger // nil: slog's default
 	// Inherited is what another process has left to this one: sockets that listen already, and what it knew of servers. nil: nothing.
 	Inherited *handover.State
@@ -97,7 +98,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	}
 	tune(options.Loops)
 	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1)}
-	e, err := engine.New(engine.Config{Loops: options.Loops, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
+	e, err := engine.New(engine.Config{Loops: options.Loops, SingleSends: options.SingleSends, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -110,7 +110,7 @@ func (g *gathering) copy(l *engine.Loop) {
 	g.now = l.Now()
 	g.loops = append(g.loops, api.Loop{Index: l.Index, Turns: s.Turns, Events: s.Events, Accepted: s.Accepted, Moved: s.MovedAway,
 		AcceptPauses: s.AcceptPause, Dialed: s.Dialed, Open: s.Open, Posted: s.Posted, Blocked: s.Blocked, Panics: s.Panics,
-		SlowTurns: s.SlowTurns, SplicedBytes: s.Spliced})
+		SlowTurns: s.SlowTurns, SplicedBytes: s.Spliced, SendsTogether: s.SendsTogether, SendCalls: s.SendCalls})
 	g.counted = append(g.counted, g.daemon.driver.Stats(l.Index))
 	for i, o := range g.open {
 		handshakes, connections := o.handler.Stats(l.Index)

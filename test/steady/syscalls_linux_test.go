@@ -10,6 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
@@ -21,6 +24,38 @@ const (
 )
 
 func TestAProxiedRequestIsTwoReceivesAndTwoSends(t *testing.T) {
+	t.Setenv("WEIR_IO_URING", "off")
+	wantTwoSends(t, callsOfRequests(t))
+}
+
+func wantTwoSends(t *testing.T, calls map[string]int) {
+	t.Helper()
+	if n := calls["sendto"]; n < 2*asked || float64(n) > 2*asked*1.005 {
+		t.Errorf("sendto: %d calls for %d requests, want 2 each", n, asked)
+	}
+}
+
+// The sends of a turn leave by one call of io_uring, where the system has that, and each by its own where it has not.
+func TestSendsOfManyRequestsLeaveTogether(t *testing.T) {
+	calls := callsOfRequests(t)
+	var parameters [120]byte
+	ring, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&parameters)), 0)
+	if errno != 0 {
+		t.Logf("this system has no io_uring for programs: %v", errno)
+		wantTwoSends(t, calls)
+		return
+	}
+	syscall.Close(int(ring))
+	sends := calls["sendto"] + calls["io_uring_enter"]
+	t.Logf("%d calls for the %d sends of %d requests", sends, 2*asked, asked)
+	if float64(sends) > 0.5*asked || calls["io_uring_enter"] == 0 {
+		t.Errorf("sends: %d calls for %d requests, want at most 0.5 each", sends, asked)
+	}
+}
+
+// callsOfRequests counts the system calls of as many requests as asked, and judges all but the sends.
+func callsOfRequests(t *testing.T) map[string]int {
+	t.Helper()
 	weir, address := start(t, "logs: { access: off }")
 	c := newClient(t, connections, dial(address))
 	if err := c.ask(50 * connections); err != nil {
@@ -42,10 +77,8 @@ func TestAProxiedRequestIsTwoReceivesAndTwoSends(t *testing.T) {
 	t.Logf("%d requests in %v: %v", asked, took, calls)
 
 	// None of the connections ends meanwhile; a request that meets another loop's peak may open one more to the server.
-	for _, name := range []string{"recvfrom", "sendto"} {
-		if n := calls[name]; n < 2*asked || float64(n) > 2*asked*1.005 {
-			t.Errorf("%s: %d calls for %d requests, want 2 each", name, n, asked)
-		}
+	if n := calls["recvfrom"]; n < 2*asked || float64(n) > 2*asked*1.005 {
+		t.Errorf("recvfrom: %d calls for %d requests, want 2 each", n, asked)
 	}
 	if n := calls["epoll_pwait"]; float64(n) > 0.3*asked {
 		t.Errorf("epoll_pwait: %d calls for %d requests, want at most 0.3 each", n, asked)
@@ -67,6 +100,7 @@ func TestAProxiedRequestIsTwoReceivesAndTwoSends(t *testing.T) {
 	if perSecond > 800 || perRequest >= 0.05 {
 		t.Errorf("futex: %.0f calls a second, %.3f per request, want at most 800 and less than 0.05", perSecond, perRequest)
 	}
+	return calls
 }
 
 // trace counts the system calls of all threads of a process while f runs.

@@ -64,6 +64,9 @@ type Loop struct {
 	Panics       uint64 `json:"panics"`
 	SlowTurns    uint64 `json:"slow_turns"`
 	SplicedBytes uint64 `json:"spliced_bytes"`
+	// Small sends that left together with others, and the system calls for them; 0: the system has no io_uring for weir.
+	SendsTogether uint64 `json:"sends_together"`
+	SendCalls     uint64 `json:"send_calls"`
 }
 
 // Exchanges are requests and their answers, over all loops.
