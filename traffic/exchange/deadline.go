@@ -38,6 +38,12 @@ func (x *Exchange) inTime(d time.Duration) time.Duration {
 // isLate reports whether the deadline has passed.
 func (x *Exchange) isLate() bool { return x.by != 0 && x.at.loop.Now() >= x.by }
 
+// deadlineSlack is how much sooner than weir a server may find that the deadline has passed, ms: weir's clock ticks in milliseconds.
+const deadlineSlack = 2
+
+// isAtDeadline reports whether the deadline has passed as a server may see it.
+func (x *Exchange) isAtDeadline() bool { return x.by != 0 && x.at.loop.Now()+deadlineSlack >= x.by }
+
 // late ends an exchange whose answer would be of no use any more.
 func (x *Exchange) late() Stage { return x.fail(504, reason.RequestTimeout) }
 

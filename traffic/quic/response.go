@@ -113,6 +113,10 @@ func (b *content) final(a *answer, method message.Method) {
 		b.r.lookForEnd(s.raw)
 		s.raw.SetReadDeadline(time.Now().Add(bodyMost))
 	}
+	if r.Lookup("grpc-status") != nil && b.r.at == b.r.end {
+		// gRPC's Trailers-Only: nothing but the end of the stream may follow, and to a client of HTTP/2 it has to go along with the head. Over QUIC it may be in a packet of its own.
+		b.r.fill()
+	}
 	ended := b.r.isAtEnd() && b.r.err == io.EOF
 	var why string
 	if b.length, why = http2.FrameResponse(r, method, ended); why != "" {
