@@ -10,6 +10,7 @@ import (
 const (
 	idleFor     = 3 * time.Second
 	idleTimes   = 5     // of which the median counts: a machine that is shared charges what it does for others to whoever runs just then
+	idleMost    = 15    // times, while the median is too much: such moments may last, and weir does in each second what it does in every other
 	idleCPU     = 0.001 // of one processor
 	residentMax = 25 << 20
 )
@@ -28,15 +29,16 @@ func TestAnIdleWeirUsesNothing(t *testing.T) {
 		time.Sleep(3 * time.Second) // what was begun ends: the log of a load is written up to a second later, on a busy machine later still
 		var shares []float64
 		before, resident := usage()
-		for range idleTimes {
+		share := 1.0
+		for len(shares) < idleTimes || share > idleCPU && len(shares) < idleMost {
 			time.Sleep(idleFor)
 			after, _ := usage()
 			shares = append(shares, float64(after-before)/float64(idleFor))
 			before = after
+			slices.Sort(shares)
+			share = shares[len(shares)/2]
 		}
-		slices.Sort(shares)
-		share := shares[idleTimes/2]
-		t.Logf("%s: %.4f %% of a processor (%.4f to %.4f), %.1f MiB resident", when, 100*share, 100*shares[0], 100*shares[idleTimes-1], float64(resident)/(1<<20))
+		t.Logf("%s: %.4f %% of a processor (%.4f to %.4f), %.1f MiB resident", when, 100*share, 100*shares[0], 100*shares[len(shares)-1], float64(resident)/(1<<20))
 		if share > idleCPU {
 			t.Errorf("%s: %.3f %% of a processor, want less than %.1f %%", when, 100*share, 100*idleCPU)
 		}
