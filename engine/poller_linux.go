@@ -89,6 +89,7 @@ func (l *Loop) run() {
 		l.Stats.Events += uint64(n)
 		for i := range n {
 			l.dispatch(&l.poller.events[i])
+			l.relieve()
 		}
 		l.wheel.advance(l.now)
 		more = l.finishTurn()

@@ -6,6 +6,7 @@ import "syscall"
 // request costs goes into single sends; each of them may wake the peer, which then takes the processor before the next one is made.
 
 const (
+	togetherGood = 16      // sends for which the turn is not waited for: more gain little, and every one holds a stack and a buffer
 	togetherMost = 64      // sends in one call
 	togetherSize = 8 << 10 // a larger one leaves at once: what it costs is its bytes
 )
@@ -93,3 +94,11 @@ func (c *epollConn) settleSends() {
 }
 
 func (l *Loop) hasSends() bool { return len(l.poller.sends) > 0 }
+
+// relieve sends what waits, if that is enough, and has who wrote it go on. Loop context.
+func (l *Loop) relieve() {
+	if len(l.poller.sends) >= togetherGood {
+		l.sendTogether()
+		l.finishRounds()
+	}
+}
