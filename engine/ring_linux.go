@@ -57,12 +57,11 @@ type ringParams struct {
 }
 
 const (
-	opSend         = 26 // IORING_OP_SEND
-	singleMap      = 1  // IORING_FEAT_SINGLE_MMAP
-	entriesAt      = 0x10000000
-	getEvents      = 1 // IORING_ENTER_GETEVENTS
-	ringEntries    = togetherMost
-	ringCompletion = unsafe.Sizeof(cqe{})
+	opSend      = 26         // IORING_OP_SEND
+	singleMap   = 1          // IORING_FEAT_SINGLE_MMAP
+	entriesAt   = 0x10000000 // IORING_OFF_SQES
+	getEvents   = 1          // IORING_ENTER_GETEVENTS
+	ringEntries = togetherMost
 )
 
 // openRing returns nil where there is none to be had: an old system, or one that does not allow it, as containers often do not.
@@ -82,7 +81,7 @@ func openRing() *ring {
 }
 
 func (r *ring) mapMemory(p *ringParams) bool {
-	size := max(int(p.sq.array+4*p.sqEntries), int(p.cq.cqes)+int(p.cqEntries)*int(ringCompletion))
+	size := max(int(p.sq.array+4*p.sqEntries), int(p.cq.cqes)+int(p.cqEntries)*int(unsafe.Sizeof(cqe{})))
 	var err error
 	if r.shared, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
 		return false
@@ -113,8 +112,8 @@ func (r *ring) close() {
 	syscall.Close(r.fd)
 }
 
-// send sends all of list, at most ringEntries, and says in each what became of it. False: the ring is of no use any more, and those of which nothing is
-// said were not sent.
+// send sends all of list, at most ringEntries, and says in each what became of it. False: the ring is of no use any more; what it has not taken is
+// errNotSent.
 func (r *ring) send(list []sending) bool {
 	tail := *r.sqTail
 	for i := range list {
@@ -136,13 +135,13 @@ func (r *ring) send(list []sending) bool {
 		}
 		sent += int(n)
 	}
-	return r.complete(list, len(list))
+	r.complete(list, len(list))
+	return true
 }
 
 // complete takes what is said of n sends. They have ended already, since none of them may wait; were one still under way, its bytes could not be
 // given back.
-func (r *ring) complete(list []sending, n int) bool {
-	works := true
+func (r *ring) complete(list []sending, n int) {
 	for head := *r.cqHead; n > 0; {
 		if head == atomic.LoadUint32(r.cqTail) {
 			syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 1, getEvents, 0, 0)
@@ -154,13 +153,8 @@ func (r *ring) complete(list []sending, n int) bool {
 		if c.res < 0 {
 			s.n, s.errno = -1, syscall.Errno(-c.res)
 		}
-		if s.errno == syscall.EINVAL || s.errno == syscall.EOPNOTSUPP { // sends are no operation of this system's
-			s.n, s.errno = 0, errNotSent
-			works = false
-		}
 		head++
 		n--
 		atomic.StoreUint32(r.cqHead, head)
 	}
-	return works
 }

@@ -61,8 +61,9 @@ func (l *Loop) sendTogether() {
 	} else {
 		l.Stats.SendsTogether += uint64(len(list))
 		l.Stats.SendCalls++
-		if !l.poller.ring.send(list) {
-			l.dropRing(list)
+		if works := l.poller.ring.send(list); sendAgain(list) || !works {
+			l.poller.ring.close()
+			l.poller.ring = nil
 		}
 	}
 	for i := range list {
@@ -75,15 +76,24 @@ func (l *Loop) sendTogether() {
 	l.poller.sendsSpare = list[:0]
 }
 
-// dropRing goes on without the ring.
-func (l *Loop) dropRing(list []sending) {
-	l.poller.ring.close()
-	l.poller.ring = nil
+// sendAgain sends what the ring has not, whatever it names for that, each by a call of its own. A connection that has failed fails once more; one that
+// has not shows that the ring is of no use here.
+func sendAgain(list []sending) (ringFails bool) {
 	for i := range list {
-		if s := &list[i]; s.errno == errNotSent {
-			s.n, s.errno = sendto(s.conn.fd, s.p)
+		s := &list[i]
+		if s.errno == 0 || s.errno == syscall.EAGAIN || s.errno == syscall.EINTR {
+			continue
+		}
+		n, errno := sendto(s.conn.fd, s.p)
+		switch {
+		case errno == 0 || errno == syscall.EAGAIN:
+			ringFails = true
+			s.n, s.errno = n, errno
+		case s.errno == errNotSent:
+			s.n, s.errno = n, errno
 		}
 	}
+	return ringFails
 }
 
 // settleSends sends what waits before the state of c changes for which it was written.

@@ -196,7 +196,7 @@ func TestWithoutItsRingALoopGoesOn(t *testing.T) {
 	}
 	clients, ends := pairs(t, e, 20)
 	l := e.loops[0]
-	l.Call(func() { syscall.Dup2(int(devNull(t)), l.poller.ring.fd) })
+	l.Call(func() { syscall.Dup2(devNull(t), l.poller.ring.fd) })
 	atOnce(e, ends, func(i int, c Conn) {
 		if _, err := c.Write([]byte("still here")); err != nil {
 			t.Errorf("connection %d: %v", i, err)
@@ -215,12 +215,37 @@ func TestWithoutItsRingALoopGoesOn(t *testing.T) {
 	})
 }
 
-func devNull(t *testing.T) uintptr {
+// What a ring says of a send is asked of the connection once more: it may be the ring's own trouble.
+func TestWhatARingRefusesIsSentOtherwise(t *testing.T) {
+	e := ringed(t)
+	if e == nil {
+		return
+	}
+	clients, ends := pairs(t, e, 2)
+	clients[1].(*net.TCPConn).SetLinger(0)
+	clients[1].Close()
+	time.Sleep(50 * time.Millisecond)
+	list := []sending{{conn: ends[0].(*epollConn), p: []byte("hello"), n: -1, errno: syscall.EPERM}, {conn: ends[1].(*epollConn), p: []byte("hello"), n: -1, errno: syscall.ECONNRESET}}
+	e.loops[0].Call(func() {
+		if sendAgain(list[1:]) || list[1].errno != syscall.ECONNRESET {
+			t.Errorf("a connection that has failed: %v, and the ring is blamed for it", list[1].errno)
+		}
+		if !sendAgain(list) || list[0].errno != 0 || list[0].n != 5 {
+			t.Errorf("a connection that has not: %d, %v, and the ring goes on", list[0].n, list[0].errno)
+		}
+		ends[0].Close()
+	})
+	if got, _ := io.ReadAll(clients[0]); string(got) != "hello" {
+		t.Errorf("%q came", got)
+	}
+}
+
+func devNull(t *testing.T) int {
 	t.Helper()
 	fd, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(fd) })
-	return uintptr(fd)
+	return fd
 }

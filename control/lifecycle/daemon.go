@@ -389,9 +389,9 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 	}
 	for name, old := range previous.Destinations {
 		var now *pool.Pool
-		terms := old.Transport.Terms
+		generation := old.Transport.Generation
 		if n := next.Destinations[name]; n != nil {
-			now, terms = n.Pool, n.Transport.Terms
+			now, generation = n.Pool, n.Transport.Generation
 		}
 		if now == old.Pool {
 			continue
@@ -402,8 +402,8 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 			for _, s := range servers {
 				if s.IsGone() {
 					attempt.CloseIdle(s.Load(l.Index))
-				} else if terms > old.Transport.Terms {
-					attempt.Renew(l, s, terms)
+				} else if generation > old.Transport.Generation {
+					attempt.Renew(l, s, generation)
 				}
 			}
 		})

@@ -36,7 +36,7 @@ func (p *planner) pools() {
 // isRenewed reports whether connections to the servers of a pool are opened anew.
 func (p *planner) isRenewed(name string) bool {
 	was, now := p.before.Destinations[name], p.after.Destinations[name]
-	return was != nil && now != nil && was.Transport.Terms < now.Transport.Terms
+	return was != nil && now != nil && was.Transport.Generation < now.Transport.Generation
 }
 
 func poolDiffering(old, now *config.Pool, renewed bool) []string {

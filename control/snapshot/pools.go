@@ -52,8 +52,8 @@ func (b *builder) pool(p *config.Pool) {
 		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
 		Sources: b.sources(p, path),
 
-		ByClient: p.FromClient(),
-		Terms:    b.poolTerms(p, old),
+		ByClient:   p.FromClient(),
+		Generation: b.generation(p, old),
 	}
 	setVersion(d.Transport, p)
 	if h := p.Hedge; h != nil && !h.Off && h.Budget > 0 {
@@ -93,20 +93,20 @@ func (b *builder) isSame(p *config.Pool) bool {
 	return fallback == nil || b.isSame(fallback)
 }
 
-// poolTerms are those of the pool's connections: a connection that is left from before a change of these keys, or of a file of theirs, would be opened in
-// another way now, or not at all.
-func (b *builder) poolTerms(p *config.Pool, old *site.Destination) uint64 {
+// generation is that of the pool's connections: one that is left from before a change of these keys, or of a file of theirs, would be opened in another way
+// now, or not at all.
+func (b *builder) generation(p *config.Pool, old *site.Destination) uint64 {
 	if old == nil {
 		return 0
 	}
-	if IsMetAlike(b.previous.Config.Pool(p.Name), p) && b.sameFiles("pools."+p.Name) {
-		return old.Transport.Terms
+	if isMetAlike(b.previous.Config.Pool(p.Name), p) && b.sameFiles("pools."+p.Name) {
+		return old.Transport.Generation
 	}
-	return old.Transport.Terms + 1
+	return old.Transport.Generation + 1
 }
 
-// IsMetAlike reports whether connections to the servers of both pools are opened alike.
-func IsMetAlike(a, b *config.Pool) bool {
+// isMetAlike reports whether connections to the servers of both pools are opened alike.
+func isMetAlike(a, b *config.Pool) bool {
 	return a != nil && a.Protocol == b.Protocol && a.ProxyProtocol == b.ProxyProtocol && a.Connections.Share == b.Connections.Share &&
 		slices.Equal(a.Source, b.Source) && reflect.DeepEqual(a.TLS, b.TLS)
 }

@@ -17,7 +17,7 @@ const (
 
 func TestAnIdleWeirUsesNothing(t *testing.T) {
 	// With everything that is on by default: admin address and access log.
-	weir, address := start(t, "")
+	weir, address, _ := start(t, "")
 	usage := func() (cpu time.Duration, resident int64) {
 		u, err := weir.Usage()
 		if err != nil {

@@ -45,7 +45,7 @@ MORE
 `
 
 // start starts an nginx with a small file and a weir before it, with more in its configuration.
-func start(t *testing.T, more string) (weir *peers.Process, address string) {
+func start(t *testing.T, more string) (weir *peers.Process, address, admin string) {
 	t.Helper()
 	binary, err := peers.WeirBinary()
 	if err != nil {
@@ -78,7 +78,7 @@ func start(t *testing.T, more string) (weir *peers.Process, address string) {
 			t.Error(err)
 		}
 	})
-	return weir, addresses[0]
+	return weir, addresses[0], addresses[2]
 }
 
 func dial(address string) func() (net.Conn, error) {

@@ -2,6 +2,8 @@ package steady
 
 import (
 	"bufio"
+	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -25,38 +28,33 @@ const (
 
 func TestAProxiedRequestIsTwoReceivesAndTwoSends(t *testing.T) {
 	t.Setenv("WEIR_IO_URING", "off")
-	wantTwoSends(t, callsOfRequests(t))
-}
-
-func wantTwoSends(t *testing.T, calls map[string]int) {
-	t.Helper()
-	if n := calls["sendto"]; n < 2*asked || float64(n) > 2*asked*1.005 {
-		t.Errorf("sendto: %d calls for %d requests, want 2 each", n, asked)
+	if calls, together := callsOfRequests(t); together > 0 || calls["io_uring_enter"] > 0 {
+		t.Errorf("%d sends left together, without io_uring", together)
 	}
 }
 
 // The sends of a turn leave by one call of io_uring, where the system has that, and each by its own where it has not.
 func TestSendsOfManyRequestsLeaveTogether(t *testing.T) {
-	calls := callsOfRequests(t)
+	calls, together := callsOfRequests(t)
 	var parameters [120]byte
 	ring, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&parameters)), 0)
 	if errno != 0 {
 		t.Logf("this system has no io_uring for programs: %v", errno)
-		wantTwoSends(t, calls)
 		return
 	}
 	syscall.Close(int(ring))
 	sends := calls["sendto"] + calls["io_uring_enter"]
-	t.Logf("%d calls for the %d sends of %d requests", sends, 2*asked, asked)
+	t.Logf("%d calls for the sends of %d requests, of which %d left together", sends, asked, together)
 	if float64(sends) > 0.5*asked || calls["io_uring_enter"] == 0 {
 		t.Errorf("sends: %d calls for %d requests, want at most 0.5 each", sends, asked)
 	}
 }
 
-// callsOfRequests counts the system calls of as many requests as asked, and judges all but the sends.
-func callsOfRequests(t *testing.T) map[string]int {
+// callsOfRequests counts the system calls of as many requests as asked, and the sends that left together, which are in no call of their own. It judges all but
+// how the sends left.
+func callsOfRequests(t *testing.T) (calls map[string]int, together int) {
 	t.Helper()
-	weir, address := start(t, "logs: { access: off }")
+	weir, address, admin := start(t, "logs: { access: off }")
 	c := newClient(t, connections, dial(address))
 	if err := c.ask(50 * connections); err != nil {
 		t.Fatal(err)
@@ -67,7 +65,8 @@ func callsOfRequests(t *testing.T) map[string]int {
 	}
 	untraced := time.Since(began)
 	var took time.Duration
-	calls := trace(t, weir.Pid(), func() {
+	before := sentTogether(t, admin)
+	calls = trace(t, weir.Pid(), func() {
 		began := time.Now()
 		if err := c.ask(asked); err != nil {
 			t.Error(err)
@@ -76,9 +75,13 @@ func callsOfRequests(t *testing.T) map[string]int {
 	})
 	t.Logf("%d requests in %v: %v", asked, took, calls)
 
+	together = sentTogether(t, admin) - before
+
 	// None of the connections ends meanwhile; a request that meets another loop's peak may open one more to the server.
-	if n := calls["recvfrom"]; n < 2*asked || float64(n) > 2*asked*1.005 {
-		t.Errorf("recvfrom: %d calls for %d requests, want 2 each", n, asked)
+	for what, n := range map[string]int{"receives": calls["recvfrom"], "sends": calls["sendto"] + together} {
+		if n < 2*asked || float64(n) > 2*asked*1.005 {
+			t.Errorf("%d %s for %d requests, want 2 each", n, what, asked)
+		}
 	}
 	if n := calls["epoll_pwait"]; float64(n) > 0.3*asked {
 		t.Errorf("epoll_pwait: %d calls for %d requests, want at most 0.3 each", n, asked)
@@ -100,7 +103,25 @@ func callsOfRequests(t *testing.T) map[string]int {
 	if perSecond > 800 || perRequest >= 0.05 {
 		t.Errorf("futex: %.0f calls a second, %.3f per request, want at most 800 and less than 0.05", perSecond, perRequest)
 	}
-	return calls
+	return calls, together
+}
+
+// sentTogether is how many sends have left together since the start.
+func sentTogether(t *testing.T, admin string) (n int) {
+	t.Helper()
+	answer, err := http.Get("http://" + admin + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var status api.Status
+	if err := json.NewDecoder(answer.Body).Decode(&status); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range status.Loops {
+		n += int(l.SendsTogether)
+	}
+	return n
 }
 
 // trace counts the system calls of all threads of a process while f runs.

@@ -173,5 +173,5 @@ func CloseIdle(load *pool.Load) {
 	}
 }
 
-// Renew has a loop's connections to s that were opened under smaller terms not used for another request. On that loop.
-func Renew(l *engine.Loop, s *pool.Server, terms uint64) { Conns(l, s).Renew(terms) }
+// Renew has a loop's connections to s that are of an older generation not used for another request. On that loop.
+func Renew(l *engine.Loop, s *pool.Server, generation uint64) { Conns(l, s).Renew(generation) }

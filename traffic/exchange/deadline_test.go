@@ -48,6 +48,29 @@ func TestDeadlineEndsARequestWithAllItsTries(t *testing.T) {
 	})
 }
 
+// A server that knows the deadline may end its connection at it, a moment before weir's clock has come there: that is no fault of the server's.
+func TestAServerThatGivesUpAtTheDeadlineIsLate(t *testing.T) {
+	endsAfter := func(d time.Duration) func(net.Conn) {
+		return func(c net.Conn) {
+			http.ReadRequest(bufio.NewReader(c))
+			time.Sleep(d)
+			c.Close()
+		}
+	}
+	for _, k := range []struct {
+		ends   time.Duration
+		status int
+	}{{5*time.Second - time.Millisecond, 504}, {4 * time.Second, 502}} {
+		inWorld(t, servers(endsAfter(k.ends)), func(w *world) {
+			w.route.Request, w.route.Response = 5*time.Second, 10*time.Second
+			c := w.client()
+			c.send(getting("/"))
+			c.want(fmt.Sprint("a server that ends after ", k.ends), k.status, "*")
+			c.Close()
+		})
+	}
+}
+
 func TestServersAreToldWhatIsLeft(t *testing.T) {
 	inWorld(t, servers(telling(time.Second)), func(w *world) {
 		c := w.client()

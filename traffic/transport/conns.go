@@ -28,7 +28,7 @@ type Config struct {
 	Version     Version        // of HTTP
 	Streams     *stream.Config // of connections of HTTP/2; set with HTTP2, H2C and Auto
 	QUIC        *quic.Config   // of connections of HTTP/3; set with HTTP3
-	Terms       uint64         // grow when something changes that a connection is opened under: see Renew
+	Generation  uint64         // grows when something changes that a connection is opened with: see Renew
 }
 
 // TLS wraps a connection to a server and completes the handshake with it.
@@ -54,12 +54,12 @@ type Conns struct {
 	NoPorts uint64        // times that an own address had no free port
 	learned time.Duration // the server's own idle timeout as far as it is known; 0: not yet
 
-	shared  []*shared // connections that carry many exchanges
-	opening *opening  // one that is being opened, for all who wait for it
-	freed   []*lease
-	streams uint32 // that the server allows on a connection; 0: not known
-	refused bool   // the server chose HTTP/1.1 where it might have had HTTP/2
-	terms   uint64 // the least of a connection that is used for another request
+	shared     []*shared // connections that carry many exchanges
+	opening    *opening  // one that is being opened, for all who wait for it
+	freed      []*lease
+	streams    uint32 // that the server allows on a connection; 0: not known
+	refused    bool   // the server chose HTTP/1.1 where it might have had HTTP/2
+	generation uint64 // the least of a connection that is used for another request
 
 	ramp    ramp    // while the server is cold
 	turn    int     // of the next source
@@ -82,7 +82,7 @@ type Conn struct {
 	lease        *lease     // of a shared connection
 	place        Places     // what Close gives back; nil: no limit
 	source       netip.Addr // the client's address that it comes from; the zero value: an own one
-	terms        uint64     // that it was opened under
+	generation   uint64     // of the Config that it was opened with
 	newer, older *Conn
 	idleSince    int64
 	idleFor      time.Duration
@@ -197,7 +197,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	if !d.Opaque && isHTTP2(ec, config) {
 		return s.shareHTTP2(ec, config), nil
 	}
-	return &Conn{Conn: ec, home: s, source: source, terms: config.Terms, Requests: 1, Private: config.Private}, nil
+	return &Conn{Conn: ec, home: s, source: source, generation: config.Generation, Requests: 1, Private: config.Private}, nil
 }
 
 func (c *Config) tls(opaque bool) TLS {
@@ -230,7 +230,7 @@ func (c *Conn) Keep(config *Config) {
 	if most == 0 {
 		most = DefaultMaxIdle
 	}
-	if c.terms < s.terms || s.Idle >= most || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+	if c.generation < s.generation || s.Idle >= most || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
 		c.Close()
 		return
 	}
@@ -363,22 +363,22 @@ func (s *Conns) CloseIdle() {
 	}
 }
 
-// Renew has no connection used for another request that was opened under smaller terms: whom the operator has stopped to trust is not asked over a
+// Renew has no connection used for another request that was opened under an older generation: whom the operator has stopped to trust is not asked over a
 // connection that is left from before. What is under way ends as it began.
-func (s *Conns) Renew(terms uint64) {
-	if terms <= s.terms {
+func (s *Conns) Renew(generation uint64) {
+	if generation <= s.generation {
 		return
 	}
-	s.terms = terms
+	s.generation = generation
 	s.refused, s.streams = false, 0
 	for _, h := range slices.Clone(s.shared) {
-		if h.config.Terms < terms {
+		if h.config.Generation < generation {
 			h.conn.Leave(http2.NoError)
 		}
 	}
 	for c := s.newest; c != nil; {
 		older := c.older
-		if c.terms < terms {
+		if c.generation < generation {
 			c.Close()
 		}
 		c = older

@@ -4,10 +4,10 @@ import "github.com/weir-proxy/weir/engine"
 
 // Moved is an idle connection on its way from one loop's Conns to another's, with its place under the limit.
 type Moved struct {
-	moving   *engine.Moving
-	requests int
-	terms    uint64
-	place    Places
+	moving     *engine.Moving
+	requests   int
+	generation uint64
+	place      Places
 }
 
 // Part gives away the connection that has been idle longest; nil if none is idle, or if it cannot be moved and stays.
@@ -24,7 +24,7 @@ func (s *Conns) Part() *Moved {
 	s.unlink(c)
 	c.closed = true
 	s.Open--
-	return &Moved{moving, c.Requests, c.terms, c.place}
+	return &Moved{moving, c.Requests, c.generation, c.place}
 }
 
 // Join takes a connection that another loop has given away, for a request. It keeps its place, and gives it back if it is lost.
@@ -38,5 +38,5 @@ func (s *Conns) Join(m *Moved) (*Conn, error) {
 	}
 	s.Open++
 	s.Reused++
-	return &Conn{Conn: ec, home: s, Requests: m.requests + 1, Reused: true, terms: m.terms, place: m.place}, nil
+	return &Conn{Conn: ec, home: s, Requests: m.requests + 1, Reused: true, generation: m.generation, place: m.place}, nil
 }

@@ -91,7 +91,7 @@ func (s *Conns) share(h *shared) *Conn {
 	s.shared = append(s.shared, h)
 	s.Idle++
 	c := h.lease()
-	if h.config.Terms < s.terms {
+	if h.config.Generation < s.generation {
 		h.conn.Leave(http2.NoError) // for this one exchange, which began before
 	}
 	return c

@@ -2,7 +2,7 @@ package transport
 
 // Hold keeps a clean connection between two requests of the one client it belongs to: as Keep, but nobody else finds it.
 func (c *Conn) Hold(config *Config) {
-	if c.terms < c.home.terms || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
+	if c.generation < c.home.generation || config.MaxRequests > 0 && c.Requests >= config.MaxRequests {
 		c.Close()
 		return
 	}
@@ -15,7 +15,7 @@ func (c *Conn) Resume() bool {
 	if !c.held {
 		return false
 	}
-	if c.terms < c.home.terms {
+	if c.generation < c.home.generation {
 		c.Close()
 		return false
 	}
