@@ -28,7 +28,7 @@ type poller struct {
 	events     [eventBatch]syscall.EpollEvent
 	pipes      []pipe
 	packets    *packets // nil until there is a socket for datagrams
-	ring       *ring    // nil: there is none, and every send is a call of its own
+	uring      *uring   // nil: there is none, and every send is a call of its own
 	sends      []sending
 	sendsSpare []sending
 	gen        int32
@@ -47,7 +47,7 @@ func (l *Loop) openPoller() error {
 	l.poller.fd, l.poller.eventFD = fd, int(efd)
 	l.poller.accepts = map[int]*acceptor{}
 	if !l.engine.config.SingleSends {
-		l.poller.ring = openRing()
+		l.poller.uring = openUring()
 	}
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(efd)}
 	return syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, int(efd), &ev)
@@ -60,8 +60,8 @@ func (l *Loop) closePoller() {
 	for _, p := range l.poller.pipes {
 		p.close()
 	}
-	if l.poller.ring != nil {
-		l.poller.ring.close()
+	if l.poller.uring != nil {
+		l.poller.uring.close()
 	}
 	syscall.Close(l.poller.eventFD)
 	syscall.Close(l.poller.fd)

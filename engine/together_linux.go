@@ -36,7 +36,7 @@ func (c *epollConn) send(p []byte) (int, syscall.Errno) {
 	if c.closed || !c.writable {
 		return -1, syscall.EINTR // the caller looks again
 	}
-	if l.poller.ring == nil || len(p) > togetherSize {
+	if l.poller.uring == nil || len(p) > togetherSize {
 		return sendto(c.fd, p)
 	}
 	c.sending = true
@@ -61,9 +61,9 @@ func (l *Loop) sendTogether() {
 	} else {
 		l.Stats.SendsTogether += uint64(len(list))
 		l.Stats.SendCalls++
-		if works := l.poller.ring.send(list); sendAgain(list) || !works {
-			l.poller.ring.close()
-			l.poller.ring = nil
+		if works := l.poller.uring.send(list); sendAgain(list) || !works {
+			l.poller.uring.close()
+			l.poller.uring = nil
 		}
 	}
 	for i := range list {
@@ -76,9 +76,9 @@ func (l *Loop) sendTogether() {
 	l.poller.sendsSpare = list[:0]
 }
 
-// sendAgain sends what the ring has not, whatever it names for that, each by a call of its own. A connection that has failed fails once more; one that
-// has not shows that the ring is of no use here.
-func sendAgain(list []sending) (ringFails bool) {
+// sendAgain sends what the uring has not, whatever it names for that, each by a call of its own. A connection that has failed fails once more; one that
+// has not shows that the uring is of no use here.
+func sendAgain(list []sending) (uringFails bool) {
 	for i := range list {
 		s := &list[i]
 		if s.errno == 0 || s.errno == syscall.EAGAIN || s.errno == syscall.EINTR {
@@ -87,13 +87,13 @@ func sendAgain(list []sending) (ringFails bool) {
 		n, errno := sendto(s.conn.fd, s.p)
 		switch {
 		case errno == 0 || errno == syscall.EAGAIN:
-			ringFails = true
+			uringFails = true
 			s.n, s.errno = n, errno
 		case s.errno == errNotSent:
 			s.n, s.errno = n, errno
 		}
 	}
-	return ringFails
+	return uringFails
 }
 
 // settleSends sends what waits before the state of c changes for which it was written.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ringed is an engine of one loop that has a ring; nil where the system has none for programs.
-func ringed(t *testing.T) *Engine {
+// withUring is an engine of one loop that has a uring; nil where the system has none for programs.
+func withUring(t *testing.T) *Engine {
 	t.Helper()
 	e, err := New(Config{Loops: 1})
 	if err != nil {
@@ -20,7 +20,7 @@ func ringed(t *testing.T) *Engine {
 	}
 	t.Cleanup(e.Close)
 	has := false
-	e.loops[0].Call(func() { has = e.loops[0].poller.ring != nil })
+	e.loops[0].Call(func() { has = e.loops[0].poller.uring != nil })
 	if !has {
 		t.Log("no io_uring here")
 		return nil
@@ -64,7 +64,7 @@ func atOnce(e *Engine, ends []Conn, f func(i int, c Conn)) {
 }
 
 func TestSendsOfATurnLeaveTogetherAndWhole(t *testing.T) {
-	e := ringed(t)
+	e := withUring(t)
 	if e == nil {
 		return
 	}
@@ -98,7 +98,7 @@ func TestSendsOfATurnLeaveTogetherAndWhole(t *testing.T) {
 
 // Peers that do not read: the sockets fill up, sends are cut short or find no room, and what comes at last is what was written.
 func TestSendsThatFindNoRoomGoOn(t *testing.T) {
-	e := ringed(t)
+	e := withUring(t)
 	if e == nil {
 		return
 	}
@@ -134,7 +134,7 @@ func TestSendsThatFindNoRoomGoOn(t *testing.T) {
 
 // One of those that write together has lost its peer: it alone is told.
 func TestAFailedSendIsItsOwnersAlone(t *testing.T) {
-	e := ringed(t)
+	e := withUring(t)
 	if e == nil {
 		return
 	}
@@ -158,7 +158,7 @@ func TestAFailedSendIsItsOwnersAlone(t *testing.T) {
 
 // Whoever closes a connection closes it behind what was written to it.
 func TestWhatWasWrittenGoesBeforeTheEnd(t *testing.T) {
-	e := ringed(t)
+	e := withUring(t)
 	if e == nil {
 		return
 	}
@@ -188,15 +188,15 @@ func TestWhatWasWrittenGoesBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// A ring that does not do any more what it should is given up, and nothing that was to go by it is lost.
-func TestWithoutItsRingALoopGoesOn(t *testing.T) {
-	e := ringed(t)
+// A uring that does not do any more what it should is given up, and nothing that was to go by it is lost.
+func TestWithoutItsUringALoopGoesOn(t *testing.T) {
+	e := withUring(t)
 	if e == nil {
 		return
 	}
 	clients, ends := pairs(t, e, 20)
 	l := e.loops[0]
-	l.Call(func() { syscall.Dup2(devNull(t), l.poller.ring.fd) })
+	l.Call(func() { syscall.Dup2(devNull(t), l.poller.uring.fd) })
 	atOnce(e, ends, func(i int, c Conn) {
 		if _, err := c.Write([]byte("still here")); err != nil {
 			t.Errorf("connection %d: %v", i, err)
@@ -209,15 +209,15 @@ func TestWithoutItsRingALoopGoesOn(t *testing.T) {
 		}
 	}
 	l.Call(func() {
-		if l.poller.ring != nil {
-			t.Error("the ring was not given up")
+		if l.poller.uring != nil {
+			t.Error("the uring was not given up")
 		}
 	})
 }
 
-// What a ring says of a send is asked of the connection once more: it may be the ring's own trouble.
-func TestWhatARingRefusesIsSentOtherwise(t *testing.T) {
-	e := ringed(t)
+// What a uring says of a send is asked of the connection once more: it may be the uring's own trouble.
+func TestWhatAUringRefusesIsSentOtherwise(t *testing.T) {
+	e := withUring(t)
 	if e == nil {
 		return
 	}
@@ -228,10 +228,10 @@ func TestWhatARingRefusesIsSentOtherwise(t *testing.T) {
 	list := []sending{{conn: ends[0].(*epollConn), p: []byte("hello"), n: -1, errno: syscall.EPERM}, {conn: ends[1].(*epollConn), p: []byte("hello"), n: -1, errno: syscall.ECONNRESET}}
 	e.loops[0].Call(func() {
 		if sendAgain(list[1:]) || list[1].errno != syscall.ECONNRESET {
-			t.Errorf("a connection that has failed: %v, and the ring is blamed for it", list[1].errno)
+			t.Errorf("a connection that has failed: %v, and the uring is blamed for it", list[1].errno)
 		}
 		if !sendAgain(list) || list[0].errno != 0 || list[0].n != 5 {
-			t.Errorf("a connection that has not: %d, %v, and the ring goes on", list[0].n, list[0].errno)
+			t.Errorf("a connection that has not: %d, %v, and the uring goes on", list[0].n, list[0].errno)
 		}
 		ends[0].Close()
 	})

@@ -44,6 +44,7 @@ type Conn struct {
 	highest  atomic.Int64 // the last stream that was taken; -1: none was
 	control  atomic.Pointer[quicgo.SendStream]
 	readers  sync.WaitGroup
+	openErr  error  // why the last stream to a server was not opened; nil: it was
 	goneFrom uint64 // the stream from which on the server processes none; of the goroutine that reads its control stream
 
 	owner   Owner

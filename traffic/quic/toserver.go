@@ -1,6 +1,7 @@
 package quic
 
 import (
+	"errors"
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -42,7 +43,7 @@ func (c *Conn) Open() *Stream {
 		return nil
 	}
 	raw, err := c.raw.OpenStream()
-	if err != nil {
+	if c.openErr = err; err != nil {
 		return nil
 	}
 	s := newStream(c, raw)
@@ -53,6 +54,15 @@ func (c *Conn) Open() *Stream {
 	c.running++
 	c.served++
 	return s
+}
+
+// OpenError is why Open returned nil: the connection has failed, as Dial would say it. nil: the server allows no stream, or the connection is about to end.
+func (c *Conn) OpenError() error {
+	var limit *quicgo.StreamLimitReachedError
+	if errors.As(c.openErr, &limit) {
+		return nil
+	}
+	return dialError(c.openErr)
 }
 
 // forget takes a stream out of those in use.

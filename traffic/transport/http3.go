@@ -25,23 +25,30 @@ func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Source: source, Within: connectTime(d.Connect, config)})
 		return err
 	})
-	var handshake *quic.HandshakeError
-	switch {
-	case errors.As(err, &handshake):
-		err = &TLSError{handshake.Err}
-		fallthrough
-	case err != nil:
+	if err != nil {
 		s.Open--
-		return nil, err
+		return nil, asTLSError(err)
 	}
 	s.Opened++
 	h.conn = c
 	leased := s.share(h)
-	if leased == nil {
-		c.Leave(http2.NoError)
-		return nil, errNoStreams
+	if leased != nil {
+		return leased, nil
 	}
-	return leased, nil
+	c.Leave(http2.NoError)
+	// A server that refuses weir's certificate says so when for weir the handshake is over.
+	if err := c.OpenError(); err != nil {
+		return nil, asTLSError(err)
+	}
+	return nil, errNoStreams
+}
+
+func asTLSError(err error) error {
+	var handshake *quic.HandshakeError
+	if errors.As(err, &handshake) {
+		return &TLSError{handshake.Err}
+	}
+	return err
 }
 
 // Begin opens a stream, if the server allows another one.

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ring hands the system many sends by one call (io_uring). None of them waits: what a socket has no room for comes back at once, so that
+// uring hands the system many sends by one call (io_uring). None of them waits: what a socket has no room for comes back at once, so that
 // when send returns nothing of what it was given is in use any more. Owned by its loop.
-type ring struct {
+type uring struct {
 	fd      int
 	shared  []byte // what the system and the loop have in common
 	entries []byte
@@ -43,7 +43,7 @@ type cqe struct {
 	flags    uint32
 }
 
-type ringParams struct {
+type uringParams struct {
 	sqEntries, cqEntries, flags, sqThreadCPU, sqThreadIdle, features, wqFD uint32
 	_                                                                      [3]uint32
 	sq                                                                     struct {
@@ -57,21 +57,21 @@ type ringParams struct {
 }
 
 const (
-	opSend      = 26         // IORING_OP_SEND
-	singleMap   = 1          // IORING_FEAT_SINGLE_MMAP
-	entriesAt   = 0x10000000 // IORING_OFF_SQES
-	getEvents   = 1          // IORING_ENTER_GETEVENTS
-	ringEntries = togetherMost
+	opSend       = 26         // IORING_OP_SEND
+	singleMap    = 1          // IORING_FEAT_SINGLE_MMAP
+	entriesAt    = 0x10000000 // IORING_OFF_SQES
+	getEvents    = 1          // IORING_ENTER_GETEVENTS
+	uringEntries = togetherMost
 )
 
-// openRing returns nil where there is none to be had: an old system, or one that does not allow it, as containers often do not.
-func openRing() *ring {
-	var p ringParams
-	fd, _, errno := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, ringEntries, uintptr(unsafe.Pointer(&p)), 0)
+// openUring returns nil where there is none to be had: an old system, or one that does not allow it, as containers often do not.
+func openUring() *uring {
+	var p uringParams
+	fd, _, errno := syscall.RawSyscall(unix.SYS_IO_URING_SETUP, uringEntries, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
 		return nil
 	}
-	r := &ring{fd: int(fd)}
+	r := &uring{fd: int(fd)}
 	syscall.CloseOnExec(r.fd)
 	if p.features&singleMap == 0 || !r.mapMemory(&p) {
 		r.close()
@@ -80,7 +80,7 @@ func openRing() *ring {
 	return r
 }
 
-func (r *ring) mapMemory(p *ringParams) bool {
+func (r *uring) mapMemory(p *uringParams) bool {
 	size := max(int(p.sq.array+4*p.sqEntries), int(p.cq.cqes)+int(p.cqEntries)*int(unsafe.Sizeof(cqe{})))
 	var err error
 	if r.shared, err = unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
@@ -102,7 +102,7 @@ func (r *ring) mapMemory(p *ringParams) bool {
 	return true
 }
 
-func (r *ring) close() {
+func (r *uring) close() {
 	if r.shared != nil {
 		unix.Munmap(r.shared)
 	}
@@ -112,9 +112,9 @@ func (r *ring) close() {
 	syscall.Close(r.fd)
 }
 
-// send sends all of list, at most ringEntries, and says in each what became of it. False: the ring is of no use any more; what it has not taken is
+// send sends all of list, at most uringEntries, and says in each what became of it. False: the uring is of no use any more; what it has not taken is
 // errNotSent.
-func (r *ring) send(list []sending) bool {
+func (r *uring) send(list []sending) bool {
 	tail := *r.sqTail
 	for i := range list {
 		s := &list[i]
@@ -141,7 +141,7 @@ func (r *ring) send(list []sending) bool {
 
 // complete takes what is said of n sends. They have ended already, since none of them may wait; were one still under way, its bytes could not be
 // given back.
-func (r *ring) complete(list []sending, n int) {
+func (r *uring) complete(list []sending, n int) {
 	for head := *r.cqHead; n > 0; {
 		if head == atomic.LoadUint32(r.cqTail) {
 			syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), 0, 1, getEvents, 0, 0)
