@@ -11,24 +11,28 @@ import (
 
 // epollConn is a socket on a loop. Idle it is this struct and nothing else: no stack, no buffer. Owned by its loop.
 type epollConn struct {
-	loop *Loop
-	fd   int
-	gen  int32
-
+	// What a forwarded message needs of either end, in one line of the cache: of a thousand connections that talk in turn, each finds its own gone.
+	loop        *Loop
+	fd          int
+	gen         int32
 	readable    bool // bytes or the end may be there; false after a short read, until the next event
 	writable    bool // false after EAGAIN, until the next event
 	peerDone    bool // the peer has finished, so a short read is not the last
 	hungUp      bool
 	closed      bool
 	interrupted bool
-	isAccepted  bool // opened by a client, and counted as such
-	sending     bool // a coroutine's bytes wait to be sent together with others'
+	isAccepted  bool       // opened by a client, and counted as such
+	sending     bool       // bytes wait to be sent to it together with others'
+	forwarding  bool       // bytes that came by it are among those
+	failed      bool       // the system has said failure, which it does once; then it says that the end has come
+	reader      *coroutine // parked in Read
+	writer      *coroutine // parked in Write
+	forwardTo   *epollConn // where what comes goes while handler, a Forwarder, waits; nil: handler is to look
+	handler     Handler    // given back with Await
 
-	reader  *coroutine // parked in Read
-	writer  *coroutine // parked in Write
-	handler Handler    // given back with Await
-	outer   Conn       // what handler is called with: this, or a layer around it
+	outer   Conn // what handler is called with: this, or a layer around it
 	linked  Conn
+	failure syscall.Errno
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
 	timer           timer
@@ -90,6 +94,8 @@ func (c *epollConn) Read(p []byte) (int, error) {
 				}
 				c.loop.moved += n
 				return n, nil
+			case n == 0 && c.failed:
+				return 0, os.NewSyscallError("recv", c.failure)
 			case n == 0:
 				return 0, io.EOF
 			case errno == syscall.EAGAIN:
@@ -313,7 +319,8 @@ func (c *epollConn) event(events uint32) {
 			c.reader = nil
 			co.wake = wakeReady
 			c.loop.switchTo(co)
-		} else if h := c.handler; h != nil {
+		} else if c.handler != nil && !c.forward() {
+			h := c.handler
 			c.handler = nil
 			c.loop.start(h, c.outer, nil)
 		}
@@ -328,6 +335,7 @@ func (c *epollConn) event(events uint32) {
 }
 
 func (c *epollConn) wakeReader(why wake) {
+	c.settleForward()
 	if co := c.reader; co != nil {
 		c.reader = nil
 		c.loop.unpark(co, why)
@@ -350,7 +358,7 @@ func (c *epollConn) await(h Handler, outer Conn) {
 	if c.closed {
 		return
 	}
-	c.outer = outer
+	c.outer, c.forwardTo = outer, nil
 	if c.readable && !c.isDrained() {
 		c.loop.spawned = append(c.loop.spawned, spawn{h: h, c: outer})
 		return
@@ -378,6 +386,7 @@ func HasArrived(c Conn) bool {
 }
 
 func (c *epollConn) Reclaim() bool {
+	c.settleForward()
 	if c.handler == nil || c.closed || c.readable {
 		return false
 	}
@@ -418,6 +427,7 @@ func (c *epollConn) Close() error {
 		return nil
 	}
 	c.settleSends()
+	c.settleForward()
 	c.closed = true
 	l := c.loop
 	l.wheel.remove(&c.timer)
@@ -429,7 +439,7 @@ func (c *epollConn) Close() error {
 	if c.isAccepted {
 		l.accepted.Add(-1)
 	}
-	c.handler, c.linked = nil, nil
+	c.handler, c.forwardTo, c.linked = nil, nil, nil
 	if c.reader != nil && c.reader != l.current {
 		c.wakeReader(wakeClosed)
 	}

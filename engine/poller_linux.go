@@ -31,6 +31,8 @@ type poller struct {
 	uring      *uring   // nil: there is none, and every send is a call of its own
 	sends      []sending
 	sendsSpare []sending
+	writers    int // of sends, those that a coroutine waits for
+	forwarding forwarding
 	gen        int32
 }
 
@@ -88,6 +90,9 @@ func (l *Loop) run() {
 		l.Stats.Turns++
 		l.Stats.Events += uint64(n)
 		for i := range n {
+			if i%warmBatch == 0 {
+				l.warm(l.poller.events[i:min(i+warmBatch, n)])
+			}
 			l.dispatch(&l.poller.events[i])
 			l.relieve()
 		}

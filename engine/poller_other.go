@@ -54,6 +54,8 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	return l.dialPortable(address, options)
 }
 
+func awaitForward(Conn, Forwarder, Conn) bool { return false }
+
 func canSplice(dst, src Conn) bool { return false }
 
 func mayReadNow(Conn) bool { return false }

@@ -6,15 +6,16 @@ import "syscall"
 // request costs goes into single sends; each of them may wake the peer, which then takes the processor before the next one is made.
 
 const (
-	togetherGood = 16      // sends for which the turn is not waited for: more gain little, and every one holds a stack and a buffer
-	togetherMost = 64      // sends in one call
+	togetherGood = 16      // of coroutines, for which the turn is not waited for: more gain little, and every one holds a stack and a buffer
+	togetherMost = 128      // sends in one call
 	togetherSize = 8 << 10 // a larger one leaves at once: what it costs is its bytes
 )
 
-// sending is a send that waits for the others of its turn.
+// sending is a send that waits for the others of its turn: a coroutine's, or of what came by src.
 type sending struct {
 	conn  *epollConn
 	co    *coroutine
+	src   *epollConn
 	p     []byte
 	n     int
 	errno syscall.Errno
@@ -31,7 +32,10 @@ func (c *epollConn) send(p []byte) (int, syscall.Errno) {
 		return sendto(c.fd, p)
 	}
 	for c.sending {
-		l.Yield() // another coroutine's bytes come first
+		l.Yield() // what was there before comes first
+	}
+	if len(l.poller.sends) == togetherMost {
+		l.sendTogether()
 	}
 	if c.closed || !c.writable {
 		return -1, syscall.EINTR // the caller looks again
@@ -41,9 +45,7 @@ func (c *epollConn) send(p []byte) (int, syscall.Errno) {
 	}
 	c.sending = true
 	l.poller.sends = append(l.poller.sends, sending{conn: c, co: l.current, p: p})
-	if len(l.poller.sends) == togetherMost {
-		l.sendTogether()
-	}
+	l.poller.writers++
 	co := l.current
 	l.park()
 	return co.sent, co.errno
@@ -55,7 +57,7 @@ func (l *Loop) sendTogether() {
 	if len(list) == 0 {
 		return
 	}
-	l.poller.sends = l.poller.sendsSpare[:0]
+	l.poller.sends, l.poller.writers = l.poller.sendsSpare[:0], 0
 	if len(list) == 1 {
 		list[0].n, list[0].errno = sendto(list[0].conn.fd, list[0].p)
 	} else {
@@ -69,11 +71,15 @@ func (l *Loop) sendTogether() {
 	for i := range list {
 		s := &list[i]
 		s.conn.sending = false
-		s.co.sent, s.co.errno = s.n, s.errno
-		l.unpark(s.co, wakeReady)
+		if s.co == nil {
+			l.forwarded(s)
+		} else {
+			s.co.sent, s.co.errno = s.n, s.errno
+			l.unpark(s.co, wakeReady)
+		}
 		*s = sending{}
 	}
-	l.poller.sendsSpare = list[:0]
+	l.poller.sendsSpare, l.poller.forwarding.used = list[:0], 0
 }
 
 // sendAgain sends what the uring has not, whatever it names for that, each by a call of its own. A connection that has failed fails once more; one that
@@ -107,7 +113,7 @@ func (l *Loop) hasSends() bool { return len(l.poller.sends) > 0 }
 
 // relieve sends what waits, if that is enough, and has who wrote it go on. Loop context.
 func (l *Loop) relieve() {
-	if len(l.poller.sends) >= togetherGood {
+	if l.poller.writers >= togetherGood || len(l.poller.sends) >= togetherMost {
 		l.sendTogether()
 		l.finishRounds()
 	}

@@ -9,17 +9,21 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 )
 
-// relay is two connections whose bytes go to each other. Owned by their loop.
+// relay is two connections whose bytes go to each other. Owned by their loop. What a small message needs comes first: a line of the cache, which is not there
+// any more where a thousand talk in turn.
 type relay struct {
 	loop     *engine.Loop
-	up, down direction // from the client to the server, and back
-	idle     int64     // ms of silence in both directions after which it ends
-	until    int64     // ms of the loop's clock at which it ends whatever happens; 0: never
-	linger   int64     // ms that the other direction may last after the first has ended; 0: no such limit
-	lastByte int64     // ms
 	owner    owner
-	ended    bool
-	why      reason.Reason // of the end
+	lastByte int64     // ms
+	up, down direction // from the client to the server, and back
+
+	ends   [2]engine.Conn // the client's, the server's
+	unsent [2][]byte      // that came by each, and that the loop has not passed on; nil: nothing
+	idle   int64          // ms of silence in both directions after which it ends
+	until  int64          // ms of the loop's clock at which it ends whatever happens; 0: never
+	linger int64          // ms that the other direction may last after the first has ended; 0: no such limit
+	ended  bool
+	why    reason.Reason // of the end
 }
 
 // owner is told of what moves, and once of the end: both connections are closed then.
@@ -28,22 +32,25 @@ type owner interface {
 	over()
 }
 
-// direction moves the bytes of one connection to the other. It is the handler of src: a coroutine runs it while there are some, and no longer.
+// direction moves the bytes of one connection, src, to the other, dst. It is the handler of src: a coroutine runs it while there is more than the loop passes
+// on by itself, and no longer.
 type direction struct {
 	r        *relay
-	src, dst engine.Conn
 	sum      int64
-	isDone   bool // src has ended, and dst was told
-	isMoving bool // a coroutine is at it
-	inBulk   bool // the last burst was large: the kernel moves the bytes
+	side     uint8 // of src in ends
+	isDone   bool  // src has ended, and dst was told
+	isMoving bool  // a coroutine is at it
+	inBulk   bool  // the last burst was large: the kernel moves the bytes
 }
+
+func (d *direction) src() engine.Conn { return d.r.ends[d.side] }
+func (d *direction) dst() engine.Conn { return d.r.ends[1-d.side] }
 
 // start begins to relay. Both connections are the relay's from here on.
 func (r *relay) start(client, server engine.Conn) {
-	r.loop = client.Loop()
+	r.loop, r.ends = client.Loop(), [2]engine.Conn{client, server}
 	r.lastByte = r.loop.Now()
-	r.up = direction{r: r, src: client, dst: server}
-	r.down = direction{r: r, src: server, dst: client}
+	r.up, r.down = direction{r: r}, direction{r: r, side: 1}
 	r.down.rest()
 	// What the client has sent meanwhile is there without a wait.
 	client.SetReadTimeout(0)
@@ -52,8 +59,22 @@ func (r *relay) start(client, server engine.Conn) {
 
 // rest gives src back to its loop until bytes come, or its end, or it is time to look at the clock.
 func (d *direction) rest() {
-	d.src.SetReadTimeout(d.r.left())
-	d.src.Await(d)
+	d.src().SetReadTimeout(d.r.left())
+	if d.inBulk {
+		d.src().Await(d)
+		return
+	}
+	engine.AwaitForward(d.src(), d, d.dst())
+}
+
+// Forwarded counts what the loop has passed on, and keeps what it could not.
+func (d *direction) Forwarded(n int, rest []byte) {
+	l := d.r.loop
+	d.r.lastByte = l.Now()
+	d.count(int64(n))
+	if len(rest) > 0 {
+		d.r.unsent[d.side] = append(l.Buffer(len(rest))[:0], rest...)
+	}
 }
 
 // left is how long the relay may be silent from now on.
@@ -83,13 +104,19 @@ func (d *direction) Panicked() { d.r.end(reason.Panicked) }
 
 // move moves bytes until src has none; false when nothing will follow.
 func (d *direction) move() bool {
+	switch some, err := d.writeUnsent(); {
+	case err != nil:
+		return d.failed(err)
+	case some:
+		return !d.r.ended
+	}
 	if d.inBulk {
 		return d.splice()
 	}
 	l := d.r.loop
 	buf := l.Buffer(engine.Buffer16K)
 	for {
-		n, err := d.src.Read(buf)
+		n, err := d.src().Read(buf)
 		if err == nil {
 			err = d.write(buf[:n])
 		}
@@ -102,17 +129,17 @@ func (d *direction) move() bool {
 			return false
 		}
 		if n < len(buf) {
-			if d.src.IsGone() {
+			if d.src().IsGone() {
 				continue // the end is there too, or why there is none
 			}
 			l.Release(buf)
 			return true
 		}
-		if engine.CanSplice(d.dst, d.src) {
+		if engine.CanSplice(d.dst(), d.src()) {
 			l.Release(buf)
 			return d.splice()
 		}
-		d.src.SetReadTimeout(lingers)
+		d.src().SetReadTimeout(lingers)
 	}
 }
 
@@ -125,8 +152,8 @@ type writeError struct{ error }
 func (d *direction) write(b []byte) error {
 	r := d.r
 	r.lastByte = r.loop.Now()
-	d.dst.SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
-	n, err := d.dst.Write(b)
+	d.dst().SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
+	n, err := d.dst().Write(b)
 	d.count(int64(n))
 	if err != nil {
 		return writeError{err}
@@ -139,6 +166,18 @@ func (d *direction) count(n int64) {
 	d.r.owner.moved(d, n)
 }
 
+// writeUnsent writes what the loop has not passed on, if anything.
+func (d *direction) writeUnsent() (some bool, err error) {
+	b := d.r.unsent[d.side]
+	if b == nil {
+		return false, nil
+	}
+	d.r.unsent[d.side] = nil
+	err = d.write(b)
+	d.r.loop.Release(b)
+	return true, err
+}
+
 // spliceMost is what one call asks the kernel to move; the pipe bounds it.
 const spliceMost = 1 << 20
 
@@ -149,8 +188,8 @@ const bulkLeast = 32 << 10
 func (d *direction) splice() bool {
 	r, sum := d.r, d.sum
 	for {
-		d.dst.SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
-		n, err := engine.SpliceNow(d.dst, d.src, spliceMost)
+		d.dst().SetWriteTimeout(time.Duration(r.idle) * time.Millisecond)
+		n, err := engine.SpliceNow(d.dst(), d.src(), spliceMost)
 		if n > 0 {
 			r.lastByte = r.loop.Now()
 			d.count(n)
@@ -188,7 +227,7 @@ func (d *direction) failed(err error) bool {
 	case errors.Is(err, engine.ErrInterrupted):
 		d.interrupted()
 	default:
-		r.resetBy(d.src)
+		r.resetBy(d.src())
 	}
 	return false
 }
@@ -202,26 +241,26 @@ func (d *direction) finish() {
 		r.end(reason.Done) // which tells dst
 		return
 	}
-	if d.dst.CloseWrite() != nil {
-		r.resetBy(d.dst)
+	if d.dst().CloseWrite() != nil {
+		r.resetBy(d.dst())
 		return
 	}
 	if r.linger > 0 {
 		r.until = r.loop.Now() + r.linger
-		if !other.isMoving && other.src.Reclaim() {
+		if !other.isMoving && other.src().Reclaim() {
 			other.rest() // under the new limit
 		}
 	}
 	// Nobody reads src any more, so that a reset would go unnoticed as long as nothing is written to it.
-	d.src.LinkHangup(d.dst)
+	d.src().LinkHangup(d.dst())
 }
 
 // interrupted finds out why the wait for src ended: the peer that has finished has reset its connection now, or somebody ends the tunnel.
 func (d *direction) interrupted() {
 	r := d.r
 	if r.other(d).isDone {
-		d.dst.LinkHangup(nil)
-		r.resetBy(d.dst)
+		d.dst().LinkHangup(nil)
+		r.resetBy(d.dst())
 		return
 	}
 	r.end(reason.Stopping)
@@ -231,11 +270,11 @@ func (d *direction) cannotWrite(err error) {
 	r := d.r
 	switch {
 	case errors.Is(err, engine.ErrTimeout):
-		r.end(r.blame(d.dst, reason.TunnelClientStalled, reason.TunnelServerStalled))
+		r.end(r.blame(d.dst(), reason.TunnelClientStalled, reason.TunnelServerStalled))
 	case errors.Is(err, engine.ErrInterrupted):
 		r.end(reason.Stopping)
 	default:
-		r.resetBy(d.dst)
+		r.resetBy(d.dst())
 	}
 }
 
@@ -262,7 +301,7 @@ func (r *relay) other(d *direction) *direction {
 
 // blame chooses by whose connection it is.
 func (r *relay) blame(c engine.Conn, client, server reason.Reason) reason.Reason {
-	if c == r.up.src {
+	if c == r.ends[0] {
 		return client
 	}
 	return server
@@ -279,13 +318,15 @@ func (r *relay) end(why reason.Reason) {
 		return
 	}
 	r.ended, r.why = true, why
-	for _, c := range [...]engine.Conn{r.up.src, r.down.src} {
+	for i, c := range r.ends {
 		c.LinkHangup(nil)
 		if why == reason.Done || why == reason.TunnelIdle {
 			c.Close()
 		} else {
 			c.Reset()
 		}
+		r.loop.Release(r.unsent[i])
+		r.unsent[i] = nil
 	}
 	r.owner.over()
 }
