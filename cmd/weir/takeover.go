@@ -51,7 +51,7 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := d.Settle(time.Now().Add(settleWithin)); err != nil {
 		return err
 	}
-	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), Takes: true}); err != nil {
+	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), QUIC: d.AdoptedQUIC(), Takes: true}); err != nil {
 		return err
 	}
 	said, err := d.AwaitGo(c, time.Now().Add(takeoverDefault))

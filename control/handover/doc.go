@@ -2,7 +2,7 @@
 // that only the two have.
 //
 //	old                                       new
-//	listeners, admin, health, tickets, begin ─►
+//	listeners, admin, quic, health, tickets, begin ─►
 //	                                         ◄─ ready, or failed: why
 //	tables, go                               ─►   accepts from now on
 //	flows, flows end                         ─►   reads datagrams from then on

@@ -18,6 +18,8 @@ type Message struct {
 	Entries  []byte   `json:"entries,omitempty"`  // of table: of EntrySize bytes each
 	Takes    bool     `json:"takes,omitempty"`    // of ready: flows are taken; of go: they follow
 	Flows    []Flow   `json:"flows,omitempty"`    // of flows
+	Tags     [][]byte `json:"tags,omitempty"`     // of quic: what begins the connection IDs whose packets the old process gets
+	QUIC     []string `json:"quic,omitempty"`     // of ready: the addresses whose socket for QUIC the new process reads
 }
 
 // Server is what the old process knows of the health of a server.
@@ -55,10 +57,11 @@ type Flow struct {
 	HasAnswers bool           `json:"answers,omitempty"`
 }
 
-// Kinds of messages. Listener, Admin, Connection and Flows come with descriptors.
+// Kinds of messages. Listener, Admin, QUIC, Connection and Flows come with descriptors.
 const (
 	Listener   = "listener"
 	Admin      = "admin"
+	QUIC       = "quic" // with two descriptors: the socket, and the way to the old process
 	Health     = "health"
 	Secrets    = "tickets"
 	Begin      = "begin"

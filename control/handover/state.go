@@ -12,9 +12,16 @@ import (
 type State struct {
 	Listeners map[string][]int // sockets by address
 	Admin     map[string]int
+	QUIC      map[string]QUICSocket // by the address of the listener
 	Servers   []Server
 	Tickets   *Tickets // nil: the other process has none
 	Confined  bool
+}
+
+// QUICSocket is the UDP socket of an address and the way to the process whose connections have the tags.
+type QUICSocket struct {
+	Socket, Succession int
+	Tags               [][]byte
 }
 
 // SendState says everything up to Begin.
@@ -28,6 +35,11 @@ func (c *Channel) SendState(by time.Time, s State) error {
 	}
 	for address, fd := range s.Admin {
 		if err := c.SendPatiently(by, Message{Kind: Admin, Address: address}, fd); err != nil {
+			return err
+		}
+	}
+	for address, q := range s.QUIC {
+		if err := c.SendPatiently(by, Message{Kind: QUIC, Address: address, Tags: q.Tags}, q.Socket, q.Succession); err != nil {
 			return err
 		}
 	}
@@ -46,7 +58,7 @@ func (c *Channel) SendState(by time.Time, s State) error {
 
 // ReceiveState hears what SendState says. The descriptors are the caller's.
 func (c *Channel) ReceiveState(by time.Time) (*State, error) {
-	s := &State{Listeners: map[string][]int{}, Admin: map[string]int{}}
+	s := &State{Listeners: map[string][]int{}, Admin: map[string]int{}, QUIC: map[string]QUICSocket{}}
 	for {
 		m, fds, err := c.Receive(by)
 		if err != nil {
@@ -57,6 +69,12 @@ func (c *Channel) ReceiveState(by time.Time) (*State, error) {
 			s.Listeners[m.Address] = append(s.Listeners[m.Address], fds...)
 		case Admin:
 			s.Admin[m.Address] = fds[0]
+		case QUIC:
+			if len(fds) != 2 {
+				closeAll(fds)
+				continue
+			}
+			s.QUIC[m.Address] = QUICSocket{fds[0], fds[1], m.Tags}
 		case Health:
 			s.Servers = append(s.Servers, m.Servers...)
 		case Secrets:

@@ -54,8 +54,15 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 		}
 	}
 	d.mu.Unlock()
-	state.Servers, state.Tickets = d.healthOfServers(), d.ticketSecrets()
-	if err := c.SendState(by, state); err != nil {
+	state.Servers, state.Tickets, state.QUIC = d.healthOfServers(), d.ticketSecrets(), d.quicSockets()
+	defer func() {
+		if err != nil {
+			d.keepQUIC()
+		}
+	}()
+	err = c.SendState(by, state)
+	closeSuccessions(state.QUIC)
+	if err != nil {
 		return nil, err
 	}
 	ready, err := c.Expect(handover.Ready, by)
@@ -65,6 +72,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	if err := d.passTables(c, by); err != nil {
 		return nil, err
 	}
+	d.leaveQUIC(ready.QUIC)
 	if err := c.Send(handover.Message{Kind: handover.Go, Takes: ready.Takes}); err != nil {
 		return nil, err
 	}

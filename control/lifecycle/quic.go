@@ -13,7 +13,7 @@ func (d *Daemon) openQUIC(o *openListener, a engine.Address) error {
 	if o.quic != nil || !o.handler.Setup().QUIC || d.paused || a.Path != "" {
 		return nil
 	}
-	q, err := listener.ListenQUIC(o.handler, d.engine, o.socket.Address.IP)
+	q, err := listener.ListenQUIC(o.handler, d.engine, o.socket.Address.IP, d.inheritedQUIC(a))
 	if err != nil {
 		return fmt.Errorf("UDP, for HTTP/3: %w", err)
 	}

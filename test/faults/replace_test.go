@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/test/peers"
 )
@@ -175,6 +177,8 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 		"thoughtful clients":   run(8, 150*time.Millisecond, keepAlive(t, r.front, "/")),
 		"new connections":      run(4, 5*time.Millisecond, newConnections(r.front, "/")),
 		"TLS":                  run(4, 5*time.Millisecond, secureClient(r.secure, &closed)),
+		"HTTP/3":               run(4, 5*time.Millisecond, overHTTP3(t, r.secure, "/")),
+		"HTTP/3, slow answers": run(4, time.Millisecond, overHTTP3(t, r.secure, "/drip/10/100ms")),
 		"slow answers":         run(4, time.Millisecond, keepAlive(t, r.front, "/drip/10/100ms")),
 		"uploads":              run(4, time.Millisecond, uploads(t, r.front)),
 		"Unix socket":          run(2, 5*time.Millisecond, overUnix(t, unix)),
@@ -226,6 +230,26 @@ func secureClient(address string, closed *atomic.Int64) func() func() error {
 			}
 			if response.StatusCode != 200 {
 				return fmt.Errorf("TLS: %s", response.Status)
+			}
+			return nil
+		}
+	}
+}
+
+// overHTTP3 keeps a connection of HTTP/3 until it is told that it was the last request's.
+func overHTTP3(t *testing.T, address, path string) func() func() error {
+	return func() func() error {
+		tr := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "good.test"}}
+		t.Cleanup(func() { tr.Close() })
+		client := &http.Client{Timeout: 20 * time.Second, Transport: tr}
+		return func() error {
+			response, err := client.Post("https://"+address+path, "text/plain", strings.NewReader("x"))
+			if err != nil {
+				return fmt.Errorf("HTTP/3: %w", err)
+			}
+			defer response.Body.Close()
+			if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 200 {
+				return fmt.Errorf("HTTP/3: %s, %w", response.Status, err)
 			}
 			return nil
 		}

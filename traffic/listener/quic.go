@@ -23,7 +23,8 @@ type QUIC struct {
 	listener  *Listener
 	loops     []*engine.Loop
 	transport *quicgo.Transport
-	socket    *net.UDPConn
+	socket    *quicSocket
+	heir      *quicSuccession // the way to the process that takes over; nil: none does
 	accepting *quicgo.EarlyListener
 	pending   atomic.Int64 // handshakes under way
 	next      atomic.Uint32
@@ -35,19 +36,18 @@ type QUIC struct {
 // addresses that are not its own gets an answer no larger than its question, and costs no more than that.
 const pendingMost = 256
 
-// ListenQUIC opens the address for the clients of l. The setup must have TLS whenever a client comes.
-func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort) (*QUIC, error) {
-	config := net.ListenConfig{Control: shareAddress}
-	network := "udp"
-	if at.Addr().Is4() {
-		network = "udp4"
+// ListenQUIC opens the address for the clients of l, or takes it over: passed is nil, or what the process before has passed on. The setup must have TLS whenever a
+// client comes.
+func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort, passed *QUICPassed) (*QUIC, error) {
+	socket, err := passed.open()
+	if socket == nil && err == nil {
+		socket, err = openQUICSocket(at)
 	}
-	packets, err := config.ListenPacket(context.Background(), network, at.String())
 	if err != nil {
 		return nil, err
 	}
-	q := &QUIC{listener: l, loops: e.Loops(), socket: packets.(*net.UDPConn)}
-	q.transport = &quicgo.Transport{Conn: q.socket, ConnContext: q.begin,
+	q := &QUIC{listener: l, loops: e.Loops(), socket: socket}
+	q.transport = &quicgo.Transport{Conn: q.socket, ConnectionIDGenerator: q.socket, ConnContext: q.begin,
 		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
 	q.accepting, err = q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello, GetEncryptedClientHelloKeys: q.echKeys}, &quicgo.Config{
 		GetConfigForClient: func(*quicgo.ClientInfo) (*quicgo.Config, error) { return q.config(), nil },

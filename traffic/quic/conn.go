@@ -50,7 +50,9 @@ type Conn struct {
 	owner   Owner
 	running int // streams whose exchange has not ended
 	budget  http2.Budget
+	asked   bool // the client knows that it is to ask nothing further
 	leaving bool
+	beyond  uint64 // while leaving: the first request that is refused
 	ended   bool
 	restAt  int64 // ms: when the last exchange ended
 
@@ -144,7 +146,7 @@ func (c *Conn) settle() bool {
 
 // open takes a stream whose head is complete. On the loop.
 func (c *Conn) open(s *Stream) {
-	if c.leaving || c.ended {
+	if c.ended || c.leaving && uint64(s.raw.StreamID()) >= c.beyond {
 		s.refuse(http3.RequestRejected)
 		return
 	}
@@ -169,18 +171,47 @@ func (c *Conn) spend(g http2.Glitch) {
 // farewell is how long what was sent last may take to arrive before the connection is closed, which would take it back.
 const farewell = 500 * time.Millisecond
 
-// Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "the GOAWAY frame contains an identifier that indicates to the
-// receiver the range of requests … that were or might be processed"; what lies above is refused and can be sent elsewhere.
+// Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "An endpoint that is attempting to gracefully shut down a connection can
+// send a GOAWAY frame with a value set to the maximum possible value (2^62-4 for servers …). … After allowing time for any in-flight requests or pushes to arrive, the
+// endpoint can send another GOAWAY frame indicating which requests or pushes it might accept before the end of the connection. This ensures that a connection can be
+// cleanly shut down without losing requests."
 func (c *Conn) Leave(http2.Code) {
+	switch {
+	case c.asked || c.leaving || c.ended:
+	case c.toServer:
+		c.leaveNow()
+	default:
+		c.asked = true
+		c.sendGoAway(1<<62 - 4)
+		grace := min(max(3*c.raw.ConnectionStats().SmoothedRTT, leastGrace), mostGrace)
+		time.AfterFunc(grace, func() { c.loop.Post(c.leaveNow) })
+	}
+}
+
+// leastGrace and mostGrace bound how long requests may still arrive that were sent before their client knew: three round trips, in case a packet is lost.
+const (
+	leastGrace = 100 * time.Millisecond
+	mostGrace  = time.Second
+)
+
+// leaveNow says what was taken. RFC 9114 section 5.2: "the GOAWAY frame contains an identifier that indicates to the receiver the range of requests … that were or
+// might be processed"; what lies above is refused and can be sent elsewhere.
+func (c *Conn) leaveNow() {
 	if c.leaving || c.ended {
 		return
 	}
-	c.leaving = true
-	if s := c.control.Load(); s != nil && !c.toServer {
-		id := http3.AppendVarint(nil, uint64(c.highest.Load()+4)&^3)
-		s.TryWriteAll(append(http3.AppendHeader(nil, http3.FrameGoAway, len(id)), id...))
+	c.leaving, c.beyond = true, uint64(c.highest.Load()+4)&^3
+	if !c.toServer {
+		c.sendGoAway(c.beyond)
 	}
 	c.closeIfDone()
+}
+
+func (c *Conn) sendGoAway(from uint64) {
+	if s := c.control.Load(); s != nil {
+		id := http3.AppendVarint(nil, from)
+		s.TryWriteAll(append(http3.AppendHeader(nil, http3.FrameGoAway, len(id)), id...))
+	}
 }
 
 // Cut ends everything at once.
@@ -212,7 +243,13 @@ func (c *Conn) closeIfDone() {
 	if c.restAt == 0 || wait < 0 {
 		wait = 10 * time.Millisecond // for the GOAWAY
 	}
-	time.AfterFunc(wait, c.Cut)
+	time.AfterFunc(wait, func() {
+		c.loop.Post(func() {
+			if c.running == 0 { // nothing came meanwhile that was taken before
+				c.Cut()
+			}
+		})
+	})
 }
 
 // Ends tells whoever wants an engine.Conn who is at both ends of the connection, and nothing else.
