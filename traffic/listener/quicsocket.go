@@ -161,12 +161,12 @@ func (s *quicSocket) leave(after *quicSuccession) {
 // keep undoes leave.
 func (s *quicSocket) keep() {
 	if s.after.Swap(nil) != nil {
-		s.UDPConn.SetReadDeadline(time.Now().Add(open))
+		s.UDPConn.SetReadDeadline(time.Now().Add(always))
 	}
 }
 
-// open is how long a socket that listens is waited at: as long as it is open.
-const open = 100 * 365 * 24 * time.Hour
+// always is how long a socket that listens is waited at: as long as it is open.
+const always = 100 * 365 * 24 * time.Hour
 
 // Close closes what the process has of it.
 func (s *quicSocket) Close() error {

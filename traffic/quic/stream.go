@@ -40,13 +40,14 @@ type Stream struct {
 
 	out      []byte // frames that were not sent
 	spare    []byte // for the next out
-	flying   bool   // a goroutine sends
-	sent     int    // bytes
-	finished bool   // out has the last
-	closed   bool   // the end was sent, or the stream reset
-	unwanted bool   // the server has enough of the request: what else there is of it is not sent
-	sendErr  error  // why nothing more can be sent to a server, which may answer all the same
-	last     bool   // the flush at the end of the turn is ordered
+	parts    [1][]byte
+	flying   bool  // a goroutine sends
+	sent     int   // bytes
+	finished bool  // out has the last
+	closed   bool  // the end was sent, or the stream reset
+	unwanted bool  // the server has enough of the request: what else there is of it is not sent
+	sendErr  error // why nothing more can be sent to a server, which may answer all the same
+	last     bool  // the flush at the end of the turn is ordered
 
 	wasDone bool
 	err     error

@@ -2,6 +2,7 @@ package quic
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -16,6 +17,26 @@ const (
 	atOnceMost = 16 << 10
 	outMost    = 128 << 10
 )
+
+// pieces are what is handed out whole, of all loops and connections: an answer needs two for as long as it lasts.
+var pieces = sync.Pool{New: func() any { return new([outMost]byte) }}
+
+// roomy makes out a piece.
+func (s *Stream) roomy() {
+	if cap(s.out) < outMost {
+		s.out = append(pieces.Get().(*[outMost]byte)[:0], s.out...)
+	}
+}
+
+// release gives pieces back once nothing more is sent.
+func (s *Stream) release() {
+	for _, b := range [...][]byte{s.out, s.spare} {
+		if cap(b) == outMost {
+			pieces.Put((*[outMost]byte)(b[:outMost]))
+		}
+	}
+	s.out, s.spare = nil, nil
+}
 
 // dead says why nothing can be sent on the stream; nil if something can.
 func (s *Stream) dead() error {
@@ -43,11 +64,8 @@ func (s *Stream) WriteHead(head []byte) error {
 // section appends a HEADERS frame.
 func (s *Stream) section(encode func([]byte) []byte) {
 	at := len(s.out)
-	const lengthRoom = 5 // a type of one byte, a length of four
-	s.out = append(s.out, http3.FrameHeaders, 0, 0, 0, 0)
-	s.out = encode(s.out)
-	n := len(s.out) - at - lengthRoom
-	s.out[at+1], s.out[at+2], s.out[at+3], s.out[at+4] = byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n)
+	s.out = encode(append(s.out, make([]byte, frameRoom)...))
+	setFrame(s.out[at:], http3.FrameHeaders, len(s.out)-at-frameRoom)
 }
 
 // Write sends content; it parks while there is no room for it.
@@ -73,12 +91,56 @@ func (s *Stream) Write(p []byte) (int, error) {
 			continue
 		}
 		n := min(room, len(p)-done)
+		if len(s.out)+n > atOnceMost {
+			s.roomy()
+		}
 		s.out = http3.AppendHeader(s.out, http3.FrameData, n)
 		s.out = append(s.out, p[done:done+n]...)
 		done += n
 	}
 	s.flushLater()
 	return done, nil
+}
+
+// SendFrom sends content that has arrived at c, most bytes at most, and reports how much; it parks while there is no room for it. 0 without an error says to read
+// and Write it instead: nothing has arrived that can be taken so.
+func (s *Stream) SendFrom(c engine.Conn, most int) (int, error) {
+	for {
+		if err := s.dead(); err != nil {
+			return 0, err
+		}
+		if s.IsInterrupted() {
+			return 0, engine.ErrInterrupted
+		}
+		if s.unwanted || most <= atOnceMost || !engine.MayReadNow(c) {
+			return 0, nil
+		}
+		if outMost-len(s.out) >= atOnceMost {
+			break
+		}
+		if s.flush(); len(s.out) > 0 {
+			if err := s.WaitRoom(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	s.roomy()
+	at := len(s.out) + frameRoom
+	s.parts[0] = s.out[at:min(outMost, at+most)]
+	n := engine.ReadNow(c, s.parts[:])
+	if n > 0 {
+		s.out = s.out[:at+n]
+		setFrame(s.out[at-frameRoom:], http3.FrameData, n)
+		s.flushLater()
+	}
+	return n, nil
+}
+
+// frameRoom is the room for the type and length of a frame whose payload is there before its length is known: a byte, and four.
+const frameRoom = 5
+
+func setFrame(b []byte, kind byte, n int) {
+	b[0], b[1], b[2], b[3], b[4] = kind, byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n)
 }
 
 // WriteBuffers sends both.
@@ -144,7 +206,7 @@ func (s *Stream) flush() {
 	}
 	if s.finished {
 		s.closed = true
-		s.out, s.spare = nil, nil
+		s.release()
 		s.raw.Close()
 	}
 }
