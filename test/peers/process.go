@@ -58,7 +58,7 @@ func Start(name, dir string, cmd *exec.Cmd, addresses ...string) (*Process, erro
 func (p *Process) keep(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	p.cmd.SysProcAttr = group()
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
