@@ -440,7 +440,9 @@ func TestFilesArriveWhole(t *testing.T) {
 		}
 		defer file.Close()
 		const from = 4097
+		served := make(chan struct{})
 		address := listen(t, e, handlerFunc(func(c Conn) {
+			defer close(served)
 			defer c.Close()
 			c.SetWriteTimeout(5 * time.Second)
 			n, err := SendFile(c, file, from, int64(len(body)-from))
@@ -455,5 +457,6 @@ func TestFilesArriveWhole(t *testing.T) {
 		if err != nil || !bytes.Equal(got, append(body[from:len(body):len(body)], body[len(body)-1])) {
 			t.Errorf("%d bytes came: %v", len(got), err)
 		}
+		<-served
 	})
 }
