@@ -146,7 +146,8 @@ func (t *forwardTable) apply(services []Service) error {
 	return explain(t.conn.Flush())
 }
 
-// empty has the transaction begin with the removal of what is there: rules, then sets but what is known of flows, then chains.
+// empty has the transaction begin with the removal of what is there: rules, then sets but what is known of flows, then chains. Those at a hook stay: a packet that had
+// seen a new one before the transaction holds, and the old one after it, would be forwarded by neither.
 func (t *forwardTable) empty() error {
 	chains, err := t.conn.ListChainsOfTableFamily(t.table.Family)
 	if err != nil {
@@ -163,7 +164,7 @@ func (t *forwardTable) empty() error {
 		}
 	}
 	for _, c := range chains {
-		if c.Table.Name == t.table.Name {
+		if c.Table.Name == t.table.Name && c.Hooknum == nil {
 			t.conn.DelChain(&nftables.Chain{Name: c.Name, Table: t.table})
 		}
 	}
