@@ -68,6 +68,8 @@ func startProgram(t *testing.T, config string, program []string) *subject {
 			t.Logf("weir said:\n%s", log)
 		}
 	})
+	// Its addresses open one after the other.
+	within(t, 10*time.Second, "weir to serve", func() bool { return strings.Contains(s.log(), "msg=serving") })
 	return s
 }
 
