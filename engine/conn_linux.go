@@ -24,7 +24,6 @@ type epollConn struct {
 	isAccepted  bool       // opened by a client, and counted as such
 	sending     bool       // bytes wait to be sent to it together with others'
 	forwarding  bool       // bytes that came by it are among those
-	failed      bool       // the system has said failure, which it does once; then it says that the end has come
 	reader      *coroutine // parked in Read
 	writer      *coroutine // parked in Write
 	forwardTo   *epollConn // where what comes goes while handler, a Forwarder, waits; nil: handler is to look
@@ -32,7 +31,7 @@ type epollConn struct {
 
 	outer   Conn // what handler is called with: this, or a layer around it
 	linked  Conn
-	failure syscall.Errno
+	failure syscall.Errno // that forward was told, as the system does once: it speaks of the end after it
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
 	timer           timer
@@ -94,7 +93,7 @@ func (c *epollConn) Read(p []byte) (int, error) {
 				}
 				c.loop.moved += n
 				return n, nil
-			case n == 0 && c.failed:
+			case n == 0 && c.failure != 0:
 				return 0, os.NewSyscallError("recv", c.failure)
 			case n == 0:
 				return 0, io.EOF
@@ -335,7 +334,7 @@ func (c *epollConn) event(events uint32) {
 }
 
 func (c *epollConn) wakeReader(why wake) {
-	c.settleForward()
+	c.settleSends()
 	if co := c.reader; co != nil {
 		c.reader = nil
 		c.loop.unpark(co, why)
@@ -386,7 +385,7 @@ func HasArrived(c Conn) bool {
 }
 
 func (c *epollConn) Reclaim() bool {
-	c.settleForward()
+	c.settleSends()
 	if c.handler == nil || c.closed || c.readable {
 		return false
 	}
@@ -427,7 +426,6 @@ func (c *epollConn) Close() error {
 		return nil
 	}
 	c.settleSends()
-	c.settleForward()
 	c.closed = true
 	l := c.loop
 	l.wheel.remove(&c.timer)

@@ -3,7 +3,6 @@ package engine
 import (
 	"runtime/debug"
 	"syscall"
-	"unsafe"
 )
 
 const (
@@ -59,7 +58,7 @@ func (c *epollConn) forward() bool {
 		c.readable = false
 		return true
 	default:
-		c.failed, c.failure = n < 0, errno // the end is said again, a failure is not
+		c.failure = errno // 0: the end
 		return false
 	}
 	c.readable = n == forwardMost
@@ -110,17 +109,10 @@ func (l *Loop) catch(c *epollConn) {
 	}
 }
 
-// settleForward has what came by c be on its way before anything else becomes of c.
-func (c *epollConn) settleForward() {
-	if c.forwarding {
-		c.loop.sendTogether()
-	}
-}
-
 // warmBatch is how many events ahead warm looks.
 const warmBatch = 16
 
-// warm reads what forward will need for the events, each of them without waiting for the one before: the memory answers all at once.
+// warm reads what forward will need of both ends, for each event without waiting for the one before: the memory answers all at once.
 func (l *Loop) warm(events []syscall.EpollEvent) {
 	sum := l.poller.forwarding.warmth
 	for i := range events {
@@ -128,9 +120,8 @@ func (l *Loop) warm(events []syscall.EpollEvent) {
 		if fd >= len(l.poller.conns) {
 			continue
 		}
-		if c := l.poller.conns[fd]; c != nil && c.forwardTo != nil && c.handler != nil {
-			handler := *(**int32)(unsafe.Add(unsafe.Pointer(&c.handler), unsafe.Sizeof(uintptr(0))))
-			sum += c.forwardTo.gen + *handler
+		if c := l.poller.conns[fd]; c != nil && c.forwardTo != nil {
+			sum += c.forwardTo.gen
 		}
 	}
 	l.poller.forwarding.warmth = sum

@@ -7,7 +7,7 @@ import "syscall"
 
 const (
 	togetherGood = 16      // of coroutines, for which the turn is not waited for: more gain little, and every one holds a stack and a buffer
-	togetherMost = 128      // sends in one call
+	togetherMost = 128     // sends in one call
 	togetherSize = 8 << 10 // a larger one leaves at once: what it costs is its bytes
 )
 
@@ -102,9 +102,9 @@ func sendAgain(list []sending) (uringFails bool) {
 	return uringFails
 }
 
-// settleSends sends what waits before the state of c changes for which it was written.
+// settleSends sends what waits to be sent to c, or came by it, before anything else becomes of it.
 func (c *epollConn) settleSends() {
-	if c.sending {
+	if c.sending || c.forwarding {
 		c.loop.sendTogether()
 	}
 }
