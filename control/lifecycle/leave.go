@@ -57,7 +57,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	state.Servers, state.Tickets, state.QUIC = d.healthOfServers(), d.ticketSecrets(), d.quicSockets()
 	defer func() {
 		if err != nil {
-			d.keepQUIC()
+			d.leaveQUIC(nil)
 		}
 	}()
 	err = c.SendState(by, state)

@@ -25,7 +25,7 @@ func (d *Daemon) quicSockets() map[string]handover.QUICSocket {
 			d.log.Warn("connections of HTTP/3 will not outlast this process", "listener", o.name, "error", err)
 			continue
 		}
-		sockets[key] = handover.QUICSocket{Socket: p.Socket, Succession: p.Succession, Tags: p.Tags}
+		sockets[key] = handover.QUICSocket(*p)
 	}
 	return sockets
 }
@@ -37,7 +37,7 @@ func closeSuccessions(sockets map[string]handover.QUICSocket) {
 	}
 }
 
-// leaveQUIC stops reading the sockets that the other process is about to read. keepQUIC undoes it.
+// leaveQUIC stops reading the sockets of the addresses, which the other process is about to read. All others stay here, those too that were left before.
 func (d *Daemon) leaveQUIC(addresses []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -47,17 +47,6 @@ func (d *Daemon) leaveQUIC(addresses []string) {
 		case slices.Contains(addresses, key):
 			o.quic.Leave()
 		default:
-			o.quic.Keep()
-		}
-	}
-}
-
-// keepQUIC has everything stay here.
-func (d *Daemon) keepQUIC() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, o := range d.open {
-		if o.quic != nil {
 			o.quic.Keep()
 		}
 	}
@@ -73,7 +62,7 @@ func (d *Daemon) inheritedQUIC(a engine.Address) *listener.QUICPassed {
 		return nil
 	}
 	delete(d.options.Inherited.QUIC, a.String())
-	return &listener.QUICPassed{Socket: s.Socket, Succession: s.Succession, Tags: s.Tags}
+	return (*listener.QUICPassed)(&s)
 }
 
 // AdoptedQUIC are the addresses whose sockets for QUIC this process will read. Those of the others are closed here; the process before keeps them.
@@ -85,7 +74,7 @@ func (d *Daemon) AdoptedQUIC() (addresses []string) {
 			addresses = append(addresses, key)
 			continue
 		}
-		(&listener.QUICPassed{Socket: s.Socket, Succession: s.Succession}).Close()
+		(*listener.QUICPassed)(&s).Close()
 		delete(d.options.Inherited.QUIC, key)
 	}
 	return addresses

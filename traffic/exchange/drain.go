@@ -28,6 +28,7 @@ func (x *Exchange) isLast() bool {
 // Left is what client connections of a loop have under way.
 type Left struct {
 	Connections int64 // all of them
+	Leaving     int64 // of these, those that carry streams and have none: clients may still have to be told, or to get the rest of an answer
 	Exchanges   int64 // requests begun and not ended, without tunnels
 	Tunnels     int64
 }
@@ -35,6 +36,7 @@ type Left struct {
 // Add sums up over loops.
 func (l *Left) Add(other Left) {
 	l.Connections += other.Connections
+	l.Leaving += other.Leaving
 	l.Exchanges += other.Exchanges
 	l.Tunnels += other.Tunnels
 }
@@ -48,6 +50,8 @@ func (l *Left) AddTunnels(n int64) {
 func (l *Left) count(s *session) {
 	l.Connections++
 	switch {
+	case s.streams != nil && s.streams.exchanges == 0:
+		l.Leaving++
 	case s.streams != nil:
 		l.Tunnels += int64(s.streams.tunnels)
 		l.Exchanges += int64(s.streams.exchanges - s.streams.tunnels)
@@ -59,7 +63,7 @@ func (l *Left) count(s *session) {
 }
 
 // IsNothing reports whether no work is left; connections without any do not count.
-func (l *Left) IsNothing() bool { return l.Exchanges == 0 && l.Tunnels == 0 }
+func (l *Left) IsNothing() bool { return l.Exchanges == 0 && l.Tunnels == 0 && l.Leaving == 0 }
 
 // link and unlink keep the list of a loop's sessions. Once per connection, not per request.
 func (p *perLoop) link(s *session) {

@@ -34,7 +34,6 @@ type Connection interface {
 	Leave(code http2.Code)
 	// Cut ends everything at once.
 	Cut()
-	IsIdle() bool
 }
 
 // Streams is a client's connection that carries many exchanges side by side. Owned by its loop.

@@ -49,8 +49,12 @@ type Conn struct {
 
 	owner   Owner
 	running int // streams whose exchange has not ended
+	late    int // streams whose exchange has ended, and that are not sent yet
 	budget  http2.Budget
-	asked   bool // the client knows that it is to ask nothing further
+	asked   bool // the client was told to ask nothing further
+	parting engine.Alarm
+	partBy  int64  // ms: when the connection is closed whatever was sent
+	packets uint64 // that had been sent when the alarm was set
 	leaving bool
 	beyond  uint64 // while leaving: the first request that is refused
 	ended   bool
@@ -168,9 +172,6 @@ func (c *Conn) spend(g http2.Glitch) {
 	}
 }
 
-// farewell is how long what was sent last may take to arrive before the connection is closed, which would take it back.
-const farewell = 500 * time.Millisecond
-
 // Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "An endpoint that is attempting to gracefully shut down a connection can
 // send a GOAWAY frame with a value set to the maximum possible value (2^62-4 for servers …). … After allowing time for any in-flight requests or pushes to arrive, the
 // endpoint can send another GOAWAY frame indicating which requests or pushes it might accept before the end of the connection. This ensures that a connection can be
@@ -184,7 +185,7 @@ func (c *Conn) Leave(http2.Code) {
 		c.asked = true
 		c.sendGoAway(1<<62 - 4)
 		grace := min(max(3*c.raw.ConnectionStats().SmoothedRTT, leastGrace), mostGrace)
-		time.AfterFunc(grace, func() { c.loop.Post(c.leaveNow) })
+		c.parting.Set(c.loop, grace, (*forewarned)(c))
 	}
 }
 
@@ -193,6 +194,12 @@ const (
 	leastGrace = 100 * time.Millisecond
 	mostGrace  = time.Second
 )
+
+// forewarned is a connection whose client has been told that it is left.
+type forewarned Conn
+
+// Run leaves it.
+func (f *forewarned) Run() { (*Conn)(f).leaveNow() }
 
 // leaveNow says what was taken. RFC 9114 section 5.2: "the GOAWAY frame contains an identifier that indicates to the receiver the range of requests … that were or
 // might be processed"; what lies above is refused and can be sent elsewhere.
@@ -217,9 +224,6 @@ func (c *Conn) sendGoAway(from uint64) {
 // Cut ends everything at once.
 func (c *Conn) Cut() { c.fail(http3.NoError, "") }
 
-// IsIdle reports whether nothing is under way.
-func (c *Conn) IsIdle() bool { return c.running == 0 }
-
 // finished settles the end of a stream's use.
 func (c *Conn) finished(s *Stream) {
 	c.running--
@@ -231,8 +235,15 @@ func (c *Conn) finished(s *Stream) {
 	c.closeIfDone()
 }
 
+// What was sent last has to arrive before the connection is closed, which would take it back. Nobody says when it has; but as long as it has not, it is sent again and
+// again. So the connection is closed when for the time of farewell nothing was sent, and after farewellMost whatever happens.
+const (
+	farewell     = 500 * time.Millisecond
+	farewellMost = 10 * time.Second
+)
+
 func (c *Conn) closeIfDone() {
-	if !c.leaving || c.running > 0 || c.ended {
+	if !c.leaving || c.running > 0 || c.late > 0 || c.ended {
 		return
 	}
 	if c.toServer { // all that was asked is answered
@@ -243,13 +254,25 @@ func (c *Conn) closeIfDone() {
 	if c.restAt == 0 || wait < 0 {
 		wait = 10 * time.Millisecond // for the GOAWAY
 	}
-	time.AfterFunc(wait, func() {
-		c.loop.Post(func() {
-			if c.running == 0 { // nothing came meanwhile that was taken before
-				c.Cut()
-			}
-		})
-	})
+	c.partBy, c.packets = c.loop.Now()+farewellMost.Milliseconds(), c.raw.ConnectionStats().PacketsSent
+	c.parting.Set(c.loop, wait, (*parted)(c))
+}
+
+// parted is a connection whose farewell may be over.
+type parted Conn
+
+// Run closes it, unless something has come meanwhile that was taken before, or something was sent.
+func (p *parted) Run() {
+	c := (*Conn)(p)
+	if c.running > 0 || c.late > 0 || c.ended {
+		return
+	}
+	if sent := c.raw.ConnectionStats().PacketsSent; sent != c.packets && c.loop.Now() < c.partBy {
+		c.packets = sent
+		c.parting.Set(c.loop, farewell, p)
+		return
+	}
+	c.Cut()
 }
 
 // Ends tells whoever wants an engine.Conn who is at both ends of the connection, and nothing else.

@@ -38,18 +38,19 @@ type Stream struct {
 
 	isDismissed bool // gone is closed
 
-	out      []byte // frames that were not sent
-	spare    []byte // for the next out
-	parts    [1][]byte
-	flying   bool  // a goroutine sends
-	sent     int   // bytes
-	finished bool  // out has the last
-	closed   bool  // the end was sent, or the stream reset
-	unwanted bool  // the server has enough of the request: what else there is of it is not sent
-	sendErr  error // why nothing more can be sent to a server, which may answer all the same
-	last     bool  // the flush at the end of the turn is ordered
+	out      []byte    // frames that were not sent
+	spare    []byte    // for the next out
+	parts    [1][]byte // what SendFrom reads to
+	flying   bool      // a goroutine sends
+	sent     int       // bytes
+	finished bool      // out has the last
+	closed   bool      // the end was sent, or the stream reset
+	unwanted bool      // the server has enough of the request: what else there is of it is not sent
+	sendErr  error     // why nothing more can be sent to a server, which may answer all the same
+	last     bool      // the flush at the end of the turn is ordered
 
 	wasDone bool
+	isLate  bool // it was done before all of it was sent
 	err     error
 	linked  engine.Conn
 	watch   func() bool // ends the watch on the stream's end
@@ -174,6 +175,16 @@ func (s *Stream) refuse(code http3.Code) {
 	s.raw.CancelWrite(quicgo.StreamErrorCode(code))
 	s.closed = true
 	s.dismiss()
+	s.sentAll()
+}
+
+// sentAll settles that nothing of the stream waits to be sent any more.
+func (s *Stream) sentAll() {
+	if s.isLate {
+		s.isLate = false
+		s.conn.late--
+		s.conn.closeIfDone()
+	}
 }
 
 // dismiss tells the goroutine that brings content that nobody wants more.
@@ -204,6 +215,10 @@ func (s *Stream) Done(code http2.Code) {
 		s.dismiss()
 	default:
 		s.refuse(http3.CodeOf(code))
+	}
+	if !s.closed {
+		s.isLate = true
+		s.conn.late++
 	}
 	s.conn.finished(s)
 }

@@ -64,8 +64,8 @@ func (s *Stream) WriteHead(head []byte) error {
 // section appends a HEADERS frame.
 func (s *Stream) section(encode func([]byte) []byte) {
 	at := len(s.out)
-	s.out = encode(append(s.out, make([]byte, frameRoom)...))
-	setFrame(s.out[at:], http3.FrameHeaders, len(s.out)-at-frameRoom)
+	s.out = encode(append(s.out, make([]byte, http3.HeaderRoom)...))
+	http3.PutHeader(s.out[at:], http3.FrameHeaders, len(s.out)-at-http3.HeaderRoom)
 }
 
 // Write sends content; it parks while there is no room for it.
@@ -125,22 +125,15 @@ func (s *Stream) SendFrom(c engine.Conn, most int) (int, error) {
 		}
 	}
 	s.roomy()
-	at := len(s.out) + frameRoom
+	at := len(s.out) + http3.HeaderRoom
 	s.parts[0] = s.out[at:min(outMost, at+most)]
 	n := engine.ReadNow(c, s.parts[:])
 	if n > 0 {
 		s.out = s.out[:at+n]
-		setFrame(s.out[at-frameRoom:], http3.FrameData, n)
+		http3.PutHeader(s.out[at-http3.HeaderRoom:], http3.FrameData, n)
 		s.flushLater()
 	}
 	return n, nil
-}
-
-// frameRoom is the room for the type and length of a frame whose payload is there before its length is known: a byte, and four.
-const frameRoom = 5
-
-func setFrame(b []byte, kind byte, n int) {
-	b[0], b[1], b[2], b[3], b[4] = kind, byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n)
 }
 
 // WriteBuffers sends both.
@@ -208,6 +201,7 @@ func (s *Stream) flush() {
 		s.closed = true
 		s.release()
 		s.raw.Close()
+		s.sentAll()
 	}
 }
 

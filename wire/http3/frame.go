@@ -78,6 +78,15 @@ func AppendHeader(dst []byte, kind uint64, n int) []byte {
 	return AppendVarint(AppendVarint(dst, kind), uint64(n))
 }
 
+// HeaderRoom is the room for a header that PutHeader writes.
+const HeaderRoom = 5
+
+// PutHeader writes the header of a frame whose payload was there before its length was known: the type, and the length in the form of four bytes (RFC 9000 section
+// 16). n is below 2^30.
+func PutHeader(b []byte, kind byte, n int) {
+	b[0], b[1], b[2], b[3], b[4] = kind, byte(n>>24)|0x80, byte(n>>16), byte(n>>8), byte(n)
+}
+
 // ParseHeader reads a frame's header and says how many bytes it has; 0 when there are too few.
 func ParseHeader(b []byte) (kind, length uint64, n int) {
 	kind, k := ParseVarint(b)
