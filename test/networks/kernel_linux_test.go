@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -255,6 +256,40 @@ func TestForwardingOutlivesAKilledWeirIfAsked(t *testing.T) {
 			w.stop()
 			weir.isClean(t)
 		})
+	}
+}
+
+// Each change replaces the kernel's rules: no packet may fall between the old and the new.
+func TestNoChangeOfForwardingRefusesAClient(t *testing.T) {
+	client, weir, _ := farm(t)
+	config := strings.ReplaceAll(natted, "OPTIONS", "")
+	w := weir.weir(config)
+	var failed, asked atomic.Int64
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				asked.Add(1)
+				if got := client.get("http://10.1.0.1/"); !strings.HasPrefix(got, "200") {
+					failed.Add(1)
+					t.Log(got)
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		w.reload(t, strings.ReplaceAll(config, "weight: 3", fmt.Sprintf("weight: %d", 1+i%5)))
+	}
+	close(stop)
+	clients.Wait()
+	if failed.Load() > 0 || asked.Load() < 1000 {
+		t.Errorf("%d of %d requests failed", failed.Load(), asked.Load())
 	}
 }
 
