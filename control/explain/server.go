@@ -63,10 +63,11 @@ func (a *asking) underLoad(name string) {
 func (a *asking) serverFields(p *Pool) []Field {
 	list := []Field{{"Host", a.serverHost(p)}}
 	edit := a.route.RequestHeaders
+	named := message.NamesIn(&a.req.Fields, message.FieldConnection)
 	for i := range a.req.List {
 		f := &a.req.List[i]
 		name := f.Name.Of(a.req.Buf)
-		if isManaged(f.ID) || f.ID == message.FieldOther && a.isNamedAway(name) || edit != nil && edit.Drops(name) {
+		if isManaged(f.ID) || f.ID == message.FieldOther && named.Has(name) || edit != nil && edit.Drops(name) {
 			continue
 		}
 		list = append(list, Field{string(name), string(f.Value.Of(a.req.Buf))})
@@ -115,16 +116,6 @@ func isManaged(id message.FieldID) bool {
 
 func (a *asking) wantsUpgrade() bool {
 	return a.req.Upgrade && a.req.Framing == message.FramingNone && message.EqualFold(a.req.Get(message.FieldUpgrade), "websocket")
-}
-
-// isNamedAway reports whether a Connection field makes the field one of the connection.
-func (a *asking) isNamedAway(name []byte) bool {
-	for i := range a.req.List {
-		if a.req.List[i].ID == message.FieldConnection && message.HasToken(a.req.ValueOf(i), string(name)) {
-			return true
-		}
-	}
-	return false
 }
 
 // forwarded says who the client is; what a trusted proxy said is kept and continued.

@@ -180,11 +180,23 @@ const (
 
 // appendLines copies the field lines that pass, untouched runs as they came.
 func (x *Exchange) appendLines(b []byte, h *message.Head, fates *[256]fate, edit *filter.HeaderEdit) []byte {
+	if h.Names {
+		names := message.NamesIn(&h.Fields, message.FieldConnection)
+		return x.appendLinesBut(b, h, fates, edit, &names)
+	}
+	return x.appendLinesBut(b, h, fates, edit, nil)
+}
+
+// appendLinesBut is appendLines without the fields that a Connection field names; names is nil where none does.
+// RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is forwarded and, for each connection-option in this field, remove
+// any header or trailer field(s) from the message with the same name". Only fields that weir has no interest in can be named away: a client must not make weir forget who
+// it is, or a Cookie (Traefik CVE-2024-45410).
+func (x *Exchange) appendLinesBut(b []byte, h *message.Head, fates *[256]fate, edit *filter.HeaderEdit, names *message.Names) []byte {
 	run := h.FieldsAt.Off
 	for i := range h.List {
 		f := &h.List[i]
 		fate := fates[f.ID]
-		if fate == passes && h.Names && f.ID == message.FieldOther && isConnectionName(&h.Fields, f.Name.Of(h.Buf)) {
+		if fate == passes && names != nil && f.ID == message.FieldOther && names.Has(f.Name.Of(h.Buf)) {
 			fate = dropped
 		}
 		if fate != dropped && edit != nil && edit.Drops(f.Name.Of(h.Buf)) {
@@ -200,19 +212,6 @@ func (x *Exchange) appendLines(b []byte, h *message.Head, fates *[256]fate, edit
 		}
 	}
 	return append(b, h.Buf[run:h.FieldsAt.End]...)
-}
-
-// isConnectionName: RFC 9110 section 7.6.1: "Intermediaries MUST parse a received Connection header field before a message is
-// forwarded and, for each connection-option in this field, remove any header or trailer field(s) from the message with the same name".
-// Only fields that weir has no interest in can be named away: a client must not make weir forget who it is, or a Cookie
-// (Traefik CVE-2024-45410).
-func isConnectionName(f *message.Fields, name []byte) bool {
-	for i := range f.List {
-		if f.List[i].ID == message.FieldConnection && message.HasToken(f.ValueOf(i), string(name)) {
-			return true
-		}
-	}
-	return false
 }
 
 // appendForwarded says who the client is.

@@ -23,7 +23,8 @@ func (x *Exchange) requestTrailers() []byte {
 	if len(x.body.chunks.Trailers) == 0 {
 		return nil
 	}
-	return http1.AppendTrailers(nil, x.body.chunks.Trailers, func(name []byte) bool { return mayPass(&x.req.Fields, x.route.RequestHeaders, name) })
+	named := message.NamesIn(&x.req.Fields, message.FieldConnection)
+	return http1.AppendTrailers(nil, x.body.chunks.Trailers, func(name []byte) bool { return mayPass(&named, x.route.RequestHeaders, name) })
 }
 
 // responseTrailers are those of the answer's trailers that may pass.
@@ -31,27 +32,35 @@ func (x *Exchange) responseTrailers() []byte {
 	if len(x.rest.chunks.Trailers) == 0 {
 		return nil
 	}
-	return http1.AppendTrailers(nil, x.rest.chunks.Trailers, x.mayShow)
+	return x.appendShown(nil)
 }
 
-// mayShow reports whether a trailer of the answer may pass.
-func (x *Exchange) mayShow(name []byte) bool {
-	return !message.HasToken(x.rest.hop, string(name)) && (x.route.ResponseHeaders == nil || !x.route.ResponseHeaders.Drops(name))
+// appendShown appends those of the answer's trailers that may pass.
+func (x *Exchange) appendShown(b []byte) []byte {
+	var named message.Names
+	named.Add(x.rest.hop)
+	return http1.AppendTrailers(b, x.rest.chunks.Trailers, func(name []byte) bool { return mayPass(&named, x.route.ResponseHeaders, name) })
 }
 
 // appendRequestEnd ends a chunked request with those of its trailers that were announced and may pass.
 func (x *Exchange) appendRequestEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
-	b = http1.AppendTrailers(b, x.body.chunks.Trailers, func(name []byte) bool {
-		return isAnnounced(&x.req.Fields, name) && mayPass(&x.req.Fields, x.route.RequestHeaders, name)
-	})
+	if len(x.body.chunks.Trailers) > 0 {
+		announced := message.NamesIn(&x.req.Fields, message.FieldTrailer)
+		named := message.NamesIn(&x.req.Fields, message.FieldConnection)
+		b = http1.AppendTrailers(b, x.body.chunks.Trailers, func(name []byte) bool {
+			return announced.Has(name) && mayPass(&named, x.route.RequestHeaders, name)
+		})
+	}
 	return append(b, "\r\n"...)
 }
 
 // appendResponseEnd ends a chunked answer with those of its trailers that may pass.
 func (x *Exchange) appendResponseEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
-	b = http1.AppendTrailers(b, x.rest.chunks.Trailers, x.mayShow)
+	if len(x.rest.chunks.Trailers) > 0 {
+		b = x.appendShown(b)
+	}
 	return append(b, "\r\n"...)
 }
 
@@ -65,19 +74,9 @@ func connectionNames(f *message.Fields) (names []byte) {
 	return names
 }
 
-// mayPass reports whether neither a Connection field of the head nor an edit, which is meant for the field wherever it stands, takes the trailer
-// out.
-func mayPass(head *message.Fields, edit *filter.HeaderEdit, name []byte) bool {
-	return !isConnectionName(head, name) && (edit == nil || !edit.Drops(name))
-}
-
-func isAnnounced(f *message.Fields, name []byte) bool {
-	for i := range f.List {
-		if f.List[i].ID == message.FieldTrailer && message.HasToken(f.ValueOf(i), string(name)) {
-			return true
-		}
-	}
-	return false
+// mayPass reports whether neither a Connection field of the head, which names named, nor an edit, which is meant for the field wherever it stands, takes the trailer out.
+func mayPass(named *message.Names, edit *filter.HeaderEdit, name []byte) bool {
+	return !named.Has(name) && (edit == nil || !edit.Drops(name))
 }
 
 // appendAnnounced passes the announcement of the request's trailers on.
@@ -91,13 +90,14 @@ func (x *Exchange) appendAnnounced(b []byte) []byte {
 // appendTrailerField announces those of the trailers that a head announces which may pass.
 func appendTrailerField(b []byte, f *message.Fields, edit *filter.HeaderEdit) []byte {
 	first := true
+	named := message.NamesIn(f, message.FieldConnection)
 	for i := range f.List {
 		if f.List[i].ID != message.FieldTrailer {
 			continue
 		}
 		for v := f.ValueOf(i); len(v) > 0; {
 			var name []byte
-			if name, v = message.NextItem(v); !http1.MayTrail(name) || !mayPass(f, edit, name) {
+			if name, v = message.NextItem(v); !http1.MayTrail(name) || !mayPass(&named, edit, name) {
 				continue
 			}
 			if first {
