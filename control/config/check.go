@@ -40,6 +40,7 @@ func (r *reader) checkResolved(cfg *Config) {
 	}
 	for i := range cfg.Sites {
 		r.warnUnreachable(&cfg.Sites[i])
+		r.warnPathRules(&cfg.Sites[i])
 	}
 	r.warnUnused(cfg)
 }

@@ -65,6 +65,9 @@ func hasNames(cfg *Config) bool {
 // resolveSite gives each route of a site what it inherits.
 func (r *reader) resolveSite(cfg *Config, site *Site) {
 	site.Name = strings.ToLower(site.Name)
+	if site.Paths.Servers == "" {
+		inherit(reflect.ValueOf(&site.Paths).Elem(), reflect.ValueOf(cfg.Defaults.Paths))
+	}
 	r.addCatchAll(site)
 	for i := range site.Routes {
 		route := &site.Routes[i]

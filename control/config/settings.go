@@ -84,6 +84,9 @@ type Settings struct {
 // Defaults are route settings for all sites.
 type Defaults struct {
 	Settings `yaml:",inline"`
+
+	// How the servers read paths.
+	Paths Paths `yaml:"path" example:"{ encoded_slash: refuse }"`
 }
 
 // Identities says what clients may learn of the servers. A bare value is `mode`.

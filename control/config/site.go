@@ -15,6 +15,9 @@ type Site struct {
 	Action   `yaml:",inline"`
 	Settings `yaml:",inline"`
 
+	// How the servers read paths, so that routes and access rules read them the same way.
+	Paths Paths `yaml:"path" example:"{ servers: tomcat }"`
+
 	// What clients' TLS must be, where that is something else than for the listener's other sites.
 	TLS *SiteTLS `yaml:"tls" example:"{ client_auth: clients.pem }"`
 }

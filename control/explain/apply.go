@@ -135,9 +135,9 @@ func (a *asking) respond(r *site.Respond) {
 func (a *asking) rewrite() bool {
 	f := &a.facts
 	if a.route.Rewrite == nil {
-		a.forward = f.Path
+		a.forward = a.raw
 		if f.HasQuery {
-			a.forward = append(append(a.forward[:len(f.Path):len(f.Path)], '?'), f.Query...)
+			a.forward = append(append(a.raw[:len(a.raw):len(a.raw)], '?'), f.Query...)
 		}
 		return true
 	}

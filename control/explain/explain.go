@@ -22,6 +22,7 @@ type asking struct {
 	secure   bool
 	req      message.Request
 	facts    filter.Facts
+	raw      []byte // the path as it was received
 	route    *site.Route
 	forward  []byte // path and query that the server gets
 	out      *Answer
@@ -86,14 +87,14 @@ func (a *asking) normal() bool {
 	f.Host, f.Port = splitHost(a.req.Authority.Of(a.req.Buf))
 	f.Query, f.HasQuery = a.req.Query.Of(a.req.Buf), a.req.HasQuery
 	f.Field = a.req.Lookup
-	path, err := message.AppendNormalPath(nil, a.req.Path.Of(a.req.Buf))
+	if a.raw = a.req.Path.Of(a.req.Buf); len(a.raw) == 0 {
+		a.raw = []byte("/")
+	}
+	path, err := message.AppendNormalPath(nil, a.raw)
 	if err != nil {
 		return a.fail(http1.FaultPath.Status, reason.ClientMalformed, http1.FaultPath.Reason)
 	}
 	f.Path = path
-	if len(path) == 0 {
-		f.Path = []byte("/")
-	}
 	a.from, a.trusted = filter.ClientOf(&a.req.Fields, a.peer, a.listener.trusted)
 	f.Client, f.Scheme = a.from, a.scheme()
 	o := a.out
@@ -129,16 +130,25 @@ func (a *asking) scheme() string {
 // match finds site and route.
 func (a *asking) match() bool {
 	f := &a.facts
-	if port := a.listener.redirectHTTPS; port != "" {
-		return a.toHTTPS(port)
-	}
-	e := a.world.sites.Explain(&site.Query{Host: f.Host, Path: f.Path, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to})
-	a.note("site", e.Sites)
-	a.note("route", e.Routes)
-	if e.Site == nil {
+	s := a.world.sites.FindSite(f.Host)
+	if s == nil {
 		a.out.Why = append(a.out.Why, Step{What: "site", Why: "no site takes the host " + string(f.Host)})
 		return a.fail(404, reason.NoSite, "")
 	}
+	if port := a.listener.redirectHTTPS; port != "" && f.Scheme != "https" {
+		return a.toHTTPS(port)
+	}
+	q := &site.Query{Host: f.Host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
+	_, normal, fault := s.Route(q, a.raw, &site.PathBuffers{})
+	f.Path, a.out.Path = normal, string(normal)
+	if fault != nil {
+		a.out.Site = s.Pattern
+		a.out.Why = append(a.out.Why, Step{What: "path", Why: explainFault(fault)})
+		return a.fail(fault.Status, reason.ClientMalformed, fault.Reason)
+	}
+	e := a.world.sites.Explain(q)
+	a.note("site", e.Sites)
+	a.note("route", e.Routes)
 	a.out.Site = e.Site.Pattern
 	if e.Route == nil {
 		return a.fail(404, reason.NoRoute, "")
@@ -146,6 +156,17 @@ func (a *asking) match() bool {
 	a.route = e.Route
 	a.out.Route, a.out.Place = e.Route.Pattern, e.Route.Place
 	return true
+}
+
+// explainFault says why a path is refused.
+func explainFault(fault *http1.Fault) string {
+	switch fault {
+	case http1.FaultPathAmbiguous:
+		return "servers read the path in different ways, which lead to different routes; the site's key path can say which is right"
+	case http1.FaultPathRefused:
+		return "the path holds what the site's key path refuses"
+	}
+	return "the path is malformed: a broken encoding, NUL, or dot segments that leave the root"
 }
 
 func (a *asking) note(what string, candidates []site.Candidate) {
@@ -163,7 +184,7 @@ func (a *asking) toHTTPS(port string) bool {
 	if port != "443" {
 		to += ":" + port
 	}
-	to += string(f.Path)
+	to += string(a.raw)
 	if f.HasQuery {
 		to += "?" + string(f.Query)
 	}

@@ -39,9 +39,12 @@ type siteBuilder struct {
 }
 
 func (b *siteBuilder) site(s *config.Site) site.Spec {
-	spec := site.Spec{Pattern: s.Name}
+	spec := site.Spec{Pattern: s.Name, Paths: pathRules(s.Paths)}
 	for i := range s.Routes {
 		if r := b.route(s.Name, &s.Routes[i]); r != nil {
+			if spec.Paths.Folds {
+				r.Match.Path = r.Match.Path.Folded()
+			}
 			spec.Routes = append(spec.Routes, r)
 			b.written[r] = &s.Routes[i]
 		}

@@ -94,7 +94,7 @@ func TestASecretOutOfAFileIsNoTemplate(t *testing.T) {
 
 func TestProblemsOfSitesHaveTheirPlace(t *testing.T) {
 	for text, want := range map[string]string{
-		"sites:\n  a:\n    /x%2fy: http://h": `weir.yaml:3:13: sites.a."/x%2fy": "/x%2fy": ambiguous path`,
+		"sites:\n  a:\n    /x%2fy: http://h": `weir.yaml:3:13: sites.a."/x%2fy": "/x%2fy": servers read an encoded slash, backslash or percent sign in different ways`,
 		"sites:\n  a:\n    /x:\n      - { match: { methods: [GET, PUT] }, servers: [h] }\n      - { match: { methods: [GET] }, servers: [h] }": `weir.yaml:5:9: sites.a."/x"[1]: warning: can never match: "/x" at weir.yaml:4:9 takes all its requests`,
 		"sites:\n  a:\n    /x/*: http://h\n    ~^/: http://h":                                                                             `weir.yaml:3:11: sites.a."/x/*": warning: can never match: "~^/" at weir.yaml:4:10 takes all its requests`,
 		"sites:\n  a:\n    /x:\n      - { match: { methods: [GET] }, servers: [h] }\n      - { match: { methods: [GET] }, servers: [h] }": "",

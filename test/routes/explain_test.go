@@ -33,6 +33,7 @@ pools:
   b: { servers: [SERVER_B] }
 sites:
   app.test:
+    path: any
     response_headers: { set: { X-Out: weir }, remove: [X-Powered-By] }
     /*: a
     /login: { pool: b, body_limit: 100 }
@@ -81,7 +82,7 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 	d, servers, plain, behind := start(t)
 	w := explain.New(d.Config(), d.Snapshot().Sites)
 	ends := map[string]int{}
-	for seed := range uint64(1200) {
+	for seed := range uint64(3000) {
 		port := plain
 		if seed%2 == 1 {
 			port = behind
@@ -188,7 +189,8 @@ func randomRequest(c *rand.Rand, port string) *explain.Request {
 	of := func(words ...string) string { return words[c.IntN(len(words))] }
 	host := of("app.test", "app.test", "app.test", "APP.test.", "x.app.test", "x.y.app.test", "globe.test", "glob.test", "other.test")
 	path := of("", "login", "login/", "api", "api/x", "api/x", "apix", "en/a/b", "de/", "fr/x", "old/a/b", "old", "user/x", "away/x/y", "secure",
-		"admin/x", "local/x", "only/x", "%61pi/x", "api/../login", "a//b/./c", "..", "%2e%2e/x", "a%2fb", "a%20b", "en/..%2f")
+		"admin/x", "local/x", "only/x", "%61pi/x", "api/../login", "a//b/./c", "..", "%2e%2e/x", "a%2fb", "a%20b", "en/..%2f", "api/a%2fb",
+		"api/a%252fb", "api//x", "api/..%2flogin", "x%5cy", "old/a%2Fb//c", "api/.;x/y", "old/..%5cx", "%c0%afapi/x")
 	r := &explain.Request{
 		Method: of("GET", "GET", "POST", "PUT", "HEAD", "DELETE"),
 		URL:    "http://" + host + ":" + port + "/" + path + of("", "", "?", "?x=1&y=2", "?a+b=1", "?%61%20b=1&x", "?&&"),

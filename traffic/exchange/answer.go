@@ -187,7 +187,7 @@ func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
 		b = append(b, ':')
 		b = append(b, p...)
 	}
-	b = append(b, x.path...)
+	b = append(b, x.rawPath()...)
 	if x.req.HasQuery {
 		b = append(b, '?')
 		b = append(b, x.req.Query.Of(x.req.Buf)...)

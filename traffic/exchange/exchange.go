@@ -94,6 +94,7 @@ type Exchange struct {
 
 	hostBuf    [264]byte
 	pathBuf    []byte
+	paths      site.PathBuffers
 	forwardBuf []byte
 	fields     [2][message.MaxFields]message.Field
 }

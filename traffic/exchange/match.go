@@ -19,12 +19,10 @@ func (x *Exchange) match() Stage {
 		x.keepAlive = false
 	}
 	x.splitHost()
-	x.path = x.req.Path.Of(x.req.Buf)
-	if len(x.path) == 0 {
-		x.path = rootPath
-	} else if !message.IsNormalPath(x.path) {
+	raw := x.rawPath()
+	if x.path = raw; !message.IsNormalPath(raw) {
 		var err error
-		if x.pathBuf, err = message.AppendNormalPath(x.pathBuf[:0], x.path); err != nil {
+		if x.pathBuf, err = message.AppendNormalPath(x.pathBuf[:0], raw); err != nil {
 			return x.refuse(http1.FaultPath, reason.ClientMalformed)
 		}
 		x.path = x.pathBuf
@@ -34,28 +32,38 @@ func (x *Exchange) match() Stage {
 		x.from, x.trusted = filter.ClientOf(&x.req.Fields, x.session.peer, x.setup.Trusted)
 	}
 	if s := x.session.shadow; s != nil {
+		if of := x.setup.Sites.FindSite(x.host); of != nil {
+			if normal, fault := of.Normal(raw, &x.paths); fault == nil {
+				x.path = normal
+			}
+		}
 		x.route, x.destination = s.mirror.Route, s.mirror.Route.Destination
 		return Request
 	}
 	if x.setup.Challenge != nil && x.answersChallenge() {
 		return Answer
 	}
-	if x.setup.RedirectHTTPS != "" {
-		return x.toHTTPS()
+	s := x.setup.Sites.FindSite(x.host)
+	if s == nil {
+		return x.fail(404, reason.NoSite)
 	}
-	q := site.Query{Host: x.host, Path: x.path, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
-	if x.setup.Sites.AsksDestination {
-		q.Destination = x.client.LocalAddr()
-	}
-	s, route := x.setup.Sites.Find(&q)
-	if x.setup.Policies != nil && s != nil && !x.setup.Policies.Of(s).Allows(x.session.tls) {
+	if x.setup.Policies != nil && !x.setup.Policies.Of(s).Allows(x.session.tls) {
 		// RFC 9110 section 15.5.20: the request came by a connection that is no place for it; the client may come by another.
 		return x.fail(421, reason.ClientPolicy)
 	}
+	if x.setup.RedirectHTTPS != "" && x.scheme() != "https" {
+		return x.toHTTPS()
+	}
+	q := site.Query{Host: x.host, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
+	if x.setup.Sites.AsksDestination {
+		q.Destination = x.client.LocalAddr()
+	}
+	route, normal, fault := s.Route(&q, raw, &x.paths)
+	x.path = normal
+	if fault != nil {
+		return x.refuse(fault, reason.ClientMalformed)
+	}
 	if route == nil {
-		if s == nil {
-			return x.fail(404, reason.NoSite)
-		}
 		return x.fail(404, reason.NoRoute)
 	}
 	if route.Split != nil {
@@ -66,6 +74,15 @@ func (x *Exchange) match() Stage {
 }
 
 var rootPath = []byte("/")
+
+// rawPath is the path as it was received.
+func (x *Exchange) rawPath() []byte {
+	if raw := x.req.Path.Of(x.req.Buf); len(raw) > 0 {
+		return raw
+	}
+	// RFC 9112 section 3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the path".
+	return rootPath
+}
 
 // splitHost sets host, in lower case and without final dot, and port.
 func (x *Exchange) splitHost() {

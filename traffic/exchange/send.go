@@ -126,11 +126,12 @@ func appendLength(b []byte, n int64) []byte {
 	return append(b, "\r\n"...)
 }
 
+// appendTarget appends path and query: byte for byte those that came, or what the route's rewrite has made of them.
 func (x *Exchange) appendTarget(b []byte) []byte {
 	if x.forward != nil {
 		return append(b, x.forward...)
 	}
-	b = append(b, x.path...)
+	b = append(b, x.rawPath()...)
 	if x.req.HasQuery {
 		b = append(b, '?')
 		b = append(b, x.req.Query.Of(x.req.Buf)...)

@@ -78,6 +78,9 @@ func (r *Root) Find(name string, accept Accept) (*File, error) {
 }
 
 func (s *search) find(name string, accept Accept) (*File, error) {
+	if hidesSlash(name) {
+		return nil, ErrNotFound // routes have been decided on another name
+	}
 	name, err := url.PathUnescape(name)
 	if err != nil || !isPlain(name) {
 		return nil, ErrNotFound
@@ -99,6 +102,16 @@ func (s *search) find(name string, accept Accept) (*File, error) {
 		return nil, ErrNotFound
 	}
 	return s.open(name, accept)
+}
+
+// hidesSlash reports whether a slash or backslash is encoded in the name.
+func hidesSlash(name string) bool {
+	for i := 0; i+2 < len(name); i++ {
+		if name[i] == '%' && (name[i+1] == '2' && name[i+2]|0x20 == 'f' || name[i+1] == '5' && name[i+2]|0x20 == 'c') {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *search) index(dir string, accept Accept) (*File, error) {

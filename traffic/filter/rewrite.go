@@ -23,7 +23,10 @@ func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
 		dst = append(dst, f.Path...)
 	} else {
 		start := len(dst)
-		if dst, ok = normalize(r.appendPath(dst, f), start); !ok {
+		if dst, ok = r.appendPath(dst, f); !ok {
+			return dst[:start], false
+		}
+		if dst, ok = normalize(dst, start); !ok {
 			return dst[:start], false
 		}
 	}
@@ -37,19 +40,19 @@ func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
 	return dst, true
 }
 
-func (r *Rewrite) appendPath(dst []byte, f *Facts) []byte {
+func (r *Rewrite) appendPath(dst []byte, f *Facts) (out []byte, ok bool) {
 	if r.Pattern == nil {
-		return r.Path.Append(dst, f)
+		return r.Path.appendPath(dst, f)
 	}
 	groups := r.Pattern.FindSubmatch(f.Path)
 	if groups == nil {
-		return append(dst, f.Path...)
+		return append(dst, f.Path...), true
 	}
 	own := f.Groups
 	f.Groups = groups
-	dst = r.Path.Append(dst, f)
+	dst, ok = r.Path.appendPath(dst, f)
 	f.Groups = own
-	return dst
+	return dst, ok
 }
 
 // normalize brings the path in b[start:] into normal form, in place, as it never grows but for its first slash. Dot segments are refused

@@ -146,6 +146,40 @@ func (t *Template) Append(dst []byte, f *Facts) []byte {
 	return dst
 }
 
+// appendPath is Append for a path. Not ok: a value that is no part of the request's own path has brought a slash, a backslash or NUL, by
+// which a server that decodes it could be led to another path.
+func (t *Template) appendPath(dst []byte, f *Facts) (out []byte, ok bool) {
+	for i := range t.parts {
+		p := &t.parts[i]
+		if p.variable == none {
+			dst = append(dst, p.literal...)
+			continue
+		}
+		start := len(dst)
+		dst = inPath.appendValue(dst, p, f)
+		if !p.variable.isOwnPath() && hidesSlash(dst[start:]) {
+			return dst, false
+		}
+	}
+	return dst, true
+}
+
+// isOwnPath reports whether the value is of the request's own path, whose readings have been compared.
+func (v variable) isOwnPath() bool { return v == varPath || v == varGroup }
+
+// hidesSlash looks for an encoded slash, backslash or NUL.
+func hidesSlash(b []byte) bool {
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] != '%' {
+			continue
+		}
+		if v := unhex(b[i+1])<<4 | unhex(b[i+2]); v == '/' || v == '\\' || v == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // SaysQuery reports whether the text decides about the query itself: it has a variable for it, or a "?" or "#" of its own.
 func (t *Template) SaysQuery() bool {
 	for i := range t.parts {

@@ -9,9 +9,9 @@ import (
 func TestEachCandidateSaysWhy(t *testing.T) {
 	yes := ValueMatch{Name: "X-A", Text: "yes"}
 	ix, _ := NewIndex([]Spec{
-		{"*", []*Route{route(t, "/*")}},
-		{"*.example", []*Route{route(t, "/*")}},
-		{"a.example", []*Route{
+		{Pattern: "*", Routes: []*Route{route(t, "/*")}},
+		{Pattern: "*.example", Routes: []*Route{route(t, "/*")}},
+		{Pattern: "a.example", Routes: []*Route{
 			route(t, "/*"), route(t, "/a/*"), route(t, "/a/b"), route(t, "/a/b", methods("POST", "PUT")), route(t, "~^/a/"),
 			route(t, "/a/b", header(yes)), route(t, "/a/b", param(ValueMatch{Name: "q", Text: "1"})), route(t, "/a/b", clients("10.0.0.0/8")),
 			route(t, "/a/b"), route(t, "/c"), route(t, "/*", priority(-1)),

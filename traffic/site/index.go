@@ -24,6 +24,7 @@ type Query struct {
 type Spec struct {
 	Pattern string
 	Routes  []*Route
+	Paths   *PathRules // nil: DefaultPathRules
 }
 
 // Index finds the route of a request. Immutable, and shared by all loops.
@@ -83,7 +84,8 @@ func (ix *Index) Site(pattern string) *Site {
 // Sites are all sites, the most specific host pattern first. The caller must not change them.
 func (ix *Index) Sites() []*Site { return ix.sites }
 
-// Find finds the site of a request and its route; the site alone where no route of it matches, as no less specific site is asked then.
+// Find finds the site of a request whose path is in normal form, and its route; the site alone where no route of it matches, as no less
+// specific site is asked then.
 func (ix *Index) Find(q *Query) (*Site, *Route) {
 	s := ix.FindSite(q.Host)
 	if s == nil {

@@ -39,7 +39,7 @@ func TestTheMostSpecificHostWins(t *testing.T) {
 }
 
 func TestNoLessSpecificSiteIsAsked(t *testing.T) {
-	ix, _ := NewIndex([]Spec{{"a.example", []*Route{route(t, "/only")}}, {"*", []*Route{route(t, "/*")}}})
+	ix, _ := NewIndex([]Spec{{Pattern: "a.example", Routes: []*Route{route(t, "/only")}}, {Pattern: "*", Routes: []*Route{route(t, "/*")}}})
 	if s, r := ix.Find(ask(t, "GET a.example/other", "")); s == nil || s.Pattern != "a.example" || r != nil {
 		t.Errorf("got %v %v", s, r)
 	}
@@ -84,7 +84,7 @@ func TestRoutesHaveTheirOrderInAnyOrderOfWriting(t *testing.T) {
 	for from := range all {
 		rest := slices.Clone(all[from:])
 		for _, order := range [][]*Route{rest, reversedButExpressions(rest)} {
-			ix, _ := NewIndex([]Spec{{"h", order}})
+			ix, _ := NewIndex([]Spec{{Pattern: "h", Routes: order}})
 			if _, got := ix.Find(q); got != all[from] {
 				t.Errorf("%s (row %d) is not first among those after it: got row %d", all[from].Pattern, from, slices.Index(all, got))
 			}
@@ -180,7 +180,7 @@ func TestConditions(t *testing.T) {
 		"other client":              {clients("10.0.0.0/8"), ask(t, "GET h/", "11.1.2.3"), false},
 		"client without an address": {clients("10.0.0.0/8"), ask(t, "GET h/", ""), false},
 	} {
-		ix, _ := NewIndex([]Spec{{"h", []*Route{route(t, "/*", c.m)}}})
+		ix, _ := NewIndex([]Spec{{Pattern: "h", Routes: []*Route{route(t, "/*", c.m)}}})
 		if _, r := ix.Find(c.q); (r != nil) != c.want {
 			t.Errorf("%s: got %v, want %v", name, r != nil, c.want)
 		}

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -56,8 +57,28 @@ func normalPath(path string) (string, error) {
 			encoded = append(encoded, c)
 		}
 	}
-	normal, err := message.AppendNormalPath(nil, encoded)
+	normal, found, err := message.AppendReading(nil, encoded, message.NormalReading)
+	if err == nil && found&(doubtful&^message.NormalReading) != 0 {
+		err = errAmbiguous
+	}
 	return string(normal), err
+}
+
+var errAmbiguous = errors.New("servers read an encoded slash, backslash or percent sign in different ways")
+
+// Folded is the pattern for paths in lower case: it knows no case.
+func (p *PathPattern) Folded() *PathPattern {
+	if p.kind == pathRegexp {
+		folded, err := parseRegexp("(?i)" + p.text)
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		folded.text = p.text
+		return folded
+	}
+	folded := *p
+	folded.text = string(appendLower(nil, []byte(p.text)))
+	return &folded
 }
 
 func parseRegexp(expression string) (*PathPattern, error) {

@@ -9,10 +9,12 @@ import (
 type Site struct {
 	Pattern string
 
-	host   hostPattern
-	routes []*Route // in the order in which they are asked
-	top    level    // of the highest priority, which is nearly always the only one
-	lower  []level  // by falling priority
+	paths      *PathRules
+	isPathless bool // all routes take all paths
+	host       hostPattern
+	routes     []*Route // in the order in which they are asked
+	top        level    // of the highest priority, which is nearly always the only one
+	lower      []level  // by falling priority
 }
 
 // level is the routes of one priority, found by their paths.
@@ -59,7 +61,11 @@ func (c *choice) first(q *Query) *Route {
 }
 
 func newSite(spec Spec) *Site {
-	s := &Site{Pattern: spec.Pattern, host: parseHostPattern(spec.Pattern), routes: sorted(spec.Routes)}
+	s := &Site{Pattern: spec.Pattern, paths: spec.Paths, host: parseHostPattern(spec.Pattern), routes: sorted(spec.Routes)}
+	if s.paths == nil {
+		s.paths = DefaultPathRules()
+	}
+	s.isPathless = isPathless(s.routes)
 	for from := 0; from < len(s.routes); {
 		to := from
 		for to < len(s.routes) && s.routes[to].Match.Priority == s.routes[from].Match.Priority {

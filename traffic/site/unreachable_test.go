@@ -34,7 +34,7 @@ func TestRoutesThatCanNeverMatchAreNamed(t *testing.T) {
 		"expression with an end":    {[]*Route{route(t, "~^/a$"), route(t, "/a/*")}, false},
 		"conditions are specific":   {[]*Route{route(t, "/a"), route(t, "/a", header(yes))}, false},
 	} {
-		_, list := NewIndex([]Spec{{"h", c.routes}})
+		_, list := NewIndex([]Spec{{Pattern: "h", Routes: c.routes}})
 		got := len(list) == 1 && list[0].Route == c.routes[len(c.routes)-1] && list[0].By == c.routes[0]
 		if got != c.want || len(list) > 1 {
 			t.Errorf("%s: got %v, want %v", name, list, c.want)

@@ -16,6 +16,8 @@ var (
 	FaultTarget        = &Fault{400, "bad_target"}
 	FaultTargetLength  = &Fault{414, "target_too_long"}
 	FaultPath          = &Fault{400, "bad_path"}
+	FaultPathRefused   = &Fault{400, "path_refused"}
+	FaultPathAmbiguous = &Fault{400, "ambiguous_path"}
 	FaultVersion       = &Fault{505, "version_not_supported"}
 	FaultStatusLine    = &Fault{502, "bad_status_line"}
 	FaultLineEnd       = &Fault{400, "bare_cr_or_lf"}

@@ -2,8 +2,26 @@ package message
 
 import "errors"
 
-// ErrPath says that a path has two readings and is refused.
-var ErrPath = errors.New("ambiguous path")
+// ErrPath says that a path is malformed: a broken percent-encoding, an encoded NUL, or dot segments that leave the root.
+var ErrPath = errors.New("malformed path")
+
+// PathTraits are properties of a path that servers read in different ways.
+type PathTraits uint16
+
+const (
+	EncodedSlash   PathTraits = 1 << iota // %2F: data, or a slash
+	Backslash                             // %5C: data, or a slash as on Windows
+	DotSegment                            // "." and "..", also with encoded dots or parameters: data, or steps
+	RepeatedSlash                         // "//": an empty segment, or one slash
+	DoubleEncoding                        // %25 before two hexadecimal digits: data, or decoded a second time
+	Overlong                              // UTF-8 in more bytes than it needs, such as %C0%AF: data, or the ASCII character
+	Parameters                            // ";": data, or the beginning of parameters that are no part of the segment's name
+	TrailingDot                           // dots and spaces at the end of a segment: data, or nothing as on Windows
+	DataStream                            // "::" or ":$" in a segment: data, or the name of a stream of the file as on NTFS
+)
+
+// NormalReading are the traits that the normal form resolves (RFC 3986 section 6.2.2.3; merged slashes besides).
+const NormalReading = DotSegment | RepeatedSlash
 
 // IsNormalPath reports whether path is its own normal form as far as a glance tells: no percent sign, no "//", no segment that begins with
 // a dot. Nearly every path passes, and costs one look per byte.
@@ -18,84 +36,289 @@ func IsNormalPath(path []byte) bool {
 	return true
 }
 
-// AppendNormalPath appends the one normal form of path to dst: percent-encoded unreserved characters decoded, other encodings in upper
-// case, dot segments resolved, slashes merged. Routing, access rules and the server all see this form, so that none of them can be
-// made to see another (RFC 3986 section 6.2.2; Envoy CVE-2026-73511 and its family). ErrPath when an encoding is broken, hides a
-// slash, a backslash or NUL, when a dot segment leaves the root, or has parameters.
+// AppendNormalPath appends the normal form of path to dst: percent-encoded unreserved characters decoded, other encodings in upper
+// case, dot segments resolved, slashes merged. Encoded slashes and backslashes stay encoded.
 func AppendNormalPath(dst, path []byte) ([]byte, error) {
-	start := len(dst)
-	for i := 0; i < len(path); {
-		c := path[i]
-		switch {
-		case c == '/':
-			if len(dst) == start || dst[len(dst)-1] != '/' {
-				var err error
-				if dst, err = closeSegment(dst, start); err != nil {
-					return dst, err
-				}
-				if len(dst) == start || dst[len(dst)-1] != '/' {
-					dst = append(dst, '/')
-				}
-			}
-			i++
-		case c == '%':
-			if i+2 >= len(path) {
-				return dst, ErrPath
-			}
-			hi, lo := unhex(path[i+1]), unhex(path[i+2])
-			if hi < 0 || lo < 0 {
-				return dst, ErrPath
-			}
-			v := byte(hi<<4 | lo)
-			switch {
-			case v == 0 || v == '/' || v == '\\':
-				return dst, ErrPath
-			case isUnreserved(v):
-				dst = append(dst, v)
-			default:
-				const hex = "0123456789ABCDEF"
-				dst = append(dst, '%', hex[hi], hex[lo])
-			}
-			i += 3
-		default:
-			dst = append(dst, c)
-			i++
-		}
-	}
-	return closeSegment(dst, start)
+	dst, _, err := AppendReading(dst, path, NormalReading)
+	return dst, err
 }
 
-// closeSegment resolves the last segment of dst[start:] when it is a dot segment.
-func closeSegment(dst []byte, start int) ([]byte, error) {
-	s := len(dst)
-	for s > start && dst[s-1] != '/' {
-		s--
+// AppendReading appends path the way a server reads it that resolves the traits in resolve and takes all others for data. found are the
+// traits that the path has; DoubleEncoding and Overlong may hide others, which are found only when they are resolved. The cost is
+// linear in the length of path.
+func AppendReading(dst, path []byte, resolve PathTraits) (out []byte, found PathTraits, err error) {
+	r := reading{out: dst, start: len(dst), segment: len(dst), resolve: resolve}
+	for len(path) > 0 {
+		o := nextOctet(path, resolve)
+		if o.size == 0 {
+			return r.out, r.found, ErrPath
+		}
+		r.found |= o.found
+		path = path[o.size:]
+		if !r.take(o) {
+			return r.out, r.found, ErrPath
+		}
 	}
-	segment := dst[s:]
-	name := segment
-	for i, c := range segment {
+	if !r.closeSegment(false) {
+		return r.out, r.found, ErrPath
+	}
+	return r.out, r.found, nil
+}
+
+// octet is the next byte that a path stands for.
+type octet struct {
+	value     byte
+	isEncoded bool
+	size      int // bytes of the path that stand for it; 0: the encoding is broken
+	found     PathTraits
+}
+
+func nextOctet(path []byte, resolve PathTraits) octet {
+	v, n := percentByte(path)
+	switch {
+	case path[0] != '%':
+		return octet{value: path[0], size: 1}
+	case n == 0:
+		return octet{}
+	}
+	o := octet{value: v, isEncoded: true, size: n}
+	if v == '%' {
+		// "%25252F" is decoded until nothing is left to decode.
+		end := n
+		for end+1 < len(path) && path[end] == '2' && path[end+1] == '5' {
+			end += 2
+		}
+		for ; end >= n; end -= 2 {
+			if end+1 < len(path) && unhex(path[end]) >= 0 && unhex(path[end+1]) >= 0 {
+				break
+			}
+		}
+		if end < n {
+			return o
+		}
+		o.found = DoubleEncoding
+		if resolve&DoubleEncoding == 0 {
+			return o
+		}
+		o.value, o.size = byte(unhex(path[end])<<4|unhex(path[end+1])), end+2
+	}
+	if o.value >= 0xc0 {
+		o.overlong(path[o.size:], resolve)
+	}
+	return o
+}
+
+// percentByte is the byte that the encoding at the start of path stands for, and its length; 0 when there is none.
+func percentByte(path []byte) (byte, int) {
+	if len(path) < 3 || path[0] != '%' {
+		return 0, 0
+	}
+	hi, lo := unhex(path[1]), unhex(path[2])
+	if hi < 0 || lo < 0 {
+		return 0, 0
+	}
+	return byte(hi<<4 | lo), 3
+}
+
+// overlong looks whether the byte begins an ASCII character in two, three or four bytes. RFC 3629 section 3: "Implementations of the
+// decoding algorithm above MUST protect against decoding invalid sequences." Old servers do not.
+func (o *octet) overlong(rest []byte, resolve PathTraits) {
+	var follow int // bytes that follow
+	high := byte(0)
+	switch o.value {
+	case 0xc0, 0xc1:
+		follow, high = 1, o.value&1
+	case 0xe0:
+		follow = 2
+	case 0xf0:
+		follow = 3
+	default:
+		return
+	}
+	size := o.size
+	for ; follow > 0; follow-- {
+		v, n := percentByte(rest)
+		if n == 0 || v&0xc0 != 0x80 {
+			return
+		}
+		rest, size = rest[n:], size+n
+		switch {
+		case follow > 1 && v&0x3f > 1, follow > 2 && v != 0x80:
+			return // a character beyond ASCII
+		case follow > 1:
+			high = v & 1
+		default:
+			v = high<<6 | v&0x3f
+			o.found |= Overlong
+			if resolve&Overlong != 0 {
+				o.value, o.size = v, size
+			}
+		}
+	}
+}
+
+// reading is a path that is being read.
+type reading struct {
+	out     []byte
+	start   int // of the path in out
+	segment int // of the last segment in out
+	resolve PathTraits
+	found   PathTraits
+	skips   bool // parameters: all up to the next slash
+}
+
+// take takes the next octet; false if the path is malformed.
+func (r *reading) take(o octet) bool {
+	switch c := o.value; {
+	case c == '/' && !o.isEncoded:
+		return r.closeSegment(true)
+	case c == 0:
+		return false
+	case c == '/':
+		r.found |= EncodedSlash
+		if r.resolve&EncodedSlash != 0 {
+			return r.closeSegment(true)
+		}
+	case c == '\\':
+		r.found |= Backslash
+		if r.resolve&Backslash != 0 {
+			return r.closeSegment(true)
+		}
+	case c == ';' && !o.isEncoded:
+		r.found |= Parameters
+		r.skips = r.skips || r.resolve&Parameters != 0
+	}
+	switch {
+	case r.skips:
+	case o.isEncoded && !isUnreserved(o.value):
+		const hex = "0123456789ABCDEF"
+		r.out = append(r.out, '%', hex[o.value>>4], hex[o.value&15])
+	default:
+		r.out = append(r.out, o.value)
+	}
+	return true
+}
+
+// closeSegment ends the last segment, and begins the next one if a slash follows. It is false when a dot segment leaves the root.
+func (r *reading) closeSegment(slash bool) bool {
+	r.skips = false
+	r.cut()
+	s := r.out[r.segment:]
+	isFirst := r.segment == r.start
+	switch dots := dotsOf(s); {
+	case dots > 0:
+		r.found |= DotSegment
+		if r.resolve&DotSegment == 0 {
+			break
+		}
+		r.out = r.out[:r.segment]
+		if dots == 2 {
+			if r.segment <= r.start+1 {
+				return false
+			}
+			at := r.segment - 1
+			for at > r.start && r.out[at-1] != '/' {
+				at--
+			}
+			r.out, r.segment = r.out[:at], at
+		}
+		if !isFirst {
+			return true // the slash before the segment stands for the one behind it
+		}
+	case len(s) == 0 && !isFirst && slash:
+		r.found |= RepeatedSlash
+		if r.resolve&RepeatedSlash != 0 {
+			return true
+		}
+	}
+	if slash {
+		r.out = append(r.out, '/')
+		r.segment = len(r.out)
+	}
+	return true
+}
+
+// cut drops what Windows does not count to the name of a file.
+func (r *reading) cut() {
+	s := r.out[r.segment:]
+	if at := streamAt(s); at >= 0 {
+		r.found |= DataStream
+		if r.resolve&DataStream != 0 {
+			s = s[:at]
+		}
+	}
+	if n := trailing(s); n > 0 && dotsOf(s) == 0 {
+		r.found |= TrailingDot
+		if r.resolve&TrailingDot != 0 {
+			s = s[:len(s)-n]
+		}
+	} else if n > 0 && r.resolve&TrailingDot != 0 {
+		for hasSuffix(s, "%20") {
+			s = s[:len(s)-3]
+		}
+	}
+	r.out = r.out[:r.segment+len(s)]
+}
+
+// streamAt is where the name of a stream begins in a segment: at "::" or ":$"; -1 if there is none.
+func streamAt(s []byte) int {
+	for i := range s {
+		n := colonLen(s[i:])
+		if n == 0 {
+			continue
+		}
+		rest := s[i+n:]
+		if colonLen(rest) > 0 || len(rest) > 0 && rest[0] == '$' || len(rest) > 2 && string(rest[:3]) == "%24" {
+			return i
+		}
+	}
+	return -1
+}
+
+func colonLen(s []byte) int {
+	switch {
+	case len(s) > 0 && s[0] == ':':
+		return 1
+	case len(s) > 2 && string(s[:3]) == "%3A":
+		return 3
+	}
+	return 0
+}
+
+// trailing is how many bytes at the end of a segment are dots and encoded spaces.
+func trailing(s []byte) int {
+	all := len(s)
+	for {
+		switch {
+		case hasSuffix(s, "."):
+			s = s[:len(s)-1]
+		case hasSuffix(s, "%20"):
+			s = s[:len(s)-3]
+		default:
+			return all - len(s)
+		}
+	}
+}
+
+func hasSuffix(s []byte, suffix string) bool {
+	return len(s) >= len(suffix) && string(s[len(s)-len(suffix):]) == suffix
+}
+
+// dotsOf is 1 for the segment ".", 2 for "..", and 0 for every other. Parameters and spaces behind the dots do not change what some servers make of them.
+func dotsOf(s []byte) int {
+	for i, c := range s {
 		if c == ';' {
-			name = segment[:i]
+			s = s[:i]
 			break
 		}
 	}
-	if string(name) != "." && string(name) != ".." {
-		return dst, nil
+	for hasSuffix(s, "%20") {
+		s = s[:len(s)-3]
 	}
-	if len(name) != len(segment) {
-		return dst, ErrPath
+	if len(s) > 0 && len(s) <= 2 && s[0] == '.' && s[len(s)-1] == '.' {
+		return len(s)
 	}
-	if string(name) == "." {
-		return dst[:s], nil
-	}
-	if s <= start+1 {
-		return dst, ErrPath
-	}
-	s--
-	for s > start && dst[s-1] != '/' {
-		s--
-	}
-	return dst[:s], nil
+	return 0
 }
 
 func isUnreserved(c byte) bool {
