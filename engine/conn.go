@@ -11,7 +11,8 @@ type Conn interface {
 	// Read reads at least one byte into p, which must not be empty; it parks until there is one. io.EOF when the peer has
 	// finished, ErrTimeout at the read deadline, ErrInterrupted after Interrupt.
 	Read(p []byte) (int, error)
-	// Write writes all of p or fails; it parks while the peer does not read. It borrows p.
+	// Write writes all of p or fails; it parks while the peer does not read. It borrows p. The write deadline bounds each pause in which the
+	// peer takes nothing: it moves on with every part of p that is taken.
 	Write(p []byte) (int, error)
 	// WriteBuffers writes a and then b, in one system call where the system has one; as Write otherwise.
 	WriteBuffers(a, b []byte) (int, error)

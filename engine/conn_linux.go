@@ -179,6 +179,7 @@ func (c *epollConn) waitRead() error {
 
 func (c *epollConn) Write(p []byte) (int, error) {
 	done := 0
+	pause := c.writeBy - c.loop.now
 	for {
 		if c.closed {
 			return done, ErrClosed
@@ -188,6 +189,7 @@ func (c *epollConn) Write(p []byte) (int, error) {
 			switch {
 			case n > 0:
 				done += n
+				c.writeBy = c.loop.now + pause // the deadline bounds a pause: a slow peer may take as long as it takes something
 			case errno == syscall.EAGAIN:
 				c.writable = false
 			case n < 0 && errno != syscall.EINTR:

@@ -13,6 +13,7 @@ type Substream struct {
 	alarm       Alarm
 	readBy      int64
 	writeBy     int64
+	writeFor    time.Duration // of the last SetWriteTimeout
 	interrupted bool
 }
 
@@ -21,8 +22,11 @@ func (s *Substream) Begin(l *Loop, c Conn) { s.loop, s.self = l, c }
 
 func (s *Substream) Loop() *Loop                     { return s.loop }
 func (s *Substream) SetReadTimeout(d time.Duration)  { s.readBy = s.loop.deadline(d) }
-func (s *Substream) SetWriteTimeout(d time.Duration) { s.writeBy = s.loop.deadline(d) }
-func (s *Substream) ClearInterrupt()                 { s.interrupted = false }
+func (s *Substream) SetWriteTimeout(d time.Duration) { s.writeFor, s.writeBy = d, s.loop.deadline(d) }
+
+// Wrote moves the write deadline on: the peer has taken something.
+func (s *Substream) Wrote()          { s.writeBy = s.loop.deadline(s.writeFor) }
+func (s *Substream) ClearInterrupt() { s.interrupted = false }
 
 // Interrupt makes waits end.
 func (s *Substream) Interrupt() {

@@ -44,7 +44,7 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		return
 	}
 	if !ended {
-		raw.SetReadDeadline(time.Now().Add(bodyMost))
+		raw.SetReadDeadline(time.Time{}) // how long content may take is the exchange's to say
 		b.open()
 		s.credit, s.gone = b.credit, b.gone
 		if s.request.Framing != message.FramingNone { // a tunnel's first bytes wait until there is one
@@ -57,9 +57,6 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		b.bring()
 	}
 }
-
-// bodyMost bounds how long a stream may bring content; the exchange has its own, shorter ones.
-const bodyMost = 24 * time.Hour
 
 // readHead reads up to the payload of the next HEADERS frame.
 func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {

@@ -84,7 +84,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		room := outMost - len(s.out) - http3.HeaderMost
 		if room <= 0 {
 			if s.flush(); len(s.out) > 0 {
-				if err := s.WaitRoom(); err != nil {
+				if err := s.waitLanding(); err != nil {
 					return done, err
 				}
 			}
@@ -119,7 +119,7 @@ func (s *Stream) SendFrom(c engine.Conn, most int) (int, error) {
 			break
 		}
 		if s.flush(); len(s.out) > 0 {
-			if err := s.WaitRoom(); err != nil {
+			if err := s.waitLanding(); err != nil {
 				return 0, err
 			}
 		}
@@ -212,10 +212,36 @@ func (s *Stream) fly() {
 	s.flying = true
 	raw, l, patience := s.raw, s.conn.loop, s.conn.config.Send
 	go func() {
-		raw.SetWriteDeadline(time.Now().Add(patience))
-		_, err := raw.Write(piece)
+		err := writeParts(raw, piece, patience)
 		l.Post(func() { s.landed(piece, err) })
 	}()
+}
+
+// partSize is how much the peer has to take within Config.Send. The deadline is set anew for each part: it bounds a pause, and not the rate.
+const partSize = 4 << 10
+
+// writeParts writes b, and fails when the peer takes nothing for as long as patience.
+func writeParts(raw *quicgo.Stream, b []byte, patience time.Duration) error {
+	for len(b) > 0 {
+		raw.SetWriteDeadline(time.Now().Add(patience))
+		n, err := raw.Write(b[:min(len(b), partSize)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// waitLanding parks until there may be room. The goroutine that sends a piece has a deadline for each part of it, so that the stream has none of its own
+// meanwhile: a peer that takes the piece slowly is not silent.
+func (s *Stream) waitLanding() error {
+	err := s.WaitRoom()
+	if err == engine.ErrTimeout && s.flying {
+		s.Wrote()
+		return nil
+	}
+	return err
 }
 
 // landed goes on after a piece was sent.

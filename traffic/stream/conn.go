@@ -44,10 +44,11 @@ type Conn struct {
 	inTo        int
 	prefaced    bool // the client's preface is here
 	hasSettings bool
-	began       int64  // ms: when the first byte of something unfinished came; 0: nothing is
+	began       int64  // ms: when the first byte of something unfinished came that is timed; 0: nothing is
 	block       []byte // of a head whose end has not come
 	blockHeader http2.Header
 	blockFrames int
+	content     content // a DATA frame that is not complete
 	decoder     *hpack.Decoder
 	layout      *http2.Layout
 
@@ -175,6 +176,8 @@ func (c *Conn) Serve(engine.Conn) {
 		}
 		if c.began != 0 {
 			c.raw.SetReadTimeout(max(0, c.config.Header-time.Duration(c.loop.Now()-c.began)*time.Millisecond))
+		} else {
+			c.raw.SetReadTimeout(c.silence())
 		}
 		c.reading = true
 		n, err := c.raw.Read(c.in[c.inTo:])
@@ -210,12 +213,27 @@ func (c *Conn) rest() {
 	if c.ended || c.closing {
 		return
 	}
-	c.dropIn()
+	if c.inTo == c.inFrom {
+		c.dropIn()
+	} else {
+		c.shrinkIn()
+	}
 	if c.IsIdle() {
 		c.spares = nil
 	}
 	c.raw.SetReadTimeout(c.silence())
 	c.raw.Await(c)
+}
+
+// shrinkIn keeps what has come of a frame's header in the smallest buffer.
+func (c *Conn) shrinkIn() {
+	if len(c.in) > engine.Buffer4K && c.inTo-c.inFrom < http2.HeaderLen {
+		b := c.loop.Buffer(engine.Buffer4K)
+		c.inTo = copy(b, c.in[c.inFrom:c.inTo])
+		c.inFrom = 0
+		c.loop.Release(c.in)
+		c.in = b
+	}
 }
 
 func (c *Conn) dropIn() {

@@ -52,17 +52,22 @@ type peer struct {
 
 // meet makes a client's connection in memory and the peer that is the client.
 func meet(t *testing.T) (*peer, *accepting) {
+	p, a := &peer{}, &accepting{owner: &owner{}, config: testConfig}
+	met(t, p, a)
+	return p, a
+}
+
+// met makes p the other end of a connection that h serves.
+func met(t *testing.T, p *peer, h engine.Handler) {
 	e, err := engine.New(engine.Config{Loops: 1, Portable: true, Log: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}
 	near, far := net.Pipe()
-	a := &accepting{owner: &owner{}, config: testConfig}
-	e.ServeConn(near, e.Loops()[0], a)
-	p := &peer{Framer: http2.NewFramer(far, far), conn: far}
+	e.ServeConn(near, e.Loops()[0], h)
+	p.Framer, p.conn = http2.NewFramer(far, far), far
 	go p.read()
 	t.Cleanup(func() { far.Close(); synctest.Wait(); e.Close() })
-	return p, a
 }
 
 func (p *peer) read() {

@@ -8,7 +8,7 @@ import (
 	"github.com/weir-proxy/weir/wire/http2"
 )
 
-// frames handles the complete frames that have been read. What is left is the beginning of one.
+// frames handles the frames that have been read: complete ones, and of a DATA frame as much as is there. What is left is the beginning of one.
 func (c *Conn) frames() *http2.ConnError {
 	if !c.prefaced {
 		if err := c.preface(); err != nil || !c.prefaced {
@@ -17,6 +17,14 @@ func (c *Conn) frames() *http2.ConnError {
 	}
 	for !c.closing {
 		b := c.in[c.inFrom:c.inTo]
+		if c.content.isOpen() && len(b) > 0 {
+			n := min(len(b), c.content.left())
+			c.inFrom += n
+			if err := c.moreData(b[:n]); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(b) < http2.HeaderLen {
 			break
 		}
@@ -25,12 +33,16 @@ func (c *Conn) frames() *http2.ConnError {
 			// Section 4.2: "An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size defined in SETTINGS_MAX_FRAME_SIZE".
 			return &http2.ConnError{Code: http2.FrameSizeError, Why: "frame_too_long"}
 		}
-		if len(b) < http2.HeaderLen+h.Length {
-			c.growIn(http2.HeaderLen + h.Length)
-			break
+		end := http2.HeaderLen + h.Length
+		if len(b) < end {
+			if !c.mayBegin(h, b[http2.HeaderLen:]) {
+				c.growIn(end)
+				break
+			}
+			end = len(b)
 		}
-		c.inFrom += http2.HeaderLen + h.Length
-		if err := c.frame(h, b[http2.HeaderLen:http2.HeaderLen+h.Length]); err != nil {
+		c.inFrom += end
+		if err := c.frame(h, b[http2.HeaderLen:end]); err != nil {
 			return err
 		}
 	}
@@ -58,17 +70,23 @@ func (c *Conn) preface() *http2.ConnError {
 func (c *Conn) settleIn() {
 	if c.inFrom == c.inTo {
 		c.inFrom, c.inTo = 0, 0
-		if c.blockFrames == 0 && c.prefaced && (c.hasSettings || c.toServer) {
-			c.began = 0
-			return
-		}
 	} else if c.inFrom > 0 {
 		c.inTo = copy(c.in, c.in[c.inFrom:c.inTo])
 		c.inFrom = 0
 	}
-	if c.began == 0 {
+	switch {
+	case !c.isTimed():
+		c.began = 0
+	case c.began == 0:
 		c.began = c.loop.Now()
 	}
+}
+
+// isTimed reports whether the peer has begun something that must end within the time of a head: the preface with its settings, a head, or another frame than
+// DATA. Content has the time of its stream, and so has a frame whose type has not come yet.
+func (c *Conn) isTimed() bool {
+	const typeAt = 3
+	return c.blockFrames > 0 || !c.prefaced || !c.hasSettings && !c.toServer || c.inTo > typeAt && http2.FrameType(c.in[typeAt]) != http2.FrameData
 }
 
 // growIn makes room for a frame of n bytes.
@@ -109,7 +127,7 @@ func (c *Conn) frame(h http2.Header, p []byte) *http2.ConnError {
 	}
 	switch h.Type {
 	case http2.FrameData:
-		return c.data(h, p)
+		return c.beginData(h, p)
 	case http2.FrameHeaders:
 		return c.headers(h, p)
 	case http2.FrameContinuation:
@@ -269,60 +287,6 @@ func (c *Conn) windowUpdate(h http2.Header, n int) *http2.ConnError {
 	}
 	if n < tinyUpdate {
 		return c.spend(http2.GlitchWindow)
-	}
-	return nil
-}
-
-// tinyData is content of so little that a stream of it is work and nothing else.
-const tinyData = 4
-
-func (c *Conn) data(h http2.Header, p []byte) *http2.ConnError {
-	if !c.recvWindow.Take(len(p)) {
-		return &http2.ConnError{Code: http2.FlowControlError, Why: "connection_window_exceeded"}
-	}
-	data, err := http2.Unpad(h, p)
-	if err != nil {
-		return err
-	}
-	s := c.find(h.Stream)
-	if s == nil {
-		if c.isIdle(h.Stream) {
-			return &http2.ConnError{Code: http2.ProtocolError, Why: "data_when_idle"}
-		}
-		c.giveRoom()
-		return c.late(h)
-	}
-	if refusal := s.state.On(http2.RecvData); refusal != nil {
-		c.giveRoom()
-		return c.resetCaused(s, refusal.Code)
-	}
-	if !s.recv.Take(len(p)) {
-		return c.resetCaused(s, http2.FlowControlError)
-	}
-	if padding := len(p) - len(data); padding > 0 {
-		s.giveRoom(padding)
-	}
-	ends := h.Flags&http2.FlagEndStream != 0
-	if s.got += int64(len(data)); s.length >= 0 && (s.got > s.length || ends && s.got < s.length) {
-		// Section 8.1.1: "A request or response is also malformed if the value of a content-length header field does not equal the sum of the DATA frame
-		// payload lengths that form the content".
-		c.giveRoom()
-		return c.resetCaused(s, http2.ProtocolError)
-	}
-	if len(data) > 0 {
-		c.held += len(data)
-		s.deliver(data)
-		c.giveRoom()
-	}
-	if ends {
-		s.endReceive()
-		return nil
-	}
-	switch {
-	case len(data) == 0:
-		return c.spend(http2.GlitchEmpty)
-	case len(data) < tinyData:
-		return c.spend(http2.GlitchTiny)
 	}
 	return nil
 }

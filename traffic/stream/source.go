@@ -34,9 +34,12 @@ func (s *Stream) SendFrom(conn engine.Conn, most int) (int, error) {
 
 // waitDrawn parks until the source has nothing more, or nothing more may be sent.
 func (s *Stream) waitDrawn() error {
-	for s.source.left > 0 && s.source.conn != nil {
+	for left := s.source.left; left > 0 && s.source.conn != nil; left = s.source.left {
 		if err := s.waitTurn(); err != nil {
 			return err
+		}
+		if s.source.left < left {
+			s.Wrote()
 		}
 	}
 	return nil

@@ -343,7 +343,14 @@ func (s *Stream) finish(code http2.Code) bool {
 // reset sends RST_STREAM.
 func (s *Stream) reset(code http2.Code) {
 	c := s.conn
-	if s.state == http2.StateClosed {
+	switch s.state {
+	case http2.StateClosed:
+		return
+	case http2.StateIdle:
+		// Nothing was sent on it, so there is nothing to reset. RFC 9113 section 5.1.1: "The first use of a new stream identifier implicitly closes all streams in
+		// the "idle" state that might have been initiated by that peer with a lower-valued stream identifier."
+		s.state = http2.StateClosed
+		c.forget(s)
 		return
 	}
 	s.state.On(http2.SendReset)

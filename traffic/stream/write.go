@@ -220,9 +220,12 @@ func (s *Stream) Write(p []byte) (int, error) {
 
 // waitSent parks until pending is sent.
 func (s *Stream) waitSent() error {
-	for len(s.pending) > 0 {
+	for left := len(s.pending); left > 0; left = len(s.pending) {
 		if err := s.waitTurn(); err != nil {
 			return err
+		}
+		if len(s.pending) < left {
+			s.Wrote()
 		}
 	}
 	return nil

@@ -92,9 +92,23 @@ func AppendWindowUpdate(dst []byte, stream uint32, n int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
-// Unpad takes the padding off the payload of a DATA or HEADERS frame, and the priority fields that HEADERS may have.
+// Padding is how many bytes of padding end the payload of a DATA frame, of which the beginning is here.
 // RFC 9113 section 6.1: "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat this as a
 // connection error (Section 5.4.1) of type PROTOCOL_ERROR."
+func Padding(h Header, begin []byte) (int, *ConnError) {
+	switch {
+	case h.Flags&FlagPadded == 0:
+		return 0, nil
+	case len(begin) == 0:
+		return 0, &ConnError{FrameSizeError, "padding_missing"}
+	case int(begin[0]) >= h.Length:
+		return 0, &ConnError{ProtocolError, "padding_too_long"}
+	}
+	return int(begin[0]), nil
+}
+
+// Unpad takes the padding off the payload of a HEADERS frame, and the priority fields that it may have. Of padding that is too long section 6.2 says the same as
+// section 6.1 (see Padding).
 func Unpad(h Header, payload []byte) ([]byte, *ConnError) {
 	padding := 0
 	if h.Flags&FlagPadded != 0 {
@@ -103,7 +117,7 @@ func Unpad(h Header, payload []byte) ([]byte, *ConnError) {
 		}
 		padding, payload = int(payload[0]), payload[1:]
 	}
-	if h.Type == FrameHeaders && h.Flags&FlagPriority != 0 {
+	if h.Flags&FlagPriority != 0 {
 		if len(payload) < 5 {
 			return nil, &ConnError{FrameSizeError, "priority_missing"}
 		}

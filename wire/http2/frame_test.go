@@ -49,11 +49,11 @@ func TestPaddingIsTakenOff(t *testing.T) {
 		want string
 		code Code
 	}{
-		{Header{Type: FrameData}, "abc", "abc", NoError},
-		{Header{Type: FrameData, Flags: FlagPadded}, "\x02abcxx", "abc", NoError},
-		{Header{Type: FrameData, Flags: FlagPadded}, "\x03abc", "", NoError},
-		{Header{Type: FrameData, Flags: FlagPadded}, "\x04abc", "", ProtocolError},
-		{Header{Type: FrameData, Flags: FlagPadded}, "", "", FrameSizeError},
+		{Header{Type: FrameHeaders}, "abc", "abc", NoError},
+		{Header{Type: FrameHeaders, Flags: FlagPadded}, "\x02abcxx", "abc", NoError},
+		{Header{Type: FrameHeaders, Flags: FlagPadded}, "\x03abc", "", NoError},
+		{Header{Type: FrameHeaders, Flags: FlagPadded}, "\x04abc", "", ProtocolError},
+		{Header{Type: FrameHeaders, Flags: FlagPadded}, "", "", FrameSizeError},
 		{Header{Type: FrameHeaders, Flags: FlagPadded | FlagPriority}, "\x01\x00\x00\x00\x01\x10abx", "ab", NoError},
 		{Header{Type: FrameHeaders, Flags: FlagPriority}, "\x00\x00", "", FrameSizeError},
 	} {
@@ -64,6 +64,30 @@ func TestPaddingIsTakenOff(t *testing.T) {
 		}
 		if string(got) != c.want || code != c.code {
 			t.Errorf("%+v %q: %q %v", c.h, c.in, got, code)
+		}
+	}
+}
+
+func TestPaddingIsKnownFromTheBeginningOfAFrame(t *testing.T) {
+	for _, c := range []struct {
+		h    Header
+		in   string
+		want int
+		code Code
+	}{
+		{Header{Type: FrameData, Length: 3}, "abc", 0, NoError},
+		{Header{Type: FrameData, Length: 6, Flags: FlagPadded}, "\x02", 2, NoError},
+		{Header{Type: FrameData, Length: 4, Flags: FlagPadded}, "\x03ab", 3, NoError},
+		{Header{Type: FrameData, Length: 4, Flags: FlagPadded}, "\x04abc", 0, ProtocolError},
+		{Header{Type: FrameData, Flags: FlagPadded}, "", 0, FrameSizeError},
+	} {
+		got, err := Padding(c.h, []byte(c.in))
+		code := NoError
+		if err != nil {
+			code = err.Code
+		}
+		if got != c.want || code != c.code {
+			t.Errorf("%+v %q: %d %v", c.h, c.in, got, code)
 		}
 	}
 }

@@ -1,0 +1,141 @@
+package stream
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/weir-proxy/weir/engine"
+)
+
+// reading is an owner whose streams are read for as long as they last.
+type reading struct {
+	owner
+	got map[uint32]string
+	end map[uint32]error
+}
+
+func (r *reading) Open(s *Stream) {
+	s.SetReadTimeout(100 * time.Hour)
+	s.conn.loop.Go(&reader{r, s})
+}
+
+type reader struct {
+	of *reading
+	s  *Stream
+}
+
+func (r *reader) Run() {
+	b := make([]byte, 1<<10)
+	for {
+		n, err := r.s.Read(b)
+		r.of.got[r.s.id] += string(b[:n])
+		if err != nil {
+			r.of.end[r.s.id] = err
+			return
+		}
+	}
+}
+
+// acceptingFor is accepting for another owner.
+type acceptingFor struct {
+	owner Owner
+	conn  *Conn
+}
+
+func (a *acceptingFor) Serve(c engine.Conn) {
+	a.conn = Accept(c, testConfig, a.owner, nil)
+	a.conn.Serve(c)
+}
+
+func meetFor(t *testing.T, o Owner) (*peer, *acceptingFor) {
+	p, a := &peer{}, &acceptingFor{owner: o}
+	met(t, p, a)
+	return p, a
+}
+
+func (p *peer) post(id uint32) {
+	e := hpackBlock{}
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true,
+		BlockFragment: e.encode(":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")})
+	synctest.Wait()
+}
+
+// A DATA frame may come as slowly as its stream allows: it holds up nobody else, it is passed on as it comes, and it is no head.
+func TestASlowDataFrameIsItsStreamsBusiness(t *testing.T) {
+	for name, cuts := range map[string][]string{
+		"in the header":       {"\x00", "\x00\x08\x00\x00\x00\x00\x00\x01con", "tents"[:4], "s"},
+		"behind the type":     {"\x00\x00\x08\x00", "\x00\x00\x00\x00\x01content", "s"},
+		"before the content":  {"\x00\x00\x08\x00\x00\x00\x00\x00\x01", "contents"},
+		"in the content":      {"\x00\x00\x08\x00\x00\x00\x00\x00\x01c", "o", "ntents"},
+		"before the padding":  {"\x00\x00\x0c\x00\x08\x00\x00\x00\x01", "\x03contents", "\x00\x00", "\x00"},
+		"in padding and all":  {"\x00\x00\x0c\x00\x08\x00\x00\x00\x01\x03", "cont", "ents\x00", "\x00\x00"},
+		"nothing but padding": {"\x00\x00\x04\x00\x08\x00\x00\x00\x01\x03", "\x00", "\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\x01conte", "nts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &reading{got: map[uint32]string{}, end: map[uint32]error{}}
+				p, a := meetFor(t, r)
+				p.begin()
+				p.post(1)
+				for _, cut := range cuts {
+					p.conn.Write([]byte(cut))
+					time.Sleep(3 * time.Hour)
+				}
+				if a.conn.ended || len(p.codes) > 0 {
+					t.Fatalf("the connection has ended: %v", p.codes)
+				}
+				if r.got[1] != "contents" || r.end[1] != nil {
+					t.Errorf("the stream has %q, %v", r.got[1], r.end[1])
+				}
+				p.post(3)
+				p.WriteData(3, true, []byte("more"))
+				synctest.Wait()
+				if r.got[3] != "more" {
+					t.Errorf("the next stream has %q", r.got[3])
+				}
+			})
+		})
+	}
+}
+
+// What has come of a frame is passed on before the rest of it.
+func TestTheBeginningOfADataFrameIsPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reading{got: map[uint32]string{}, end: map[uint32]error{}}
+		p, a := meetFor(t, r)
+		p.begin()
+		p.post(1)
+		p.conn.Write([]byte("\x00\x00\x08\x00\x01\x00\x00\x00\x01begin"))
+		synctest.Wait()
+		if r.got[1] != "begin" || a.conn.in != nil {
+			t.Errorf("the stream has %q, the connection holds %d bytes", r.got[1], len(a.conn.in))
+		}
+		p.conn.Write([]byte("end"))
+		synctest.Wait()
+		if r.got[1] != "beginend" || r.end[1] == nil {
+			t.Errorf("the stream has %q and ends by %v", r.got[1], r.end[1])
+		}
+	})
+}
+
+// A stream may end in the middle of one of its frames, by either side. The rest of the frame is skipped.
+func TestAStreamEndsWithinADataFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &owner{}
+		p, a := meetFor(t, o)
+		p.begin()
+		p.post(1)
+		p.conn.Write([]byte("\x00\x00\x08\x00\x00\x00\x00\x00\x01begin"))
+		synctest.Wait()
+		a.conn.loop.Call(func() { o.opened[0].Done(0) })
+		synctest.Wait()
+		p.conn.Write([]byte("end"))
+		p.post(3)
+		if len(o.opened) != 2 || a.conn.ended || a.conn.held != 0 {
+			t.Errorf("%d streams were opened, ended %v, %d bytes held", len(o.opened), a.conn.ended, a.conn.held)
+		}
+	})
+}
