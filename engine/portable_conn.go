@@ -124,11 +124,17 @@ func (c *netConn) Write(p []byte) (int, error) {
 	if err := c.refuse(); err != nil {
 		return 0, err
 	}
-	c.nc.SetWriteDeadline(c.writeBy)
-	c.loop.portable.release()
-	n, err := c.nc.Write(p)
-	c.loop.portable.acquire()
-	return n, c.reason(err)
+	done, pause := 0, time.Until(c.writeBy)
+	for {
+		c.nc.SetWriteDeadline(c.writeBy)
+		c.loop.portable.release()
+		n, err := c.nc.Write(p[done:])
+		c.loop.portable.acquire()
+		if done += n; n == 0 || done == len(p) || !errors.Is(err, os.ErrDeadlineExceeded) || c.refuse() != nil {
+			return done, c.reason(err)
+		}
+		c.SetWriteTimeout(pause) // the deadline bounds a pause, and something was taken
+	}
 }
 
 func (c *netConn) WriteBuffers(a, b []byte) (int, error) {

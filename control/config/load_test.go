@@ -38,7 +38,7 @@ sites:
     /q: q
 `)
 	x, q, all := cfg.Sites[0].Routes[0], cfg.Sites[0].Routes[1], cfg.Sites[0].Routes[2]
-	if got, want := x.Timeouts, (Timeouts{Connect: Duration(7 * time.Second), Response: Duration(3 * time.Second), Idle: Duration(9 * time.Second)}); got != want {
+	if got, want := x.Timeouts, (Timeouts{Connect: Duration(7 * time.Second), Response: Duration(3 * time.Second), Stream: Duration(24 * time.Hour), Idle: Duration(9 * time.Second)}); got != want {
 		t.Errorf("timeouts of /x: %+v, want %+v", got, want)
 	}
 	if x.BodyLimit != 0 || q.BodyLimit != 2<<20 || all.BodyLimit != 2<<20 {

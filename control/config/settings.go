@@ -104,12 +104,21 @@ type Timeouts struct {
 	// Until the connection stands, the TLS handshake included.
 	Connect Duration `yaml:"connect" fill:"3s" example:"1s"`
 
-	// From the request's last byte to the first of the answer, and between two arrivals of the answer's body.
+	// From the request's last byte to the first of the answer, and between two arrivals of the answer's body. Of a stream it is `stream` that counts.
 	Response Duration `yaml:"response" fill:"60s" example:"200s"`
 
 	// From the request's head to the answer's: waiting in a queue, connecting and all tries together. Servers are told what is left of it, in ms, in
 	// X-Envoy-Expected-Rq-Timeout-Ms; what a trusted proxy says there shortens it.
 	Request Duration `yaml:"request" fill:"off" example:"2s"`
+
+	// The pause between two arrivals of a request's body that goes on to the server as it comes. A body that is taken whole first (`buffer`) must also come at 500 bytes
+	// a second or more, after 10 seconds. Without it: what the listener's `timeouts.body` says.
+	Body Duration `yaml:"body" example:"5m"`
+
+	// How long a stream may be silent in both directions: a gRPC call, a channel of RPC over HTTP (Outlook), an answer of events (`text/event-stream`,
+	// `application/x-ndjson` and such), or any exchange whose answer has begun before the request's body has ended. A gRPC call's answer has this time too, unless its
+	// client sets a deadline or `request` does.
+	Stream Duration `yaml:"stream" fill:"1d" example:"2h"`
 
 	// How long a connection without a request is kept open. Of a pool or of `defaults`.
 	Idle Duration `yaml:"idle" fill:"55s" example:"20s"`

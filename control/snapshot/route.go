@@ -25,6 +25,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		BodyLimit: int64(c.BodyLimit),
 		Response:  bounded(c.Timeouts.Response),
 		Request:   c.Timeouts.Request.Std(),
+		Stream:    bounded(c.Timeouts.Stream),
 		Tunnel:    bounded(c.Timeouts.Tunnel),
 		Unlogged:  c.AccessLog == "off",
 		GRPCWeb:   c.GRPCWeb == "on",
@@ -33,6 +34,9 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 
 		RequestHeaders:  b.headerEdit(c.Key+".request_headers", &c.RequestHeaders),
 		ResponseHeaders: b.headerEdit(c.Key+".response_headers", &c.ResponseHeaders),
+	}
+	if c.Timeouts.Body != 0 {
+		r.Body = bounded(c.Timeouts.Body)
 	}
 	if r.Request > 0 {
 		if r.RequestHeaders == nil {

@@ -24,6 +24,7 @@ pools:
   web: { servers: ["`+web+`"] }
 sites:
   "*": web
+  taken.test: { "/*": { pool: web, buffer: { request: 16KiB } } }
 admin: "ADMIN"
 logs: { access: off }
 `)
@@ -105,8 +106,8 @@ var (
 	slowHeader  = slowKind{"header", "GET / HTTP/1.1\r\nHost: slow.test\r\nX-", "a", 400 * time.Millisecond, "HTTP/1.1 408 ", 6 * time.Second}
 	pausingBody = slowKind{"body that pauses", "POST / HTTP/1.1\r\nHost: slow.test\r\nContent-Length: 1000\r\n\r\nab", "", 0,
 		"HTTP/1.1 408 ", 6 * time.Second}
-	// No pause of it is too long: the least rate of a body ends it, after 10 s.
-	tricklingBody = slowKind{"body that trickles", "POST / HTTP/1.1\r\nHost: slow.test\r\nContent-Length: 100000\r\n\r\nab", "c",
+	// No pause of it is too long: weir takes it before it asks a server, and the least rate of such a body ends it, after 10 s.
+	tricklingBody = slowKind{"body that trickles", "POST / HTTP/1.1\r\nHost: taken.test\r\nContent-Length: 100000\r\n\r\nab", "c",
 		500 * time.Millisecond, "HTTP/1.1 408 ", 14 * time.Second}
 )
 

@@ -94,3 +94,24 @@ func TestAnswersOfWeirsOwnAreGRPCs(t *testing.T) {
 		}
 	}
 }
+
+// A gRPC stream may be silent for much longer than a request or an answer may pause: before the server has answered, after it, with a route's own times and
+// through HTTP/3.
+func TestAQuietGRPCStreamLives(t *testing.T) {
+	dir, address := grpcServer(t)
+	times := "timeouts: { response: 1s, body: 1s }"
+	inner := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": { /*: { pool: grpc, buffer: { request: 1MiB, response: 1MiB }, %s } }\n", address, times))
+	outer := newWorld(t, fmt.Sprintf("pools:\n  inner: { servers: [%q], protocol: http3, tls: { ca: %q, server_name: localhost } }\nsites:\n  \"*\": { /*: { pool: inner, %s } }\n",
+		inner.secure, filepath.Join(inner.dir, "cert.pem"), times))
+	for name, at := range map[string]string{"http2": inner.clear, "http3": outer.clear} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := run(t, filepath.Join(dir, "quiet"), "-address", at, "-silence", "3s"); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	short := newWorld(t, fmt.Sprintf("pools:\n  grpc: { servers: [%q], protocol: h2c}\nsites:\n  \"*\": { /*: { pool: grpc, timeouts: { stream: 2s } } }\n", address))
+	if out, err := run(t, filepath.Join(dir, "quiet"), "-address", short.clear, "-silence", "4s"); err == nil {
+		t.Errorf("a stream outlives the time that its route gives it\n%s", out)
+	}
+}

@@ -166,7 +166,7 @@ func BuildHTTP2Tools() (string, error) {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return "", err
 	}
-	for _, pkg := range []string{"github.com/summerwind/h2spec/cmd/h2spec", "github.com/summerwind/h2spec/cmd/h2specd", "google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server"} {
+	for _, pkg := range []string{"github.com/summerwind/h2spec/cmd/h2spec", "github.com/summerwind/h2spec/cmd/h2specd", "google.golang.org/grpc/interop/client", "google.golang.org/grpc/interop/server", "./quiet"} {
 		if _, err := build(filepath.Join(root, "test/http2/tools"), pkg, filepath.Join(out, filepath.Base(pkg))); err != nil {
 			return "", err
 		}

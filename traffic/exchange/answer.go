@@ -85,7 +85,7 @@ func (x *Exchange) settleBody() {
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
 	for left > 0 {
-		x.client.SetReadTimeout(x.bodyTimeout(x.body.length - left))
+		x.client.SetReadTimeout(x.keepTimeout(x.body.length - left))
 		n, err := x.client.Read(buf[:min(int64(len(buf)), left)])
 		if err != nil {
 			x.keepAlive = false

@@ -145,8 +145,9 @@ func (x *Exchange) bulk() {
 
 func (x *Exchange) deliverSplice() Stage {
 	c := x.conn
+	pause := x.answerPause()
 	for x.rest.left > 0 {
-		c.SetReadTimeout(x.route.Response)
+		c.SetReadTimeout(pause)
 		x.client.SetWriteTimeout(x.setup.Send)
 		n, err := engine.Splice(x.client, c.Conn, min(x.rest.left, splicePiece))
 		x.rest.left -= n
@@ -155,6 +156,13 @@ func (x *Exchange) deliverSplice() Stage {
 		if err == engine.ErrNoSplice {
 			return x.deliverCopy()
 		}
+		if err == engine.ErrTimeout {
+			if pause = x.silenceLeft(); pause > 0 {
+				continue
+			}
+		}
+		x.moves()
+		pause = x.answerPause()
 		if err != nil {
 			return x.spliceFailed(err)
 		}
@@ -179,9 +187,8 @@ func (x *Exchange) spliceFailed(err error) Stage {
 // is wrong.
 func (x *Exchange) piece(buf []byte) ([]byte, error) {
 	c := x.conn
-	c.SetReadTimeout(x.route.Response)
 	if x.rest.framing == message.FramingLength {
-		n, err := c.Read(buf[:min(int64(len(buf)), x.rest.left)])
+		n, err := x.readMore(c, buf[:min(int64(len(buf)), x.rest.left)])
 		x.rest.left -= int64(n)
 		x.rest.ended = x.rest.left == 0
 		x.load.BytesReceived += uint64(n)
@@ -191,7 +198,7 @@ func (x *Exchange) piece(buf []byte) ([]byte, error) {
 		return buf[:n], err
 	}
 	room := buf[chunkRoom : len(buf)-chunkRoom]
-	n, err := c.Read(room)
+	n, err := x.readMore(c, room)
 	if err == io.EOF && x.rest.framing == message.FramingUntilClose {
 		return x.endOfStream(), nil
 	}

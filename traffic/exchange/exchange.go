@@ -78,6 +78,8 @@ type Exchange struct {
 	status    int
 	interim   int
 	local     localAnswer
+	streams   bool       // both sides may be silent for as long as Route.Stream
+	moved     int64      // ms: when content last came or went, in either direction
 	sentAny   bool       // a byte of the answer reached the client
 	keepAlive bool       // the client connection goes on after this exchange
 	inTunnel  bool       // the connection has become another protocol's
@@ -125,7 +127,7 @@ func (x *Exchange) reset(s *session) {
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interim = 0, 0
-	x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false
+	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
 	x.reason, x.detail = reason.Done, ""
 	x.received, x.sent = 0, 0
 	x.times = [Done]int64{}

@@ -53,12 +53,7 @@ func (h *held) release(l *engine.Loop) {
 
 // mayHold reports whether the answer is held back. Streams are not, whatever the route says: what they bring is wanted at once.
 func (x *Exchange) mayHold() bool {
-	if x.route.Buffer.Response == 0 || x.rest.ended || message.EqualFold(x.res.Lookup("X-Accel-Buffering"), "no") {
-		return false
-	}
-	const stream = "text/event-stream"
-	kind := x.res.Get(message.FieldContentType)
-	return len(kind) < len(stream) || !message.EqualFold(kind[:len(stream)], stream)
+	return x.route.Buffer.Response > 0 && !x.rest.ended && !x.streams && !message.EqualFold(x.res.Lookup("X-Accel-Buffering"), "no")
 }
 
 // holdBack takes the answer's body up to the route's threshold before the client gets any of it. An answer that ends before leaves the server free,

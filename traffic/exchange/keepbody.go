@@ -88,7 +88,7 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 		most = min(most, x.body.length-k.length())
 	}
 	room = room[:min(int64(len(room)), most)]
-	x.client.SetReadTimeout(x.bodyTimeout(k.length()))
+	x.client.SetReadTimeout(x.keepTimeout(k.length()))
 	n, err := x.client.Read(room)
 	if err == io.EOF && x.body.framing == message.FramingUntilClose {
 		k.whole, x.body.chunks.Trailers = true, x.stream.Trailers()
@@ -173,7 +173,7 @@ func (x *Exchange) dropKept() {
 func (u *upload) sendKept(k *keptBody) reason.Reason {
 	x := u.x
 	isChunk := x.body.isOpen() && !x.keptLength() && u.conn.Stream == nil
-	u.conn.SetWriteTimeout(x.route.Response)
+	u.conn.SetWriteTimeout(x.answerPause())
 	if isChunk {
 		var head [16]byte
 		if _, err := u.conn.Write(http1.AppendChunkHead(head[:0], int(k.behind()))); err != nil {
@@ -181,7 +181,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 		}
 	}
 	for sent := int64(0); sent < k.size; {
-		u.conn.SetWriteTimeout(x.route.Response)
+		u.conn.SetWriteTimeout(x.answerPause())
 		n, err := engine.SendFile(u.conn.Conn, k.file, sent, min(k.size-sent, splicePiece))
 		sent += n
 		x.load.BytesSent += uint64(n)
@@ -203,7 +203,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 			return reason.SendCut
 		}
 	}
-	u.conn.SetReadTimeout(x.route.Response)
+	u.conn.SetReadTimeout(x.answerPause())
 	if k.whole {
 		return u.end()
 	}

@@ -168,7 +168,7 @@ type requestBody struct {
 	length   int64 // FramingLength: all bytes
 	chunks   http1.Chunked
 	buffered int   // chunked: decoded data bytes in the buffer behind the head
-	began    int64 // ms
+	began    int64 // ms: when weir began to take it for itself
 	relayed  bool  // an upload has taken all of it from the client
 	ended    bool  // FramingUntilClose: all of it is in the buffer
 }
@@ -212,30 +212,18 @@ func (x *Exchange) inBuffer() (data []byte, whole bool) {
 	return nil, true
 }
 
-// channelLeast is from which length on a body of RPC_IN_DATA is a channel: routes take no such length unless their body_limit says so.
-const channelLeast = 64 << 20
-
-// isChannel reports whether the body is one of RPC over HTTP's channels, which rest as long as there is nothing to say ([MS-RPCH] section 2.1.2.1.1).
-func (x *Exchange) isChannel() bool {
-	return x.req.Method == message.MethodOther && x.body.framing == message.FramingLength && x.body.length > channelLeast && x.route != nil &&
-		string(x.req.MethodName.Of(x.req.Buf)) == "RPC_IN_DATA"
-}
-
-// bodyRate is the least a client must send of a body, in bytes per second, after bodyGrace.
+// keepRate is the least a client must send, in bytes per second after keepGrace, of a body that weir takes for itself: before it asks a server, or to be rid of it.
 const (
-	bodyRate  = 500
-	bodyGrace = 10 * time.Second
+	keepRate  = 500
+	keepGrace = 10 * time.Second
 )
 
-// bodyTimeout is how long the next bytes of a body may take: the pause allowed, and no longer than the least rate leaves.
-func (x *Exchange) bodyTimeout(got int64) time.Duration {
-	if x.isChannel() {
-		return x.route.Response
-	}
+// keepTimeout is how long the next bytes of such a body may take: the pause allowed, and no longer than the least rate leaves.
+func (x *Exchange) keepTimeout(got int64) time.Duration {
 	now := x.at.loop.Now()
 	if x.body.began == 0 {
 		x.body.began = now
 	}
-	left := bodyGrace + time.Duration(got/bodyRate)*time.Second - time.Duration(now-x.body.began)*time.Millisecond
-	return max(0, min(x.setup.Body, left))
+	left := keepGrace + time.Duration(got/keepRate)*time.Second - time.Duration(now-x.body.began)*time.Millisecond
+	return max(0, min(x.bodyPause(), left))
 }

@@ -26,7 +26,7 @@ func (x *Exchange) receive() Stage {
 	}
 	x.respFrom, x.respLen = respRoom, respRoom
 	c := x.conn
-	wait := x.inTime(x.route.Response)
+	wait := x.inTime(x.answerPause())
 	patience := x.patience(wait)
 	c.SetReadTimeout(min(wait, patience))
 	for {
@@ -47,7 +47,7 @@ func (x *Exchange) receive() Stage {
 		if err == engine.ErrTimeout && x.up.started {
 			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
 			// then the upload's own deadlines bound the wait.
-			if left := x.inTime(x.up.answerTime(x.route.Response)); left > 0 && !x.isLate() {
+			if left := x.inTime(x.up.answerTime(x.answerPause())); left > 0 && !x.isLate() {
 				c.SetReadTimeout(left)
 				continue
 			}

@@ -56,7 +56,8 @@ func (x *Exchange) request() Stage {
 	if x.hasComeBack() {
 		return x.fail(508, reason.Loop)
 	}
-	if r.Buffer != nil && r.Buffer.Request > 0 && x.body.framing != message.FramingNone {
+	x.beginStream()
+	if r.Buffer != nil && r.Buffer.Request > 0 && !x.streams && x.body.framing != message.FramingNone {
 		if next := x.keepBody(); next != Pick {
 			return next
 		}

@@ -66,6 +66,9 @@ func (x *Exchange) response() Stage {
 	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength && x.stream == nil {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
 	}
+	if !x.rest.ended {
+		x.answerStreams()
+	}
 	if p := x.route.Persistence; p != nil {
 		x.settleStay(p)
 	}

@@ -35,7 +35,7 @@ func (x *Exchange) send() Stage {
 		c.Private = true
 	}
 	x.client.LinkHangup(c)
-	c.SetWriteTimeout(x.route.Response)
+	c.SetWriteTimeout(x.answerPause())
 	var err error
 	if len(extra) > 0 {
 		_, err = c.WriteBuffers(b, extra)

@@ -24,7 +24,7 @@ func (x *Exchange) sendStream(head, data []byte, whole bool) Stage {
 	if err := s.WriteRequest(head, x.req.Method, target); err != nil {
 		return x.sendFailed(err)
 	}
-	c.SetWriteTimeout(x.route.Response)
+	c.SetWriteTimeout(x.answerPause())
 	if len(data) > 0 {
 		if _, err := s.Write(data); err != nil {
 			return x.sendFailed(err)
@@ -46,11 +46,11 @@ func (x *Exchange) sendStream(head, data []byte, whole bool) Stage {
 // receiveStream is receive there: heads come whole, and content without framing.
 func (x *Exchange) receiveStream() Stage {
 	s := x.conn.Stream
-	s.SetReadTimeout(x.inTime(x.route.Response))
+	s.SetReadTimeout(x.inTime(x.answerPause()))
 	for {
 		head, n, err := s.ReadHead(&x.res)
 		if err == engine.ErrTimeout && x.up.started {
-			if left := x.inTime(x.up.answerTime(x.route.Response)); left > 0 && !x.isLate() {
+			if left := x.inTime(x.up.answerTime(x.answerPause())); left > 0 && !x.isLate() {
 				s.SetReadTimeout(left)
 				continue
 			}

@@ -100,13 +100,12 @@ func (u *upload) relay() reason.Reason {
 	if x.body.framing == message.FramingLength {
 		left = x.body.length - x.taken()
 	}
-	got := int64(0)
 	if left >= spliceFrom && x.tee == nil && engine.CanSplice(u.conn.Conn, x.client) {
 		still, why := u.splice(left)
 		if still == 0 || why != reason.Done {
 			return why
 		}
-		left, got = still, left-still
+		left = still
 	}
 	u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	for {
@@ -114,14 +113,12 @@ func (u *upload) relay() reason.Reason {
 		if x.body.framing == message.FramingLength && int64(len(room)) > left {
 			room = room[:left]
 		}
-		x.client.SetReadTimeout(x.bodyTimeout(got))
-		n, err := x.client.Read(room)
+		n, err := x.readBody(room)
 		atEnd := err == io.EOF && x.body.framing == message.FramingUntilClose
 		if err != nil && !atEnd {
 			u.fault, _ = err.(*http1.Fault)
 			return bodyFailure(err)
 		}
-		got += int64(n)
 		x.received += int64(n)
 		out, ended := room[:n], false
 		if x.body.framing == message.FramingLength {
@@ -144,15 +141,13 @@ func (u *upload) relay() reason.Reason {
 			out = x.appendRequestEnd(out[:len(out):len(out)])
 		}
 		if len(out) > 0 {
-			u.conn.SetWriteTimeout(x.route.Response)
-			began := x.at.loop.Now()
+			u.conn.SetWriteTimeout(x.answerPause())
 			if _, err := u.conn.Write(out); err != nil {
 				return reason.SendCut
 			}
 			x.load.BytesSent += uint64(len(out))
-			x.body.began += x.at.loop.Now() - began // a server that makes weir wait is not the client's fault
 		}
-		u.conn.SetReadTimeout(x.route.Response) // the answer's time counts from the last byte of the request
+		u.conn.SetReadTimeout(x.answerPause()) // the answer's time counts from the last byte of the request
 		if ended {
 			return u.end()
 		}
@@ -186,17 +181,23 @@ func (u *upload) chunk(n int, last bool) []byte {
 // splice moves a body of known length in the kernel, as far as there is a pipe for it.
 func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 	x := u.x
-	got := int64(0)
+	pause := x.bodyPause()
 	for left > 0 {
-		x.client.SetReadTimeout(x.bodyTimeout(got))
-		u.conn.SetWriteTimeout(x.route.Response)
+		x.client.SetReadTimeout(pause)
+		u.conn.SetWriteTimeout(x.answerPause())
 		n, err := engine.Splice(u.conn.Conn, x.client, min(left, splicePiece))
 		left -= n
-		got += n
 		x.received += n
 		x.load.BytesSent += uint64(n)
-		u.conn.SetReadTimeout(x.route.Response)
+		u.conn.SetReadTimeout(x.answerPause())
 		var write *engine.SpliceWriteError
+		if err == engine.ErrTimeout {
+			if pause = x.silenceLeft(); pause > 0 {
+				continue
+			}
+		}
+		x.moves()
+		pause = x.bodyPause()
 		switch {
 		case err == nil:
 		case err == engine.ErrNoSplice:
@@ -261,10 +262,19 @@ func bodyFailure(err error) reason.Reason {
 	return reason.ClientBodyCut
 }
 
-// wait lets an upload end that goes on behind a good answer: a server may answer first and read then. Its own deadlines bound it.
+// wait lets an upload end that goes on behind a complete answer: a server may answer first and read then. The exchange is a stream no more: a client that pauses
+// loses its connection.
 func (u *upload) wait() {
+	x := u.x
+	x.streams = false
+	x.moves()
 	for u.running {
-		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
+		left := x.bodyPause() - time.Duration(x.at.loop.Now()-x.moved)*time.Millisecond
+		if left <= 0 {
+			x.keepAlive = false
+			return
+		}
+		x.at.loop.Wait(&u.done, left)
 	}
 }
 

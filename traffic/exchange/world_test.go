@@ -51,7 +51,7 @@ func inWorld(t *testing.T, servers map[string]func(net.Conn), f func(w *world)) 
 			t.Fatal(err)
 		}
 		w.route = &site.Route{Site: "*", Pattern: "/*", Name: "* /*", Match: site.Match{Path: path}, Response: 60 * time.Second, Identity: &filter.Identity{},
-			Tunnel: time.Minute, Retries: 2, BodyLimit: 1 << 20, Destination: &site.Destination{Pool: pool.New(cfg, nil),
+			Stream: 24 * time.Hour, Tunnel: time.Minute, Retries: 2, BodyLimit: 1 << 20, Destination: &site.Destination{Pool: pool.New(cfg, nil),
 				Transport: &transport.Config{}, Loops: make([]site.DestinationLoop, 1)}}
 		index, _ := site.NewIndex([]site.Spec{{Pattern: "*", Routes: []*site.Route{w.route}}})
 		w.http = w.driver.NewHTTP(&Setup{Listener: "test", Sites: index, Header: 10 * time.Second, Body: 30 * time.Second,

@@ -41,6 +41,8 @@ type Route struct {
 	Connect         time.Duration // until a connection stands; 0: what the pool says
 	Request         time.Duration // until the answer begins, with all that comes before; 0: no limit
 	Response        time.Duration // until the answer begins, and between two arrivals of it
+	Body            time.Duration // pause of a client within a body that goes on as it comes; 0: what the listener says
+	Stream          time.Duration // silence of a stream in both directions
 	Unlogged        bool          // the access log has nothing of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts
