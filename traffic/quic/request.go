@@ -44,7 +44,7 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		return
 	}
 	if !ended {
-		raw.SetReadDeadline(time.Time{}) // how long content may take is the exchange's to say
+		raw.SetReadDeadline(time.Now().Add(contentMost))
 		b.open()
 		s.credit, s.gone = b.credit, b.gone
 		if s.request.Framing != message.FramingNone { // a tunnel's first bytes wait until there is one
@@ -57,6 +57,9 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		b.bring()
 	}
 }
+
+// contentMost replaces the deadline of a head: how long content may take is the exchange's to say, which ends the stream.
+const contentMost = 365 * 24 * time.Hour
 
 // readHead reads up to the payload of the next HEADERS frame.
 func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {

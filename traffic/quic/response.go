@@ -111,7 +111,7 @@ func (b *content) final(a *answer, method message.Method) {
 	s, r := b.s, &a.response
 	if method == message.MethodHEAD || r.Status == 204 || r.Status == 304 {
 		b.r.lookForEnd(s.raw)
-		s.raw.SetReadDeadline(time.Time{}) // how long content may take is the exchange's to say
+		s.raw.SetReadDeadline(time.Now().Add(contentMost))
 	}
 	if r.Lookup("grpc-status") != nil && b.r.at == b.r.end {
 		// gRPC's Trailers-Only: nothing but the end of the stream may follow, and to a client of HTTP/2 it has to go along with the head. Over QUIC it may be in a packet of its own.
