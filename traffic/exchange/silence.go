@@ -18,8 +18,13 @@ func (x *Exchange) beginStream() { x.streams = x.isGRPC() || x.isChannel() }
 // answerStreams notes whether the exchange is a stream as its answer begins, whose body has more to come: the request's body is still arriving, so that the two go
 // on side by side, or the answer's type says so.
 func (x *Exchange) answerStreams() {
-	x.streams = x.streams || x.up.started && x.up.running || isStreamType(x.res.Get(message.FieldContentType))
+	x.streams = x.streams || x.bodyIsArriving() || isStreamType(x.res.Get(message.FieldContentType))
 	x.moves()
+}
+
+// bodyIsArriving reports whether the client has not sent all of the request's body.
+func (x *Exchange) bodyIsArriving() bool {
+	return x.up.started && x.up.running && !x.up.arrived && !x.kept.isWhole()
 }
 
 // streamTypes are the media types of answers without an end: events, frames of a camera, records as they happen.

@@ -20,6 +20,7 @@ type upload struct {
 	started  bool
 	running  bool
 	waiting  bool // for the server's 100 (Continue)
+	arrived  bool // the whole body has come from the client
 	finished bool // the whole body was sent
 	why      reason.Reason
 	fault    *http1.Fault
@@ -133,6 +134,7 @@ func (u *upload) relay() reason.Reason {
 			u.fault = err.(*http1.Fault)
 			return reason.ClientBodyMalformed
 		}
+		u.arrived = ended
 		if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
 			u.fault = http1.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
