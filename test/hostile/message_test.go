@@ -10,6 +10,7 @@ type letter struct {
 	target   string // of a request; "" is /
 	fields   []string
 	trailers []string // with content before them
+	interims int      // responses of status 103 before it
 }
 
 // head is the letter's head in the form of HTTP/1.1.

@@ -39,7 +39,10 @@ func (a *answers) get() letter {
 	return a.now
 }
 
-const statusLine = "HTTP/1.1 200 OK"
+const (
+	statusLine = "HTTP/1.1 200 OK"
+	interim    = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+)
 
 // serveHTTP1 answers requests by HTTP/1.1.
 func serveHTTP1(t *testing.T, a *answers) string {
@@ -64,6 +67,9 @@ func serveHTTP1(t *testing.T, a *answers) string {
 					}
 					io.Copy(io.Discard, request.Body)
 					m := a.get()
+					if m.interims > 0 {
+						io.WriteString(c, strings.Repeat(interim, m.interims))
+					}
 					text := (&letter{fields: append([]string{"Content-Length: 1"}, m.fields...)}).head(statusLine) + "x"
 					if m.trailers != nil {
 						text = (&letter{fields: append([]string{"Transfer-Encoding: chunked"}, m.fields...)}).head(statusLine) + "1\r\nx\r\n0\r\n" + lines(m.trailers) + "\r\n"
@@ -119,6 +125,9 @@ func answerHTTP2(c net.Conn, a *answers) {
 			continue
 		}
 		m := a.get()
+		for range m.interims {
+			out.heading(h.StreamID, wire2.AppendResponse(nil, []byte(interim)), false)
+		}
 		out.heading(h.StreamID, wire2.AppendResponse(nil, []byte(m.head(statusLine))), false)
 		out.WriteData(h.StreamID, m.trailers == nil, []byte("x"))
 		if m.trailers != nil {
@@ -164,7 +173,11 @@ func answerHTTP3(c *quicgo.Conn, a *answers) {
 		go func() {
 			io.Copy(io.Discard, s)
 			m := a.get()
-			b := section(wire3.AppendResponse(nil, []byte(m.head(statusLine))))
+			var b []byte
+			for range m.interims {
+				b = append(b, section(wire3.AppendResponse(nil, []byte(interim)))...)
+			}
+			b = append(b, section(wire3.AppendResponse(nil, []byte(m.head(statusLine))))...)
 			b = append(wire3.AppendHeader(b, wire3.FrameData, 1), 'x')
 			if m.trailers != nil {
 				b = append(b, section(wire3.AppendTrailers(nil, []byte(lines(m.trailers))))...)

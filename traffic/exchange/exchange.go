@@ -76,7 +76,7 @@ type Exchange struct {
 	rest      responseBody
 	arrived   bool // all of the answer's body is here, from a server's stream
 	status    int
-	interim   int
+	interims  http1.Interims
 	local     localAnswer
 	streams   bool       // both sides may be silent for as long as Route.Stream
 	moved     int64      // ms: when content last came or went, in either direction
@@ -118,6 +118,9 @@ func (x *Exchange) reset(s *session) {
 	x.code = http2.InternalError
 	x.setup = s.http.setup.Load()
 	x.headLen = 0
+	if cap(x.res.List) > len(x.fields[1]) { // grown for a response of very many fields
+		x.res.List = x.fields[1][:0]
+	}
 	x.req.Method, x.req.Major, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, 1, message.FramingNone, false
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
 	x.route, x.destination, x.server, x.load, x.conn = nil, nil, nil, nil, nil
@@ -126,7 +129,7 @@ func (x *Exchange) reset(s *session) {
 	x.division.split = nil
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
-	x.status, x.interim = 0, 0
+	x.status, x.interims = 0, http1.Interims{}
 	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
 	x.reason, x.detail = reason.Done, ""
 	x.received, x.sent = 0, 0

@@ -124,6 +124,7 @@ func (x *Exchange) unframe(b []byte, n int, k *keptBody) (int, *http1.Fault) {
 		x.body.chunks.Total += int64(n)
 		return n, nil
 	}
+	x.body.chunks.Now = x.at.loop.Now()
 	data, consumed, fault := x.body.chunks.Decode(b[:n])
 	if fault != nil {
 		return 0, fault

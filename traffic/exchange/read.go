@@ -100,6 +100,7 @@ func (x *Exchange) parse(parsed *int) Stage {
 func (x *Exchange) firstChunk() Stage {
 	for {
 		at := x.headLen + x.body.buffered
+		x.body.chunks.Now = x.at.loop.Now()
 		data, consumed, fault := x.body.chunks.Decode(x.in[at:x.inLen])
 		if fault != nil {
 			return x.refuse(fault, reason.ClientBodyMalformed)

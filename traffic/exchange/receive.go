@@ -16,9 +16,6 @@ import (
 // send without moving the body.
 const respRoom = 1024
 
-// interimMost bounds the 1xx answers before the real one.
-const interimMost = 8
-
 // receive reads the answer's head.
 func (x *Exchange) receive() Stage {
 	if x.conn.Stream != nil {
@@ -133,7 +130,7 @@ func (x *Exchange) gotHead(n int) Stage {
 
 // gotInterim deals with a 1xx answer; Receive goes on.
 func (x *Exchange) gotInterim(head []byte) Stage {
-	if x.interim++; x.interim > interimMost {
+	if !x.interims.Take(len(head), x.at.loop.Now()) {
 		return x.badResponse(http1.FaultStatusLine)
 	}
 	if !x.passInterim(head) {

@@ -217,6 +217,7 @@ func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 	x := u.x
 	b := u.buf[chunkRoom:]
+	x.body.chunks.Now = x.at.loop.Now()
 	data, consumed, fault := x.body.chunks.Decode(b[:n])
 	if fault != nil {
 		return nil, false, fault

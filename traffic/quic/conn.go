@@ -172,6 +172,26 @@ func (c *Conn) spend(g http2.Glitch) {
 	}
 }
 
+// spendTimes is spend for a glitch that was there n times.
+func (c *Conn) spendTimes(g http2.Glitch, n int) {
+	if !c.budget.SpendTimes(g, n, c.loop.Now()) {
+		c.fail(http3.ExcessiveLoad, "budget_"+g.String())
+	}
+}
+
+// spendExpansion takes from the peer's budget what a head costs that is much larger than it was sent.
+func (c *Conn) spendExpansion(l *http2.Layout, received int) {
+	decoded := l.Decoded()
+	if decoded <= 2*received {
+		return
+	}
+	c.loop.Post(func() {
+		if !c.budget.SpendExpansion(decoded, received, c.loop.Now()) {
+			c.fail(http3.ExcessiveLoad, "budget_"+http2.GlitchExpansion.String())
+		}
+	})
+}
+
 // Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "An endpoint that is attempting to gracefully shut down a connection can
 // send a GOAWAY frame with a value set to the maximum possible value (2^62-4 for servers …). … After allowing time for any in-flight requests or pushes to arrive, the
 // endpoint can send another GOAWAY frame indicating which requests or pushes it might accept before the end of the connection. This ensures that a connection can be

@@ -20,6 +20,9 @@ type content struct {
 	got    int64
 	credit chan struct{} // says that the piece has been read
 	gone   chan struct{} // closed when nobody wants more
+	piece  []byte        // content that was not brought to the loop yet
+	odd    [http2.GlitchCount]int
+	odds   int // glitches that the connection has not paid for yet
 }
 
 // open makes ready for content that comes later than its head.
@@ -41,10 +44,17 @@ func (b *content) first() (piece []byte, ended bool) {
 // pieceMost is how much content is brought to the loop at a time.
 const pieceMost = 64 << 10
 
-// bring brings the rest of the content, and tells how it has ended.
+// bring brings the rest of the content, and tells how it has ended. What is here already of several frames goes to the loop together: a peer that sends a byte in each frame
+// must not cause a turn of the loop for each.
 func (b *content) bring() {
 	for {
+		if !b.r.hasHeader() && !b.flush() {
+			return
+		}
 		kind, length, ok := b.r.header()
+		if (!ok || kind != http3.FrameData) && !b.flush() {
+			return
+		}
 		switch {
 		case !ok:
 			b.finish()
@@ -60,7 +70,14 @@ func (b *content) bring() {
 				b.malformed("bad_frame")
 				return
 			}
+			b.note(http2.GlitchUnknown)
 			continue
+		}
+		switch {
+		case length == 0:
+			b.note(http2.GlitchEmpty)
+		case length < tinyData:
+			b.note(http2.GlitchTiny)
 		}
 		if !b.data(length) {
 			return
@@ -68,7 +85,48 @@ func (b *content) bring() {
 	}
 }
 
-// data brings the payload of a DATA frame; false if nothing further is wanted.
+// tinyData is content of so little that a stream of it is work and nothing else.
+const tinyData = 4
+
+// oddsMost is how many glitches a stream may have before its connection pays for them.
+const oddsMost = 64
+
+// note has the connection pay for a glitch, together with others.
+func (b *content) note(g http2.Glitch) {
+	b.odd[g]++
+	if b.odds++; b.odds >= oddsMost {
+		b.pay()
+	}
+}
+
+func (b *content) pay() {
+	if b.odds == 0 {
+		return
+	}
+	c, odd := b.s.conn, b.odd
+	b.odd, b.odds = [http2.GlitchCount]int{}, 0
+	c.loop.Post(func() {
+		for g, n := range odd {
+			if n > 0 {
+				c.spendTimes(http2.Glitch(g), n)
+			}
+		}
+	})
+}
+
+// flush brings the piece that has come to the loop, and waits until it is read; false if nothing further is wanted.
+func (b *content) flush() bool {
+	b.pay()
+	if len(b.piece) == 0 {
+		return true
+	}
+	s, piece := b.s, b.piece
+	b.piece = nil
+	s.conn.loop.Post(func() { s.deliver(piece) })
+	return b.wasRead()
+}
+
+// data takes the payload of a DATA frame; false if nothing further is wanted.
 func (b *content) data(length uint64) bool {
 	r := b.r
 	b.got += int64(length)
@@ -78,20 +136,24 @@ func (b *content) data(length uint64) bool {
 		return false
 	}
 	for length > 0 {
-		if r.at == r.end && !r.fill() {
-			b.lost()
-			return false
+		if r.at == r.end {
+			if !b.flush() {
+				return false
+			}
+			if !r.fill() {
+				b.lost()
+				return false
+			}
 		}
-		n := min(length, uint64(r.end-r.at), pieceMost)
-		piece := append([]byte(nil), r.buf[r.at:r.at+int(n)]...)
+		n := min(length, uint64(r.end-r.at), uint64(pieceMost-len(b.piece)))
+		b.piece = append(b.piece, r.buf[r.at:r.at+int(n)]...)
 		r.at += int(n)
 		length -= n
 		if len(r.buf) < pieceMost && r.at == r.end {
 			r.buf = make([]byte, pieceMost) // there is more than a head: read in larger pieces
 			r.at, r.end = 0, 0
 		}
-		b.s.conn.loop.Post(func() { b.s.deliver(piece) })
-		if !b.wasRead() {
+		if len(b.piece) == pieceMost && !b.flush() {
 			return false
 		}
 	}
@@ -140,6 +202,7 @@ func (b *content) trail(length uint64) {
 		b.breaks(http3.DecompressionFailed, "bad_field_section")
 		return
 	}
+	b.s.conn.spendExpansion(layout, len(block))
 	if why := b.badTrailers(layout); why != "" {
 		b.malformed(why)
 		return

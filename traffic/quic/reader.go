@@ -74,6 +74,12 @@ func (r *reader) header() (kind, length uint64, ok bool) {
 	}
 }
 
+// hasHeader reports whether the next frame's header is here already.
+func (r *reader) hasHeader() bool {
+	_, _, n := http3.ParseHeader(r.buf[r.at:r.end])
+	return n > 0
+}
+
 // take returns the next n bytes, which are good until the next call; false if there are fewer. The caller bounds n.
 func (r *reader) take(n int) ([]byte, bool) {
 	for r.end-r.at < n {

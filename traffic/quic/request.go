@@ -29,6 +29,7 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		c.fail(http3.DecompressionFailed, "bad_field_section")
 		return
 	}
+	c.spendExpansion(layout, len(block))
 	if c.isEarly() && !c.takesEarly(layout) && !c.settle() {
 		return
 	}

@@ -18,8 +18,8 @@ type answer struct {
 	response message.Response
 }
 
-// interimMost bounds the 1xx answers to a request.
-const interimMost = 8
+// interimsWaiting bounds the interim responses that wait for an exchange whose client does not take them. Further ones are dropped: they only announce what is to come.
+const interimsWaiting = 16
 
 // WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
 func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target) error {
@@ -56,7 +56,9 @@ func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 // answered reads the answer to a request.
 func (s *Stream) answered(method message.Method) {
 	b := &content{s: s, r: &reader{from: s.raw}, length: -1}
-	for interim := 0; ; interim++ {
+	var interims http1.Interims
+	began := time.Now()
+	for {
 		a := b.nextHead(method)
 		switch {
 		case a == nil:
@@ -64,13 +66,15 @@ func (s *Stream) answered(method message.Method) {
 		case a.response.Status >= 200:
 			b.final(a, method)
 			return
-		case interim == interimMost, b.r.isAtEnd():
+		case !interims.Take(len(a.head), 1+time.Since(began).Milliseconds()), b.r.isAtEnd():
 			b.malformed("bad_interim_response")
 			return
 		}
 		s.conn.loop.Post(func() {
-			s.answers = append(s.answers, *a)
-			s.Arrive()
+			if len(s.answers) < interimsWaiting {
+				s.answers = append(s.answers, *a)
+				s.Arrive()
+			}
 		})
 	}
 }
@@ -97,6 +101,7 @@ func (b *content) nextHead(method message.Method) *answer {
 		b.breaks(http3.DecompressionFailed, "bad_field_section")
 		return nil
 	}
+	c.spendExpansion(layout, len(block))
 	a := &answer{}
 	if why := layout.Response(&a.response, method); why != "" {
 		b.malformed(why)

@@ -44,6 +44,7 @@ func (c *Conn) takeUnidirectional() {
 			return
 		default:
 			s.CancelRead(quicgo.StreamErrorCode(http3.StreamCreationError)) // section 6.2.3: unknown ones are not of interest
+			c.loop.Post(func() { c.spend(http2.GlitchUnknown) })            // and make room for the next one
 		}
 	}
 }

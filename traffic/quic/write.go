@@ -51,10 +51,14 @@ func (s *Stream) dead() error {
 	return nil
 }
 
-// WriteHead sends the head of an answer, interim or final, in the form of HTTP/1.1 up to the empty line or the end. It does not wait, and borrows head.
+// WriteHead sends the head of an answer, interim or final, in the form of HTTP/1.1 up to the empty line or the end. It does not wait, and borrows head. An interim one that has no
+// place, because the client does not read, is dropped.
 func (s *Stream) WriteHead(head []byte) error {
 	if err := s.dead(); err != nil {
 		return err
+	}
+	if head[len("HTTP/1.1 ")] == '1' && len(s.out) > atOnceMost {
+		return nil
 	}
 	s.section(func(b []byte) []byte { return http3.AppendResponse(b, head) })
 	s.flushLater()

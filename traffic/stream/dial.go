@@ -14,8 +14,8 @@ type answer struct {
 	response message.Response
 }
 
-// interimMost bounds the 1xx answers that may wait.
-const interimMost = 8
+// interimsWaiting bounds the interim responses that wait for an exchange whose client does not take them. Further ones are dropped: they only announce what is to come.
+const interimsWaiting = 16
 
 // lastStream is the highest identifier that weir uses on a connection; another one is opened then. RFC 9113 section 5.1.1: "A client that is unable to establish a
 // new stream identifier can establish a new connection for new streams."
@@ -88,8 +88,10 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 		if s.length, malformed = http2.FrameResponse(r, s.method, ends); malformed != "" {
 			return malformed
 		}
-	} else if ends || len(s.answers) >= interimMost {
+	} else if ends || !s.interims.Take(len(l.Buf), s.conn.loop.Now()) {
 		return "bad_interim_response"
+	} else if len(s.answers) >= interimsWaiting {
+		return ""
 	}
 	a.head = s.conn.loop.Buffer(len(l.Buf))
 	a.n = copy(a.head, l.Buf)

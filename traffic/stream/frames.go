@@ -375,11 +375,20 @@ func (c *Conn) decode(block []byte) *http2.ConnError {
 	if err != nil {
 		return &http2.ConnError{Code: http2.CompressionError, Why: "bad_field_block"}
 	}
+	if !c.budget.SpendExpansion(c.layout.Decoded(), len(block), c.loop.Now()) {
+		return c.calm(http2.GlitchExpansion)
+	}
 	return nil
 }
 
 // head takes a complete head, or trailer section.
 func (c *Conn) head(h http2.Header, block []byte) *http2.ConnError {
+	err := c.takeHead(h, block)
+	c.layout.Trim()
+	return err
+}
+
+func (c *Conn) takeHead(h http2.Header, block []byte) *http2.ConnError {
 	s := c.find(h.Stream)
 	switch {
 	case s != nil && c.toServer:

@@ -30,9 +30,10 @@ type Stream struct {
 	fault   *http1.Fault
 
 	// The answers of a server.
-	method  message.Method
-	answers []answer
-	hasHead bool
+	method   message.Method
+	answers  []answer
+	interims http1.Interims
+	hasHead  bool
 
 	length   int64 // of the content as it was announced; -1: was not
 	got      int64

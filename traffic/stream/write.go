@@ -132,18 +132,25 @@ func (s *Stream) dead() error {
 	return nil
 }
 
-// WriteHead sends the head of an answer, interim or final, in the form of HTTP/1.1 up to the empty line or the end. It does not wait, and borrows head.
+// WriteHead sends the head of an answer, interim or final, in the form of HTTP/1.1 up to the empty line or the end. It does not wait, and borrows head. An interim one that has no
+// place, because the client does not read, is dropped.
 func (s *Stream) WriteHead(head []byte) error {
 	if err := s.dead(); err != nil {
 		return err
 	}
 	c := s.conn
+	if isInterim(head) && len(c.out) > outMost {
+		return nil
+	}
 	s.state.On(http2.SendHeaders)
 	at := c.beginHead(len(head))
 	c.out = http2.AppendResponse(c.out, head)
 	c.endHead(s, at, 0)
 	return nil
 }
+
+// isInterim reports whether a head in the form of HTTP/1.1 is one of a 1xx response.
+func isInterim(head []byte) bool { return head[len("HTTP/1.1 ")] == '1' }
 
 // beginHead makes room for a head of which the form of HTTP/1.1 has n bytes: a field is never longer by more than its line has around it.
 func (c *Conn) beginHead(n int) (at int) {

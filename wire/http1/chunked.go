@@ -3,20 +3,22 @@ package http1
 // Chunked decodes the chunked transfer coding (RFC 9112 section 7.1) from bytes as they come. The zero Chunked is at the start of
 // a body. Extensions are checked and dropped; trailer lines are checked, and kept if that is asked for.
 type Chunked struct {
-	Left      int64  // data bytes of the running chunk that are to come
-	Total     int64  // data bytes so far
-	Collect   bool   // trailer lines are kept in Trailers
-	Trailers  []byte // lines as they came, each with its end
-	Tiny      bool   // any number of tiny chunks: a server may stream them, a client has no reason to
-	state     chunkState
-	digits    uint8
-	extension uint16 // bytes of all extensions
-	trailers  uint16 // bytes of the trailer section
-	lines     uint8  // of it
-	quoted    bool
-	escaped   bool
-	bare      bool  // ";" or "=" has not been followed by anything yet
-	overhead  int32 // chunks smaller than 16 bytes, less one for each that is larger
+	Left       int64  // data bytes of the running chunk that are to come
+	Total      int64  // data bytes so far
+	Collect    bool   // trailer lines are kept in Trailers
+	Trailers   []byte // lines as they came, each with its end
+	FromServer bool   // bounded in bytes alone: what a server streams may be any number of tiny chunks
+	Now        int64  // ms, any clock; the owner sets it before Decode, so that tiny chunks are forgiven with time
+	state      chunkState
+	digits     uint8
+	extension  uint16 // bytes of the running chunk's extensions
+	trailers   uint16 // bytes of the trailer section
+	lines      uint8  // of it
+	quoted     bool
+	escaped    bool
+	bare       bool  // ";" or "=" has not been followed by anything yet
+	overhead   int32 // chunks smaller than tinyChunk and extensions, less one for each chunk that is larger, and tinySecond for each second
+	since      int64 // ms: when overhead was last lowered by time
 }
 
 type chunkState uint8
@@ -35,9 +37,17 @@ const (
 
 // Bounds: reliability.md class 6.
 const (
-	maxExtension = 256
+	maxExtension = 256 // of one chunk
 	maxTrailers  = 8 << 10
-	maxTiny      = 4096 // tiny chunks in a row of mostly tiny ones
+)
+
+// A program that writes byte by byte sends thousands of tiny chunks at once, and means no harm: each costs weir 50 ns, and what is read together goes on together. So tinyMost are
+// free, and tinySecond more in each second, beyond those that are paid for by larger chunks. An extension counts as a tiny chunk for each extensionPart bytes.
+const (
+	tinyChunk     = 16
+	tinyMost      = 64 << 10
+	tinySecond    = 8 << 10
+	extensionPart = 64
 )
 
 // IsDone reports whether the body, with its trailers, has ended.
@@ -67,6 +77,9 @@ func (c *Chunked) Skip(n int64) {
 // consumed: all of them, unless the body has ended. Trailer lines go to Trailers, or nowhere.
 func (c *Chunked) Decode(b []byte) (data, consumed int, fault *Fault) {
 	i, out := 0, 0
+	if c.since == 0 {
+		c.since = c.Now
+	}
 	for i < len(b) && c.state != chunkDone {
 		if c.state == chunkData {
 			n := int(min(int64(len(b)-i), c.Left))
@@ -119,7 +132,7 @@ func (c *Chunked) step(b byte) *Fault {
 			return FaultChunkEnd
 		}
 		c.state, c.digits = chunkSize, 0
-		if c.overhead > maxTiny && !c.Tiny {
+		if c.overhead > tinyMost && !c.FromServer && !c.forgive() {
 			return FaultChunkSize
 		}
 	case chunkEndLF:
@@ -131,14 +144,26 @@ func (c *Chunked) step(b byte) *Fault {
 	return nil
 }
 
+// forgive lowers the overhead by the time that has passed, and reports whether it is within its bound.
+func (c *Chunked) forgive() bool {
+	if passed := c.Now - c.since; passed > 0 {
+		c.overhead -= int32(min(passed*tinySecond/1000, tinyMost))
+		c.since = c.Now
+	}
+	c.overhead = max(0, c.overhead)
+	return c.overhead <= tinyMost
+}
+
 func (c *Chunked) startChunk() {
+	c.overhead += int32(c.extension) / extensionPart
+	c.extension = 0
 	if c.Left == 0 {
 		c.state = chunkTrailer
 		c.digits = 0
 		return
 	}
 	c.state = chunkData
-	if c.Left < 16 {
+	if c.Left < tinyChunk {
 		c.overhead++
 	} else if c.overhead > 0 {
 		c.overhead--
@@ -221,10 +246,10 @@ func (c *Chunked) trailerByte(b []byte) (int, *Fault) {
 			c.state = chunkEndLF
 		case chars[ch]&isToken == 0:
 			return 0, FaultTrailer
-		case c.lines == maxTrailerLines:
+		case c.lines == maxTrailerLines && !c.FromServer:
 			return 0, FaultTrailer
 		default:
-			c.lines++
+			c.lines = min(c.lines+1, maxTrailerLines)
 			c.digits = 1
 		}
 	case 1:

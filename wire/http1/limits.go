@@ -6,7 +6,7 @@ import "github.com/weir-proxy/weir/wire/message"
 type Limits struct {
 	Head   int // bytes of the whole head; default 64 KiB
 	Target int // bytes of the request target; default 16 KiB; more is answered with 414
-	Fields int // field lines; default and most message.MaxFields
+	Fields int // field lines of a request; default message.MaxFields
 }
 
 // Default limits. Reference: reliability.md class 37.
@@ -35,6 +35,12 @@ func (l *Limits) fields() int {
 	}
 	return l.Fields
 }
+
+// fieldOverhead is what a field of a response counts besides its bytes, as RFC 9113 section 10.5.1 counts them: thousands of empty ones are not free.
+const fieldOverhead = 32
+
+// responseFields is how many fields a response may have.
+func (l *Limits) responseFields() int { return l.head() / fieldOverhead }
 
 // FieldsMost is the limit of field lines.
 func (l *Limits) FieldsMost() int { return l.fields() }

@@ -3,7 +3,8 @@ package http1
 import "github.com/weir-proxy/weir/wire/message"
 
 // ParseResponse reads the response head at the start of buf into r and returns its length in bytes; 0 when it is not complete. method
-// is that of the request it answers: it decides whether there is a body. r keeps spans into buf; r.List is reused.
+// is that of the request it answers: it decides whether there is a body. Servers that send hundreds of Set-Cookie or Link
+// lines exist: their number is bounded by the head's size alone. r keeps spans into buf; r.List is reused.
 func ParseResponse(buf []byte, r *message.Response, method message.Method, limits *Limits) (int, *Fault) {
 	lines, fault := parseStatusLine(buf, r)
 	if fault != nil {
@@ -12,7 +13,7 @@ func ParseResponse(buf []byte, r *message.Response, method message.Method, limit
 	if lines == 0 {
 		return 0, tooLarge(buf, limits)
 	}
-	end, next, fault := parseFields(buf, lines, &r.Fields, limits.fields())
+	end, next, fault := parseFields(buf, lines, &r.Fields, limits.responseFields())
 	if fault != nil {
 		return 0, fault
 	}

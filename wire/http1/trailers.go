@@ -2,7 +2,7 @@ package http1
 
 import "github.com/weir-proxy/weir/wire/message"
 
-// maxTrailerLines bounds the fields of a trailer section as those of a head.
+// maxTrailerLines bounds the fields of a request's trailer section as those of its head.
 const maxTrailerLines = message.MaxFields
 
 // AppendTrailers appends the lines of a trailer section that Chunked has collected, without those that may not stand there and those for which

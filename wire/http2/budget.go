@@ -16,6 +16,7 @@ const (
 	GlitchTooLarge     // a head beyond the limits
 	GlitchUnknown      // a frame of a type that nobody knows
 	GlitchTiny         // DATA of a few bytes
+	GlitchExpansion    // a head that is much larger than what was received for it
 	GlitchCount
 )
 
@@ -24,17 +25,18 @@ var glitches = [GlitchCount]struct {
 	name string
 	cost int32
 }{
-	GlitchReset:        {"reset", 10},
-	GlitchResetCaused:  {"reset_caused", 20},
-	GlitchSettings:     {"settings", 10},
-	GlitchPing:         {"ping", 5},
-	GlitchPriority:     {"priority", 2},
-	GlitchEmpty:        {"empty", 10},
-	GlitchWindow:       {"window", 2},
-	GlitchContinuation: {"continuation", 10},
-	GlitchTooLarge:     {"too_large", 100},
-	GlitchUnknown:      {"unknown", 2},
-	GlitchTiny:         {"tiny", 1},
+	GlitchReset:        {"reset", 100},
+	GlitchResetCaused:  {"reset_caused", 200},
+	GlitchSettings:     {"settings", 100},
+	GlitchPing:         {"ping", 50},
+	GlitchPriority:     {"priority", 20},
+	GlitchEmpty:        {"empty", 100},
+	GlitchWindow:       {"window", 20},
+	GlitchContinuation: {"continuation", 100},
+	GlitchTooLarge:     {"too_large", 1000},
+	GlitchUnknown:      {"unknown", 20},
+	GlitchTiny:         {"tiny", 1}, // a program that writes byte by byte may send thousands at once, and they cost little more than their bytes
+	GlitchExpansion:    {"expansion", 1},
 }
 
 // String is the glitch's name in the words of logs.
@@ -43,10 +45,10 @@ func (g Glitch) String() string { return glitches[g].name }
 // A full budget bears a hundred resets at once, which a browser that leaves a page may send; a second gives a tenth of it back, and an exchange that was
 // carried to its end what two resets cost.
 const (
-	budgetFull   = 1000
-	budgetSecond = 100
-	budgetEarned = 20
-	budgetData   = 5 // of a frame with content that the peer gets: gRPC clients send a PING for nearly each, to measure how far away weir is
+	budgetFull   = 10000
+	budgetSecond = 1000
+	budgetEarned = 200
+	budgetData   = 50 // of a frame with content that the peer gets: gRPC clients send a PING for nearly each, to measure how far away weir is
 )
 
 // Budget bounds what a peer makes weir do for nothing. The zero Budget is full. Owned by its connection.
@@ -56,7 +58,28 @@ type Budget struct {
 }
 
 // Spend takes what g costs; false when the budget is exhausted: the connection is to end with ENHANCE_YOUR_CALM.
-func (b *Budget) Spend(g Glitch, now int64) bool {
+func (b *Budget) Spend(g Glitch, now int64) bool { return b.spend(glitches[g].cost, now) }
+
+// SpendTimes is Spend for a glitch that was there n times.
+func (b *Budget) SpendTimes(g Glitch, n int, now int64) bool {
+	return b.spend(int32(min(int64(n)*int64(glitches[g].cost), 2*budgetFull)), now)
+}
+
+// expansionFree and expansionPoint say what a head costs that is larger than what was received for it. Each entry of the table is at most tableSize, and a peer that
+// means well refers to each once in a head, beside a few of the static table; Huffman's code makes of a byte at most 1.6. What goes beyond repeats the same fields: bytes that cost
+// weir work and memory and the peer nothing, of which the budget bears 80 kB at once and 8 kB in a second.
+const (
+	expansionFree  = 8 << 10
+	expansionPoint = 8
+)
+
+// SpendExpansion takes what a head of so many bytes costs that was received in fewer.
+func (b *Budget) SpendExpansion(decoded, received int, now int64) bool {
+	excess := decoded - 2*received - expansionFree
+	return excess <= 0 || b.SpendTimes(GlitchExpansion, excess/expansionPoint, now)
+}
+
+func (b *Budget) spend(cost int32, now int64) bool {
 	if b.at == 0 {
 		b.at = now
 	}
@@ -66,7 +89,7 @@ func (b *Budget) Spend(g Glitch, now int64) bool {
 			b.at = now
 		}
 	}
-	b.spent += glitches[g].cost
+	b.spent = min(b.spent+cost, 2*budgetFull)
 	return b.spent <= budgetFull
 }
 

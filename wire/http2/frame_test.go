@@ -179,6 +179,25 @@ func TestABudgetIsUsedUpAndComesBack(t *testing.T) {
 	}
 }
 
+func TestAHeadThatIsMuchLargerThanItWasSentCosts(t *testing.T) {
+	var b Budget
+	for range 1000 { // a browser's: large cookies from the table, in each request
+		if !b.SpendExpansion(8<<10, 60, 1000) || !b.SpendExpansion(64<<10, 40<<10, 1000) {
+			t.Fatal("heads that are as large as they were sent cost something")
+		}
+	}
+	n := 0
+	for b.SpendExpansion(60<<10, 40, 1000) {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d bombs at once", n)
+	}
+	if b.Spend(GlitchPing, 1000) || b.Spend(GlitchPing, 2000) || !b.Spend(GlitchPing, 20_000) {
+		t.Error("the budget does not come back with time")
+	}
+}
+
 func FuzzEncodedHeads(f *testing.F) {
 	f.Add("a", "b")
 	f.Add("Content-Type", "x")

@@ -22,6 +22,7 @@ type Layout struct {
 	started    bool // the start line is written
 	size       int  // as SETTINGS_MAX_HEADER_LIST_SIZE counts
 	count      int
+	decoded    int // bytes of names and values
 	pseudo     [pseudoCount]string
 	seen       [pseudoCount]bool
 	host       string
@@ -70,6 +71,28 @@ func (l *Layout) StartTrailers(limits *http1.Limits, fromServer bool) {
 	l.fromServer = fromServer
 }
 
+// bufferKept and listKept are how much a layout keeps for the next head. One large head must not cost its connection that much for good.
+const (
+	bufferKept = 4 << 10
+	listKept   = message.MaxFields
+)
+
+// Trim gives large buffers up. What was made of the last head is of no use after it.
+func (l *Layout) Trim() {
+	if cap(l.Buf) > bufferKept {
+		l.Buf = nil
+	}
+	if cap(l.list) > listKept {
+		l.list = nil
+	}
+	if cap(l.cookies) > listKept {
+		l.cookies = nil
+	}
+}
+
+// Decoded is how many bytes of names and values the section had so far.
+func (l *Layout) Decoded() int { return l.decoded }
+
 // Method is the request's method, as it was sent.
 func (l *Layout) Method() string { return l.pseudo[pseudoMethod] }
 
@@ -80,13 +103,14 @@ func (l *Layout) IsTooLarge() bool {
 
 // Field takes the next field of the section.
 func (l *Layout) Field(name, value string) {
+	l.decoded += len(name) + len(value)
 	l.size += len(name) + len(value) + fieldOverhead
 	l.count++
 	switch {
 	case l.malformed != "" || l.IsTooLarge():
 	case l.size > l.limits.HeadMost():
 		l.fault = http1.FaultHeadSize
-	case l.count > l.limits.FieldsMost():
+	case !l.fromServer && l.count > l.limits.FieldsMost():
 		l.fault = http1.FaultFieldCount
 	case len(name) > 0 && name[0] == ':':
 		l.pseudoField(name, value)

@@ -17,7 +17,7 @@ type Field struct {
 	ID          FieldID
 }
 
-// MaxFields bounds the field lines of one head or trailer section. HAProxy's bound is 101; without one, a hundred
+// MaxFields bounds the field lines of a request's head or trailer section. HAProxy's bound is 101; without one, a hundred
 // one-byte references cost a server 240 times the bytes they took (HTTP/2 Bomb, 2026).
 const MaxFields = 128
 
