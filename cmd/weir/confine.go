@@ -27,6 +27,11 @@ func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
 		if err := confine.GiveBelow(d.Config().Data, s.user, certs.KeptBelow()...); err != nil {
 			s.log.Warn("certificates may not be renewed: what is kept of them is not the user's", "data", d.Config().Data, "error", err)
 		}
+		for _, path := range s.admin.SocketPaths() {
+			if err := s.giveSocket(path); err != nil {
+				return fmt.Errorf("--user %s: %w", s.user, err)
+			}
+		}
 		kept, err := confine.Drop(s.user, d.Config().NeedsNetAdmin())
 		if err != nil {
 			return fmt.Errorf("--user %s: %w", s.user, err)
@@ -51,6 +56,16 @@ func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
 	return nil
 }
 
+// giveSocket gives an admin socket to the user, and its directory where that is weir's own: the user removes the socket at the end.
+func (s *server) giveSocket(path string) error {
+	if path == config.DefaultAdminSocket {
+		if err := confine.GiveBelow(filepath.Dir(path), s.user); err != nil {
+			return err
+		}
+	}
+	return confine.Give(path, s.user)
+}
+
 // writableDirectories are those in which weir makes or changes files: what it keeps, its log, its Unix sockets.
 func (s *server) writableDirectories(cfg *config.Config) []string {
 	list := []string{cfg.Data}
@@ -65,10 +80,8 @@ func (s *server) writableDirectories(cfg *config.Config) []string {
 	if s.pidFile != "" {
 		of(s.pidFile)
 	}
-	for _, a := range cfg.Admin.Address {
-		if a.Unix != "" {
-			of(a.Unix)
-		}
+	for _, path := range s.admin.SocketPaths() {
+		of(path)
 	}
 	for i := range cfg.Listeners {
 		for _, a := range cfg.Listeners[i].Address {

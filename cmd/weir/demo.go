@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +26,7 @@ func demoCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&listen, "listen", listen, "address to listen on")
-	c.Flags().StringVar(&admin, "admin", admin, "address of status and metrics")
+	c.Flags().StringVar(&admin, "admin", admin, "TCP address of metrics and health; off: no admin address and no socket")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		red, err := startSample("red")
 		if err != nil {
@@ -34,11 +36,17 @@ func demoCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		text := fmt.Sprintf(demoConfig, listen, red, blue, admin)
+		directory, err := os.MkdirTemp("", "weir-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(directory)
+		socket := filepath.Join(directory, "admin.sock")
+		text := fmt.Sprintf(demoConfig, listen, red, blue, demoAdmin(socket, admin))
 		s := &server{drain: 5 * time.Second, stderr: c.ErrOrStderr(),
 			load: func() (*config.Config, config.Problems) { return config.Parse("weir demo", []byte(text)) },
 			ready: func(*lifecycle.Daemon) {
-				fmt.Fprintf(c.OutOrStdout(), demoText, listen, red, blue, admin, text)
+				fmt.Fprintf(c.OutOrStdout(), demoText, listen, red, blue, socket, admin, text)
 			}}
 		return s.run()
 	}
@@ -55,9 +63,16 @@ sites:
     /only-get: { pool: colors, match: { methods: [GET] } }
     /old/*: { redirect: { to: "/new/*", status: 308 } }
     /hello: { respond: { body: "hello from weir itself\n" } }
-admin: %q
+admin: %s
 logs: { access: off }
 `
+
+func demoAdmin(socket, address string) string {
+	if address == "off" {
+		return "off"
+	}
+	return fmt.Sprintf("{ socket: %q, address: %q }", socket, address)
+}
 
 const demoText = `
   weir listens on http://%[1]s and balances over two sample servers, red (%[2]s) and blue (%[3]s).
@@ -70,11 +85,11 @@ const demoText = `
     curl http://%[1]s/fail/red              the red server fails its health check: see where requests go,
     curl http://%[1]s/heal/red              and make it well again
     go run ./cmd/weir status --address %[4]s      pools, servers, how many connections share how few
-    curl http://%[4]s/metrics               the same for Prometheus
+    curl http://%[5]s/metrics               the same for Prometheus
 
   Ctrl-C ends it. The configuration it runs with:
 
-%[5]s
+%[6]s
 `
 
 // sick is shared by the samples, since a request to make one ill may reach the other.

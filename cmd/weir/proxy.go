@@ -29,7 +29,7 @@ func proxyCommand() *cobra.Command {
 	}
 	only := c.Flags().Bool("print", false, "print the configuration and stop")
 	c.Flags().StringVar(&listen, "listen", listen, "address to listen on")
-	c.Flags().StringVar(&admin, "admin", admin, "address of status, metrics and the API")
+	c.Flags().StringVar(&admin, "admin", admin, "TCP address of metrics and health, or unix:/path for an admin socket alone")
 	c.Flags().StringVar(&access, "log", access, "access log: off, stdout, stderr or a file")
 	c.Flags().StringVar(&health, "health", health, "path of a health check")
 	c.RunE = func(c *cobra.Command, urls []string) error {

@@ -36,7 +36,7 @@ are deleted, and another one is obtained at once, with another key. Until it is 
 For a name that no site has any more, no other certificate is obtained.`,
 		Example: `  weir certs revoke app.example.com
   weir certs revoke app.example.com --reason key_compromise
-  weir certs revoke "*.example.com" --address unix:/run/weir.sock`,
+  weir certs revoke "*.example.com" --address /run/weir/other.sock`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Name = args[0]

@@ -28,7 +28,7 @@ The exit status is 0 when the configuration was taken, or would be, warnings or 
 		Example: `  weir reload
   weir reload --dry-run
   weir check && weir reload
-  weir reload --address unix:/run/weir.sock`,
+  weir reload --address /run/weir/other.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			out := c.OutOrStdout()

@@ -10,7 +10,7 @@ import (
 
 // AddAddressFlag adds `--address`, the same in every command that talks to a running weir.
 func AddAddressFlag(c *cobra.Command, address *string) {
-	c.Flags().StringVar(address, "address", "127.0.0.1:9180", "admin address of the running weir: host:port or unix:/path")
+	c.Flags().StringVar(address, "address", "", "admin socket of the running weir (/path), or its admin address (host:port, with the token in "+client.TokenVariable+"); without it the default socket")
 }
 
 func statusCommand() *cobra.Command {
@@ -25,7 +25,8 @@ exchanges failed.
 MULTIPLEXING is client connections : server connections since the start, followed by the requests that one server connection
 carried and the share of the requests that found one open.`,
 		Example: `  weir status
-  weir status --address unix:/run/weir.sock
+  weir status --address /run/weir/other.sock
+  WEIR_TOKEN=$(cat weir.token) weir status --address 10.0.0.1:9180
   weir status --json | jq '.pools[] | {name, ratio: .multiplexing.text}'
   watch -n1 weir status`,
 		Args: cobra.NoArgs,

@@ -128,7 +128,7 @@ func TestWhereNoWeirAnswers(t *testing.T) {
 	for _, command := range []string{"status", "reload"} {
 		for at, why := range map[string]string{address: "connection refused", "unix:" + filepath.Join(t.TempDir(), "none.sock"): "no such file or directory"} {
 			status, out, errs := run(t, Program{}, good, command, "--address", at)
-			want := "weir: no weir answers at " + at + " (" + why + "); start one with 'weir run', or name the admin address of its weir.yaml with --address\n"
+			want := "weir: no weir answers at " + at + " (" + why + "); start one with 'weir run', or name its admin socket with --address\n"
 			if status != 1 || out != "" || errs != want {
 				t.Errorf("%s: %d %q\n%s", command, status, out, errs)
 			}

@@ -11,7 +11,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -26,6 +25,7 @@ const (
 	closeTimeout  = 5 * time.Second // answers under way when an address is given up
 	headerMax     = 16 << 10
 	bodyMax       = 64 << 10
+	connectionMax = 256 // at a time, of one address; more are closed at once
 )
 
 // listening is an address that is answered on. Each has a server of its own, so that giving it up ends its idle connections too.
@@ -33,6 +33,9 @@ type listening struct {
 	socket net.Listener
 	server *http.Server
 }
+
+// isPrivate reports whether the file system decides who can connect.
+func (l *listening) isPrivate() bool { return l.socket.Addr().Network() == "unix" }
 
 // Prepare opens the addresses of cfg that are not open yet and holds them until Apply. What cannot be opened is a problem with its place,
 // and then nothing is held.
@@ -62,11 +65,12 @@ func (s *Server) Apply(cfg *config.Config) error {
 	if err := s.prepare(&cfg.Admin); err != nil {
 		return err
 	}
+	s.tokens.Store(newTokens(cfg.Admin.Tokens))
 	for at, l := range s.ready {
 		s.serve(at, l)
 	}
 	clear(s.ready)
-	wanted := addresses(&cfg.Admin)
+	wanted := s.addresses(&cfg.Admin)
 	for at, l := range s.open {
 		if !slices.Contains(wanted, at) {
 			delete(s.open, at)
@@ -81,6 +85,20 @@ func (s *Server) Addresses() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.open))
+}
+
+// SocketPaths are the paths of the Unix sockets that are answered on, or will be once Apply has been called.
+func (s *Server) SocketPaths() (paths []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, list := range []map[string]*listening{s.open, s.ready} {
+		for at := range list {
+			if path, isSocket := strings.CutPrefix(at, "unix:"); isSocket {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
 }
 
 // Close gives up all addresses and returns when the last answer has been given.
@@ -101,7 +119,7 @@ func (s *Server) prepare(a *config.Admin) error {
 	if s.closed {
 		return errors.New("admin: closed")
 	}
-	wanted := addresses(a)
+	wanted := s.addresses(a)
 	s.discard(wanted)
 	for _, at := range wanted {
 		if s.open[at] != nil || s.ready[at] != nil {
@@ -171,7 +189,7 @@ func (s *Server) discard(wanted []string) {
 
 func (s *Server) serve(at string, l *listening) {
 	l.server = &http.Server{
-		Handler:           s.handler,
+		Handler:           s.handlerOf(l),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -181,10 +199,10 @@ func (s *Server) serve(at string, l *listening) {
 	}
 	s.open[at] = l
 	if tcp, ok := l.socket.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		s.config.Log.Warn("the admin address is not a loopback one: whoever reaches it sees everything and can have weir reload", "address", at)
+		s.config.Log.Warn("the admin address is not a loopback address: whoever reaches it can read the metrics, and tokens cross the network unencrypted", "address", at)
 	}
 	s.done.Go(func() {
-		if err := l.server.Serve(l.socket); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(limited(l.socket)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.config.Log.Error("the admin address is not answered on any more", "address", at, "error", err)
 		}
 	})
@@ -199,55 +217,17 @@ func (l *listening) shut() {
 }
 
 // addresses are the single ones that are meant, as text.
-func addresses(a *config.Admin) (list []string) {
+func (s *Server) addresses(a *config.Admin) (list []string) {
 	if a.Off {
 		return nil
 	}
+	if path := s.socketFor(a); path != "" {
+		list = append(list, "unix:"+path)
+	}
 	for _, address := range a.Address {
-		if address.Unix != "" {
-			list = append(list, address.String())
-		}
 		for _, one := range address.AddrPorts() {
 			list = append(list, config.Address{IP: address.IP, First: one.Port(), Last: one.Port()}.String())
 		}
 	}
 	return list
-}
-
-func listen(at string) (net.Listener, error) {
-	path, isUnix := strings.CutPrefix(at, "unix:")
-	if !isUnix {
-		return net.Listen("tcp", at)
-	}
-	removeStale(path)
-	// Mode 0600 from the first moment: the file takes the mode of the socket that is bound to it.
-	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
-		if e := raw.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0o600) }); e != nil {
-			return e
-		}
-		return err
-	}}
-	l, err := c.Listen(context.Background(), "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	// Elsewhere than on Linux the socket's mode means nothing.
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
-
-// removeStale removes a socket that a dead process left behind: nobody answers there.
-func removeStale(path string) {
-	if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	c, err := net.Dial("unix", path)
-	if err == nil {
-		c.Close()
-	} else if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
-	}
 }

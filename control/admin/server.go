@@ -38,7 +38,9 @@ type Config struct {
 type Server struct {
 	config  Config
 	daemon  atomic.Pointer[attached]
-	handler http.Handler
+	handler http.Handler           // of sockets: everything
+	public  http.Handler           // of TCP addresses: monitoring, and the rest for those who have a token
+	tokens  atomic.Pointer[tokens] // nil: none
 	reloads history
 	turn    sync.Mutex // one Reload at a time
 
@@ -47,6 +49,8 @@ type Server struct {
 	ready  map[string]*listening // opened by Prepare and not served yet
 	closed bool
 	done   sync.WaitGroup
+
+	toldNoSocket bool
 }
 
 type attached struct{ Daemon }
@@ -64,7 +68,9 @@ func New(c Config) *Server {
 		c.Log = slog.Default()
 	}
 	s := &Server{config: c, open: map[string]*listening{}, ready: map[string]*listening{}}
-	s.handler = s.guarded(s.routes())
+	all := s.routes()
+	s.handler = s.guarded(all)
+	s.public = s.guarded(s.restricted(all))
 	return s
 }
 

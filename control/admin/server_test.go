@@ -87,6 +87,10 @@ type inState struct {
 func (d inState) State() string { return d.state }
 
 func ask(s *Server, method, target string, header ...string) *httptest.ResponseRecorder {
+	return askHandler(s.handler, method, target, header...)
+}
+
+func askHandler(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = "127.0.0.1:9180"
 	for i := 0; i < len(header); i += 2 {
@@ -97,7 +101,7 @@ func ask(s *Server, method, target string, header ...string) *httptest.ResponseR
 		}
 	}
 	w := httptest.NewRecorder()
-	s.handler.ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	return w
 }
 
@@ -273,10 +277,7 @@ func planned(r *api.Reload) (list []string) {
 }
 
 func TestADryRunPlansAndChangesNothing(t *testing.T) {
-	free, err := peers.FreeAddresses(2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	free := []string{peers.AdminSocket(), peers.AdminSocket()}
 	b := newBed(t, Config{}, `"`+free[0]+`"`)
 	first := *b.text.Load()
 	b.write(strings.Replace(strings.Replace(first, `"*": api`, `"*": api, new.test: api`, 1), free[0], free[1], 1))
@@ -331,10 +332,7 @@ func TestARefusedReloadSaysWhyAsCheckDoes(t *testing.T) {
 }
 
 func TestTheAdminAddressFollowsAReload(t *testing.T) {
-	free, err := peers.FreeAddresses(2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	free := []string{peers.AdminSocket(), peers.AdminSocket()}
 	b := newBed(t, Config{}, `"`+free[0]+`"`)
 	status := func(at string) error {
 		_, err := client.New(at).Status(context.Background())
@@ -378,7 +376,7 @@ func TestAnAdminAddressThatIsTakenRefusesTheReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.write(oneSite + `[ "` + free + `", "` + taken.Addr().String() + `" ]`)
+	b.write(oneSite + `{ socket: off, address: [ "` + free + `", "` + taken.Addr().String() + `" ] }`)
 	r := reload(t, b, 422)
 	if r.OK || !strings.HasPrefix(r.Rendered, "weir.yaml:6:1: admin: the admin address cannot be opened: ") || !strings.Contains(r.Rendered, "nothing was changed") {
 		t.Errorf("%+v", r)
@@ -426,7 +424,7 @@ func TestAClientThatSendsNothingIsNotWaitedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newBed(t, Config{}, `"`+free+`"`)
+	newBed(t, Config{}, `{ socket: off, address: "`+free+`" }`)
 	conn, err := net.Dial("tcp", free)
 	if err != nil {
 		t.Fatal(err)
@@ -447,5 +445,153 @@ func TestAClientThatSendsNothingIsNotWaitedFor(t *testing.T) {
 	slow.SetReadDeadline(time.Now().Add(headerTimeout + 5*time.Second))
 	if _, err := io.ReadAll(slow); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("a head that does not end is waited for")
+	}
+}
+
+// The public part of the API is what monitoring needs, and no token opens profiles over a network.
+func TestOverTCPATokenOpensWhatIsNotForEverybody(t *testing.T) {
+	const token = "a-token-of-24-characters"
+	b := newBed(t, Config{Explain: func(*http.Request) (any, error) { return map[string]string{"pool": "api"}, nil }}, `{ socket: off, address: [], tokens: { deploy: `+token+` } }`)
+	for _, c := range []struct {
+		method, target, authorization string
+		status                        int
+	}{
+		{"GET", "/healthz", "", 200},
+		{"HEAD", "/readyz", "", 200},
+		{"GET", "/metrics", "", 200},
+		{"POST", "/metrics", "", 401},
+		{"GET", "/status", "", 401},
+		{"GET", "/explain?url=http://a/", "", 401},
+		{"POST", "/reload", "", 401},
+		{"POST", "/servers", "", 401},
+		{"POST", "/certificates/revoke", "", 401},
+		{"GET", "/nowhere", "", 401}, // what there is, is not told either
+		{"GET", "/metrics/", "", 401},
+		{"GET", "//status", "", 401},
+		{"GET", "/%73tatus", "", 401},
+		{"GET", "/debug/pprof/heap", "", 403},
+		{"GET", "/debug/pprof/heap", "Bearer " + token, 403},
+		{"GET", "/status", "Bearer " + token, 200},
+		{"GET", "/status", "bearer  " + token, 200},
+		{"POST", "/reload", "Bearer " + token, 200},
+		{"GET", "/status", "Bearer " + token + "x", 401},
+		{"GET", "/status", "Bearer ", 401},
+		{"GET", "/status", "Bearer", 401},
+		{"GET", "/status", token, 401},
+		{"GET", "/status", "Basic " + token, 401},
+		{"GET", "/status?token=" + token, "", 401},
+	} {
+		header := []string{"X-Weir", "1"}
+		if c.authorization != "" {
+			header = append(header, "Authorization", c.authorization)
+		}
+		w := askHandler(b.admin.public, c.method, c.target, header...)
+		if w.Code != c.status {
+			t.Errorf("%s %s with %q: %d, want %d", c.method, c.target, c.authorization, w.Code, c.status)
+		}
+		if challenged := w.Header().Get("WWW-Authenticate") != ""; challenged != (c.status == 401) {
+			t.Errorf("%s %s with %q: challenged %t", c.method, c.target, c.authorization, challenged)
+		}
+	}
+	b.write(oneSite + `{ socket: off, address: [], tokens: { other: another-token-of-24-char } }`)
+	reload(t, b, 200)
+	if w := askHandler(b.admin.public, "GET", "/status", "Authorization", "Bearer "+token); w.Code != 401 {
+		t.Errorf("a token that a reload has taken away still opens: %d", w.Code)
+	}
+	b.write(oneSite + `{ socket: off, address: [] }`)
+	reload(t, b, 200)
+	if w := askHandler(b.admin.public, "GET", "/status", "Authorization", "Bearer "); w.Code != 401 {
+		t.Errorf("without any token, the empty one opens: %d", w.Code)
+	}
+}
+
+// TCP addresses answer with the restricted handler, over a real connection too, and WEIR_TOKEN opens them for the command line.
+func TestTheCommandLineUsesItsTokenOverTCP(t *testing.T) {
+	free, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := peers.AdminSocket()
+	newBed(t, Config{}, `{ socket: "`+strings.TrimPrefix(socket, "unix:")+`", address: "`+free+`", tokens: { deploy: a-token-of-24-characters } }`)
+	if _, err := client.New(free).Status(context.Background()); err == nil || !strings.Contains(err.Error(), "needs a token of admin.tokens") {
+		t.Errorf("without a token: %v", err)
+	}
+	if st, err := client.New(socket).Status(context.Background()); err != nil || st.State != api.Running {
+		t.Errorf("on the socket: %v", err)
+	}
+	t.Setenv(client.TokenVariable, "a-token-of-24-characters")
+	if st, err := client.New(free).Status(context.Background()); err != nil || st.State != api.Running {
+		t.Errorf("with the token: %v", err)
+	}
+}
+
+func TestConnectionsOfTheAdminAddressAreBounded(t *testing.T) {
+	free, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newBed(t, Config{}, `{ socket: off, address: "`+free+`" }`)
+	held := make([]net.Conn, connectionMax)
+	for i := range held {
+		if held[i], err = net.Dial("tcp", free); err != nil {
+			t.Fatal(err)
+		}
+		defer held[i].Close()
+	}
+	more, err := net.Dial("tcp", free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer more.Close()
+	more.SetReadDeadline(time.Now().Add(4 * time.Second)) // shorter than headerTimeout
+	if _, err := more.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection above the limit stays open: %v", err)
+	}
+	held[0].Close()
+	if !eventually(func() bool { response, err := peers.AskAdmin(free, "/healthz"); return err == nil && response.Body.Close() == nil }) {
+		t.Error("a place that was given back is not used again")
+	}
+}
+
+func eventually(holds func() bool) bool {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if holds() {
+			return true
+		}
+	}
+	return false
+}
+
+// Where nobody names a socket it is the first default place that can be written, where the command line looks too.
+func TestTheDefaultSocketIsFound(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Setenv("XDG_RUNTIME_DIR", "")
+	}
+	if config.DefaultAdminSocket != api.Sockets()[0] {
+		t.Errorf("the default is %s, and the command line looks at %s", config.DefaultAdminSocket, api.Sockets()[0])
+	}
+	runtime, err := os.MkdirTemp("", "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(runtime)
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	if got := api.Sockets(); len(got) != 2 || got[1] != filepath.Join(runtime, "weir", "admin.sock") {
+		t.Fatalf("%v", got)
+	}
+	s := New(Config{Log: slog.New(slog.DiscardHandler)})
+	defer s.Close()
+	cfg, problems := config.Parse("weir.yaml", []byte(`sites: { a.test: http://127.0.0.1:1 }`))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	if err := writable(filepath.Dir(api.Sockets()[0])); err == nil {
+		if got := s.socketFor(&cfg.Admin); got != api.Sockets()[0] {
+			t.Errorf("%s", got)
+		}
+		return
+	}
+	if got := s.socketFor(&cfg.Admin); got != api.Sockets()[1] {
+		t.Errorf("%s", got)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// socketPathMax is the longest path of a Unix socket, in bytes.
+const socketPathMax = 107
+
 // Address is where a listener listens: an IP address and a range of ports, or a socket in the file system.
 type Address struct {
 	// IP is the local address; invalid means all IPv4 and IPv6 addresses.
@@ -52,8 +55,8 @@ func (a Address) String() string {
 func (a *Address) FromText(text string) (err error) {
 	*a = Address{}
 	if path, found := strings.CutPrefix(text, "unix:"); found {
-		if path == "" || len(path) > 107 {
-			return problemf("%q: a socket's path has 1 to 107 bytes", text)
+		if path == "" || len(path) > socketPathMax {
+			return problemf("%q: a socket's path has 1 to %d bytes", text, socketPathMax)
 		}
 		a.Unix = path
 		return nil

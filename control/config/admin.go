@@ -1,23 +1,86 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// Admin is where status, metrics and the API answer. A bare value is the address.
+// DefaultAdminSocket is the socket of a configuration that names none.
+const DefaultAdminSocket = "/run/weir/admin.sock"
+
+// Admin is where weir answers its operator: the command line, monitoring, and programs that use the API. A bare value is the TCP address, or
+// the socket as `unix:/path`, and then nothing is served over TCP.
 type Admin struct {
-	// Addresses to listen on. Whoever can reach them can read everything and change some of it.
-	Address []Address `yaml:"address,short" default:"127.0.0.1:9180" example:"127.0.0.1:9180"`
+	// The Unix socket on which everything is answered. Only its owner can connect (mode 0600). The command line finds the default by itself. Where nobody has named
+	// another socket and `/run/weir` cannot be written, `$XDG_RUNTIME_DIR/weir/admin.sock` is used. `off`: no socket.
+	Socket Socket `yaml:"socket" default:"/run/weir/admin.sock" example:"/run/weir/admin.sock"`
+
+	// TCP addresses. Everybody who reaches them gets `/metrics`, `/healthz` and `/readyz`; everything else needs a token. `[]`: none.
+	Address []Address `yaml:"address,short" default:"127.0.0.1:9180" example:"[127.0.0.1:9180, 10.0.0.1:9180]"`
+
+	// Tokens that open the rest of the API over TCP, by a name of your choice. A request sends one as `Authorization: Bearer TOKEN`.
+	Tokens []AdminToken `yaml:"tokens,named" example:"{ deploy: \"${DEPLOY_TOKEN:-at-least-16-characters}\" }"`
 
 	// Off is set by `admin: off`.
 	Off bool `yaml:"-"`
 }
 
-// FromWord takes `off`.
+// FromWord takes `off` and `unix:/path`.
 func (a *Admin) FromWord(word string) (err error) {
+	if path, isSocket := strings.CutPrefix(word, "unix:"); isSocket {
+		a.Address = nil
+		return a.Socket.FromText(path)
+	}
 	a.Off, err = isOff(word)
 	return err
+}
+
+// Socket is the path of a Unix socket, empty for none.
+type Socket string
+
+// FromText takes an absolute path, or `off`.
+func (s *Socket) FromText(text string) error {
+	if off, err := isOff(text); err == nil && off {
+		*s = ""
+		return nil
+	}
+	if !filepath.IsAbs(text) || len(text) > socketPathMax {
+		return problemf("%q is not a valid socket; write an absolute path of at most %d bytes, or off", text, socketPathMax)
+	}
+	*s = Socket(filepath.Clean(text))
+	return nil
+}
+
+// AdminToken is a secret that a client of the API shows. A bare value is the token.
+type AdminToken struct {
+	// The name, by which messages speak of the token.
+	Name string `yaml:"-,name"`
+
+	// The token: at least 16 characters. Keep it in a file, or in an environment variable.
+	Token Secret `yaml:"token,short,required" example:"${DEPLOY_TOKEN:-at-least-16-characters}"`
+}
+
+// tokenMin is the shortest token that nobody guesses over a network.
+const tokenMin = 16
+
+func (r *reader) checkAdmin(a *Admin, taken map[string]string) {
+	if a.Off {
+		return
+	}
+	r.checkAddresses("admin.address", "admin", a.Address, taken)
+	for _, at := range a.Address {
+		if at.Unix != "" {
+			r.wrong("admin.address", "takes TCP addresses; write the socket as socket: %s", at.Unix)
+		}
+	}
+	for i := range a.Tokens {
+		t := &a.Tokens[i]
+		path := joinPath("admin.tokens", t.Name)
+		if n := len(t.Token.Value); n < tokenMin || strings.ContainsFunc(t.Token.Value, func(c rune) bool { return c <= ' ' || c > '~' }) {
+			r.wrong(path, "a token has at least %d visible ASCII characters; make one with: openssl rand -base64 24", tokenMin)
+		}
+	}
 }
 
 // Logs is what is logged, how and where.

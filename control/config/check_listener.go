@@ -16,9 +16,7 @@ func (r *reader) checkListeners(cfg *Config) {
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
 		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
 	}
-	if !cfg.Admin.Off {
-		r.checkAddresses("admin.address", "admin", cfg.Admin.Address, taken)
-	}
+	r.checkAdmin(&cfg.Admin, taken)
 }
 
 // checkAddresses finds addresses that two listeners want.

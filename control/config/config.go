@@ -31,8 +31,8 @@ type Config struct {
 	// The store of the cache.
 	Cache Later `yaml:"cache" example:"{ memory: 256MiB, disk: { path: /var/cache/weir, size: 10GiB } }"`
 
-	// The address of status, metrics and the API.
-	Admin Admin `yaml:"admin" example:"{ address: 127.0.0.1:9180 }"`
+	// Where the command line, monitoring and programs reach this weir.
+	Admin Admin `yaml:"admin" example:"{ socket: /run/weir/admin.sock, address: 127.0.0.1:9180 }"`
 
 	// What is logged, how and where.
 	Logs Logs `yaml:"logs" example:"{ access: { format: json, file: /var/log/weir/access.log }, level: info }"`
@@ -59,6 +59,7 @@ type Config struct {
 	positions positions
 	lines     map[string][]string
 	texts     map[string]bool // files that values were read from
+	hidden    []string        // secrets, which no message shows
 }
 
 // Pool returns the pool of that name, named or anonymous, or nil.

@@ -32,6 +32,7 @@ func (r *reader) decode(n *node, v reflect.Value, f *field, path string) {
 	case *Secret:
 		if s, ok := r.secret(n, path); ok {
 			*target = s
+			r.hideSecret(s, f, path)
 		}
 	case fromText:
 		r.decodeText(n, path, target.FromText)

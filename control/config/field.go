@@ -17,6 +17,7 @@ type field struct {
 	short    bool
 	required bool
 	isFile   bool
+	isShown  bool // a Secret's value is a text that messages may quote
 	words    []string
 	limits   string
 	fallback string // the tag `default`
@@ -46,7 +47,7 @@ func fieldsOf(t reflect.Type) (list []field) {
 		list = append(list, field{
 			key: strings.TrimPrefix(key, "-"), index: sf.Index, typ: sf.Type, owner: t, goName: sf.Name,
 			named: has("named"), isName: has("name"), isPaths: has("paths"), isRest: has("rest"), short: has("short"),
-			required: has("required"), isFile: has("file"),
+			required: has("required"), isFile: has("file"), isShown: has("shown"),
 			words: strings.Fields(sf.Tag.Get("words")), limits: sf.Tag.Get("range"),
 			fallback: sf.Tag.Get("default"), fill: sf.Tag.Get("fill"), example: sf.Tag.Get("example"),
 		})

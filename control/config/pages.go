@@ -6,13 +6,13 @@ import "net/netip"
 // `{status}`, `{reason}`, `{request_id}`, `{host}` and `{path}` stand for what they say, and other braces for themselves.
 type Page struct {
 	// As text/html; `{file: path}` reads it from a file of at most 64KiB.
-	HTML Secret `yaml:"html,short" example:"\"<h1>{status} {reason}</h1>\""`
+	HTML Secret `yaml:"html,short,shown" example:"\"<h1>{status} {reason}</h1>\""`
 
 	// As application/json.
-	JSON Secret `yaml:"json" example:"'{\"error\":{status},\"id\":\"{request_id}\"}'"`
+	JSON Secret `yaml:"json,shown" example:"'{\"error\":{status},\"id\":\"{request_id}\"}'"`
 
 	// As text/plain.
-	Plain Secret `yaml:"plain" example:"\"{status} {reason} ({request_id})\""`
+	Plain Secret `yaml:"plain,shown" example:"\"{status} {reason} ({request_id})\""`
 }
 
 // IsEmpty reports whether there is no form.

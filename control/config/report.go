@@ -44,6 +44,7 @@ func (c *Config) WarningAt(path, format string, args ...any) Problem {
 func (c *Config) problemAt(path string, warning bool, format string, args []any) Problem {
 	r := reader{lines: c.lines}
 	r.report(Problem{Pos: c.PosOf(path), Path: path, Warning: warning, Message: fmt.Sprintf(format, args...)})
+	maskProblems(r.problems, c.hidden)
 	return r.problems[0]
 }
 

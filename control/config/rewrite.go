@@ -50,5 +50,5 @@ type Header struct {
 	Name string `yaml:"-,name"`
 
 	// The value; `{file: path}` reads it from a file.
-	Value Secret `yaml:"value,short" example:"prod"`
+	Value Secret `yaml:"value,short,shown" example:"prod"`
 }

@@ -47,8 +47,8 @@ func (a ServerAddress) String() string {
 func (a *ServerAddress) FromText(text string) (err error) {
 	*a = ServerAddress{}
 	if path, found := strings.CutPrefix(text, "unix:"); found {
-		if path = strings.TrimPrefix(path, "//"); path == "" || len(path) > 107 {
-			return problemf("%q: a socket's path has 1 to 107 bytes", text)
+		if path = strings.TrimPrefix(path, "//"); path == "" || len(path) > socketPathMax {
+			return problemf("%q: a socket's path has 1 to %d bytes", text, socketPathMax)
 		}
 		a.Unix = path
 		return nil

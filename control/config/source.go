@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ type reader struct {
 	keys      positions // of their keys
 	shapes    *shapes
 	env       func(string) (string, bool)
+	hidden    []string // secrets, which no message shows
 }
 
 func newReader() *reader {
@@ -66,6 +68,8 @@ func (r *reader) finish() (*Config, Problems) {
 	r.resolve(cfg)
 	r.checkResolved(cfg)
 	r.sortProblems()
+	maskProblems(r.problems, r.hidden)
+	cfg.hidden = r.hidden
 	if len(r.problems.Errors()) > 0 {
 		return nil, r.problems
 	}
@@ -94,10 +98,12 @@ func (r *reader) add(name string, data []byte) {
 		r.problem(Pos{File: name}, "", "the file is larger than %v", Size(sizeMax))
 		return
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // editors on Windows begin UTF-8 with a byte order mark
 	r.files[absolute(name)] = true
 	r.lines[name] = strings.Split(string(data), "\n")
 	tree := r.parse(name, data)
 	if tree == nil {
+		r.emptyProblem(name)
 		return
 	}
 	include := tree.value("include")
@@ -105,6 +111,17 @@ func (r *reader) add(name string, data []byte) {
 	r.including = append(r.including, absolute(name))
 	r.include(name, include)
 	r.including = r.including[:len(r.including)-1]
+}
+
+// emptyProblem reports a file that holds nothing, which is probably not meant: the file was not saved, or the wrong one is named.
+func (r *reader) emptyProblem(name string) {
+	switch pos := (Pos{name, 1, 1}); {
+	case len(r.problems.Errors()) > 0:
+	case len(r.including) == 0:
+		r.problem(pos, "", "the file is empty")
+	default:
+		r.warn(pos, "", "the file is empty")
+	}
 }
 
 func (r *reader) include(from string, list *node) {

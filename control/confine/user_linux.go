@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Give makes a file that root has opened one of the user that Drop is for, who has to be able to open it again. Files that are not there, and
-// what is no file, such as a terminal, are left alone.
+// Give makes the user that Drop is for the owner of a file or Unix socket that root has opened, so that the user can open it again. Files that do not exist, and
+// anything else, such as a terminal, are left alone.
 func Give(file, who string) error {
 	uid, gid, err := lookup(who)
 	if err != nil || os.Getuid() != 0 {
 		return err
 	}
-	if st, err := os.Lstat(file); err != nil || !st.Mode().IsRegular() {
+	if st, err := os.Lstat(file); err != nil || !st.Mode().IsRegular() && st.Mode().Type() != os.ModeSocket {
 		return nil
 	}
 	return os.Lchown(file, uid, gid)

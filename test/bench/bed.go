@@ -112,7 +112,7 @@ func (b *bed) fresh(name string) (*subject, error) {
 	}
 	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1], tunnelAddress: addresses[3], flowAddress: addresses[4]}
 	s.process, err = start(b, dir, site{
-		Plain: addresses[0], Secure: addresses[1], Admin: addresses[2], Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C, Chat: b.chat.address(),
+		Plain: addresses[0], Secure: addresses[1], Admin: peers.AdminSocket(), Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C, Chat: b.chat.address(),
 		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
 	})
 	return s, err

@@ -13,7 +13,7 @@ var configs embed.FS
 
 // A site is what the configuration of each proxy is filled with.
 type site struct {
-	Plain, Secure, Admin string // addresses to listen on
+	Plain, Secure, Admin string // addresses to listen on; Admin is a socket
 	Origin, OriginH2C    string
 	Chat                 string // that echoes WebSocket messages
 	Tunnel               string // of bare TCP, to the origin

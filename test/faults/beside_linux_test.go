@@ -129,7 +129,7 @@ func (r *rival) begin(t *testing.T) (p *peers.Process, front string, servers []*
 		}
 	}
 	dir := t.TempDir()
-	config := strings.NewReplacer("SERVERS", strings.TrimSuffix(written.String(), ", "), "FRONT", front, "ADMIN", free[1], "DIR", dir).Replace(r.config)
+	config := strings.NewReplacer("SERVERS", strings.TrimSuffix(written.String(), ", "), "FRONT", front, "ADMIN", peers.AdminSocket(), "DIR", dir).Replace(r.config)
 	if p, err = r.start(dir, config, front); err != nil {
 		t.Fatal(err)
 	}

@@ -20,16 +20,13 @@ import (
 // confined is a weir started by root with flags that take powers away.
 func startConfined(t *testing.T, extra string, args ...string) (w *process, dir string, ask *client.Client) {
 	t.Helper()
-	admin, err := peers.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir = t.TempDir()
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	os.Mkdir(filepath.Join(dir, "logs"), 0o777)
 	os.Chmod(filepath.Join(dir, "logs"), 0o777)
+	admin := "unix:" + filepath.Join(dir, "admin.sock")
 	w = startProcess(t, confinedConfig(dir, origin(t, "web"), admin, extra, "logs/access.log"), args...)
 	ask = client.New(admin)
 	within(t, 5*time.Second, "the admin address", func() bool { _, err := ask.Status(context.Background()); return err == nil })

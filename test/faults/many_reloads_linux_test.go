@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // Of the reloads of this test one follows the other as in 1,000 reloads in ten minutes, which is what it does as part of `make soak`.
@@ -225,8 +226,7 @@ func (s *subject) goroutines() (n int) {
 
 func (s *subject) text(path string) string {
 	s.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get("http://" + s.address["ADMIN"] + path)
+	response, err := peers.AskAdmin(s.address["ADMIN"], path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func startReplaceable(t *testing.T, pool string) *replaceable {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &replaceable{t: t, dir: t.TempDir(), front: addresses[0], secure: addresses[1], admin: addresses[2], real: binary, said: &lockedBuffer{}}
+	r := &replaceable{t: t, dir: t.TempDir(), front: addresses[0], secure: addresses[1], admin: peers.AdminSocket(), real: binary, said: &lockedBuffer{}}
 	certificate, err := peers.NewCertificate(r.dir, "good.test")
 	if err != nil {
 		t.Fatal(err)
@@ -61,9 +61,9 @@ listeners:
   secure: { address: %q, tls: { certificates: [{ cert: %s, key: %s }] } }
 pools: { web: { %s, health: { path: /, every: 1s } } }
 sites: { "*": web }
-admin: [%q, "unix:%s/admin.sock"]
+admin: { socket: %q, address: %q }
 logs: { access: DIR/access.log }
-`, r.front, r.dir, r.secure, certificate.Cert, certificate.Key, pool, r.admin, r.dir))
+`, r.front, r.dir, r.secure, certificate.Cert, certificate.Key, pool, strings.TrimPrefix(r.admin, "unix:"), addresses[2]))
 	r.install("exec")
 	r.process = exec.Command(filepath.Join(r.dir, "weir"), "run", "-c", filepath.Join(r.dir, "weir.yaml"), "--loops", "2", "--takeover", takeoverLimit.String(),
 		"--pid-file", filepath.Join(r.dir, "weir.pid"))
@@ -121,8 +121,7 @@ func (r *replaceable) install(kind string) {
 
 // pid asks the admin address who answers; 0 when nobody does.
 func (r *replaceable) pid() int {
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Get("http://" + r.admin + "/status")
+	response, err := peers.AskAdmin(r.admin, "/status")
 	if err != nil {
 		return 0
 	}

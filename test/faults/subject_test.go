@@ -2,7 +2,6 @@ package faults
 
 import (
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +24,7 @@ type subject struct {
 	address map[string]string // of the names in capitals in the configuration
 }
 
-// start starts a weir. FRONT, SECOND and ADMIN in the configuration become free addresses, DIR the test's directory.
+// start starts a weir. FRONT and SECOND in the configuration become free addresses, ADMIN an admin socket, DIR the test's directory.
 func start(t *testing.T, config string) *subject {
 	t.Helper()
 	return startUnder(t, config, nil)
@@ -44,11 +43,11 @@ func startUnder(t *testing.T, config string, wrapper []string) *subject {
 // startProgram starts another weir than this tree's.
 func startProgram(t *testing.T, config string, program []string) *subject {
 	t.Helper()
-	addresses, err := peers.FreeAddresses(3)
+	addresses, err := peers.FreeAddresses(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &subject{t: t, dir: t.TempDir(), address: map[string]string{"FRONT": addresses[0], "SECOND": addresses[1], "ADMIN": addresses[2]}}
+	s := &subject{t: t, dir: t.TempDir(), address: map[string]string{"FRONT": addresses[0], "SECOND": addresses[1], "ADMIN": peers.AdminSocket()}}
 	s.write(config)
 	args := append(program, "run", "-c", "weir.yaml", "--loops", "2")
 	s.Process, err = peers.Start("weir", s.dir, exec.Command(args[0], args[1:]...), s.address["FRONT"], s.address["ADMIN"])
@@ -117,7 +116,7 @@ func (s *subject) log() string {
 // status asks the admin address.
 func (s *subject) status() *api.Status {
 	s.t.Helper()
-	response, err := http.Get("http://" + s.address["ADMIN"] + "/status")
+	response, err := peers.AskAdmin(s.address["ADMIN"], "/status")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -50,11 +50,11 @@ func newWorldUnder(t *testing.T, config string, wrapper []string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addresses, err := peers.FreeAddresses(3)
+	addresses, err := peers.FreeAddresses(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), clear: addresses[0], secure: addresses[1], admin: addresses[2], roots: x509.NewCertPool()}
+	w := &world{t: t, dir: t.TempDir(), clear: addresses[0], secure: addresses[1], admin: peers.AdminSocket(), roots: x509.NewCertPool()}
 	cert, err := peers.NewCertificate(w.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func (w *world) file() string { return filepath.Join(w.dir, "weir.yaml") }
 func (w *world) write(config string) {
 	w.t.Helper()
 	text := fmt.Sprintf("listeners:\n  clear: { address: %q }\n  secure: { address: %q, tls: { certificates: [{ cert: cert.pem, key: key.pem }] } }\n"+
-		"logs: { access: { format: json } }\nadmin: { address: %q }\ndata: data\n%s", w.clear, w.secure, w.admin, config)
+		"logs: { access: { format: json } }\nadmin: %q\ndata: data\n%s", w.clear, w.secure, w.admin, config)
 	if err := os.WriteFile(w.file(), []byte(text), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func (w *world) http() *http.Client {
 // status is what weir says of itself.
 func (w *world) status(into any) {
 	w.t.Helper()
-	response, err := http.Get("http://" + w.admin + "/status")
+	response, err := peers.AskAdmin(w.admin, "/status")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -144,12 +144,12 @@ func (w *world) status(into any) {
 // reload has weir read its configuration again, which must be good.
 func (w *world) reload() {
 	w.t.Helper()
-	r, err := http.NewRequest("POST", "http://"+w.admin+"/reload", nil)
+	r, err := http.NewRequest("POST", "http://localhost/reload", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	r.Header.Set("X-Weir", "1")
-	response, err := http.DefaultClient.Do(r)
+	response, err := peers.AdminClient(w.admin).Do(r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ listeners:
 pools:
   echo: { servers: [%q], timeouts: { tunnel: %dm } }
   packets: { servers: [%q, %q, %q], balance: round_robin }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, append([]any{front, packets, 30 + i, names, echo, 10 + i}, servers...)...)
 	}
@@ -109,7 +109,7 @@ listeners:
   names: { address: %q, protocol: udp, pool: packets, udp: { replies: 1 } }
 pools:
   packets: { servers: [%q, %q, %q], balance: round_robin }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: { file: DIR/access.log, format: "{received} {reason}" } }
 `, packets, names, seenFrom(t), seenFrom(t), seenFrom(t)))
 	s.status()

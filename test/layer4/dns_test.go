@@ -48,7 +48,7 @@ pools:
     balance: round_robin
     # A question for a.example: what comes back has the answer's four bytes.
     health: { type: udp, script: [{ send: "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x07example\x00\x00\x01\x00\x01" }, { expect: "\x12\x34" }], rise: 1 }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: { file: DIR/access.log, format: json } }
 `, front, one, two), front)
 	eventually(t, "both are up", func() bool {

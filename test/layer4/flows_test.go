@@ -58,7 +58,7 @@ func TestQUICIsBalanced(t *testing.T) {
 	s := start(t, dir, fmt.Sprintf(`
 listeners: { front: { address: %q, protocol: udp, pool: quic } }
 pools: { quic: { servers: [%q, %q], balance: least_requests } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, quicServer(t, "1", certificate), quicServer(t, "2", certificate)))
 	var all sync.WaitGroup

@@ -118,7 +118,7 @@ func TestTransfersInEveryWay(t *testing.T) {
 				s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: files } }
 pools: { files: { servers: [%q], health: { script: [{ expect: "220" }] } } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, address, server), address)
 				for name, options := range ways {
@@ -169,7 +169,7 @@ func TestTransfersOverTLS(t *testing.T) {
   clear: { servers: [%q] }
   explicit: { servers: [%q], tls: { ca: CERT, server_name: files.example }, health: { script: [{ expect: "220" }] } }
   implicit: { servers: [%q], tls: { ca: CERT, server_name: files.example } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, clear, explicit, implicit)
 	config = strings.ReplaceAll(strings.ReplaceAll(config, "CERT", certificate.Cert), "KEY", certificate.Key)
@@ -206,7 +206,7 @@ func TestHundredTransfersAtOnce(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: files, ftp: { ports: 41000-41999 } } }
 pools: { files: { servers: [%q, %q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, one, two), front)
 	var all sync.WaitGroup
@@ -276,7 +276,7 @@ func TestDataConnectionsAreNobodyElses(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: files } }
 pools: { files: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, server), front)
 	c := talk(t, front)
@@ -332,7 +332,7 @@ func TestServerThatDiesBetweenTransfers(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: files } }
 pools: { files: { servers: [%q, %q], balance: first, health: { script: [{ expect: "220" }], every: 200ms, fall: 1 } } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, one, two), front)
 	c := talk(t, front)
@@ -428,7 +428,7 @@ func TestUserChoosesThePool(t *testing.T) {
 	start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: b, ftp: { greeting: Files, users: { anna: a, bert: b } } } }
 pools: { a: { servers: [%q] }, b: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, a, b), front)
 	for name, options := range ways {
@@ -455,7 +455,7 @@ func TestDrainWaitsForTransfers(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { files: { address: %q, protocol: ftp, pool: files } }
 pools: { files: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, server), front)
 	idle := talk(t, front)

@@ -40,7 +40,7 @@ func TestFlowsGoOnWhenTheNewBinaryFails(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { packets: { address: %q, protocol: udp, pool: packets } }
 pools: { packets: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, packets, server))
 	self, err := os.Executable()
@@ -82,7 +82,7 @@ func TestFlowEndsWhenTheNewConfigurationHasNotItsServer(t *testing.T) {
 		return fmt.Sprintf(`
 listeners: { packets: { address: %q, protocol: udp, pool: packets } }
 pools: { packets: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: { file: DIR/access.log, format: "{received} {sent} {server} {reason}" } }
 `, packets, server)
 	}

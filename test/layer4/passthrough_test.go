@@ -64,7 +64,7 @@ pools:
   h1: { servers: [%q] }
   rest: { servers: [%q] }
 sites: { "*": { respond: { body: "terminated here" } } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: { file: DIR/access.log, format: json } }
 `, front, own.Cert, own.Key, a, b, h1, rest))
 	eventually(t, "weir listens", func() bool {
@@ -142,7 +142,7 @@ listeners:
   web: { address: %q, proxy_protocol: { from: 127.0.0.1 } }
 pools: { behind: { servers: [%q], proxy_protocol: %s } }
 sites: { "*": behind }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, tunnel, web, behind, version))
 			p, err := peers.Nginx(t.TempDir(), fmt.Sprintf(`

@@ -63,7 +63,7 @@ pools:
   haproxy: { servers: [%q], proxy_protocol: v2 }
   own: { servers: [%q], proxy_protocol: v2 }
 sites: { "*": { /own: own, /*: haproxy } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, secure, certificate.Cert, certificate.Key, clear, haproxy, own), secure, clear)
 	client := netip.MustParseAddrPort("192.0.2.7:4000")

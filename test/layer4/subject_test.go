@@ -3,7 +3,6 @@ package layer4
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,14 +32,14 @@ type subject struct {
 	admin string
 }
 
-// start starts a weir; ADMIN in the configuration becomes a free address, DIR the test's directory.
+// start starts a weir; ADMIN in the configuration becomes an admin socket, DIR the test's directory.
 func start(t *testing.T, dir, config string, addresses ...string) *subject {
 	t.Helper()
 	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &subject{t: t, dir: dir, admin: free(t)}
+	s := &subject{t: t, dir: dir, admin: peers.AdminSocket()}
 	if err := os.Symlink(binary, s.program()); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +113,7 @@ func (s *subject) replace() {
 
 func (s *subject) status() *api.Status {
 	s.t.Helper()
-	response, err := http.Get("http://" + s.admin + "/status")
+	response, err := peers.AskAdmin(s.admin, "/status")
 	if err != nil {
 		s.t.Fatal(err)
 	}

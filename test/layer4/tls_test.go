@@ -72,7 +72,7 @@ pools:
   secure: { servers: [%[9]q], tls: { ca: %[10]q, server_name: a.example } }
   first: { servers: [%[11]q] }
   told: { servers: [%[12]q], proxy_protocol: v2 }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, fronts[0], fronts[1], fronts[2], fronts[3], fronts[4], fronts[5], terms, clear, secure, certificate.Cert, first, told), fronts...)
 	config := &tls.Config{RootCAs: roots, ServerName: "a.example"}
@@ -155,7 +155,7 @@ func TestSlowAndOddHeadersAreCut(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { front: { address: %q, protocol: tcp, pool: echo, proxy_protocol: { from: 127.0.0.5 }, timeouts: { header: 500ms } } }
 pools: { echo: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, peers.Serve(t, echoAndEnd)), front)
 	for name, text := range map[string]string{"silent": "", "half of version 1": "PROXY TCP4 1.2.3", "half of version 2": "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01"} {

@@ -43,7 +43,7 @@ func TestTenThousandTunnelsEndAsTheyShould(t *testing.T) {
 	s := start(t, t.TempDir(), fmt.Sprintf(`
 listeners: { front: { address: %q, protocol: tcp, pool: echo } }
 pools: { echo: { servers: [%q] } }
-admin: { address: ADMIN }
+admin: "ADMIN"
 logs: { access: off }
 `, front, server), front)
 	s.status()

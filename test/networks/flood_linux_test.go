@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 const flooded = `
 listeners: { front: { address: "10.1.0.1:7000", protocol: udp, pool: echo, udp: { flows: %d } } }
 pools: { echo: { servers: ["10.2.0.2:7100"] } }
-admin: { address: 127.0.0.1:9180 }
+admin: "ADMIN"
 logs: { access: off }
 `
 
@@ -39,7 +40,8 @@ func TestFloodFromManySources(t *testing.T) {
 	client.owns("10.4.0.0/14")
 	sources := map[netAddress]bool{}
 	server.echoesBut("flood", ":7100")
-	w := weir.weir(fmt.Sprintf(flooded, flowsMost))
+	admin := peers.AdminSocket()
+	w := weir.weir(strings.ReplaceAll(fmt.Sprintf(flooded, flowsMost), "ADMIN", admin))
 	var old []net.Conn
 	for i := range 10 {
 		c, err := client.dial("udp", "10.1.0.1:7000")
@@ -79,7 +81,7 @@ func TestFloodFromManySources(t *testing.T) {
 		}
 		highest = max(highest, w.resident(t))
 	}
-	f := weir.status("127.0.0.1:9180").Flows
+	f := status(t, admin).Flows
 	t.Logf("%d addresses, %d flows begun, %d open; %.1f MiB before, at most %.1f more", len(sources), f.Opened, f.Open, float64(before)/(1<<20), float64(highest-before)/(1<<20))
 	if len(sources) != flooding || f.Opened < (flooding+warmingUp)*9/10 {
 		t.Errorf("%d flows begun of %d addresses, %v", f.Opened, len(sources), f.Reasons)
@@ -147,23 +149,17 @@ func answered(t *testing.T, c net.Conn, text string) {
 	t.Fatalf("%s: no answer", text)
 }
 
-// status is what the weir of the host says of itself.
-func (h *host) status(admin string) *api.Status {
-	h.t.Helper()
-	c, err := h.dial("tcp", admin)
+// status is what the weir with this admin socket says of itself.
+func status(t *testing.T, admin string) *api.Status {
+	t.Helper()
+	response, err := peers.AskAdmin(admin, "/status")
 	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer c.Close()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return c, nil }}}
-	response, err := client.Get("http://" + admin + "/status")
-	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	st := &api.Status{}
 	if err := json.NewDecoder(response.Body).Decode(st); err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return st
 }

@@ -73,7 +73,7 @@ listeners:
 pools:
   web:  { servers: [{ address: "10.2.0.2:8080", weight: 1 }, { address: "10.2.0.3:8080", weight: 3 }], mode: nat, OPTIONS health: { type: tcp, every: 200ms, timeout: 200ms, fall: 1, rise: 1 } }
   web6: { servers: ["[fd02::2]:8080"], mode: nat }
-admin: { address: 127.0.0.1:9180 }
+admin: { socket: off, address: 127.0.0.1:9180 }
 logs: { access: off }
 `
 
@@ -300,7 +300,7 @@ listeners:
 pools:
   web:  { servers: ["10.2.0.2:8080", "10.2.0.3:8080"], mode: direct, interface: outside, health: { type: tcp, every: 200ms, timeout: 200ms, fall: 1, rise: 1 } }
   web6: { servers: ["[fd02::2]:8080", "[fd02::3]:8080"], mode: direct, interface: outside }
-admin: { address: 127.0.0.1:9180 }
+admin: { socket: off, address: 127.0.0.1:9180 }
 logs: { access: off }
 `
 

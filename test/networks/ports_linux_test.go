@@ -10,7 +10,7 @@ import (
 const sources = `
 listeners: { front: { address: ":7000", protocol: tcp, pool: web } }
 pools: { web: { servers: ["10.2.0.2:7000"], source: [10.2.0.1, 10.2.0.11], queue: off, retries: 0 } }
-admin: { address: 127.0.0.1:9180 }
+admin: { socket: off, address: 127.0.0.1:9180 }
 `
 
 // Own addresses are used in turn; before their ports run out it is said, and then what comes is refused at once.

@@ -18,7 +18,7 @@ pools:
 network: on
 sites:
   "*": { /4/*: four, /6/*: six, /*: shown }
-admin: { address: 127.0.0.1:9180 }
+admin: { socket: off, address: 127.0.0.1:9180 }
 logs: { access: off }
 `
 

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 func TestThreeOriginsThroughOneWeir(t *testing.T) {
@@ -212,7 +212,7 @@ func chromium(w *world) {
 
 // said holds weir's own account against what has been done.
 func said(w *world) {
-	response, err := http.Get("http://" + w.admin + "/status")
+	response, err := peers.AskAdmin(w.admin, "/status")
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), http: peers.Port(addresses[0]), https: peers.Port(addresses[1]), admin: addresses[2]}
+	w := &world{t: t, dir: t.TempDir(), http: peers.Port(addresses[0]), https: peers.Port(addresses[1]), admin: peers.AdminSocket()}
 	w.files = filepath.Join(w.dir, "files")
 	w.certificate("uc-san", "meet.contoso.test", "dialin.contoso.test", "lyncdiscover.contoso.test", "lyncweb.contoso.test", "mail.contoso.test")
 	w.certificate("internal")
@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 		return string(text)
 	}
 	fill := func(name string) string {
-		return strings.NewReplacer("HTTPS", addresses[1], "HTTP", addresses[0], "ADMIN", addresses[2], "NGINX", addresses[3], "SECOND",
+		return strings.NewReplacer("HTTPS", addresses[1], "HTTP", addresses[0], "ADMIN", w.admin, "NGINX", addresses[3], "SECOND",
 			addresses[4], "NODE", addresses[5], "APACHE", addresses[6], "USER", user, "MODULES", modules).Replace(read(name))
 	}
 	keep := func(p *peers.Process, err error) *peers.Process {

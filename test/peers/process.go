@@ -3,7 +3,6 @@ package peers
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +70,7 @@ func (p *Process) keep(started chan<- error) {
 // waitReady returns when the address accepts a connection, or with the program's last words when it does not.
 func (p *Process) waitReady(address string) error {
 	for deadline := time.Now().Add(readyTimeout); ; time.Sleep(10 * time.Millisecond) {
-		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+		if c, err := dialAny(address); err == nil {
 			return c.Close()
 		}
 		select {

@@ -51,7 +51,7 @@ func start(t *testing.T, more string) (weir *peers.Process, address, admin strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	addresses, err := peers.FreeAddresses(3)
+	addresses, err := peers.FreeAddresses(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,8 @@ func start(t *testing.T, more string) (weir *peers.Process, address, admin strin
 	if os.Geteuid() == 0 {
 		user = "user root;" // its workers would not be let into the test's directory
 	}
-	fill := strings.NewReplacer("FRONT", addresses[0], "ORIGIN", addresses[1], "ADMIN", addresses[2], "USER", user, "MORE", more).Replace
+	admin = peers.AdminSocket()
+	fill := strings.NewReplacer("FRONT", addresses[0], "ORIGIN", addresses[1], "ADMIN", admin, "USER", user, "MORE", more).Replace
 	nginx, err := peers.Nginx(dir, fill(originConfig), addresses[1])
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func start(t *testing.T, more string) (weir *peers.Process, address, admin strin
 			t.Error(err)
 		}
 	})
-	return weir, addresses[0], addresses[2]
+	return weir, addresses[0], admin
 }
 
 func dial(address string) func() (net.Conn, error) {

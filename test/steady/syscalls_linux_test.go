@@ -3,7 +3,6 @@ package steady
 import (
 	"bufio"
 	"encoding/json"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,7 +108,7 @@ func callsOfRequests(t *testing.T) (calls map[string]int, together int) {
 // sentTogether is how many sends have left together since the start.
 func sentTogether(t *testing.T, admin string) (n int) {
 	t.Helper()
-	answer, err := http.Get("http://" + admin + "/status")
+	answer, err := peers.AskAdmin(admin, "/status")
 	if err != nil {
 		t.Fatal(err)
 	}

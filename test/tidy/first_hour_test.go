@@ -86,12 +86,13 @@ func moveAway(t *testing.T, dir string) *strings.Replacer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pairs []string
+	// The page's weir has the default admin socket, which another weir may have on this machine.
+	socket := peers.AdminSocket()
+	pairs := []string{"admin: 127.0.0.1:9180", fmt.Sprintf("admin: { socket: %q, address: %q }", strings.TrimPrefix(socket, "unix:"), free[4])}
 	for i, p := range ports {
 		pairs = append(pairs, p, free[i][strings.LastIndex(free[i], ":")+1:])
 	}
-	// The page's admin address is the default, which commands need not be told.
-	wrapper := fmt.Sprintf("#!/bin/sh\ncase $1 in status|reload) exec %s \"$@\" --address %s ;; esac\nexec %s \"$@\"\n", weir, free[4], weir)
+	wrapper := fmt.Sprintf("#!/bin/sh\ncase $1 in status|reload) exec %s \"$@\" --address %s ;; esac\nexec %s \"$@\"\n", weir, socket, weir)
 	if err := os.WriteFile(filepath.Join(dir, "weir"), []byte(wrapper), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -19,17 +19,39 @@ import (
 // Timeout bounds a call: a reload may read many files.
 const Timeout = 60 * time.Second
 
+// TokenVariable is the environment variable that holds the token for TCP addresses.
+const TokenVariable = "WEIR_TOKEN"
+
 // answerMax bounds an answer: the status of a hundred thousand servers.
 const answerMax = 256 << 20
 
 // Client asks one weir. Its methods may be called from any goroutine.
 type Client struct {
 	address string
+	token   string
 	http    *http.Client
 }
 
-// New makes a client for an admin address as the configuration has it: host:port, a bare port, or unix:/path.
+// found is the default socket at which there is one; the usual one if there is none.
+func found() string {
+	places := api.Sockets()
+	for _, path := range places {
+		if _, err := os.Stat(path); err == nil {
+			return "unix:" + path
+		}
+	}
+	return "unix:" + places[0]
+}
+
+// New makes a client for an admin address: unix:/path or /path for a socket, host:port or a bare port for TCP. Without an address it is the first default socket that
+// exists. Over TCP it shows the token of the environment variable WEIR_TOKEN, if there is one: on a command line every user of the machine could read it.
 func New(address string) *Client {
+	if address == "" {
+		address = found()
+	}
+	if strings.HasPrefix(address, "/") {
+		address = "unix:" + address
+	}
 	network, at := "tcp", address
 	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
 		network, at = "unix", path
@@ -41,7 +63,11 @@ func New(address string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, at)
 	}
-	return &Client{address: address, http: &http.Client{Timeout: Timeout,
+	token := ""
+	if network == "tcp" {
+		token = os.Getenv(TokenVariable)
+	}
+	return &Client{address: address, token: token, http: &http.Client{Timeout: Timeout,
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
 		// A redirect is no answer of a weir.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -55,9 +81,9 @@ type Unreachable struct {
 
 func (u *Unreachable) Error() string {
 	if errors.Is(u.Err, os.ErrPermission) {
-		return fmt.Sprintf("the admin address %s may not be used: %v; ask as the user that weir runs as", u.Address, cause(u.Err))
+		return fmt.Sprintf("no permission to use %s: %v; run the command as root or as the user that weir runs as", u.Address, cause(u.Err))
 	}
-	return fmt.Sprintf("no weir answers at %s (%v); start one with 'weir run', or name the admin address of its weir.yaml with --address", u.Address, cause(u.Err))
+	return fmt.Sprintf("no weir answers at %s (%v); start one with 'weir run', or name its admin socket with --address", u.Address, cause(u.Err))
 }
 
 func (u *Unreachable) Unwrap() error { return u.Err }
@@ -123,6 +149,9 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, int
 		return err
 	}
 	request.Header.Set("X-Weir", "1")
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return c.failed(err)

@@ -49,7 +49,7 @@ func startSubject(dir, server string) (string, *peers.Process, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", nil, err
 	}
-	fill := strings.NewReplacer("FRONT", addresses[0], "ADMIN", addresses[1], "SERVER", server).Replace
+	fill := strings.NewReplacer("FRONT", addresses[0], "ADMIN", peers.AdminSocket(), "SERVER", server).Replace
 	var p *peers.Process
 	switch *subjectName {
 	case "weir":
@@ -74,7 +74,7 @@ pools:
   server: { servers: ["SERVER"], eject: off }
 sites:
   "*": { pool: server, body_limit: 1MiB }
-admin: { address: "ADMIN" }
+admin: "ADMIN"
 logs: { access: off }
 `
 

@@ -52,7 +52,7 @@ func newEdge(t *testing.T) *edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.front, e.admin = addresses[0], addresses[1]
+	e.front, e.admin = addresses[0], peers.AdminSocket()
 	return e
 }
 
@@ -63,7 +63,7 @@ func (e *edge) write(servers []string, more string) {
 pools: { app: { servers: [%s], protocol: http3%s } }
 sites: { "*": { /*: { pool: app, body_limit: off } } }
 logs: { access: { format: json } }
-admin: { address: %q }
+admin: %q
 data: data
 `, e.front, strings.Join(servers, ", "), more, e.admin)
 	if err := os.WriteFile(e.file(), []byte(text), 0o644); err != nil {
@@ -136,7 +136,7 @@ func (e *edge) reason() (reason, detail string) {
 // pool is what weir says of its pool.
 func (e *edge) pool() (p poolStatus) {
 	e.t.Helper()
-	answer, err := http.Get("http://" + e.admin + "/status")
+	answer, err := peers.AskAdmin(e.admin, "/status")
 	if err != nil {
 		e.t.Fatal(err)
 	}

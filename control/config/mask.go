@@ -1,0 +1,71 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// masked stands in messages where a secret stands in the file.
+const masked = "********"
+
+// credentialKey matches the name of a key, header or parameter whose value is probably a secret.
+var credentialKey = regexp.MustCompile(`(?i)secret|token|passw|credential|authorization|cookie|api[-_]?key|haproxy_key|private`)
+
+// credentialLine finds such a key with a value beside it, in a line that could not be understood as YAML, or whose key is mistyped.
+var credentialLine = regexp.MustCompile(`(?i)((?:[\w-]*(?:secret|token|passw|credential|authorization|api[-_]?key|haproxy_key)[\w-]*|\bkey)["']?\s*:\s*)([^\s{\[#][^,}\]#]*)`)
+
+// hiddenMin is the shortest text that is hidden: a shorter one occurs in other words by chance, and protects nothing.
+const hiddenMin = 4
+
+// hide keeps a secret out of messages. What the environment or a file holds does not stand in the configuration, and is hidden too: a message may quote a value.
+func (r *reader) hide(value string) {
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); len(line) >= hiddenMin && !strings.HasPrefix(line, "${") {
+			r.hidden = append(r.hidden, line)
+		}
+	}
+}
+
+// hideSecret hides what a Secret is read from: where the key is for a credential, or its name says so.
+func (r *reader) hideSecret(s Secret, f *field, path string) {
+	if f != nil && f.isShown && !credentialKey.MatchString(lastKey(path)) {
+		return
+	}
+	r.hide(s.Value)
+	r.hide(s.Written)
+}
+
+// lastKey is the last key of a path that names something: that of `set.Authorization.value` is Authorization.
+func lastKey(path string) string {
+	path = strings.TrimSuffix(path, ".value")
+	return path[strings.LastIndexByte(path, '.')+1:]
+}
+
+// maskProblems takes secrets out of all problems. It comes last, since a message may quote a line whose secret is understood later.
+func maskProblems(problems Problems, hidden []string) {
+	for i := range problems {
+		p := &problems[i]
+		p.Message = mask(p.Message, hidden)
+		for j := range p.excerpt {
+			p.excerpt[j].text = credentialLine.ReplaceAllStringFunc(mask(p.excerpt[j].text, hidden), maskValue)
+		}
+	}
+}
+
+func mask(text string, hidden []string) string {
+	for _, secret := range hidden {
+		text = strings.ReplaceAll(text, secret, masked)
+	}
+	return text
+}
+
+// maskValue masks the value of a key, unless it only says where the secret is: in the environment, or in a file.
+func maskValue(found string) string {
+	m := credentialLine.FindStringSubmatch(found)
+	value := strings.Trim(m[2], `"' `)
+	if strings.HasPrefix(value, "${") || value == masked || strings.HasPrefix(m[1], "key") && filepath.Ext(value) != "" {
+		return found
+	}
+	return m[1] + masked
+}
