@@ -548,7 +548,10 @@ func TestConnectionsOfTheAdminAddressAreBounded(t *testing.T) {
 		t.Errorf("a connection above the limit stays open: %v", err)
 	}
 	held[0].Close()
-	if !eventually(func() bool { response, err := peers.AskAdmin(free, "/healthz"); return err == nil && response.Body.Close() == nil }) {
+	if !eventually(func() bool {
+		response, err := peers.AskAdmin(free, "/healthz")
+		return err == nil && response.Body.Close() == nil
+	}) {
 		t.Error("a place that was given back is not used again")
 	}
 }
