@@ -10,8 +10,11 @@ import (
 // openQUIC opens the side of an address that takes HTTP/3, if its setup wants it and it is not open. A process that waits to take over opens none until it does:
 // the one before has the same address, and packets would be shared out between the two.
 func (d *Daemon) openQUIC(o *openListener, a engine.Address) error {
-	if o.quic != nil || !o.handler.Setup().QUIC || d.paused || a.Path != "" {
+	if !o.handler.Setup().QUIC || d.paused || a.Path != "" {
 		return nil
+	}
+	if o.quic != nil {
+		return o.quic.Resume()
 	}
 	q, err := listener.ListenQUIC(o.handler, d.engine, o.socket.Address.IP, d.inheritedQUIC(a))
 	if err != nil {

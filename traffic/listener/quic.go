@@ -24,9 +24,9 @@ type QUIC struct {
 	loops     []*engine.Loop
 	transport *quicgo.Transport
 	socket    *quicSocket
-	heir      *quicSuccession // the way to the process that takes over; nil: none does
-	accepting *quicgo.EarlyListener
-	pending   atomic.Int64 // handshakes under way
+	heir      *quicSuccession       // the way to the process that takes over; nil: none does
+	accepting *quicgo.EarlyListener // nil: no connection is taken
+	pending   atomic.Int64          // handshakes under way
 	next      atomic.Uint32
 	closing   atomic.Bool
 	done      sync.WaitGroup
@@ -49,16 +49,27 @@ func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort, passed *QUICPa
 	q := &QUIC{listener: l, loops: e.Loops(), socket: socket}
 	q.transport = &quicgo.Transport{Conn: q.socket, ConnectionIDGenerator: q.socket, ConnContext: q.begin,
 		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
-	q.accepting, err = q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello, GetEncryptedClientHelloKeys: q.echKeys}, &quicgo.Config{
-		GetConfigForClient: func(*quicgo.ClientInfo) (*quicgo.Config, error) { return q.config(), nil },
-		Allow0RTT:          true,
-	})
-	if err != nil {
+	if err := q.Resume(); err != nil {
 		q.socket.Close()
 		return nil, err
 	}
-	q.done.Go(q.accept)
 	return q, nil
+}
+
+// Resume takes connections, at the start or after Stop. It does nothing where they are taken already.
+func (q *QUIC) Resume() error {
+	if q.accepting != nil {
+		return nil
+	}
+	accepting, err := q.transport.ListenEarly(&stdtls.Config{GetConfigForClient: q.hello, GetEncryptedClientHelloKeys: q.echKeys}, &quicgo.Config{
+		GetConfigForClient: func(*quicgo.ClientInfo) (*quicgo.Config, error) { return q.config(), nil },
+		Allow0RTT:          true,
+	})
+	if err == nil {
+		q.accepting = accepting
+		q.done.Go(func() { q.accept(accepting) })
+	}
+	return err
 }
 
 // config is what holds for a new connection's transport.
@@ -120,9 +131,9 @@ func (q *QUIC) echKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientH
 
 var errNoQUIC = errors.New("HTTP/3 is not spoken here")
 
-func (q *QUIC) accept() {
+func (q *QUIC) accept(accepting *quicgo.EarlyListener) {
 	for {
-		c, err := q.accepting.Accept(context.Background())
+		c, err := accepting.Accept(context.Background())
 		if err != nil {
 			return
 		}
@@ -182,12 +193,20 @@ func (q *QUIC) settled(raw *quicgo.Conn, policy *tls.Policy, print []byte) *filt
 // Address is the one that is listened on.
 func (q *QUIC) Address() netip.AddrPort { return quic.AddrPort(q.socket.LocalAddr()) }
 
-// Stop takes no further connections; those that are there go on.
-func (q *QUIC) Stop() { q.accepting.Close() }
+// Stop takes no further connections; those that are there go on. Where another process reads the socket, new clients are that one's already, and the handshakes in
+// progress here complete: to close would refuse them.
+func (q *QUIC) Stop() {
+	if q.heir == nil && q.accepting != nil {
+		q.accepting.Close()
+		q.accepting = nil
+	}
+}
 
 // Close ends what is left.
 func (q *QUIC) Close() {
-	q.accepting.Close()
+	if q.accepting != nil {
+		q.accepting.Close()
+	}
 	q.transport.Close()
 	q.socket.Close()
 	done := make(chan struct{})

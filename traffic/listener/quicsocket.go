@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,7 +26,8 @@ type quicSocket struct {
 	before  atomic.Pointer[predecessor]    // nil: there is none, or it has ended
 	after   atomic.Pointer[quicSuccession] // nil: this process reads the socket
 	closing atomic.Bool
-	passed  []byte // scratch of who reads
+	passed  []byte     // scratch of the reader
+	reading sync.Mutex // held while this process reads the socket itself
 }
 
 // quicTag begins all connection IDs of a process. A client chooses its first one itself: that it has the tag of a process which goes happens once in 16 million.
@@ -92,16 +94,28 @@ func (s *quicSocket) ReadBatch(ms []ipv4.Message, flags int) (n int, err error) 
 	for n == 0 && err == nil {
 		after := s.after.Load()
 		if after != nil {
-			n, err = after.read(&ms[0], s.passed)
+			if n, err = after.read(&ms[0], s.passed); err != nil {
+				<-after.ended // the other process is gone: keep may follow, or the end of this one
+			}
 		} else {
-			n, err = s.batch.ReadBatch(ms, flags)
+			n, err = s.readOwn(ms, flags)
 		}
-		if err != nil && after != s.after.Load() && !s.closing.Load() {
-			n, err = 0, nil // it is read from elsewhere now
+		if err != nil && !s.closing.Load() && (after != s.after.Load() || errors.Is(err, os.ErrDeadlineExceeded)) {
+			n, err = 0, nil // leave or keep has ended the wait: it is read from elsewhere now
 		}
 		n = s.passOn(ms[:max(n, 0)])
 	}
 	return n, err
+}
+
+// readOwn reads the socket, unless it has been left.
+func (s *quicSocket) readOwn(ms []ipv4.Message, flags int) (int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.after.Load() != nil {
+		return 0, nil
+	}
+	return s.batch.ReadBatch(ms, flags)
 }
 
 // passOn gives what is of connections of the process before to that, and keeps the rest together.
@@ -148,20 +162,27 @@ func (s *quicSocket) SetReadDeadline(t time.Time) error {
 	s.closing.Store(!t.IsZero())
 	if after := s.after.Load(); after != nil {
 		after.conn.SetReadDeadline(t)
+		if !t.IsZero() {
+			after.end()
+		}
 	}
 	return s.UDPConn.SetReadDeadline(t)
 }
 
-// leave has the socket read by who is at the other end of the succession.
+// leave has the socket read by the process at the other end of the succession. Once it returns, this process takes no further packet from the socket: the first packet
+// of a new client would begin a connection here that nobody accepts.
 func (s *quicSocket) leave(after *quicSuccession) {
 	s.after.Store(after)
 	s.UDPConn.SetReadDeadline(time.Unix(1, 0))
+	s.reading.Lock()
+	s.reading.Unlock() // it waits until a read in progress has returned
 }
 
 // keep undoes leave.
 func (s *quicSocket) keep() {
-	if s.after.Swap(nil) != nil {
+	if after := s.after.Swap(nil); after != nil {
 		s.UDPConn.SetReadDeadline(time.Now().Add(always))
+		after.end()
 	}
 }
 
@@ -173,14 +194,20 @@ func (s *quicSocket) Close() error {
 	if b := s.before.Swap(nil); b != nil {
 		b.conn.Close()
 	}
+	s.closing.Store(true)
 	if after := s.after.Load(); after != nil {
 		after.conn.Close()
+		after.end()
 	}
 	return s.UDPConn.Close()
 }
 
 // quicSuccession is the way between a process and the one that has taken over from it: packets go one way, each with who sent it and what the system said of it.
-type quicSuccession struct{ conn *net.UnixConn }
+type quicSuccession struct {
+	conn  *net.UnixConn
+	end   func()        // closes ended
+	ended chan struct{} // nothing more is read from it, whatever comes
+}
 
 // passedMost is the room for a packet on its way, with what goes along.
 const passedMost = 4 << 10
@@ -239,5 +266,6 @@ func successionOf(fd int) (*quicSuccession, error) {
 		c.Close()
 		return nil, errors.New("it is no UNIX socket")
 	}
-	return &quicSuccession{u}, nil
+	ended := make(chan struct{})
+	return &quicSuccession{u, sync.OnceFunc(func() { close(ended) }), ended}, nil
 }

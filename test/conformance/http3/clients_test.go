@@ -152,6 +152,37 @@ func TestAReloadCutsNoConnection(t *testing.T) {
 	}
 }
 
+// A reload that turns HTTP/3 off and one that turns it on again both take effect.
+func TestHTTP3GoesAndComesBackByReload(t *testing.T) {
+	w := newWorld(t)
+	speaks := func() bool {
+		ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+		defer stop()
+		r, err := http.NewRequestWithContext(ctx, "GET", w.url("/own"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := w.client().RoundTrip(r)
+		return err == nil && response.Body.Close() == nil
+	}
+	if !speaks() {
+		t.Fatal("HTTP/3 is not spoken at the start")
+	}
+	with := w.config
+	for range 2 {
+		w.write(strings.Replace(with, "tls: on", "tls: on, http: { versions: [http1, http2] }", 1))
+		w.reload()
+		if speaks() {
+			t.Error("HTTP/3 is spoken although a reload has turned it off")
+		}
+		w.write(with)
+		w.reload()
+		if !speaks() {
+			t.Error("HTTP/3 is not spoken although a reload has turned it on again")
+		}
+	}
+}
+
 func TestReloadsUnderLoadFailNothing(t *testing.T) {
 	w := newWorld(t)
 	var all sync.WaitGroup

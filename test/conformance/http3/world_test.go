@@ -127,6 +127,14 @@ func (w *world) dial(ctx context.Context, _ string, config *tls.Config, q *quicg
 // url names weir by the port that it listens on, at the site's name.
 func (w *world) url(path string) string { return "https://localhost:" + peers.Port(w.address) + path }
 
+// write changes weir's file.
+func (w *world) write(config string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, "weir.yaml"), []byte(config), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) reload() {
 	w.t.Helper()
 	before := w.reloads()
