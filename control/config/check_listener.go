@@ -1,5 +1,10 @@
 package config
 
+import (
+	"net/url"
+	"strings"
+)
+
 const portsMax = 1024 // of one range
 
 func (r *reader) checkListeners(cfg *Config) {
@@ -12,11 +17,22 @@ func (r *reader) checkListeners(cfg *Config) {
 		r.checkListenerTLS(path, l)
 		r.checkCapture(joinPath(path, "capture"), l)
 		r.checkProtocol(path, l)
+		r.checkPublicURL(joinPath(path, "public_url"), l.PublicURL)
 	}
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
 		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
 	}
 	r.checkAdmin(&cfg.Admin, taken)
+}
+
+func (r *reader) checkPublicURL(path, text string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || !isHostName(strings.ToLower(hostOf(u.Host))) {
+		r.wrong(path, "want scheme, host and maybe a port, like https://app.example.com:8443, not %q", text)
+	}
 }
 
 // checkAddresses finds addresses that two listeners want.

@@ -20,9 +20,21 @@ type Listener struct {
 	// Answers every request with a 308 to the same URL with this scheme.
 	Redirect string `yaml:"redirect" words:"https" example:"https"`
 
-	// Networks of proxies in front of weir, whose `X-Forwarded-*` and `Forwarded` fields are believed.
-	// What anybody else sends in them is discarded.
+	// Networks of proxies in front of weir that are believed when they say who the client is, which scheme, host and port it used, and what its
+	// certificate says. What anybody else sends in such fields is discarded: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `True-Client-IP`, `Client-Cert`,
+	// `X-Forwarded-Client-Cert`, `X-Original-URL` and the like.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies" example:"[10.0.0.0/8]"`
+
+	// In which fields the trusted proxies say it: `x_forwarded` (`X-Forwarded-For`, `-Proto`, `-Host` and `-Port`) or `rfc7239` (`Forwarded`). The other kind is
+	// ignored: proxies pass on what clients send in fields that they do not write themselves.
+	TrustedFields string `yaml:"trusted_fields" default:"x_forwarded" words:"x_forwarded rfc7239" example:"rfc7239"`
+
+	// The port by which clients reach this listener, where something in front of weir translates ports. It is the one in redirects to `https` and in `Alt-Svc`.
+	PublicPort int `yaml:"public_port" range:"1 65535" example:"443"`
+
+	// The URL by which clients reach this listener, where something in front of weir ends TLS or translates names without saying so: scheme, host and port of
+	// redirects and of what servers and templates are told. What a trusted proxy says goes before it.
+	PublicURL string `yaml:"public_url" example:"https://app.example.com:8443"`
 
 	// In which fields servers learn who the client is: `x_forwarded` (`X-Forwarded-For`, `-Proto`, and `-Host` where the server gets
 	// another Host), `rfc7239` (`Forwarded`), `both`, or `off`.

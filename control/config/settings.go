@@ -38,6 +38,9 @@ type Settings struct {
 	// Whether the links that a page has its clients load in advance are told to the next one at once, before the server answers (`103 Early Hints`). To clients of HTTP/2 and HTTP/3.
 	EarlyHints string `yaml:"early_hints" fill:"off" words:"on off" example:"on"`
 
+	// Whether servers are told by `Via` that the request came through weir. Some, such as nginx as it comes, do not compress then.
+	Via string `yaml:"via" fill:"off" words:"on off" example:"on"`
+
 	// How much these requests matter when the pool cannot serve all: `critical` ones go first, `sheddable` ones are refused first.
 	Criticality string `yaml:"criticality" fill:"default" words:"critical default sheddable" example:"critical"`
 

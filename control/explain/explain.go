@@ -18,10 +18,11 @@ type asking struct {
 	peer     netip.Addr
 	to       netip.AddrPort // where the client wanted to go
 	from     netip.Addr     // the client: peer, or whom a trusted proxy names
-	trusted  bool
+	told     filter.Told
 	secure   bool
 	req      message.Request
 	facts    filter.Facts
+	host     []byte // that was asked for; the one of facts is what the client has asked for, as far as is known
 	raw      []byte // the path as it was received
 	route    *site.Route
 	forward  []byte // path and query that the server gets
@@ -95,10 +96,13 @@ func (a *asking) normal() bool {
 		return a.fail(http1.FaultPath.Status, reason.ClientMalformed, http1.FaultPath.Reason)
 	}
 	f.Path = path
-	a.from, a.trusted = filter.ClientOf(&a.req.Fields, a.peer, a.listener.trusted)
+	a.told = a.listener.source.Read(&a.req.Fields, a.peer, a.listener.trusted)
+	a.from = a.told.Client
 	f.Client, f.Scheme = a.from, a.scheme()
+	a.host = f.Host
+	a.publicHost()
 	o := a.out
-	o.Method, o.Scheme, o.Host, o.Path = string(f.Method), f.Scheme, string(f.Host), string(f.Path)
+	o.Method, o.Scheme, o.Host, o.Path = string(f.Method), f.Scheme, string(a.host), string(f.Path)
 	o.Query, o.Client = string(f.Query), a.from.String()
 	return true
 }
@@ -115,35 +119,48 @@ func splitHost(authority []byte) (host, port []byte) {
 }
 
 func (a *asking) scheme() string {
-	said := a.req.Get(message.FieldXForwardedProto)
 	switch {
-	case a.trusted && message.EqualFold(said, "https"):
-		return "https"
-	case a.trusted && message.EqualFold(said, "http"):
-		return "http"
+	case a.told.Scheme != "":
+		return a.told.Scheme
+	case a.listener.public.Scheme != "":
+		return a.listener.public.Scheme
 	case a.secure:
 		return "https"
 	}
 	return "http"
 }
 
+// publicHost makes host and port those that the client has asked for.
+func (a *asking) publicHost() {
+	f, p := &a.facts, &a.listener.public
+	switch {
+	case a.told.Authority != nil:
+		f.Host, f.Port = a.told.Host, a.told.Port
+	case p.Host != nil:
+		f.Host, f.Port = p.Host, p.Port
+	}
+	if a.told.Port != nil {
+		f.Port = a.told.Port
+	}
+}
+
 // match finds site and route.
 func (a *asking) match() bool {
 	f := &a.facts
-	s := a.world.sites.FindSite(f.Host)
+	s := a.world.sites.FindSite(a.host)
 	if s == nil {
-		a.out.Why = append(a.out.Why, Step{What: "site", Why: "no site takes the host " + string(f.Host)})
+		a.out.Why = append(a.out.Why, Step{What: "site", Why: "no site takes the host " + string(a.host)})
 		return a.fail(404, reason.NoSite, "")
 	}
 	if port := a.listener.redirectHTTPS; port != "" && f.Scheme != "https" {
 		return a.toHTTPS(port)
 	}
-	q := &site.Query{Host: f.Host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
+	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
 	_, normal, fault := s.Route(q, a.raw, &site.PathBuffers{})
 	f.Path, a.out.Path = normal, string(normal)
 	if fault != nil {
 		a.out.Site = s.Pattern
-		a.out.Why = append(a.out.Why, Step{What: "path", Why: explainFault(fault)})
+		a.out.Why = append(a.out.Why, Step{What: "request", Why: explainFault(fault)})
 		return a.fail(fault.Status, reason.ClientMalformed, fault.Reason)
 	}
 	e := a.world.sites.Explain(q)
@@ -165,6 +182,10 @@ func explainFault(fault *http1.Fault) string {
 		return "servers read the path in different ways, which lead to different routes; the site's key path can say which is right"
 	case http1.FaultPathRefused:
 		return "the path holds what the site's key path refuses"
+	case http1.FaultAlias:
+		return "a field's name is one that servers cannot tell apart from a field that the site's routes go by"
+	case http1.FaultTrace:
+		return "TRACE is refused unless the route names it under match.methods"
 	}
 	return "the path is malformed: a broken encoding, NUL, or dot segments that leave the root"
 }

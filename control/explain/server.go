@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -67,13 +68,18 @@ func (a *asking) serverFields(p *Pool) []Field {
 	for i := range a.req.List {
 		f := &a.req.List[i]
 		name := f.Name.Of(a.req.Buf)
-		if isManaged(f.ID) || f.ID == message.FieldOther && named.Has(name) || edit != nil && edit.Drops(name) {
+		if isManaged(f.ID) || !a.told.IsTrusted && slices.Contains(message.Claims(), f.ID) || f.ID == message.FieldOther && named.Has(name) || edit.Drops(name) {
 			continue
 		}
 		list = append(list, Field{string(name), string(f.Value.Of(a.req.Buf))})
 	}
 	list = append(list, a.forwarded()...)
-	list = append(list, Field{"Via", "1.1 weir"})
+	if !edit.Removes("CDN-Loop") {
+		list = append(list, Field{"CDN-Loop", "weir"})
+	}
+	if a.route.Via && !edit.Removes("Via") {
+		list = append(list, Field{"Via", "1.1 weir"})
+	}
 	if a.req.Trailers && !a.wantsUpgrade() {
 		list = append(list, Field{"TE", "trailers"}, Field{"Connection", "TE"})
 	}
@@ -120,8 +126,8 @@ func (a *asking) wantsUpgrade() bool {
 
 // forwarded says who the client is; what a trusted proxy said is kept and continued.
 func (a *asking) forwarded() []Field {
-	h := filter.Hop{Fields: &a.req.Fields, Peer: a.peer, PeerText: []byte(a.peer.WithZone("").String()), IsTrusted: a.trusted,
-		Scheme: a.facts.Scheme, Authority: a.req.Authority.Of(a.req.Buf), HostStays: a.route.Host == site.HostPreserve}
+	h := filter.Hop{Fields: &a.req.Fields, Peer: a.peer, PeerText: []byte(a.peer.WithZone("").String()), Source: a.listener.source,
+		Told: &a.told, Edit: a.route.RequestHeaders, Scheme: a.facts.Scheme, Authority: a.req.Authority.Of(a.req.Buf), HostStays: a.route.Host == site.HostPreserve}
 	var list []Field
 	for line := range strings.Lines(string(a.listener.forwarded.Append(nil, &h))) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/traffic/exchange"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -25,6 +26,8 @@ type listener struct {
 	isSecure      bool
 	redirectHTTPS string // port to which it sends everybody, "" if it serves
 	trusted       *filter.Networks
+	source        filter.Source
+	public        exchange.Public
 	forwarded     filter.Forwarded
 	limits        http1.Limits
 }
@@ -57,25 +60,14 @@ func Offline(cfg *config.Config) (*World, config.Problems) {
 func newListener(cfg *config.Config, l *config.Listener) listener {
 	out := listener{
 		name: l.Name, addresses: l.Address, isSecure: l.TLS != nil, trusted: filter.NewNetworks(l.TrustedProxies),
+		source: filter.Sources()[l.TrustedFields], public: snapshot.PublicOf(l),
 		forwarded: filter.ForwardedModes()[l.Forwarded],
 		limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
 	}
 	if l.Redirect == "https" {
-		out.redirectHTTPS = securePort(cfg)
+		out.redirectHTTPS = snapshot.SecurePort(cfg, l)
 	}
 	return out
-}
-
-// securePort is the port that a redirect to https leads to.
-func securePort(cfg *config.Config) string {
-	for i := range cfg.Listeners {
-		for _, a := range cfg.Listeners[i].Address {
-			if cfg.Listeners[i].TLS != nil && a.Unix == "" {
-				return strconv.Itoa(int(a.First))
-			}
-		}
-	}
-	return "443"
 }
 
 // listenerOf is the listener that takes a URL, and why: the one with its port and scheme. Where a configuration has none, as behind

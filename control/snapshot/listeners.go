@@ -3,7 +3,6 @@ package snapshot
 import (
 	"net/netip"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/weir-proxy/weir/control/certs/acme"
@@ -16,7 +15,6 @@ import (
 )
 
 func (b *builder) listeners() {
-	secure := b.securePort()
 	b.out.Listeners = make([]Listener, len(b.cfg.Listeners))
 	for i := range b.cfg.Listeners {
 		if l := &b.cfg.Listeners[i]; l.TLS != nil {
@@ -26,27 +24,11 @@ func (b *builder) listeners() {
 	b.out.Wanted = b.wanted()
 	b.prints = mentions(reflect.ValueOf(b.cfg).Elem(), "ja4")
 	for i := range b.cfg.Listeners {
-		b.listener(&b.cfg.Listeners[i], &b.out.Listeners[i], secure)
+		b.listener(&b.cfg.Listeners[i], &b.out.Listeners[i])
 	}
 }
 
-// securePort is the port that a redirect to https leads to.
-func (b *builder) securePort() string {
-	for i := range b.cfg.Listeners {
-		l := &b.cfg.Listeners[i]
-		if l.TLS == nil || !l.IsHTTP() {
-			continue
-		}
-		for _, a := range l.Address {
-			if a.Unix == "" {
-				return strconv.Itoa(int(a.First))
-			}
-		}
-	}
-	return "443"
-}
-
-func (b *builder) listener(l *config.Listener, out *Listener, securePort string) {
+func (b *builder) listener(l *config.Listener, out *Listener) {
 	path := "listeners." + l.Name
 	t := &l.Timeouts
 	out.Name = l.Name
@@ -55,7 +37,7 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 		out.Setup.Proxies = filter.NewNetworks(p.From)
 	}
 	if l.IsHTTP() || l.Terminates() {
-		out.Setup.HTTP = b.http(l, securePort)
+		out.Setup.HTTP = b.http(l)
 	}
 	switch {
 	case l.Protocol == "udp":
@@ -85,7 +67,7 @@ func (b *builder) listener(l *config.Listener, out *Listener, securePort string)
 }
 
 // http is what serves the requests of a listener.
-func (b *builder) http(l *config.Listener, securePort string) *exchange.Setup {
+func (b *builder) http(l *config.Listener) *exchange.Setup {
 	t := &l.Timeouts
 	http := &exchange.Setup{
 		Listener:  l.Name,
@@ -93,6 +75,8 @@ func (b *builder) http(l *config.Listener, securePort string) *exchange.Setup {
 		Limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
 		Secure:    l.TLS != nil,
 		Trusted:   filter.NewNetworks(l.TrustedProxies),
+		Source:    filter.Sources()[l.TrustedFields],
+		Public:    PublicOf(l),
 		Forwarded: filter.ForwardedModes()[l.Forwarded],
 		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle), Drain: bounded(t.Drain),
 		MaxRequests: l.Limits.Requests,
@@ -104,7 +88,7 @@ func (b *builder) http(l *config.Listener, securePort string) *exchange.Setup {
 		http.MaxClients = perLoop(n, b.loops)
 	}
 	if l.Redirect == "https" {
-		http.RedirectHTTPS = securePort
+		http.RedirectHTTPS = SecurePort(b.cfg, l)
 	}
 	if l.Capture != nil {
 		http.CapturedAt = l.Address[0].First

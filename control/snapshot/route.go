@@ -29,6 +29,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		Tunnel:    bounded(c.Timeouts.Tunnel),
 		Unlogged:  c.AccessLog == "off",
 		GRPCWeb:   c.GRPCWeb == "on",
+		Via:       c.Via == "on",
 		Retries:   int(c.Retries.Count),
 		Class:     pool.ClassOf(c.Criticality),
 
@@ -38,6 +39,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 	if c.Timeouts.Body != 0 {
 		r.Body = bounded(c.Timeouts.Body)
 	}
+	r.HidesTimeLeft = r.RequestHeaders.Removes("X-Envoy-Expected-Rq-Timeout-Ms")
 	if r.Request > 0 {
 		if r.RequestHeaders == nil {
 			r.RequestHeaders = filter.NewHeaderEdit()

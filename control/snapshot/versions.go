@@ -41,7 +41,7 @@ func setQUIC(s *listener.Setup, l *config.Listener) {
 	for _, a := range l.Address {
 		if a.Unix == "" {
 			s.QUIC = true
-			s.HTTP.AltSvc = fmt.Appendf(nil, "Alt-Svc: h3=\":%d\"; ma=86400\r\n", a.First)
+			s.HTTP.AltSvc = fmt.Appendf(nil, "Alt-Svc: h3=\":%s\"; ma=86400\r\n", publicPort(l))
 			return
 		}
 	}

@@ -47,8 +47,8 @@ func (x *Exchange) appendWhole(b []byte) []byte {
 	b = append(b, ' ')
 	b = append(b, message.ReasonPhrase(x.status)...)
 	b = append(b, "\r\n"...)
-	b = append(b, x.at.dateLine()...)
-	b = append(b, x.setup.AltSvc...)
+	b = x.appendDate(b)
+	b = x.appendAltSvc(b)
 	return x.appendAnswer(b)
 }
 
@@ -181,8 +181,9 @@ func (x *Exchange) appendRespond(b []byte, a *site.Respond) []byte {
 }
 
 func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
+	_, host, _ := x.publicHost()
 	b = append(b, "Location: https://"...)
-	b = append(b, x.host...)
+	b = append(b, host...)
 	if p := x.setup.RedirectHTTPS; p != "443" {
 		b = append(b, ':')
 		b = append(b, p...)
@@ -193,4 +194,19 @@ func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
 		b = append(b, x.req.Query.Of(x.req.Buf)...)
 	}
 	return append(b, "\r\n"...)
+}
+
+// appendDate and appendAltSvc append what weir adds to every answer, unless the route removes it or says it itself.
+func (x *Exchange) appendDate(b []byte) []byte {
+	if x.route != nil && x.route.ResponseHeaders.Removes("Date") {
+		return b
+	}
+	return append(b, x.at.dateLine()...)
+}
+
+func (x *Exchange) appendAltSvc(b []byte) []byte {
+	if x.setup.AltSvc == nil || x.route != nil && x.route.ResponseHeaders.Removes("Alt-Svc") {
+		return b
+	}
+	return append(b, x.setup.AltSvc...)
 }

@@ -19,7 +19,7 @@ func (x *Exchange) startDeadline() {
 	if limit == 0 {
 		return
 	}
-	if x.trusted {
+	if x.told.IsTrusted {
 		if ms, err := strconv.ParseInt(string(x.req.Lookup(timeLeftField)), 10, 32); err == nil && ms > 0 {
 			limit = min(limit, ms)
 		}

@@ -94,7 +94,7 @@ func TestDeadlineOfATrustedProxyShortensTheRoutes(t *testing.T) {
 		for said, want := range map[string]int64{"1000": 1000, "60000": 5000, "-1": 5000, "x": 5000, "": 5000, "99999999999999999999": 5000} {
 			for _, trusted := range []bool{true, false} {
 				x := newExchange(w.driver, w.driver.loops[0])
-				x.route, x.trusted = w.route, trusted
+				x.route, x.told.IsTrusted = w.route, trusted
 				x.stamp(Read)
 				if n, fault := http1.ParseRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n"+timeLeftField+": "+said+"\r\n\r\n"), &x.req, &http1.Limits{}); n == 0 || fault != nil {
 					t.Fatal(fault)

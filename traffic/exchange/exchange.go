@@ -37,7 +37,7 @@ type Exchange struct {
 	path        []byte // in normal form; into pathBuf or req
 	forward     []byte // path and query that the server gets, when they are not the request's own
 	from        netip.Addr
-	trusted     bool // the peer is a trusted proxy
+	told        filter.Told // what is known of the client, by a trusted proxy if there is one
 	body        requestBody
 	kept        *keptBody
 	hedge       *hedge // the copy that is on its way to another server; nil: none is

@@ -145,8 +145,8 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 	b = append(b, ' ')
 	b = append(b, message.ReasonPhrase(x.status)...)
 	b = append(b, "\r\n"...)
-	b = append(b, x.at.dateLine()...)
-	b = append(b, x.setup.AltSvc...)
+	b = x.appendDate(b)
+	b = x.appendAltSvc(b)
 	b = appendValidators(b, f.File)
 	boundary, heads := "", [][]byte(nil)
 	switch {

@@ -23,6 +23,8 @@ type Setup struct {
 	Pages         *site.Pages // of answers that no route gives; nil: bare words
 	RedirectHTTPS string      // port of the https listener, "" if requests are served here
 	Trusted       *filter.Networks
+	Source        filter.Source // in which fields trusted proxies speak
+	Public        Public        // how clients reach the listener, where that is not as it looks from here
 	Forwarded     filter.Forwarded
 	Header        time.Duration     // a request's head, from first byte to last
 	Body          time.Duration     // pause between two arrivals of a request's body
@@ -39,6 +41,12 @@ type Setup struct {
 	AltSvc        []byte            // the field line that tells clients of HTTP/3 (RFC 7838); nil: it is not spoken
 	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
 	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come
+}
+
+// Public is how clients reach a listener whose address or TLS something in front of it translates. What is empty is as it looks from here.
+type Public struct {
+	Scheme                string
+	Authority, Host, Port []byte
 }
 
 // Driver is what all exchanges of one weir share. Immutable but for what belongs to loops.

@@ -46,15 +46,8 @@ func (x *Exchange) appendHiding(b []byte, h *message.Head, f *message.Field) []b
 
 // public is how the client sees the site.
 func (x *Exchange) public() filter.Public {
-	p := filter.Public{IsSecure: x.scheme() == "https", Authority: x.req.Authority.Of(x.req.Buf), Host: x.host, Port: x.port,
-		ServerIsSecure: x.destination.Transport.TLS != nil, IsServer: x.isServer}
-	if x.trusted {
-		if said := x.req.Get(message.FieldXForwardedHost); len(said) > 0 {
-			if host, port, ok := filter.SplitAuthority(said); ok {
-				p.Authority, p.Host, p.Port = said, host, port
-			}
-		}
-	}
+	p := filter.Public{IsSecure: x.scheme() == "https", ServerIsSecure: x.destination.Transport.TLS != nil, IsServer: x.isServer}
+	p.Authority, p.Host, p.Port = x.publicHost()
 	if a := x.server.Address.AddrPort; a.IsValid() {
 		p.ServerPort = a.Port()
 	}

@@ -27,10 +27,12 @@ func (x *Exchange) match() Stage {
 		}
 		x.path = x.pathBuf
 	}
-	x.from, x.trusted = x.session.peer, false
 	if x.setup.Trusted != nil {
-		x.from, x.trusted = filter.ClientOf(&x.req.Fields, x.session.peer, x.setup.Trusted)
+		x.told = x.setup.Source.Read(&x.req.Fields, x.session.peer, x.setup.Trusted)
+	} else {
+		x.told = filter.Told{Client: x.session.peer}
 	}
+	x.from = x.told.Client
 	if s := x.session.shadow; s != nil {
 		if of := x.setup.Sites.FindSite(x.host); of != nil {
 			if normal, fault := of.Normal(raw, &x.paths); fault == nil {

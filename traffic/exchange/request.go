@@ -76,7 +76,7 @@ func (x *Exchange) gather() *filter.Facts {
 	f := &x.facts
 	f.Scheme = x.scheme()
 	f.Method = x.req.MethodName.Of(x.req.Buf)
-	f.Host, f.Port = x.host, x.port
+	_, f.Host, f.Port = x.publicHost()
 	f.Path = x.path
 	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
 	f.Client, f.TLS = x.from, x.session.tls
@@ -87,19 +87,33 @@ func (x *Exchange) gather() *filter.Facts {
 	return f
 }
 
-// scheme is the one the client used, as far as weir knows: a trusted proxy in front may have ended TLS.
+// scheme is the one the client used, as far as weir knows: a trusted proxy in front may have ended TLS, or the operator says that something has.
 func (x *Exchange) scheme() string {
-	if x.trusted {
-		if v := x.req.Get(message.FieldXForwardedProto); message.EqualFold(v, "https") {
-			return "https"
-		} else if message.EqualFold(v, "http") {
-			return "http"
-		}
-	}
-	if x.session.secure {
+	switch {
+	case x.told.Scheme != "":
+		return x.told.Scheme
+	case x.setup.Public.Scheme != "":
+		return x.setup.Public.Scheme
+	case x.session.secure:
 		return "https"
 	}
 	return "http"
+}
+
+// publicHost is the host that the client has asked for and its port, as far as weir knows.
+func (x *Exchange) publicHost() (authority, host, port []byte) {
+	p := &x.setup.Public
+	authority, host, port = x.req.Authority.Of(x.req.Buf), x.host, x.port
+	switch {
+	case x.told.Authority != nil:
+		authority, host, port = x.told.Authority, x.told.Host, x.told.Port
+	case p.Host != nil:
+		authority, host, port = p.Authority, p.Host, p.Port
+	}
+	if x.told.Port != nil {
+		port = x.told.Port
+	}
+	return authority, host, port
 }
 
 // toHTTPS sends the client to the same URL over TLS.

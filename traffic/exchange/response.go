@@ -170,9 +170,9 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	b = append(b, r.Buf[len("HTTP/1.1"):r.FieldsAt.Off]...)
 	b = x.appendResponseFields(b)
 	if !r.Has(message.FieldDate) {
-		b = append(b, x.at.dateLine()...)
+		b = x.appendDate(b)
 	}
-	b = append(b, x.setup.AltSvc...)
+	b = x.appendAltSvc(b)
 	b = x.appendResponseFraming(b, data)
 	switch {
 	case !x.keepAlive:

@@ -88,8 +88,8 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendHost(b)
 	b = x.appendFields(b)
 	b = x.appendForwarded(b)
-	b = x.appendVia(b)
-	if x.by != 0 {
+	b = x.appendTraces(b)
+	if x.by != 0 && !x.route.HidesTimeLeft {
 		b = x.appendTimeLeft(b)
 	}
 	switch {
@@ -166,8 +166,22 @@ var requestFates = [256]fate{
 	message.FieldXForwardedServer: dropped, message.FieldXForwardedSSL: dropped, message.FieldXRealIP: dropped,
 }
 
+// untrustedFates are those of a client's fields that is no trusted proxy: it may not claim to be another, to have shown a certificate or to have
+// asked for another URL.
+var untrustedFates = func() [256]fate {
+	fates := requestFates
+	for _, id := range message.Claims() {
+		fates[id] = dropped
+	}
+	return fates
+}()
+
 func (x *Exchange) appendFields(b []byte) []byte {
-	return x.appendLines(b, &x.req.Head, &requestFates, x.route.RequestHeaders)
+	fates := &untrustedFates
+	if x.told.IsTrusted {
+		fates = &requestFates
+	}
+	return x.appendLines(b, &x.req.Head, fates, x.route.RequestHeaders)
 }
 
 // fate is what becomes of a field.
@@ -219,7 +233,7 @@ func (x *Exchange) appendLinesBut(b []byte, h *message.Head, fates *[256]fate, e
 func (x *Exchange) appendForwarded(b []byte) []byte {
 	h := &x.hop
 	h.Fields, h.Peer, h.PeerText = &x.req.Fields, x.session.peer, x.session.peerText[:x.session.peerLen]
-	h.IsTrusted, h.Scheme = x.trusted, x.scheme()
+	h.Source, h.Told, h.Edit, h.Scheme = x.setup.Source, &x.told, x.route.RequestHeaders, x.scheme()
 	h.Authority, h.HostStays = x.req.Authority.Of(x.req.Buf), x.route.Host == site.HostPreserve
 	return x.setup.Forwarded.Append(b, h)
 }

@@ -1,6 +1,10 @@
 package filter
 
-import "github.com/weir-proxy/weir/wire/message"
+import (
+	"strings"
+
+	"github.com/weir-proxy/weir/wire/message"
+)
 
 // HeaderEdit changes the fields of a message: fields that are removed or set are dropped as the others are copied, then the
 // new lines are appended. Immutable.
@@ -47,10 +51,28 @@ func (e *HeaderEdit) AddLiteral(name, value string) {
 	e.lines = append(e.lines, headerLine{name + ": ", Literal(value)})
 }
 
-// Drops reports whether a field of that name is taken out.
+// Drops reports whether a field of that name is taken out. So is one under a name that servers cannot tell apart from it: X_Client would pass
+// beside an X-Client that the operator sets.
 func (e *HeaderEdit) Drops(name []byte) bool {
+	if e == nil {
+		return false
+	}
 	for _, d := range e.drops {
-		if message.EqualFold(name, d) {
+		if message.IsSameName(name, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// Removes reports whether the operator has taken the field out or says it anew, so that weir must not add one of its own. A nil edit removes
+// nothing.
+func (e *HeaderEdit) Removes(name string) bool {
+	if e == nil {
+		return false
+	}
+	for _, d := range e.drops {
+		if len(d) == len(name) && strings.EqualFold(d, name) {
 			return true
 		}
 	}
@@ -65,6 +87,17 @@ func (e *HeaderEdit) Append(dst []byte, f *Facts) []byte {
 		dst = append(dst, "\r\n"...)
 	}
 	return dst
+}
+
+// FieldNames are the names of the request fields whose values the edit takes.
+func (e *HeaderEdit) FieldNames() (names []string) {
+	if e == nil {
+		return nil
+	}
+	for i := range e.lines {
+		names = append(names, e.lines[i].value.FieldNames()...)
+	}
+	return names
 }
 
 // Dropped are the names of the fields that are removed or set, for people. The caller must not change them.

@@ -16,6 +16,20 @@ type Rewrite struct {
 // UsesGroups reports whether f.Groups are needed.
 func (r *Rewrite) UsesGroups() bool { return r != nil && r.Pattern == nil && r.Path.UsesGroups() }
 
+// FieldNames are the names of the request fields whose values the rewrite takes.
+func (r *Rewrite) FieldNames() (names []string) {
+	if r == nil {
+		return nil
+	}
+	names = r.Path.FieldNames()
+	if r.Query != nil {
+		for i := range r.Query.pairs {
+			names = append(names, r.Query.pairs[i].value.FieldNames()...)
+		}
+	}
+	return names
+}
+
 // Append appends the new path and query; f.Groups are those of the route's path. Not ok: the new path has no single normal form, and the
 // request must be refused, as the server could be made to read another path than weir's rules have seen.
 func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {

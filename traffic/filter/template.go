@@ -58,6 +58,19 @@ func (t *Template) UsesGroups() bool {
 	return false
 }
 
+// FieldNames are the names of the request fields whose values the text takes.
+func (t *Template) FieldNames() (names []string) {
+	if t == nil {
+		return nil
+	}
+	for i := range t.parts {
+		if t.parts[i].variable == varHeader {
+			names = append(names, t.parts[i].name)
+		}
+	}
+	return names
+}
+
 func parse(text string, place place, groups bool) (*Template, error) {
 	t := &Template{place: place}
 	from := 0

@@ -68,10 +68,26 @@ func (s *Site) read(raw []byte, b *PathBuffers) (normal []byte, doubts message.P
 // Route finds the route of a request by its path as it was received, which must not be empty. normal is the path in the form that rewrites
 // and templates work on; it borrows raw or b. q.Path becomes the form that was compared with the routes' patterns. With a fault there is no route.
 func (s *Site) Route(q *Query, raw []byte, b *PathBuffers) (r *Route, normal []byte, fault *http1.Fault) {
-	if s.paths.isDefault() && message.IsNormalPath(raw) {
-		q.Path = raw
-		return s.find(q), raw, nil
+	if len(s.names) > 0 && s.hasAlias(&q.Request.Fields) {
+		return nil, raw, http1.FaultAlias
 	}
+	if s.paths.isDefault() && message.IsNormalPath(raw) {
+		q.Path, normal = raw, raw
+		r = s.find(q)
+	} else if r, normal, fault = s.routeOf(q, raw, b); fault != nil {
+		return nil, normal, fault
+	}
+	if q.Request.Method == message.MethodTRACE && r != nil && !hasMethod(r.Match.Methods, traceMethod) {
+		// RFC 9110 section 9.3.8: "A client MUST NOT generate fields in a TRACE request containing sensitive data that might be disclosed by the response." What is
+		// disclosed are the fields that proxies add, and cookies that scripts must not see.
+		return nil, normal, http1.FaultTrace
+	}
+	return r, normal, nil
+}
+
+var traceMethod = []byte("TRACE")
+
+func (s *Site) routeOf(q *Query, raw []byte, b *PathBuffers) (r *Route, normal []byte, fault *http1.Fault) {
 	normal, doubts, fault := s.read(raw, b)
 	if fault != nil {
 		return nil, normal, fault

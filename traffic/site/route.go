@@ -43,6 +43,8 @@ type Route struct {
 	Response        time.Duration // until the answer begins, and between two arrivals of it
 	Body            time.Duration // pause of a client within a body that goes on as it comes; 0: what the listener says
 	Stream          time.Duration // silence of a stream in both directions
+	Via             bool          // servers learn by Via that requests came through weir
+	HidesTimeLeft   bool          // the operator has removed the field that tells servers how much time is left
 	Unlogged        bool          // the access log has nothing of it
 	Tunnel          time.Duration // silence of an upgraded connection
 	Retries         int           // further attempts

@@ -10,7 +10,8 @@ type Site struct {
 	Pattern string
 
 	paths      *PathRules
-	isPathless bool // all routes take all paths
+	names      []string // of the fields that its routes trust
+	isPathless bool     // all routes take all paths
 	host       hostPattern
 	routes     []*Route // in the order in which they are asked
 	top        level    // of the highest priority, which is nearly always the only one
@@ -65,7 +66,7 @@ func newSite(spec Spec) *Site {
 	if s.paths == nil {
 		s.paths = DefaultPathRules()
 	}
-	s.isPathless = isPathless(s.routes)
+	s.isPathless, s.names = isPathless(s.routes), trustedNames(s.routes)
 	for from := 0; from < len(s.routes); {
 		to := from
 		for to < len(s.routes) && s.routes[to].Match.Priority == s.routes[from].Match.Priority {

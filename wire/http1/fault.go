@@ -13,6 +13,7 @@ func (f *Fault) Error() string { return f.Reason }
 var (
 	FaultRequestLine   = &Fault{400, "bad_request_line"}
 	FaultMethod        = &Fault{400, "bad_method"}
+	FaultTrace         = &Fault{405, "trace_not_allowed"}
 	FaultTarget        = &Fault{400, "bad_target"}
 	FaultTargetLength  = &Fault{414, "target_too_long"}
 	FaultPath          = &Fault{400, "bad_path"}

@@ -111,13 +111,17 @@ func FinishRequest(r *message.Request) *Fault {
 	if fault := m.take(&r.Fields, r.Minor); fault != nil {
 		return fault
 	}
+	if r.Method == message.MethodOther && message.IsMisspelledMethod(r.MethodName.Of(r.Buf)) {
+		return FaultMethod
+	}
 	host := -1
 	r.Expect, r.Trailers = false, false
 	for i := range r.List {
 		f := &r.List[i]
 		switch f.ID {
 		case message.FieldOther:
-			if isAlias(f.Name.Of(r.Buf)) {
+			// Such a name would carry what weir strips past it (Traefik CVE-2026-39858 and its family).
+			if message.AliasedField(f.Name.Of(r.Buf)) != message.FieldOther {
 				return FaultAlias
 			}
 		case message.FieldHost:

@@ -107,6 +107,10 @@ func isAuthority(b []byte) bool {
 		i++
 	} else {
 		for i < len(b) && chars[b[i]]&isHost != 0 {
+			// A name with an empty label is read differently by servers: "a..example", ".example".
+			if b[i] == '.' && (i == 0 || b[i-1] == '.') {
+				return false
+			}
 			i++
 		}
 		if i == 0 {
@@ -127,21 +131,4 @@ func isAuthority(b []byte) bool {
 		port = port*10 + int(c-'0')
 	}
 	return port <= 65535
-}
-
-// isAlias reports whether a name means a managed field to a server that folds '_' to '-': CGI, WSGI and many frameworks do. Such a
-// name would carry what weir strips past it (Traefik CVE-2026-39858 and its family).
-func isAlias(name []byte) bool {
-	var folded [32]byte
-	if len(name) > len(folded) {
-		return false
-	}
-	found := false
-	for i, c := range name {
-		if c == '_' {
-			c, found = '-', true
-		}
-		folded[i] = c
-	}
-	return found && message.FieldIDOf(folded[:len(name)]) != message.FieldOther
 }

@@ -44,6 +44,27 @@ func MethodOf(b []byte) Method {
 	return MethodOther
 }
 
+// registered are methods without a row of their own that servers act upon (WebDAV and its relatives).
+var registered = [...]string{"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+	"MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PRI", "PROPFIND", "PROPPATCH", "PURGE", "QUERY", "REBIND", "REPORT", "SEARCH", "UNBIND", "UNCHECKOUT",
+	"UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL"}
+
+// IsMisspelledMethod reports whether a token is a registered method in other letters, such as "get". Methods are case-sensitive (RFC 9110 section 9.1), and some
+// servers ignore that: a rule for POST would be evaded with "post".
+func IsMisspelledMethod(b []byte) bool {
+	for m := MethodGET; m < methodCount; m++ {
+		if EqualFold(b, methods[m].name) {
+			return string(b) != methods[m].name
+		}
+	}
+	for _, name := range registered {
+		if EqualFold(b, name) {
+			return string(b) != name
+		}
+	}
+	return false
+}
+
 // Framing says how the end of a body is found (RFC 9112 section 6).
 type Framing uint8
 
