@@ -13,6 +13,7 @@ type ListenConfig struct {
 	Transparent bool   // takes connections to addresses that are not this machine's, which TPROXY brings; needs CAP_NET_ADMIN
 	Sockets     []int  // sockets that listen on the address already, from another process: all are accepted from, none is opened. Listen owns them
 	exclusive   bool   // nobody else may have the address
+	Beside      bool   // this process listens on an address that overlaps this one, such as :80 and 10.0.0.1:80: the more specific one gets the connections
 	Paused      bool   // accept nothing before Start: clients wait in the system's queue
 }
 

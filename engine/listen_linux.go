@@ -36,7 +36,7 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 	if address.Path != "" {
 		count = 1
 	}
-	fds, err := ln.take(config.Sockets, count, func() (int, error) { return listenSocket(ln.Address, config) })
+	fds, err := ln.take(config, count, func() (int, error) { return listenSocket(ln.Address, config) })
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}
@@ -66,18 +66,20 @@ func (e *Engine) Listen(address Address, config ListenConfig, h Handler) (*Liste
 }
 
 // take takes over the sockets of another process, or opens so many. Of port 0 the first chooses for all.
-func (ln *Listener) take(inherited []int, count int, open func() (int, error)) (fds []int, err error) {
-	for _, fd := range inherited {
+func (ln *Listener) take(config ListenConfig, count int, open func() (int, error)) (fds []int, err error) {
+	for _, fd := range config.Sockets {
 		syscall.CloseOnExec(fd)
 		if err := syscall.SetNonblock(fd, true); err != nil {
 			return nil, os.NewSyscallError("fcntl", err)
 		}
 	}
-	if len(inherited) > 0 {
-		return inherited, nil
+	if len(config.Sockets) > 0 {
+		return config.Sockets, nil
 	}
-	if err := probe(ln.Address); err != nil {
-		return nil, err
+	if !config.Beside {
+		if err := probe(ln.Address); err != nil {
+			return nil, err
+		}
 	}
 	for range count {
 		fd, err := open()

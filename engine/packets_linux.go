@@ -115,7 +115,7 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 		return e.listenPacketsPortable(address, handler)
 	}
 	ln := &Listener{Address: address, engine: e, isInherited: len(config.Sockets) > 0}
-	fds, err := ln.take(config.Sockets, len(e.loops), func() (int, error) { return packetSocket(ln.Address, config.Transparent) })
+	fds, err := ln.take(config, len(e.loops), func() (int, error) { return packetSocket(ln.Address, config.Transparent) })
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
 	}

@@ -10,9 +10,8 @@ import (
 
 	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/control/admin"
-	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/explain"
-	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/control/lifecycle"
 	"github.com/weir-proxy/weir/docs/reference"
 )
 
@@ -24,7 +23,7 @@ func main() {
 func program() cli.Program {
 	return cli.Program{
 		Version:  version(),
-		Verify:   verify,
+		Verify:   lifecycle.Check,
 		RunTests: explain.RunTests,
 		Schema:   reference.Schema,
 		Commands: commands(),
@@ -43,14 +42,4 @@ func version() string {
 		name = info.Main.Version
 	}
 	return fmt.Sprintf("weir %s (%s, %s/%s)", name, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// verify builds what would run. What depends on this machine, such as a certificate that cannot be read here, is a warning: a
-// configuration is often checked elsewhere than where it runs.
-func verify(cfg *config.Config) config.Problems {
-	_, problems := snapshot.Build(cfg, nil, 1)
-	for i := range problems {
-		problems[i].Warning = true
-	}
-	return problems
 }

@@ -12,21 +12,25 @@ import (
 
 func checkCommand(p Program) *cobra.Command {
 	var path string
-	var asJSON bool
+	var asJSON, skipFiles bool
 	c := &cobra.Command{
 		Use:   "check [-c weir.yaml]",
 		Short: "Validate the configuration and run its tests",
 		Long: `Reads the configuration with all files it includes, prints every problem with its place and the nearest known word, and
 runs the tests that stand in it. Nothing is sent and nothing is changed.
 
+What 'weir run' would refuse on this machine is an error: a certificate that is missing or does not fit its key, a directory of the log that does
+not exist, an address that the machine does not have. With --skip-files these are warnings, for a check on another machine than the one that will run it.
+
 The exit status is 0 when weir could run with it, warnings or not, and 1 when it could not or a test fails.`,
 		Example: `  weir check
   weir check -c /etc/weir/weir.yaml
+  weir check --skip-files                # on a laptop, or in CI
   weir check --json | jq '.problems[].path'
   weir check -c - < candidate.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			report, err := p.check(path, c.InOrStdin())
+			report, err := p.check(path, c.InOrStdin(), skipFiles)
 			if err != nil {
 				return err
 			}
@@ -42,6 +46,7 @@ The exit status is 0 when weir could run with it, warnings or not, and 1 when it
 		},
 	}
 	AddConfigFlag(c, &path)
+	c.Flags().BoolVar(&skipFiles, "skip-files", false, "only warn of files, directories and addresses that this machine does not have")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
@@ -75,13 +80,17 @@ type reportTest struct {
 	Failures []string `json:"failures"`
 }
 
-func (p Program) check(path string, stdin io.Reader) (*checkReport, error) {
+func (p Program) check(path string, stdin io.Reader, skipFiles bool) (*checkReport, error) {
 	cfg, problems, err := LoadConfig(path, stdin)
 	if err != nil {
 		return nil, err
 	}
 	if cfg != nil && p.Verify != nil {
-		problems = append(problems, p.Verify(cfg)...)
+		found := p.Verify(cfg)
+		for i := range found {
+			found[i].Warning = found[i].Warning || skipFiles
+		}
+		problems = append(problems, found...)
 	}
 	report := &checkReport{OK: len(problems.Errors()) == 0, Config: path, Problems: []reportProblem{}, Tests: []reportTest{}, problems: problems}
 	for _, problem := range problems {

@@ -86,6 +86,9 @@ func (p *page) head(st *api.Status) {
 	if st.Config.LastError != "" {
 		p.printf("the last reload was refused: %s\n", st.Config.LastError)
 	}
+	for _, w := range st.Config.Warnings {
+		p.printf("%s\n", strings.Map(printable, w))
+	}
 	if st.StuckLoops > 0 {
 		p.printf("%s stuck: see weir's own log\n", counted(st.StuckLoops, "loop"))
 	}

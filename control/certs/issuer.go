@@ -20,6 +20,7 @@ import (
 
 // Wanted is what an Issuer is to do by a configuration.
 type Wanted struct {
+	TLS      bool         // somebody may ask for a certificate; false: nothing is made, and nothing written
 	Data     string       // the directory that everything is kept below
 	ACME     *acme.Config // nil: nothing is obtained by ACME; Directory, Log and OnChange are the Issuer's
 	Settings any          // what ACME was made of: as long as it stays the same, what runs goes on
@@ -42,6 +43,7 @@ type Issuer struct {
 	wanted    Wanted
 	client    *acme.Client
 	ownFailed bool
+	ownData   string // below which own is kept; "": there is none yet
 }
 
 // NewIssuer makes one that has nothing to do yet.
@@ -58,7 +60,7 @@ func (i *Issuer) Apply(w Wanted) {
 	if w.Log != nil {
 		i.log = w.Log
 	}
-	if i.wanted.Data != w.Data || i.ownFailed {
+	if w.TLS && (i.ownData != w.Data || i.ownFailed) {
 		i.openAuthority(w.Data)
 	}
 	was := i.wanted
@@ -95,6 +97,7 @@ func (i *Issuer) openAuthority(data string) {
 		i.log.Warn("certificates: "+err.Error(), "data", data)
 	}
 	i.own.Store(a)
+	i.ownData = data
 	i.leaves.Store(&map[string]*tls.Certificate{})
 }
 

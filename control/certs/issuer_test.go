@@ -124,7 +124,7 @@ func TestAnAuthorityThatCannotBeReadIsNotOverwritten(t *testing.T) {
 		t.Error("the root was overwritten")
 	}
 	os.Rename(key+".away", key)
-	c.issuer.Apply(Wanted{Data: data}) // a reload
+	c.issuer.Apply(Wanted{TLS: true, Data: data}) // a reload
 	if kept, _ := authority.Open(AuthorityDirectory(data), time.Now); !bytes.Equal(kept.Root(), c.issuer.Root()) {
 		t.Error("the root that is trusted was not taken up again")
 	}
@@ -147,7 +147,7 @@ func TestOnDemandAsksBeforeItObtainsAndRemembersRefusals(t *testing.T) {
 	}))
 	defer gate.Close()
 	i := NewIssuer()
-	i.Apply(Wanted{Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL + "/?key=k"}})
+	i.Apply(Wanted{TLS: true, Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL + "/?key=k"}})
 	defer i.Close()
 	c := NewChooser(open(t), i, all, func(_ net.Conn, f func()) { f() })
 	for range 3 {
@@ -166,7 +166,7 @@ func TestCertificatesOfNamesThatAreWantedNoMoreAreForgotten(t *testing.T) {
 	i := NewIssuer()
 	data := t.TempDir()
 	for n := range 5 {
-		i.Apply(Wanted{Data: data, Internal: []string{"kept.internal", fmt.Sprintf("new%d.internal", n)}})
+		i.Apply(Wanted{TLS: true, Data: data, Internal: []string{"kept.internal", fmt.Sprintf("new%d.internal", n)}})
 	}
 	leaves := *i.leaves.Load()
 	if len(leaves) != 2 || leaves["kept.internal"] == nil || leaves["new4.internal"] == nil {
@@ -183,7 +183,7 @@ func TestOnDemandIsTriedAgainWhenItsTimeHasCome(t *testing.T) {
 	}))
 	defer gate.Close()
 	i := NewIssuer()
-	i.Apply(Wanted{Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL}})
+	i.Apply(Wanted{TLS: true, Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL}})
 	defer i.Close()
 	c := NewChooser(open(t), i, all, func(_ net.Conn, f func()) { f() })
 	for range 2 {

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"crypto/tls"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +25,9 @@ type kept struct {
 
 // Error is a source that cannot be used, or not all of it.
 type Error struct {
-	Source int // index in what Open was given
-	Err    error
+	Source   int // index in what Open was given
+	Err      error
+	IsUsable bool // something of the source is in use: what was read before, or the other certificates of a directory
 }
 
 func (e Error) Error() string { return e.Err.Error() }
@@ -38,7 +40,7 @@ func Open(sources []Source, before *Store) (*Store, []Error) {
 		s.kept[i].source = source
 		s.kept[i].certs = before.of(source)
 		if err := s.kept[i].read(); err != nil {
-			problems = append(problems, Error{i, err})
+			problems = append(problems, Error{i, err, len(s.kept[i].certs) > 0})
 		}
 	}
 	s.build(time.Now())
@@ -98,7 +100,7 @@ func (s *Store) Refresh() (changed int, problems []Error) {
 			continue
 		}
 		if err := k.read(); err != nil {
-			problems = append(problems, Error{i, err})
+			problems = append(problems, Error{i, err, len(k.certs) > 0})
 			continue
 		}
 		changed++
@@ -119,7 +121,7 @@ func (s *Store) Stale() (files []string, problems []Error) {
 			continue
 		}
 		if _, err := k.source.read(); err != nil {
-			problems = append(problems, Error{i, err})
+			problems = append(problems, Error{i, err, len(k.certs) > 0})
 			continue
 		}
 		files = append(files, k.source.Cert)
@@ -140,6 +142,23 @@ func (s *Store) build(now time.Time) {
 // Covers reports whether a certificate for the name was read, expired or not.
 func (s *Store) Covers(name string) bool {
 	return s != nil && s.index.Load().find(name, &tls.ClientHelloInfo{}) != nil
+}
+
+// Invalid says which certificates are not valid now, by index of their source.
+func (s *Store) Invalid(now time.Time) (problems []Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept {
+		for _, c := range s.kept[i].certs {
+			switch {
+			case now.After(c.Leaf.NotAfter):
+				problems = append(problems, Error{i, fmt.Errorf("certificate %s expired on %s", c.file, c.Leaf.NotAfter.UTC().Format(time.DateOnly)), true})
+			case now.Before(c.Leaf.NotBefore):
+				problems = append(problems, Error{i, fmt.Errorf("certificate %s is not valid before %s", c.file, c.Leaf.NotBefore.UTC().Format(time.DateTime)), true})
+			}
+		}
+	}
+	return problems
 }
 
 // Certificate is what there is to know about a certificate in use.

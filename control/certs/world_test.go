@@ -83,7 +83,7 @@ func hello(name string) *tls.ClientHelloInfo {
 func chooser(t *testing.T, s *Store, data string, takes func(string) Taken) *Chooser {
 	t.Helper()
 	i := NewIssuer()
-	i.Apply(Wanted{Data: data})
+	i.Apply(Wanted{TLS: true, Data: data})
 	t.Cleanup(i.Close)
 	return NewChooser(s, i, takes, func(_ net.Conn, f func()) { f() })
 }

@@ -82,6 +82,11 @@ func (c *Config) addPool(p Pool) {
 	c.Pools = append(c.Pools, p)
 }
 
+// Serves reports whether somebody gets something but an error: there is a site, or a listener of layer 4.
+func (c *Config) Serves() bool {
+	return len(c.Sites) > 0 || slices.ContainsFunc(c.Listeners, func(l Listener) bool { return !l.IsHTTP() })
+}
+
 // DefaultData is the directory of data where no configuration says another.
 func DefaultData() string { return withDefaults[Config]().Data }
 

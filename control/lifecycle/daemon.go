@@ -56,7 +56,8 @@ type Daemon struct {
 
 	mu         sync.Mutex // one reload at a time; guards open and reloads
 	running    atomic.Pointer[snapshot.Snapshot]
-	open       map[string]*openListener // by address
+	warnings   atomic.Pointer[config.Problems] // of the running configuration
+	open       map[string]*openListener        // by address
 	reloads    int
 	refused    int
 	stopping   atomic.Bool
@@ -157,6 +158,7 @@ func (d *Daemon) Reload() (*api.Plan, config.Problems, error) {
 		return nil, problems, err
 	}
 	d.reloads++
+	d.warnings.Store(&problems)
 	return plan, problems, nil
 }
 
@@ -204,7 +206,7 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	}
 	for i := range next.Listeners {
 		for _, a := range next.Listeners[i].Addresses {
-			if d.open[a.String()] != nil {
+			if d.open[a.String()] != nil || overlaps(a, d.open) {
 				continue
 			}
 			if err := engine.CanListen(a); err != nil {
@@ -221,9 +223,9 @@ func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 	if len(problems.Errors()) > 0 {
 		return nil, problems, &Refused{problems}
 	}
-	if running := d.running.Load(); running != nil && len(running.Config.Sites) > 0 && len(cfg.Sites) == 0 {
+	if running := d.running.Load(); running != nil && len(running.Config.Sites) > 0 && !cfg.Serves() {
 		// A file that an editor has just cut to nothing must not take everything down.
-		problems = append(problems, cfg.ProblemAt("sites", "there are no sites: nothing would be served any more"))
+		problems = append(problems, cfg.ProblemAt("sites", "there are no sites, and no listener of layer 4: nothing would be served any more"))
 		return nil, problems, &Refused{problems}
 	}
 	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
@@ -326,7 +328,8 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 				continue
 			}
 			handler := listener.New(listener.Drivers{Exchanges: d.driver, Tunnels: d.tunnels, Flows: d.flows}, l.Setup, d.options.Loops)
-			socket, err := d.listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key), Paused: d.paused}, handler)
+			socket, err := d.listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key),
+				Beside: overlaps(a, d.open) || overlaps(a, opened), Paused: d.paused}, handler)
 			o := &openListener{name: l.Name, socket: socket, handler: handler}
 			if err == nil {
 				opened[key] = o
@@ -343,6 +346,22 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 	}
 	return opened, nil
 }
+
+// overlaps reports whether an address that is open already takes some of the connections of a: one of the two has a host, and the other takes all of the machine's.
+func overlaps(a engine.Address, open map[string]*openListener) bool {
+	for _, o := range open {
+		b := o.socket.Address
+		if a.Path != "" || b.Path != "" || a.IsDatagram != b.IsDatagram || a.IP.Port() != b.IP.Port() {
+			continue
+		}
+		if isWildcard(a) != isWildcard(b) || isWildcard(a) && a.IP.Addr().Is4() != b.IP.Addr().Is4() {
+			return true
+		}
+	}
+	return false
+}
+
+func isWildcard(a engine.Address) bool { return !a.IP.Addr().IsValid() || a.IP.Addr().IsUnspecified() }
 
 // listen opens an address for what comes to it.
 func (d *Daemon) listen(a engine.Address, config engine.ListenConfig, handler *listener.Listener) (*engine.Listener, error) {

@@ -29,6 +29,11 @@ func (d *Daemon) State() string {
 // and not the caller: the Status is then not Complete.
 func (d *Daemon) Status() *api.Status {
 	st := &api.Status{State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
+	if warnings := d.warnings.Load(); warnings != nil {
+		for _, p := range *warnings {
+			st.Config.Warnings = append(st.Config.Warnings, p.String())
+		}
+	}
 	open, ok := d.openNow(st)
 	if !ok || st.StuckLoops > 0 {
 		return st

@@ -13,7 +13,10 @@ import (
 
 // wanted is what certificates weir gets by itself: for the sites' names that none was given for.
 func (b *builder) wanted() certs.Wanted {
-	w := certs.Wanted{Data: b.cfg.Data, ECH: PublicName(b.cfg)}
+	w := certs.Wanted{Data: b.cfg.Data, TLS: b.speaksTLS()}
+	if w.TLS {
+		w.ECH = PublicName(b.cfg)
+	}
 	a := b.cfg.TLS.ACME
 	for _, name := range b.namesWithout() {
 		switch {
@@ -25,6 +28,8 @@ func (b *builder) wanted() certs.Wanted {
 			w.Public = append(w.Public, name)
 		case a != nil && !a.Off:
 			b.warn(config.SitePath(name), "a certificate for all names below needs the challenge dns: until tls.acme.dns or a certificate is given, weir's own authority issues it")
+		default:
+			b.warn(config.SitePath(name), "no certificate is for this name, and tls.acme is off: clients get one of weir's own authority, which browsers do not trust")
 		}
 	}
 	if a == nil || a.Off {
@@ -46,7 +51,7 @@ func (b *builder) wanted() certs.Wanted {
 
 // namesWithout are the sites' names, the wildcards among them, that certificates can be for and no file is.
 func (b *builder) namesWithout() (names []string) {
-	if !slices.ContainsFunc(b.cfg.Listeners, func(l config.Listener) bool { return l.TLS != nil }) {
+	if !b.speaksTLS() {
 		return nil
 	}
 	for i := range b.cfg.Sites {
@@ -61,6 +66,11 @@ func (b *builder) namesWithout() (names []string) {
 		}
 	}
 	return names
+}
+
+// speaksTLS reports whether a listener ends TLS: without one no certificate is of use, and no key is made.
+func (b *builder) speaksTLS() bool {
+	return slices.ContainsFunc(b.cfg.Listeners, func(l config.Listener) bool { return l.TLS != nil })
 }
 
 func (b *builder) acme(a *config.ACME) *acme.Config {

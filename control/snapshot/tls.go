@@ -185,8 +185,8 @@ func (b *builder) protocols(l *config.Listener) []string {
 	return list
 }
 
-// store has the certificates of a listener. What cannot be read is a warning: the one read before stays, or another has to do. A reload that asks for one
-// which was never there is refused: a slip of the pen must not take a site's certificate away.
+// store has the certificates of a listener. A named certificate that cannot be used refuses the configuration: another one in its place would break the site for all clients that
+// verify it. Where the certificate was in use before, it stays in use, and the problem is a warning, as is an expired certificate.
 func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
 	path := "listeners." + l.Name
 	var sources []certs.Source
@@ -203,20 +203,19 @@ func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
 		return before
 	}
 	store, problems := certs.Open(sources, before)
-	for _, p := range problems {
-		if b.previous != nil && (before == nil || !slices.Contains(before.Sources(), sources[p.Source])) {
-			b.refuse(certificatePath(path, p.Source), p.Error())
-		} else {
-			b.warn(certificatePath(path, p.Source), p.Error())
-		}
-	}
+	b.warnOfCertificates(path, problems)
+	b.warnOfCertificates(path, store.Invalid(time.Now()))
 	b.out.Stores = append(b.out.Stores, store)
 	return store
 }
 
 func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
 	for _, p := range problems {
-		b.warn(certificatePath(path, p.Source), p.Error())
+		if p.IsUsable {
+			b.warn(certificatePath(path, p.Source), p.Error())
+		} else {
+			b.refuse(certificatePath(path, p.Source), p.Error())
+		}
 	}
 }
 

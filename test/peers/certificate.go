@@ -22,6 +22,15 @@ type Certificate struct {
 
 // NewCertificate makes one in the directory. It is its own authority: a client may trust Cert.
 func NewCertificate(dir string, names ...string) (*Certificate, error) {
+	return certificateUntil(dir, time.Now().Add(30*24*time.Hour), names)
+}
+
+// NewExpiredCertificate makes one that was valid until half an hour ago.
+func NewExpiredCertificate(dir string, names ...string) (*Certificate, error) {
+	return certificateUntil(dir, time.Now().Add(-30*time.Minute), names)
+}
+
+func certificateUntil(dir string, end time.Time, names []string) (*Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -30,7 +39,7 @@ func NewCertificate(dir string, names ...string) (*Certificate, error) {
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
 		Subject:               pkix.Name{CommonName: "weir test"},
 		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(30 * 24 * time.Hour),
+		NotAfter:              end,
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,

@@ -47,6 +47,7 @@ type Config struct {
 	Refused    int        `json:"refused"`
 	LastReload *time.Time `json:"last_reload,omitempty"` // the last one asked for
 	LastError  string     `json:"last_error,omitempty"`  // of the last one, if it was refused
+	Warnings   []string   `json:"warnings,omitempty"`    // of the running configuration, as 'weir check' prints them
 }
 
 // Loop is one event loop.
