@@ -78,7 +78,7 @@ func (b *builder) pool(p *config.Pool) {
 			b.refuse(path+".health.type", fmt.Sprintf("checks of type %q are not built yet; there are %v", h.Type, health.Types()))
 			return
 		}
-		b.out.Checks = append(b.out.Checks, health.Watched{Pool: d.Pool, Config: checkConfig(p, clientTLS, b.isExplicit(p))})
+		b.out.Checks = append(b.out.Checks, health.Watched{Pool: d.Pool, Config: checkConfig(p, d, clientTLS, b.isExplicit(p))})
 	}
 	b.out.Destinations[p.Name] = d
 }
@@ -210,13 +210,23 @@ func healthType(p *config.Pool) string {
 	return "http"
 }
 
-func checkConfig(p *config.Pool, clientTLS *tls.Config, explicit bool) health.Config {
+// checkConfig has a pool's servers checked by the way that traffic takes to them. With source: client there is no client whose address a check could come from, so it comes
+// from this machine's own. A check of another port is of another program, which is not sent the PROXY header.
+func checkConfig(p *config.Pool, d *site.Destination, clientTLS *tls.Config, explicit bool) health.Config {
 	h := p.Health
 	c := health.Config{Type: healthType(p), Path: h.Path, Host: h.Host, Port: uint16(h.Port), Every: h.Every.Std(),
 		Jitter: orOff(float64(h.Jitter)), Timeout: h.Timeout.Std(), Rise: h.Rise, Fall: h.Fall, Body: h.Expect.Body, TLS: clientTLS}
 	if p.TLS != nil && p.TLS.ServerName != "" {
 		c.TLS = clientTLS.Clone()
 		c.TLS.ServerName = p.TLS.ServerName
+	}
+	if version := versionOf(p); clientTLS != nil && !h.Reuse && (version == transport.HTTP2 || version == transport.Auto) {
+		c.TLS = c.TLS.Clone()
+		c.TLS.NextProtos = version.Protocols()
+	}
+	c.Sources, c.HTTP2 = d.Transport.Sources, versionOf(p) == transport.H2C
+	if h.Port == 0 {
+		c.Proxy = d.Proxy
 	}
 	c.Reuse, c.Command, c.Encrypt = h.Reuse, h.Command, clientTLS != nil && !explicit
 	for _, s := range h.Script {

@@ -73,13 +73,13 @@ func (f *Flow) isCaptured() bool {
 	return f.setup.CapturedAt != 0 && f.client.port != 0 && f.client.port != f.setup.CapturedAt
 }
 
-// dialing is from where the server is asked. A client of one family cannot be shown to a server of the other.
+// dialing is the address from which the server is asked.
 func (f *Flow) dialing(server netip.Addr) engine.PacketDial {
-	t, client := f.to.Transport, f.client.from.Addr().Unmap()
-	switch n := len(t.Sources); {
-	case t.ByClient && client.Is4() == server.Unmap().Is4():
+	t := f.to.Transport
+	if client := t.Spoofed(f.client.from.Addr(), server); client.IsValid() {
 		return engine.PacketDial{Source: netip.AddrPortFrom(client, 0), Spoof: true}
-	case n > 0:
+	}
+	if n := len(t.Sources); n > 0 {
 		return engine.PacketDial{Source: netip.AddrPortFrom(t.Sources[int(f.client.from.Port())%n], 0)}
 	}
 	return engine.PacketDial{}

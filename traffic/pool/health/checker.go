@@ -18,6 +18,7 @@ type checker struct {
 	stop   context.CancelFunc
 	first  atomic.Int32 // what the first check found: 0 nothing yet, 1 it passed, -1 it failed
 	state  state
+	turn   uint // of the source, by checks
 }
 
 // run asks until ctx ends: first after delay, then every Every, more or less.
@@ -36,7 +37,8 @@ func (c *checker) run(ctx context.Context, delay time.Duration, m *Monitor) {
 		case <-time.After(delay):
 		}
 		config := *c.config.Load()
-		p := probe{Config: config, pool: c.pool, server: c.server, dial: m.config.Dial, kept: kept}
+		p := probe{Config: config, pool: c.pool, server: c.server, dial: m.config.Dial, turn: c.turn, kept: kept}
+		c.turn++
 		err := p.run(ctx)
 		kept = p.kept
 		if ctx.Err() != nil {

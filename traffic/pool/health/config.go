@@ -3,6 +3,7 @@ package health
 import (
 	"bytes"
 	"crypto/tls"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -27,6 +28,10 @@ type Config struct {
 	Encrypt bool          // script: over TLS
 	Script  []Step        // of script
 	Command []string      // of exec
+
+	Sources []netip.Addr // own addresses that checks come from, in turn, as connections of traffic do; none: the system chooses
+	Proxy   int          // version of the PROXY header before each connection, which says that it is weir's own; 0: none
+	HTTP2   bool         // http: HTTP/2 with prior knowledge. https speaks what is agreed on in the handshake
 }
 
 // Step is a step of a script: one of them is set.

@@ -20,7 +20,10 @@ const (
 
 // ask sends one GET and judges the answer. It uses net/http for parsing alone: http.Client would keep connections, follow
 // redirects and go by the environment's proxies.
-func ask(_ context.Context, p *probe) error {
+func ask(ctx context.Context, p *probe) error {
+	if p.speaksHTTP2() {
+		return askHTTP2(ctx, p)
+	}
 	if _, err := io.WriteString(p.conn, p.request()); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}

@@ -3,7 +3,9 @@ package health
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 
 	quicgo "github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
@@ -16,7 +18,16 @@ func askHTTP3(ctx context.Context, p *probe) error {
 	if config.ServerName == "" {
 		config.ServerName = p.host()
 	}
-	conn, err := quicgo.DialAddr(ctx, p.address().String(), config, &quicgo.Config{HandshakeIdleTimeout: p.Timeout, MaxIncomingStreams: -1})
+	own := net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.source(), 0))
+	if !p.source().IsValid() {
+		own = nil
+	}
+	socket, err := net.ListenUDP("udp", own)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer socket.Close()
+	conn, err := quicgo.Dial(ctx, socket, net.UDPAddrFromAddrPort(p.address().AddrPort), config, &quicgo.Config{HandshakeIdleTimeout: p.Timeout, MaxIncomingStreams: -1})
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -43,7 +42,7 @@ type Monitor struct {
 // New makes a monitor that checks nothing yet.
 func New(c MonitorConfig) *Monitor {
 	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
+		c.Dial = dial
 	}
 	return &Monitor{config: c, checkers: map[*pool.Server]*checker{}}
 }

@@ -30,7 +30,7 @@ func newNetwork() *network {
 	return &network{start: time.Now(), refuses: map[string]bool{}, attempts: map[string][]time.Duration{}}
 }
 
-func (n *network) dial(_ context.Context, _, address string) (net.Conn, error) {
+func (n *network) dial(_ context.Context, _ string, _ netip.Addr, address string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.attempts[address] = append(n.attempts[address], time.Since(n.start))
@@ -253,7 +253,7 @@ func TestACheckThatHangsTimesOut(t *testing.T) {
 				continue // real programs and QUIC's sockets know no fake time: TestExec, TestHTTP3
 			}
 			var hung []net.Conn
-			dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dial := func(ctx context.Context, _ string, _ netip.Addr, _ string) (net.Conn, error) {
 				if kind == "tcp" {
 					<-ctx.Done()
 					return nil, ctx.Err()

@@ -122,7 +122,7 @@ func TestReusedConnection(t *testing.T) {
 	}
 	s.Start()
 	defer s.Close()
-	p := probe{server: web(nil, s.Listener.Addr().String()).Set().Servers[0], dial: new(net.Dialer).DialContext}
+	p := probe{server: web(nil, s.Listener.Addr().String()).Set().Servers[0], dial: dial}
 	ask := func(path string, want int32) {
 		t.Helper()
 		p.Config = Config{Path: path, Reuse: true, Timeout: time.Second}.withDefaults()

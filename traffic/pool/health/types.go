@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/wire/proxyproto"
 )
 
 // types is the family of checks: each is steps over one connection. A new one is a file with its step and a row.
@@ -35,8 +36,20 @@ func Types() []string {
 	return names
 }
 
-// Dial opens a connection, as net.Dialer.DialContext does.
-type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+// Dial opens a connection, as net.Dialer.DialContext does, from an own address; the zero value leaves that to the system.
+type Dial func(ctx context.Context, network string, from netip.Addr, address string) (net.Conn, error)
+
+func dial(ctx context.Context, network string, from netip.Addr, address string) (net.Conn, error) {
+	var d net.Dialer
+	switch {
+	case !from.IsValid():
+	case network == "udp":
+		d.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	default:
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return d.DialContext(ctx, network, address)
+}
 
 // probe is one check of one server under way.
 type probe struct {
@@ -44,6 +57,7 @@ type probe struct {
 	pool     string
 	server   *pool.Server
 	dial     Dial
+	turn     uint        // of the source
 	kept     net.Conn    // of the check before; after run, what the next one may use
 	conn     net.Conn    // after connect
 	isReused bool        // conn was kept
@@ -103,7 +117,7 @@ func open(ctx context.Context, p *probe, network string) error {
 	p.kept, p.isReused = nil, conn != nil
 	if conn == nil {
 		var err error
-		if conn, err = p.dial(ctx, network, a.String()); err != nil {
+		if conn, err = p.dialFrom(ctx, network, a.String()); err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
 	}
@@ -113,6 +127,48 @@ func open(ctx context.Context, p *probe, network string) error {
 	}
 	p.stop = context.AfterFunc(ctx, func() { conn.Close() })
 	return nil
+}
+
+// dialFrom opens a connection as traffic does: from an own address of the pool, and with the PROXY header in front.
+func (p *probe) dialFrom(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := p.dial(ctx, network, p.source(), address)
+	if err != nil || p.Proxy == 0 || network == "udp" {
+		return conn, err
+	}
+	if deadline, isSet := ctx.Deadline(); isSet {
+		conn.SetDeadline(deadline)
+	}
+	if _, err := conn.Write(p.proxyHeader()); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("PROXY header: %w", err)
+	}
+	return conn, nil
+}
+
+// proxyHeader says that the connection is weir's own, as no client's.
+func (p *probe) proxyHeader() []byte {
+	if p.Proxy == 1 {
+		return proxyproto.AppendV1(nil, netip.AddrPort{}, netip.AddrPort{})
+	}
+	return proxyproto.AppendV2(nil, &proxyproto.Header{IsLocal: true})
+}
+
+// source is the own address that fits the server's family and is next in turn; the zero value: the system chooses.
+func (p *probe) source() netip.Addr {
+	to := p.address()
+	if to.Path != "" {
+		return netip.Addr{}
+	}
+	var fitting []netip.Addr
+	for _, a := range p.Sources {
+		if a.Is4() == to.AddrPort.Addr().Unmap().Is4() {
+			fitting = append(fitting, a)
+		}
+	}
+	if len(fitting) == 0 {
+		return netip.Addr{}
+	}
+	return fitting[p.turn%uint(len(fitting))]
 }
 
 // address is the server's, with the check's own port if it has one.

@@ -21,7 +21,7 @@ import (
 func check(t *testing.T, address string, c Config) error {
 	t.Helper()
 	c.Timeout = or(c.Timeout, 500*time.Millisecond)
-	p := probe{Config: c.withDefaults(), server: web(nil, address).Set().Servers[0], dial: new(net.Dialer).DialContext}
+	p := probe{Config: c.withDefaults(), server: web(nil, address).Set().Servers[0], dial: dial}
 	return p.run(t.Context())
 }
 
