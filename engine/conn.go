@@ -39,8 +39,9 @@ type Conn interface {
 	// an awaited connection runs.
 	Interrupt()
 	ClearInterrupt()
-	// LinkHangup interrupts other when this connection is reset; nil unlinks.
-	LinkHangup(other Conn)
+	// Watch has w told what becomes of the connection while nobody reads from it, and of its loss at any time; nil ends that. What has happened already is told
+	// at once. Connections of package net say nothing.
+	Watch(w Watcher)
 	// IsGone reports whether the peer has reset the connection or said that nothing more will come, as far as the loop has seen.
 	IsGone() bool
 	LocalAddr() netip.AddrPort

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 	"unsafe"
@@ -30,7 +31,7 @@ type epollConn struct {
 	handler     Handler    // given back with Await
 
 	outer   Conn // what handler is called with: this, or a layer around it
-	linked  Conn
+	watcher Watcher
 	failure syscall.Errno // that forward was told, as the system does once: it speaks of the end after it
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
@@ -303,17 +304,20 @@ func (c *epollConn) event(events uint32) {
 	if events&(syscall.EPOLLIN|ended) != 0 {
 		c.readable = true
 	}
-	if events&ended != 0 {
+	change, isChange := Arrived, events&syscall.EPOLLIN != 0 && c.reader == nil && c.handler == nil
+	if events&ended != 0 && !c.peerDone {
 		c.peerDone = true
+		change, isChange = Finished, true
 	}
 	if events&(syscall.EPOLLOUT|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		c.writable = true
 		if events&(syscall.EPOLLHUP|syscall.EPOLLERR) != 0 && !c.hungUp {
 			c.hungUp = true
-			if c.linked != nil {
-				c.linked.Interrupt()
-			}
+			change, isChange = Gone, true
 		}
+	}
+	if isChange && c.watcher != nil {
+		c.tell(change)
 	}
 	if c.readable {
 		if co := c.reader; co != nil {
@@ -406,11 +410,38 @@ func (c *epollConn) Interrupt() {
 
 func (c *epollConn) ClearInterrupt() { c.interrupted = false }
 
-func (c *epollConn) LinkHangup(other Conn) {
-	c.linked = other
-	if other != nil && c.hungUp {
-		other.Interrupt()
+func (c *epollConn) Watch(w Watcher) {
+	c.watcher = w
+	switch {
+	case w == nil:
+	case c.hungUp:
+		w.Changed(Gone)
+	case c.peerDone:
+		w.Changed(Finished)
 	}
+}
+
+// tell tells the watcher. A panic in it is reported, and ends the connection alone. Loop context.
+func (c *epollConn) tell(change Change) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.loop.panicked(r, debug.Stack())
+			c.Close()
+		}
+	}()
+	c.watcher.Changed(change)
+}
+
+// sendNow sends where there is room for all of p. A part of it would be worse than nothing: the connection is of no use then.
+func (c *epollConn) sendNow(p []byte) bool {
+	if c.closed || !c.writable || c.sending || c.writer != nil {
+		return false
+	}
+	n, _ := sendto(c.fd, p)
+	if n > 0 && n < len(p) {
+		c.Reset()
+	}
+	return n == len(p)
 }
 
 func (c *epollConn) IsGone() bool { return c.peerDone || c.closed }
@@ -439,7 +470,7 @@ func (c *epollConn) Close() error {
 	if c.isAccepted {
 		l.accepted.Add(-1)
 	}
-	c.handler, c.forwardTo, c.linked = nil, nil, nil
+	c.handler, c.forwardTo, c.watcher = nil, nil, nil
 	if c.reader != nil && c.reader != l.current {
 		c.wakeReader(wakeClosed)
 	}

@@ -32,6 +32,9 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	}
 	c.writable = false
 	c.SetWriteTimeout(options.Timeout)
+	if options.Pending != nil {
+		*options.Pending = c
+	}
 	if err := c.waitWrite(); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("connect: %w", err)

@@ -81,7 +81,7 @@ func TestAResetClientInterruptsTheServerLinkedToIt(t *testing.T) {
 			result <- err
 			return
 		}
-		c.LinkHangup(s)
+		c.Watch(hangup{s})
 		close(waiting)
 		_, err = s.Read(make([]byte, 1))
 		s.Close()
@@ -313,5 +313,14 @@ func TestAConnectionMovesToAnotherLoopWithWhatWaitsInIt(t *testing.T) {
 	}
 	if n, err := peer.Read(echo[:]); n != 0 || err != io.EOF {
 		t.Errorf("its end: %d, %v", n, err)
+	}
+}
+
+// hangup interrupts another connection when the watched one is lost.
+type hangup struct{ other Conn }
+
+func (h hangup) Changed(what Change) {
+	if what == Gone {
+		h.other.Interrupt()
 	}
 }

@@ -247,8 +247,8 @@ func (c *netConn) ClearInterrupt() { c.interrupted = false }
 // IsGone is never known here, for the same reason as a reset.
 func (c *netConn) IsGone() bool { return false }
 
-// LinkHangup does nothing here: package net tells of a reset only to who reads or writes.
-func (c *netConn) LinkHangup(Conn) {}
+// Watch does nothing here: package net tells of an end only to who reads or writes.
+func (c *netConn) Watch(Watcher) {}
 
 func (c *netConn) CloseWrite() error {
 	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {

@@ -80,6 +80,7 @@ func (b *builder) http(l *config.Listener) *exchange.Setup {
 		Forwarded: filter.ForwardedModes()[l.Forwarded],
 		Header:    bounded(t.Header), Body: bounded(t.Body), Send: bounded(t.Send), Idle: bounded(t.Idle), Drain: bounded(t.Drain),
 		MaxRequests: l.Limits.Requests,
+		HalfClosed:  l.HTTP.HalfClosed != "off",
 		Pages:       errorPages(b.cfg.Defaults.ErrorPages),
 		Log:         logFilter(&b.cfg.Logs.Access),
 	}

@@ -40,7 +40,7 @@ func Dialing(s *pool.Server, connect time.Duration, held *pool.Held) transport.D
 func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.Dialing) (conn *transport.Conn, err error) {
 	conns := Conns(l, s)
 	by := l.Now() + int64(d.Connect/time.Millisecond)
-	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by; conn, err = conns.Dial(config, d) {
+	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by && !d.Cancel.IsCalled(); conn, err = conns.Dial(config, d) {
 		if conns.CloseOldest() {
 			continue
 		}
@@ -105,6 +105,8 @@ func takeFrom(here, there *engine.Loop, s *pool.Server, reuse bool) (*transport.
 func Failure(err error) (reason.Reason, pool.Outcome) {
 	var tlsErr *transport.TLSError
 	switch {
+	case errors.Is(err, engine.ErrInterrupted):
+		return reason.ClientGone, pool.Cancelled
 	case errors.As(err, &tlsErr):
 		return reason.ConnectTLS, pool.ConnectFailed
 	case errors.Is(err, engine.ErrTimeout):

@@ -253,6 +253,9 @@ func (x *Exchange) bodyFailed(err error) Stage {
 	x.isClean = false
 	var fault *http1.Fault
 	switch {
+	case x.left:
+		x.outcome = pool.Cancelled
+		return x.abandon(reason.ClientCut)
 	case errors.As(err, &fault):
 		x.detail = fault.Reason
 		x.outcome = pool.BadResponse

@@ -78,7 +78,11 @@ type Exchange struct {
 	status    int
 	interims  http1.Interims
 	local     localAnswer
-	streams   bool       // both sides may be silent for as long as Route.Stream
+	streams   bool // both sides may be silent for as long as Route.Stream
+	finished  bool // the client sends nothing more on its connection
+	left      bool // the client is gone: nothing is done for it any more
+	probe     engine.Alarm
+	cancel    transport.Cancel
 	moved     int64      // ms: when content last came or went, in either direction
 	sentAny   bool       // a byte of the answer reached the client
 	keepAlive bool       // the client connection goes on after this exchange
@@ -130,6 +134,7 @@ func (x *Exchange) reset(s *session) {
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interims = 0, http1.Interims{}
+	x.finished, x.left, x.cancel = false, false, transport.Cancel{}
 	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
 	x.reason, x.detail = reason.Done, ""
 	x.received, x.sent = 0, 0

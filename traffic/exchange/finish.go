@@ -13,7 +13,7 @@ func (x *Exchange) finish() Stage {
 	if x.attempted || x.conn != nil {
 		x.endAttempt()
 	}
-	x.client.LinkHangup(nil)
+	x.stopWatching()
 	if x.kept != nil {
 		x.dropKept()
 	}
@@ -95,6 +95,7 @@ func (x *Exchange) releaseAll() {
 // settlePanic is finish for an exchange whose stage panicked: its buffers are not used again, they may be anywhere.
 func (x *Exchange) settlePanic() {
 	x.keepAlive, x.isClean = false, false
+	x.stopWatching()
 	x.reason = reason.Panicked
 	x.outcome = pool.Cancelled
 	if x.up.started && x.up.running {

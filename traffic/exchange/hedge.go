@@ -173,7 +173,6 @@ func (x *Exchange) dropHedge() {
 func (x *Exchange) takeHedge() {
 	h := x.hedge
 	x.hedge, h.x = nil, nil
-	x.client.LinkHangup(nil)
 	x.conn.Close()
 	p, l := x.destination.Pool, x.at.loop
 	p.End(x.server, l.Index, l.Now(), 0, pool.Cancelled)
@@ -182,6 +181,5 @@ func (x *Exchange) takeHedge() {
 	x.server, x.load, x.conn, x.begun = h.server, h.load, h.conn, h.began
 	x.place.Held = h.held
 	x.resp, x.respFrom, x.respLen = h.answer, respRoom, h.end
-	x.client.LinkHangup(x.conn)
 	x.destination.Hedge.Loops[l.Index].Won++
 }

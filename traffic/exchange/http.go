@@ -40,6 +40,7 @@ type Setup struct {
 	Closing       bool              // the listener is gone: connections end with their next answer
 	AltSvc        []byte            // the field line that tells clients of HTTP/3 (RFC 7838); nil: it is not spoken
 	Policies      *site.Policies    // what sites need of their clients' TLS; nil: what the listener asks for is enough for all
+	HalfClosed    bool              // clients may finish sending and wait for their answer
 	Challenge     Challenge         // answers authorities that want to see whose name it is; nil: none come
 }
 

@@ -21,6 +21,7 @@ func (x *Exchange) pick() Stage {
 	d := x.destination
 	if x.attempts == 0 {
 		x.stamp(Pick)
+		x.client.Watch(x)
 		x.tried.Reset()
 		x.budget().Deposit()
 		if mine := &d.Loops[x.at.loop.Index]; x.session.counted != mine {
@@ -40,6 +41,9 @@ func (x *Exchange) pick() Stage {
 	if s == nil && x.fallBack(why) {
 		return Pick
 	}
+	if x.left {
+		return x.leftWith(s)
+	}
 	if s == nil && why == pool.WaitedTooLong && x.isLate() {
 		return x.late()
 	}
@@ -54,6 +58,15 @@ func (x *Exchange) pick() Stage {
 		return Send
 	}
 	return Connect
+}
+
+// leftWith ends an exchange whose client left while a server was chosen.
+func (x *Exchange) leftWith(s *pool.Server) Stage {
+	if s != nil {
+		x.server, x.load = s, s.Load(x.at.loop.Index)
+		x.attempted = true
+	}
+	return x.clientHungUp()
 }
 
 // Admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
@@ -173,6 +186,7 @@ func (x *Exchange) connect() Stage {
 	}
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
+	d.Cancel = &x.cancel
 	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient
 	if x.destination.Proxy != 0 {
 		d.Preface = x.proxyHeader()
@@ -190,6 +204,9 @@ func (x *Exchange) connect() Stage {
 
 // connected goes on with the connection, unless it cannot carry what is asked for.
 func (x *Exchange) connected() Stage {
+	if x.left {
+		return x.clientHungUp()
+	}
 	if x.conn.Stream != nil && x.wantsUpgrade() {
 		return x.connectUpgrade()
 	}
@@ -263,6 +280,9 @@ func (x *Exchange) connectFailed(err error) Stage {
 // attemptFailed ends an attempt, and leads to another one where that is safe and the budget allows. unsent says that the server
 // cannot have seen anything of the request.
 func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Outcome, unsent bool) Stage {
+	if x.left {
+		return x.clientHungUp()
+	}
 	x.outcome = outcome
 	x.isClean = false
 	reused := x.conn != nil && x.conn.Reused
@@ -298,7 +318,6 @@ func (x *Exchange) endAttempt() {
 	if !x.attempted && x.conn == nil {
 		return
 	}
-	x.client.LinkHangup(nil)
 	if x.hedge != nil {
 		x.dropHedge()
 	}

@@ -13,7 +13,7 @@ func (x *Exchange) queue() (*pool.Server, pool.Reason) {
 }
 
 // HasLeft reports whether the client is gone.
-func (x *Exchange) HasLeft() bool { return x.client.IsGone() }
+func (x *Exchange) HasLeft() bool { return x.left }
 
 // retryInMost bounds the seconds after which a shed client is asked to come back: apart, so that they do not all come back at once.
 const retryInMost = 4

@@ -188,7 +188,7 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.uploadFailed()
 	}
 	switch {
-	case errors.Is(err, engine.ErrInterrupted):
+	case x.left, errors.Is(err, engine.ErrInterrupted):
 		return x.clientHungUp()
 	case errors.Is(err, engine.ErrTimeout), x.isAtDeadline(): // a server that knows the deadline gives up at it, too
 		return x.attemptFailed(504, reason.ResponseTimeout, pool.Timeout, false)

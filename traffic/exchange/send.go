@@ -34,7 +34,6 @@ func (x *Exchange) send() Stage {
 	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
 		c.Private = true
 	}
-	x.client.LinkHangup(c)
 	c.SetWriteTimeout(x.answerPause())
 	var err error
 	if len(extra) > 0 {
@@ -75,6 +74,7 @@ func (x *Exchange) sendFailed(err error) Stage {
 
 func (x *Exchange) clientHungUp() Stage {
 	x.outcome = pool.Cancelled
+	x.isClean = false
 	return x.abandon(reason.ClientGone)
 }
 

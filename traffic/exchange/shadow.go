@@ -103,7 +103,7 @@ func (c *shadowConn) Reclaim() bool                         { return false }
 func (c *shadowConn) IsIdle() bool                          { return false }
 func (c *shadowConn) Interrupt()                            {}
 func (c *shadowConn) ClearInterrupt()                       {}
-func (c *shadowConn) LinkHangup(engine.Conn)                {}
+func (c *shadowConn) Watch(engine.Watcher)                  {}
 func (c *shadowConn) Reset() error                          { return c.Close() }
 func (c *shadowConn) IsGone() bool                          { return false }
 func (c *shadowConn) LocalAddr() netip.AddrPort             { return c.local }

@@ -15,7 +15,6 @@ import (
 func (x *Exchange) sendStream(head, data []byte, whole bool) Stage {
 	c := x.conn
 	s := c.Stream
-	x.client.LinkHangup(c)
 	target := http2.Target{Secure: x.destination.Transport.TLS != nil}
 	if x.wantsUpgrade() {
 		target.Protocol, whole = "websocket", true

@@ -25,7 +25,7 @@ func (x *Exchange) upgrade() Stage {
 			return x.bodyFailed(err)
 		}
 	}
-	x.client.LinkHangup(nil)
+	x.stopWatching()
 	x.reason, x.outcome = reason.Upgraded, pool.OK
 	client, server := x.client, x.conn.Conn
 	x.releaseBodies()

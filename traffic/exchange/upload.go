@@ -64,6 +64,9 @@ func (u *upload) Run() {
 	u.buf = nil
 	u.running = false
 	l.Fire(&u.done)
+	if u.finished && x.finished {
+		x.judgeFinished()
+	}
 	if !u.finished && u.why != reason.SendCut {
 		// The client's side failed: the exchange waits for an answer that must not be waited for.
 		u.conn.Interrupt()

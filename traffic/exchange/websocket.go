@@ -124,8 +124,11 @@ func (x *Exchange) connectUpgrade() Stage {
 	}
 	c.Close()
 	x.conn = nil
+	if x.left {
+		return x.clientHungUp()
+	}
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
-	d.Opaque = true
+	d.Opaque, d.Cancel = true, &x.cancel
 	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d)
 	if err != nil {
 		return x.connectFailed(err)

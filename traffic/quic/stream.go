@@ -52,7 +52,7 @@ type Stream struct {
 	wasDone bool
 	isLate  bool // it was done before all of it was sent
 	err     error
-	linked  engine.Conn
+	watcher engine.Watcher
 	watch   func() bool // ends the watch on the stream's end
 }
 
@@ -152,8 +152,8 @@ func (s *Stream) lose(err error) {
 		}
 	}
 	s.Wake()
-	if s.linked != nil {
-		s.linked.Interrupt()
+	if s.watcher != nil {
+		s.watcher.Changed(engine.Gone)
 	}
 }
 
@@ -223,11 +223,11 @@ func (s *Stream) Done(code http2.Code) {
 	s.conn.finished(s)
 }
 
-// LinkHangup interrupts other when the stream is reset.
-func (s *Stream) LinkHangup(other engine.Conn) {
-	s.linked = other
-	if other != nil && s.err != nil {
-		other.Interrupt()
+// Watch has w told when the stream is reset, or lost with its connection.
+func (s *Stream) Watch(w engine.Watcher) {
+	s.watcher = w
+	if w != nil && s.err != nil {
+		w.Changed(engine.Gone)
 	}
 }
 

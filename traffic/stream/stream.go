@@ -56,7 +56,7 @@ type Stream struct {
 	wasReset bool // by weir
 	wasDone  bool
 	err      error
-	linked   engine.Conn
+	watcher  engine.Watcher
 }
 
 // piece is a part of the content, buf[from:to].
@@ -146,8 +146,8 @@ func (s *Stream) lose(err error) {
 		s.err = err
 	}
 	s.Wake()
-	if s.linked != nil {
-		s.linked.Interrupt()
+	if s.watcher != nil {
+		s.watcher.Changed(engine.Gone)
 	}
 }
 
@@ -281,11 +281,11 @@ func (s *Stream) Read(p []byte) (int, error) {
 // Trailers are the lines that followed the content, once Read has ended.
 func (s *Stream) Trailers() []byte { return s.trailers }
 
-// LinkHangup interrupts other when the stream is reset.
-func (s *Stream) LinkHangup(other engine.Conn) {
-	s.linked = other
-	if other != nil && s.err != nil {
-		other.Interrupt()
+// Watch has w told when the stream is reset, or lost with its connection.
+func (s *Stream) Watch(w engine.Watcher) {
+	s.watcher = w
+	if w != nil && s.err != nil {
+		w.Changed(engine.Gone)
 	}
 }
 
@@ -377,7 +377,7 @@ func (s *Stream) free() {
 		s.conn.loop.Release(s.answers[i].head)
 	}
 	s.answers = s.answers[:0]
-	s.linked = nil
+	s.watcher = nil
 	s.Rest()
 	s.conn.unwait(s)
 }

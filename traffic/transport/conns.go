@@ -136,11 +136,16 @@ type Dialing struct {
 	Places  Places        // the limit; nil: there is none
 	Opaque  bool          // the connection is a tunnel's: weir does not speak HTTP on it
 	Reuse   bool          // one that has had requests before will do as well
+	Cancel  *Cancel       // ends the Dial early; nil: nobody does
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
 }
 
 // Dial opens a connection, or takes room on one that many share; it parks. The connection has its place until it is closed.
 func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
+	if d.Cancel.IsCalled() {
+		return nil, engine.ErrInterrupted
+	}
+	defer d.Cancel.settle()
 	if config.Version != HTTP1 && !d.Opaque {
 		return s.dialShared(config, d)
 	}
@@ -167,7 +172,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	}
 	connect := connectTime(d.Connect, config)
 	s.Open++
-	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion}
+	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion, Pending: d.Cancel.pending()}
 	source := config.Spoofed(d.Source, d.Address.IP.Addr())
 	ec, err := s.dialFrom(source, d.Address, config, o)
 	if err != nil {
@@ -257,7 +262,7 @@ func (c *Conn) await(config *Config) {
 	}
 	c.idle = true
 	c.idleSince, c.idleFor = s.loop.Now(), idle
-	c.Conn.LinkHangup(nil)
+	c.Conn.Watch(nil)
 	c.Conn.ClearInterrupt()
 	c.Conn.SetReadTimeout(idle)
 	c.Conn.Await(c)

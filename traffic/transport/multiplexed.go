@@ -194,13 +194,19 @@ func (s *Conns) dialShared(config *Config, d Dialing) (*Conn, error) {
 		}
 		var opened engine.Signal
 		s.opening.waiting = append(s.opening.waiting, &opened)
+		d.Cancel.waitsOn(s.loop, &opened)
 		s.loop.Wait(&opened, time.Duration(left)*time.Millisecond)
+		d.Cancel.waitsOn(nil, nil)
+		if d.Cancel.IsCalled() {
+			return nil, engine.ErrInterrupted
+		}
 		if c := s.lease(); c != nil {
 			return c, nil
 		}
 	}
 	o := &opening{}
 	s.opening = o
+	d.Cancel.opens(o)
 	defer func() {
 		s.opening = nil
 		for _, w := range o.waiting {

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/persistence"
@@ -14,6 +15,7 @@ import (
 type opening struct {
 	t       *Tunnel
 	place   attempt.Place
+	cancel  transport.Cancel
 	tried   pool.Tried
 	stay    *pool.Server // the client stays with; nil: any
 	key     uint64       // of the table of persistence
@@ -47,9 +49,13 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 	t.to.Pool.Budget(l.Index).Deposit()
 	t.to.Loops[l.Index].Clients++
 	last := reason.PoolDown
+	t.client.Watch(op)
+	defer t.client.Watch(nil)
 	for {
 		s, why := op.pick()
 		switch {
+		case s == nil && t.isSettled:
+			return nil, reason.Stopping
 		case s == nil && t.attempts > 0:
 			return nil, last // every server was tried
 		case s == nil:
@@ -60,7 +66,7 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		}
 		t.attempts++
 		d := attempt.Dialing(s, t.way.Connect, &op.place.Held)
-		d.Source = t.peer
+		d.Source, d.Cancel = t.peer, &op.cancel
 		d.Opaque, d.Preface = true, op.proxyHeader(o)
 		began := l.Micros()
 		conn, err := attempt.Dial(l, s, t.to.Transport, d)
@@ -123,6 +129,19 @@ func (op *opening) Admit(queued bool) (*pool.Server, pool.Reason) {
 
 // HasLeft reports whether the client has reset its connection. One that has finished may still want its answer.
 func (op *opening) HasLeft() bool { return op.t.isSettled }
+
+// Changed ends the tunnel of a client that is lost while it waits.
+func (op *opening) Changed(what engine.Change) {
+	if what == engine.Gone {
+		op.t.cut(reason.ClientGone)
+	}
+}
+
+// stop gives up what is waited for.
+func (op *opening) stop() {
+	op.cancel.Call()
+	op.place.Wake()
+}
 
 // hashKey is the client's address: of what a tunnel carries nothing is known.
 func (t *Tunnel) hashKey() uint64 {

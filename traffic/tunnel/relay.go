@@ -252,14 +252,21 @@ func (d *direction) finish() {
 		}
 	}
 	// Nobody reads src any more, so that a reset would go unnoticed as long as nothing is written to it.
-	d.src().LinkHangup(d.dst())
+	d.src().Watch(d)
+}
+
+// Changed ends the wait for the other side when a connection is lost from which nobody reads any more.
+func (d *direction) Changed(what engine.Change) {
+	if what == engine.Gone && !d.r.ended {
+		d.dst().Interrupt()
+	}
 }
 
 // interrupted finds out why the wait for src ended: the peer that has finished has reset its connection now, or somebody ends the tunnel.
 func (d *direction) interrupted() {
 	r := d.r
 	if r.other(d).isDone {
-		d.dst().LinkHangup(nil)
+		d.dst().Watch(nil)
 		r.resetBy(d.dst())
 		return
 	}
@@ -319,7 +326,7 @@ func (r *relay) end(why reason.Reason) {
 	}
 	r.ended, r.why = true, why
 	for i, c := range r.ends {
-		c.LinkHangup(nil)
+		c.Watch(nil)
 		if why == reason.Done || why == reason.TunnelIdle {
 			c.Close()
 		} else {

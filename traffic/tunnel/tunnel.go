@@ -126,6 +126,9 @@ func (t *Tunnel) cut(why reason.Reason) {
 	}
 	t.client.Reset()
 	t.settle(why)
+	if t.opening != nil {
+		t.opening.stop()
+	}
 }
 
 // settle gives back what the tunnel held, counts and logs.

@@ -30,6 +30,9 @@ type Conn struct {
 	outLen  int
 	sending bool // a flush is under way
 	closing bool
+	watcher engine.Watcher
+	reading bool          // a coroutine is in Read
+	looking bool          // what came is being looked at, for the watcher
 	cut     bool          // the peer's end came without close_notify
 	readFor time.Duration // of the last SetReadTimeout
 	policy  *Policy       // of Terms
@@ -72,10 +75,19 @@ func (c *Conn) State() tls.ConnectionState { return c.tls.ConnectionState() }
 func (c *Conn) Protocol() string { return c.tls.ConnectionState().NegotiatedProtocol }
 
 func (c *Conn) Read(p []byte) (int, error) {
+	for c.looking {
+		c.raw.Loop().Yield()
+	}
+	return c.read(p)
+}
+
+func (c *Conn) read(p []byte) (int, error) {
 	if c.peeked {
 		return c.readPeeked(p), nil
 	}
+	c.reading = true
 	n, err := c.tls.Read(p)
+	c.reading = false
 	if c.outLen > 0 { // answers of the protocol's own, such as key updates
 		if ferr := c.flush(); err == nil && n == 0 {
 			err = ferr
@@ -175,7 +187,7 @@ func (c *Conn) Await(h engine.Handler) {
 // isDry takes a byte out of crypto/tls if there is one, without waiting.
 func (c *Conn) isDry() bool {
 	c.raw.SetReadTimeout(0)
-	n, err := c.Read(c.one[:])
+	n, err := c.read(c.one[:])
 	c.raw.SetReadTimeout(c.readFor)
 	c.peeked = n > 0
 	return n == 0 && errors.Is(err, engine.ErrTimeout)
@@ -278,7 +290,6 @@ func (c *Conn) SetWriteTimeout(d time.Duration) { c.raw.SetWriteTimeout(d) }
 func (c *Conn) Interrupt()                      { c.raw.Interrupt() }
 func (c *Conn) ClearInterrupt()                 { c.raw.ClearInterrupt() }
 func (c *Conn) IsGone() bool                    { return c.raw.IsGone() }
-func (c *Conn) LinkHangup(other engine.Conn)    { c.raw.LinkHangup(other) }
 func (c *Conn) LocalAddr() netip.AddrPort       { return c.raw.LocalAddr() }
 func (c *Conn) RemoteAddr() netip.AddrPort      { return c.raw.RemoteAddr() }
 func (c *Conn) Loop() *engine.Loop              { return c.raw.Loop() }
