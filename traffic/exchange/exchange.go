@@ -62,7 +62,7 @@ type Exchange struct {
 	attempts  int
 	stale     int // attempts that met a closing idle connection
 	up        upload
-	begun     int64 // microseconds: the attempt was sent
+	begun     int64 // microseconds: the last of the request was sent, as far as it was before the answer began
 	outcome   pool.Outcome
 	attempted bool // Begin was called and End was not
 	isClean   bool // the server connection can be kept

@@ -25,26 +25,16 @@ func (x *Exchange) Changed(what engine.Change) {
 		x.leave()
 	case engine.Finished:
 		x.finished = true
-		if !x.bodyIsMissing() {
-			x.judgeFinished()
-		}
+		x.judgeFinished()
 	}
 }
 
-// bodyIsMissing reports whether more of the request is to be read from the client: its end comes behind that.
-func (x *Exchange) bodyIsMissing() bool {
-	if x.up.started {
-		return x.bodyIsArriving()
-	}
-	_, whole := x.inBuffer()
-	return !whole && !x.body.relayed
-}
-
-// judgeFinished decides what it means that the client has finished sending.
+// judgeFinished decides what it means that the client has finished sending. It is asked again when a body has arrived that was on its way then.
 func (x *Exchange) judgeFinished() {
+	isSure := x.session.secure || !x.setup.HalfClosed
 	switch {
-	case x.left:
-	case x.session.secure, !x.setup.HalfClosed:
+	case x.left || isSure && x.bodyIsArriving():
+	case isSure:
 		x.leave()
 	case x.req.Minor >= 1 && x.stage < Response:
 		x.probe.Set(x.at.loop, probeAfter, (*probing)(x))

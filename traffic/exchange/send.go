@@ -15,7 +15,7 @@ import (
 // send writes the request's head anew and sends it with what is there of the body in one piece.
 func (x *Exchange) send() Stage {
 	x.stamp(Send)
-	x.begun = x.times[Send]
+	x.begun, x.times[Receive] = x.times[Send], 0
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
 	if x.body.isOpen() {
@@ -45,10 +45,19 @@ func (x *Exchange) send() Stage {
 		return x.sendFailed(err)
 	}
 	x.load.BytesSent += uint64(len(b) + len(extra))
+	x.asked()
 	if !whole {
 		x.up.begin(c, x.req.Expect && len(data) == 0)
 	}
 	return Receive
+}
+
+// asked notes that the server has more of the request. How long it takes to answer counts from the last part that it got before: a client that sends slowly makes no
+// server slow.
+func (x *Exchange) asked() {
+	if x.times[Receive] == 0 {
+		x.begun = x.at.loop.Micros()
+	}
 }
 
 // copyMost is the largest body that is copied behind its head; a larger one is sent from where it is.

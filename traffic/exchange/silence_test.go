@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,14 +220,36 @@ func TestAnUploadBehindACompleteAnswerHasNoHours(t *testing.T) {
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("the connection is closed after %v", took)
 		}
-		if n := w.load().InFlight; n != 0 {
+		if n := w.server().InFlight; n != 0 {
 			t.Errorf("%d in flight", n)
 		}
 		c.Close()
 	})
 }
 
-func (w *world) load() (l pool.Load) {
-	w.engine.Each(func(*engine.Loop) { l = *w.route.Destination.Pool.Set().Servers[0].Load(0) })
-	return l
+// server is what the only server of the pool has counted.
+func (w *world) server() pool.ServerStatus {
+	st := w.route.Destination.Pool.NewStatus()
+	w.engine.Each(func(l *engine.Loop) { st.CopyLoop(l.Index, l.Now()) })
+	return st.Servers[0]
+}
+
+// A server that answers at once is quick, however long its clients take to send.
+func TestASlowUploadMakesNoServerSlow(t *testing.T) {
+	for _, request := range []string{"Content-Length: 3\r\n\r\na|b|c", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n|1\r\nb\r\n|0\r\n\r\n"} {
+		inWorld(t, servers(plain(nil)), func(w *world) {
+			c := w.client()
+			for i, part := range strings.Split("POST /slow HTTP/1.1\r\nHost: a\r\n"+request, "|") {
+				if i > 0 {
+					time.Sleep(20 * time.Second)
+				}
+				c.send(part)
+			}
+			c.want("a slow upload", 200, "*")
+			c.Close()
+			if took := w.server().Latency; took > 1000 {
+				t.Errorf("the server took %v µs", took)
+			}
+		})
+	}
 }

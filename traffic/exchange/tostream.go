@@ -30,6 +30,7 @@ func (x *Exchange) sendStream(head, data []byte, whole bool) Stage {
 		}
 	}
 	x.load.BytesSent += uint64(len(head) + len(data))
+	x.asked()
 	switch {
 	case target.Protocol != "":
 	case !whole:

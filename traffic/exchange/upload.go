@@ -60,6 +60,9 @@ func (u *upload) Run() {
 		x.endTee()
 	}
 	u.finished, u.endedAt = u.why == reason.Done, l.Now()
+	if u.finished {
+		x.asked()
+	}
 	l.Release(u.buf)
 	u.buf = nil
 	u.running = false
@@ -151,6 +154,7 @@ func (u *upload) relay() reason.Reason {
 				return reason.SendCut
 			}
 			x.load.BytesSent += uint64(len(out))
+			x.asked()
 		}
 		u.conn.SetReadTimeout(x.answerPause()) // the answer's time counts from the last byte of the request
 		if ended {
@@ -194,6 +198,7 @@ func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 		left -= n
 		x.received += n
 		x.load.BytesSent += uint64(n)
+		x.asked()
 		u.conn.SetReadTimeout(x.answerPause())
 		var write *engine.SpliceWriteError
 		if err == engine.ErrTimeout {

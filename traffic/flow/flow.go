@@ -24,6 +24,7 @@ type Flow struct {
 	by       *engine.PacketSocket // the listener's
 	answers  *engine.PacketSocket // connected to a captured client, from where it wanted to go; nil: it is answered by the listener's
 	begun    int64                // microseconds
+	asked    int64                // microseconds: the last datagram from the client before the first reply
 	last     int64                // ms: the last datagram, to within touchEvery
 	received uint64               // bytes from the client
 	credit   uint64               // bytes that the client may get before it has confirmed its address
@@ -136,6 +137,9 @@ func (f *Flow) up(p *engine.Packet) {
 	}
 	f.awaited += f.setup.Replies * count
 	f.touch()
+	if f.replies == 0 {
+		f.asked = f.table.at.loop.Micros()
+	}
 	f.server.Load(f.table.at.loop.Index).BytesSent += n
 	f.socket.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
 }
@@ -149,7 +153,7 @@ func (f *Flow) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	}
 	load := f.server.Load(at.loop.Index)
 	if f.replies == 0 {
-		f.to.Pool.Reached(f.server, at.loop.Index, at.loop.Now(), at.loop.Micros()-f.begun)
+		f.to.Pool.Reached(f.server, at.loop.Index, at.loop.Now(), at.loop.Micros()-f.asked)
 	}
 	f.touch()
 	for i := range packets {
