@@ -24,7 +24,7 @@ func (s *server) confine(d *lifecycle.Daemon, confined bool) error {
 				return fmt.Errorf("--user %s: %w", s.user, err)
 			}
 		}
-		if err := confine.GiveBelow(d.Config().Data, s.user, certs.KeptBelow()...); err != nil {
+		if err := confine.GiveBelow(d.Config().Data, s.user, append(certs.KeptBelow(), lifecycle.KeptBelow()...)...); err != nil {
 			s.log.Warn("certificates may not be renewed: what is kept of them is not the user's", "data", d.Config().Data, "error", err)
 		}
 		for _, path := range s.admin.SocketPaths() {

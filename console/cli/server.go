@@ -20,7 +20,7 @@ func serverCommands() []*cobra.Command {
 			"With --force it gets work although the configuration drains it.", "  weir enable 10.0.0.1:8080\n  weir enable 10.0.0.1:8080 --pool api"),
 		stateCommand("disable", api.Disabled, "Take a server out at once",
 			"Gives a server nothing new at all: clients that stay with it by persistence go to another one. What is under way goes on.\n"+
-				"To let clients finish their sessions, use 'weir drain'.", "  weir disable 10.0.0.1:8080\n  weir disable 10.0.0.1:8080 --keep"),
+				"To let clients finish their sessions, use 'weir drain'.", "  weir disable 10.0.0.1:8080\n  weir disable 10.0.0.1:8080 --until-reload"),
 		weightCommand()}
 }
 
@@ -33,12 +33,16 @@ type meant struct {
 func (m *meant) flags(c *cobra.Command) {
 	AddAddressFlag(c, &m.address)
 	c.Flags().StringVar(&m.change.Pool, "pool", "", "only in this pool; all that have the server otherwise")
-	c.Flags().BoolVar(&m.change.Keep, "keep", false, "also after reloads; without it the next reload takes it back")
+	c.Flags().BoolVar(&m.change.UntilReload, "until-reload", false, "only until the next reload; without it, until 'weir enable', across reloads and restarts")
 }
 
 func (m *meant) apply(c *cobra.Command, server string) (*api.ServerChanged, error) {
 	m.change.Server = server
-	return client.New(m.address).ChangeServer(c.Context(), m.change)
+	changed, err := client.New(m.address).ChangeServer(c.Context(), m.change)
+	if err == nil && changed.Warning != "" {
+		fmt.Fprintln(c.ErrOrStderr(), "weir: warning: "+changed.Warning)
+	}
+	return changed, err
 }
 
 func stateCommand(name, state, short, long, example string) *cobra.Command {
@@ -72,7 +76,7 @@ func weightCommand() *cobra.Command {
 		Short: "Change a server's share",
 		Long: `Changes a server's share beside the others of its pool, from 0 (none) to 1000. 'weir enable' gives it back what the
 configuration says.`,
-		Example: "  weir weight 10.0.0.1:8080 10\n  weir weight 10.0.0.1:8080 1 --pool api --keep",
+		Example: "  weir weight 10.0.0.1:8080 10\n  weir weight 10.0.0.1:8080 1 --pool api --until-reload",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[1])

@@ -67,6 +67,7 @@ type Daemon struct {
 	paused     bool        // Options.Paused, until Begin; guarded by mu
 	adopted    []string    // addresses whose sockets were inherited; immutable after Start
 	network    network     // guarded by mu
+	operator   operator
 	forwarding forwarding
 	forwardNow chan struct{} // a check has found a server well, or not
 	warmNow    chan struct{} // the pools are others
@@ -169,6 +170,10 @@ func (d *Daemon) reload() (*api.Plan, config.Problems, error) {
 	if err != nil {
 		return nil, problems, err
 	}
+	if err := d.operator.follow(next.Config.Data); err != nil {
+		problems = append(problems, next.Config.WarningAt("data", "what was said of servers by drain, disable and weight is lost: %v", err))
+	}
+	d.operator.apply(next)
 	if problems, err = ask(d.options.Prepare, next.Config, problems); err != nil {
 		return nil, problems, err
 	}

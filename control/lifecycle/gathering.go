@@ -225,7 +225,7 @@ func (d *destination) server(i int, now int64) api.Server {
 		s.ClientsSeconds = max(s.ClientsSeconds, int(last))
 	}
 	if o, is := d.overrides[s.Name]; is {
-		s.Override = &api.Override{Keep: o.Keep}
+		s.Override = &api.Override{UntilReload: o.UntilReload}
 		if o.HasState {
 			s.Override.State = o.State.String()
 		}

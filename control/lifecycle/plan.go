@@ -20,11 +20,12 @@ type planner struct {
 
 // newPlan is what becomes of each object when after takes the place of before.
 func newPlan(before, after *snapshot.Snapshot) *api.Plan {
-	p := &planner{before, after, &api.Plan{Changes: []api.Change{}}}
+	p := &planner{before, after, &api.Plan{Changes: []api.Change{}, Operator: []string{}}}
 	p.listeners()
 	p.pools()
 	p.sites()
 	p.rest()
+	p.operator()
 	return p.plan
 }
 

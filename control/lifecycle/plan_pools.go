@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -73,4 +74,26 @@ func serversDiffering(old, now *config.Pool) (details []string) {
 		}
 	}
 	return details
+}
+
+// operator lists what was said of servers at run time, which the file does not show.
+func (p *planner) operator() {
+	for i := range p.after.Config.Pools {
+		name := p.after.Config.Pools[i].Name
+		said := p.after.Destinations[name].Pool.Overrides()
+		for _, server := range slices.Sorted(maps.Keys(said)) {
+			o, what := said[server], "changed"
+			switch {
+			case o.HasState:
+				what = o.State.String()
+			case o.HasWeight:
+				what = fmt.Sprintf("given the weight %d", o.Weight)
+			}
+			how := fmt.Sprintf("and stays so; 'weir enable %s' ends that", server)
+			if o.UntilReload {
+				how = "until this reload, which ends that"
+			}
+			p.plan.Operator = append(p.plan.Operator, fmt.Sprintf("pools.%s: server %s was %s by the operator, %s", quoted(name), server, what, how))
+		}
+	}
 }

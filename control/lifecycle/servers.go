@@ -10,8 +10,23 @@ import (
 
 // ChangeServer puts an operator's word over what the configuration says of a server. It returns the pools in which that was done.
 func (d *Daemon) ChangeServer(c api.ServerChange) (*api.ServerChanged, error) {
+	changed, err := d.changeServer(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.operator.save(); err != nil {
+		changed.Warning = "it will be lost when weir starts again: " + err.Error()
+		d.log.Warn("what the operator said of servers is not kept", "error", err)
+	}
+	return changed, nil
+}
+
+func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.handing.Load() {
+		return nil, errHanding
+	}
 	changed := &api.ServerChanged{Pools: []string{}}
 	running := d.running.Load()
 	for i := range running.Config.Pools {
@@ -20,14 +35,16 @@ func (d *Daemon) ChangeServer(c api.ServerChange) (*api.ServerChanged, error) {
 			continue
 		}
 		p := running.Destinations[name].Pool
-		if p.Override(nameIn(p, c.Server), func(o *pool.Override) { override(o, c) }) {
+		server := nameIn(p, c.Server)
+		if p.Override(server, func(o *pool.Override) { override(o, c) }) {
+			d.operator.note(name, server, p.Overrides()[server])
 			changed.Pools = append(changed.Pools, name)
 		}
 	}
 	if len(changed.Pools) == 0 {
 		return nil, unknownServer(running.Pools(), c)
 	}
-	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "keep", c.Keep)
+	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "until_reload", c.UntilReload)
 	return changed, nil
 }
 
@@ -50,7 +67,7 @@ func override(o *pool.Override, c api.ServerChange) {
 		o.HasWeight, o.Weight = true, *c.Weight
 		o.HasState = false
 	}
-	o.Keep = c.Keep
+	o.UntilReload = c.UntilReload
 }
 
 func unknownServer(pools []*pool.Pool, c api.ServerChange) error {

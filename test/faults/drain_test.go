@@ -2,13 +2,19 @@ package faults
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/control/admin/client"
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -42,6 +48,7 @@ pools:
 sites:
   "*": web
 admin: "ADMIN"
+data: DIR/data
 logs: { access: off }
 `
 	return start(t, config), a, b, config
@@ -134,14 +141,14 @@ func TestDrainedServerKeepsItsClientsAndADisabledOneDoesNot(t *testing.T) {
 	}
 }
 
-func TestWeightsAndKeptWordsOutliveReloads(t *testing.T) {
+func TestWhatTheOperatorSaysLasts(t *testing.T) {
 	s, a, b, config := twoServers(t, "")
 	if out, status := s.weir("weight", a, "3"); status != 0 || out != a+": weight 3 in web\n" {
 		t.Errorf("weight: %d %s", status, out)
 	}
-	s.weir("drain", b, "--keep")
+	s.weir("drain", b)
 	s.weir("enable", b)
-	s.weir("weight", b, "9", "--keep")
+	s.weir("weight", b, "9")
 	share := func() float64 {
 		before := [2]uint64{s.server(0).Requests, s.server(1).Requests}
 		c := dial(t, s.address["FRONT"])
@@ -156,12 +163,91 @@ func TestWeightsAndKeptWordsOutliveReloads(t *testing.T) {
 		t.Errorf("with the weights 3 and 9: %.2f", got)
 	}
 	s.reload(reloaded)
-	if got := share(); got < 8.8 || got > 9.2 {
-		t.Errorf("after a reload without a change, with the weights 1 and 9: %.2f", got)
+	if got := share(); got < 2.9 || got > 3.1 {
+		t.Errorf("after a reload without a change, with the weights 3 and 9: %.2f", got)
 	}
+	if out, status := s.weir("weight", a, "1", "--until-reload"); status != 0 || out != a+": weight 1 in web\n" {
+		t.Errorf("weight: %d %s", status, out)
+	}
+	if got := share(); got < 8.8 || got > 9.2 {
+		t.Errorf("with the weights 1 and 9: %.2f", got)
+	}
+	if out, _ := s.weir("reload", "--dry-run"); !strings.Contains(out, "server "+b+" was given the weight 9 by the operator, and stays so; 'weir enable "+b+"' ends that") ||
+		!strings.Contains(out, "server "+a+" was given the weight 1 by the operator, until this reload, which ends that") {
+		t.Errorf("the plan does not say what the operator has said: %s", out)
+	}
+	s.reload(reloaded)
 	s.write(strings.Replace(config, "round_robin", "round_robin, timeouts: { response: 31s }", 1))
 	s.reload(reloaded)
-	if got := share(); got < 8.8 || got > 9.2 || s.server(1).Override == nil || !s.server(1).Override.Keep {
+	if got := share(); got < 8.8 || got > 9.2 || s.server(1).Override == nil || s.server(1).Override.UntilReload {
 		t.Errorf("after a reload with another pool: %.2f, %+v", got, s.server(1).Override)
+	}
+	s.weir("disable", a)
+	for name, again := range map[string]func(){
+		"a reload": func() { s.reload(reloaded) },
+		"a reload without the pool, and one with it": func() {
+			s.write(strings.NewReplacer("web: {", "other: {", ": web", ": other").Replace(config))
+			s.reload(reloaded)
+			s.write(config)
+			s.reload(reloaded)
+		},
+	} {
+		again()
+		if o := s.server(0).Override; o == nil || o.State != "disabled" {
+			t.Errorf("after %s: %+v", name, o)
+		}
+		if o := s.server(1).Override; o == nil || o.Weight == nil || *o.Weight != 9 {
+			t.Errorf("after %s: %+v", name, o)
+		}
+	}
+	s.weir("enable", a)
+	s.weir("enable", b)
+	if _, err := os.Stat(filepath.Join(s.dir, "data/operator/servers.json")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("nothing is said of servers any more, and there is a file: %v", err)
+	}
+}
+
+// What the operator has said of a server is still so in a new binary, and after a crash.
+func TestWhatTheOperatorSaysOutlivesTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	admin := peers.AdminSocket()
+	config := fmt.Sprintf(`{ listeners: { front: "FRONT" }, pools: { web: { servers: [%q, "127.0.0.1:1"] } }, sites: { "*": web }, admin: %q, data: %q, logs: { access: off } }`,
+		origin(t, "web"), admin, filepath.Join(dir, "data"))
+	ask := client.New(admin)
+	isDisabled := func(when string) {
+		t.Helper()
+		var last *api.Override
+		within(t, 5*time.Second, "the status "+when, func() bool {
+			st, err := ask.Status(context.Background())
+			if err != nil || len(st.Pools) == 0 {
+				return false
+			}
+			last = st.Pools[0].Servers[1].Override
+			return true
+		})
+		if last == nil || last.State != "disabled" {
+			t.Errorf("%s: %+v", when, last)
+		}
+	}
+	w := startProcess(t, config)
+	changed, err := ask.ChangeServer(context.Background(), api.ServerChange{Server: "127.0.0.1:1", State: api.Disabled})
+	if err != nil || changed.Warning != "" {
+		t.Fatal(err, changed)
+	}
+	pid := replacedBy(t, ask, w.Process.Pid)
+	isDisabled("after a new binary has taken over")
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 5*time.Second, "the process to end", func() bool { _, err := ask.Status(context.Background()); return err != nil })
+	startProcess(t, config)
+	isDisabled("after a crash and a start")
+}
+
+// Where data cannot be written, the operator is told that the change will be lost.
+func TestAWordThatCannotBeKeptIsAWarning(t *testing.T) {
+	s := start(t, `{ listeners: { front: "FRONT" }, pools: { web: { servers: ["127.0.0.1:1"] } }, sites: { "*": web }, admin: "ADMIN", data: /proc/none, logs: { access: off } }`)
+	if out, status := s.weir("drain", "127.0.0.1:1"); status != 0 || !strings.Contains(out, "warning: it will be lost when weir starts again") {
+		t.Errorf("%d %s", status, out)
 	}
 }

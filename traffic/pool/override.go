@@ -13,13 +13,13 @@ const (
 
 func (s State) String() string { return [...]string{"available", "drained", "disabled"}[s] }
 
-// Override is what the operator said of a server at run time, above what the configuration says.
+// Override is what the operator said of a server at run time, above what the configuration says. It outlives reloads, unless it is only until the next one.
 type Override struct {
-	HasState  bool
-	State     State
-	HasWeight bool
-	Weight    int
-	Keep      bool // it outlives reloads
+	HasState    bool
+	State       State
+	HasWeight   bool
+	Weight      int
+	UntilReload bool
 }
 
 // Override changes what the operator said of the server of that configured name, with all its addresses; false when the pool has none. An Override
@@ -65,7 +65,7 @@ func (p *Pool) EndOverrides() {
 
 func lasting(all map[string]Override) map[string]Override {
 	kept := maps.Clone(all)
-	maps.DeleteFunc(kept, func(_ string, o Override) bool { return !o.Keep })
+	maps.DeleteFunc(kept, func(_ string, o Override) bool { return o.UntilReload })
 	return kept
 }
 

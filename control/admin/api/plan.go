@@ -10,6 +10,9 @@ import (
 type Plan struct {
 	Changes []Change `json:"changes"`
 	Kept    Kept     `json:"kept"`
+
+	// What the operator has said of servers, by drain, disable and weight: it stays above the configuration, line by line.
+	Operator []string `json:"operator"`
 }
 
 // Change is what becomes of one object of the configuration.
@@ -45,6 +48,9 @@ func (p *Plan) Write(w io.Writer) error {
 		for _, d := range c.Details {
 			fmt.Fprintf(&b, "    %s\n", d)
 		}
+	}
+	for _, line := range p.Operator {
+		fmt.Fprintf(&b, "! %s\n", line)
 	}
 	fmt.Fprintf(&b, "= kept: %s, %s, %s\n", counted(p.Kept.Listeners, "listener"), counted(p.Kept.Pools, "pool"), counted(p.Kept.Sites, "site"))
 	_, err := io.WriteString(w, b.String())

@@ -14,10 +14,12 @@ type ServerChange struct {
 	Server string `json:"server"`         // its name as configured, or an address
 	State  string `json:"state,omitempty"`
 	Weight *int   `json:"weight,omitempty"` // 0 to 1000
-	Keep   bool   `json:"keep,omitempty"`   // over reloads
+	// Only until the next reload. Without it the change lasts, across reloads, new binaries and restarts, until State is as_configured.
+	UntilReload bool `json:"until_reload,omitempty"`
 }
 
 // ServerChanged is what came of it.
 type ServerChanged struct {
-	Pools []string `json:"pools"`
+	Pools   []string `json:"pools"`
+	Warning string   `json:"warning,omitempty"` // why it may not outlast the process
 }

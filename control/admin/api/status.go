@@ -209,7 +209,8 @@ type Server struct {
 type Override struct {
 	State  string `json:"state,omitempty"`
 	Weight *int   `json:"weight,omitempty"`
-	Keep   bool   `json:"keep"` // it outlives reloads
+	// Only until the next reload.
+	UntilReload bool `json:"until_reload"`
 }
 
 // Connections are those to a server.

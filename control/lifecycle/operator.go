@@ -1,0 +1,178 @@
+package lifecycle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/traffic/pool"
+)
+
+// operator remembers what the operator said of servers (drain, disable, weight), so that it lasts across reloads, new binaries and restarts: in memory, and in a file
+// below data. Entries of pools and servers that the configuration does not have now stay: they may come back.
+type operator struct {
+	mu     sync.Mutex
+	said   map[string]map[string]word // by pool and server
+	file   string                     // "": none is kept
+	saving sync.Mutex                 // one write at a time, and the last one wins
+}
+
+// word is an entry of the file.
+type word struct {
+	State  string    `json:"state,omitempty"`
+	Weight *int      `json:"weight,omitempty"`
+	Since  time.Time `json:"since"`
+}
+
+const (
+	operatorFile = "servers.json"
+	operatorMost = 8 << 20 // bytes of the file
+	saveWithin   = 2 * time.Second
+)
+
+// OperatorDirectory is where the operator's words are kept, below data.
+func OperatorDirectory(data string) string { return filepath.Join(data, "operator") }
+
+// KeptBelow are the directories below data that a Daemon writes into.
+func KeptBelow() []string { return []string{"operator"} }
+
+// follow reads the file of another directory of data. What is in memory is kept if there is none.
+func (o *operator) follow(data string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	file := filepath.Join(OperatorDirectory(data), operatorFile)
+	if file == o.file {
+		return nil
+	}
+	o.file = file
+	st, err := os.Stat(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && st.Size() > operatorMost {
+		err = fmt.Errorf("%s has %d bytes, and at most %d are read", file, st.Size(), operatorMost)
+	}
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var said map[string]map[string]word
+	if err := json.Unmarshal(text, &said); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	o.said = said
+	return nil
+}
+
+// note takes over what has been said of a server of a pool.
+func (o *operator) note(pool, server string, said pool.Override) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if said.UntilReload || !said.HasState && !said.HasWeight {
+		delete(o.said[pool], server)
+		return
+	}
+	w := word{Since: time.Now().UTC().Truncate(time.Second)}
+	if said.HasState {
+		w.State = said.State.String()
+	}
+	if said.HasWeight {
+		w.Weight = &said.Weight
+	}
+	if o.said == nil {
+		o.said = map[string]map[string]word{}
+	}
+	if o.said[pool] == nil {
+		o.said[pool] = map[string]word{}
+	}
+	o.said[pool][server] = w
+}
+
+// apply says it again to the pools of a snapshot that do not know it: those of a process that starts, and those that have come back.
+func (o *operator) apply(s *snapshot.Snapshot) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, servers := range o.said {
+		to := s.Destinations[name]
+		if to == nil {
+			continue
+		}
+		known := to.Pool.Overrides()
+		for server, w := range servers {
+			if _, is := known[server]; !is {
+				to.Pool.Override(server, w.put)
+			}
+		}
+	}
+}
+
+// put says w.
+func (w word) put(o *pool.Override) {
+	for _, s := range []pool.State{pool.Available, pool.Drained, pool.Disabled} {
+		if w.State == s.String() {
+			o.HasState, o.State = true, s
+		}
+	}
+	if w.Weight != nil {
+		o.HasWeight, o.Weight = true, *w.Weight
+	}
+}
+
+// save writes the file, and returns once it is there, or with an error after saveWithin: a disk that hangs delays no command for longer, and the write goes on.
+func (o *operator) save() error {
+	done := make(chan error, 1)
+	go func() { done <- o.write() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(saveWithin):
+		return fmt.Errorf("%s is not written yet: the disk does not answer", o.file)
+	}
+}
+
+func (o *operator) write() error {
+	o.saving.Lock()
+	defer o.saving.Unlock()
+	o.mu.Lock()
+	file := o.file
+	maps.DeleteFunc(o.said, func(_ string, servers map[string]word) bool { return len(servers) == 0 })
+	text, err := json.MarshalIndent(o.said, "", "  ")
+	empty := len(o.said) == 0
+	o.mu.Unlock()
+	if err != nil || file == "" {
+		return err
+	}
+	if empty {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return writeWhole(file, append(text, '\n'))
+}
+
+// writeWhole replaces a file: whoever reads it, after a crash too, finds the old text or the new one.
+func writeWhole(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(file+".next", file)
+}
