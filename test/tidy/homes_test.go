@@ -43,7 +43,7 @@ var homes = []home{
 	{"golang.org/x/net/http2/hpack", []string{"traffic/stream"}, "what a peer's tables hold is a connection's state"},
 	{"golang.org/x/net/http2", []string{"traffic/pool/health"}, "health checks ask on goroutines of their own; requests in traffic go through traffic/stream"},
 	{"golang.org/x/sys/unix", []string{"engine", "control/systemd", "control/confine", "kernel/netfilter", "kernel/routing", "kernel/doctor"}, "system calls that package syscall does not have"},
-	{"encoding/json", []string{"control/admin", "control/certs/acme", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "cmd/weir", "test/bench"},
+	{"encoding/json", []string{"control/admin", "control/lifecycle", "control/certs/acme", "control/handover", "control/admin/client", "control/config/reference", "console/cli", "cmd/weir", "test/bench"},
 		"it allocates and reflects, so the access log writes its own"},
 	{"unsafe", []string{"engine", "control/confine", "test/bench"}, "raw system calls"},
 	{"os/exec", []string{"test/bench", "test/peers", "traffic/pool/health", "control/certs/acme"}, "weir starts no programs but those of the operator's own"},

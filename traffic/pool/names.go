@@ -42,6 +42,19 @@ func (p *Pool) OnChange(f func(*Set)) {
 	p.onChange = append(p.onChange, f)
 }
 
+// OnWanted has f called, on the loop, when work finds that no name of the pool has an address yet, ten times a second at most. It takes the place of the one before.
+func (p *Pool) OnWanted(f func()) { p.onWanted.Store(&f) }
+
+const wantEvery = 100 // ms
+
+// want tells whoever looks names up that work waits for them.
+func (p *Pool) want(l *perLoop) {
+	if f := p.onWanted.Load(); f != nil && l.now-l.asked >= wantEvery {
+		l.asked = l.now
+		(*f)()
+	}
+}
+
 // adopt takes over what the previous pool knew about names, and what the operator said that is to last.
 func (p *Pool) adopt(previous *Pool) {
 	previous.mu.Lock()

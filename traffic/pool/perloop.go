@@ -12,6 +12,7 @@ type perLoop struct {
 
 	loop  int
 	now   int64
+	asked int64 // when somebody was last told that work waits for a name, ms
 	key   uint64
 	tried *Tried
 

@@ -27,6 +27,8 @@ type Pool struct {
 	answers   map[Target][]Record
 	overrides map[string]Override // by the servers' configured names; replaced whole
 	onChange  []func(*Set)
+
+	onWanted atomic.Pointer[func()]
 }
 
 // New builds the pool and takes over the live state of the previous one, if there is one with the same number of loops. It
@@ -93,6 +95,9 @@ func (p *Pool) Pick(loop int, now int64, key uint64, tried *Tried) (*Server, Rea
 	l.picked = m
 	if m == nil {
 		reason := set.why(l)
+		if reason == NotResolved {
+			p.want(l)
+		}
 		l.tried = nil
 		return nil, reason
 	}

@@ -1,7 +1,8 @@
 // Package resolve keeps the addresses behind the names in pools up to date: A, AAAA and SRV records, asked again when their
 // TTL ends, which package net does not tell.
 //
-// Invariants: a pool never waits for a name and never loses its last good answer to a failing or empty one. What a name may
+// Invariants: a pool never waits for a name, never loses its last good answer to a failing name server, and to an empty
+// answer only after that has held for a while. What a name may
 // cost is bounded: addresses, CNAME hops, queries, time. Each watched name has one goroutine, and Close ends them all.
 //
 // Called by control when a snapshot has become the running one.

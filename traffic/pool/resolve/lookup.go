@@ -30,6 +30,7 @@ type lookup struct {
 // host is the last good answers for a name.
 type host struct {
 	v4, v6 []netip.Addr
+	none   gone
 }
 
 // resolve is the target's records in a fixed order, and how long they hold.
@@ -95,8 +96,13 @@ func (l *lookup) addresses(ctx context.Context, c *client, name string) ([]netip
 	rr4, ttl4, err4 := c.search(ctx, name, dns.TypeA)
 	rr6, ttl6, err6 := c.search(ctx, name, dns.TypeAAAA)
 	if len(rr4)+len(rr6) == 0 {
-		return h.all(), 0, cmp.Or(err4, err6, fmt.Errorf("%s: %w", name, errNoAddress))
+		err := cmp.Or(err4, err6, fmt.Errorf("%s: %w", name, errNoAddress))
+		if h.none.is(err, l.config.Gone) {
+			h.v4, h.v6 = nil, nil
+		}
+		return h.all(), 0, err
 	}
+	h.none = gone{}
 	ttl := l.config.TTLMax
 	if err4 == nil {
 		h.v4, ttl = addressesOf(rr4), min(ttl, orMax(ttl4, len(rr4)))

@@ -65,6 +65,60 @@ func TestTheLastGoodAnswerOutlivesFailures(t *testing.T) {
 	await(t, p, "10.0.0.9:80")
 }
 
+// Where DNS says for long enough that a name has no address, its servers are given up: the name was removed, or its servers were.
+func TestANameThatIsGoneIsGivenUp(t *testing.T) {
+	s := startNameServer(t)
+	config := quick(t, s.address)
+	config.Gone = 100 * time.Millisecond
+	s.set("app.test. A", "app.test. 0 A 10.0.0.1")
+	_, p := watching(t, config, "app.test:80")
+	await(t, p, "10.0.0.1:80")
+	s.set("app.test. A") // NXDOMAIN
+	await(t, p)
+	s.set("app.test. A", "app.test. 0 A 10.0.0.2")
+	await(t, p, "10.0.0.2:80")
+	s.set("app.test. A")
+	s.set("app.test. TXT", `app.test. 0 TXT "here"`) // the name is there, but no address
+	await(t, p)
+	s.set("app.test. A", "app.test. 0 A 10.0.0.3")
+	await(t, p, "10.0.0.3:80")
+	s.fail("app.test.", true) // a name server that fails says nothing about the name
+	time.Sleep(2 * config.Gone)
+	keeps(t, s, "app.test. A", p)
+}
+
+// The targets of SRV records that lose their addresses are given up alike, one by one.
+func TestATargetOfSRVThatIsGoneIsGivenUp(t *testing.T) {
+	s := startNameServer(t)
+	config := quick(t, s.address)
+	config.Gone = 100 * time.Millisecond
+	s.set("_http._tcp.app.test. SRV", "_http._tcp.app.test. 0 SRV 0 1 80 a.test.", "_http._tcp.app.test. 0 SRV 0 1 81 b.test.")
+	s.set("a.test. A", "a.test. 0 A 10.0.0.1")
+	s.set("b.test. A", "b.test. 0 A 10.0.0.2")
+	_, p := watching(t, config, "srv:_http._tcp.app.test")
+	await(t, p, "10.0.0.1:80", "10.0.0.2:81")
+	s.set("b.test. A")
+	await(t, p, "10.0.0.1:80")
+}
+
+// A name that somebody waits for is looked up at once, however long its last look-ups have failed.
+func TestANameIsLookedUpWhenWorkWaitsForIt(t *testing.T) {
+	s := startNameServer(t)
+	config := quick(t, s.address)
+	config.Retry = time.Hour
+	_, p := watching(t, config, "late.test:80")
+	eventually(t, func() bool { return s.queries("late.test. A") > 0 }, func() string { return "not asked" })
+	s.set("late.test. A", "late.test. 60 A 10.0.0.1")
+	begun := time.Now()
+	eventually(t, func() bool {
+		p.Pick(0, time.Now().UnixMilli(), 1, nil)
+		return len(p.Set().Servers) == 1
+	}, func() string { return "not asked again" })
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestOneFailingTypeDoesNotHideTheOther(t *testing.T) {
 	s := startNameServer(t)
 	s.set("app.test. A", "app.test. 0 A 10.0.0.1")
