@@ -2,12 +2,15 @@ package faults
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
@@ -149,5 +152,60 @@ logs: { access: off }
 	}
 	if len(used) != 2 {
 		t.Errorf("the clients are all at %v", used)
+	}
+}
+
+// A browser opens six connections at once. A client that is new is with one server from the first of them on, although none has answered yet.
+func TestConnectionsThatComeAtOnceStayTogether(t *testing.T) {
+	s := start(t, fmt.Sprintf(`
+listeners: { front: "FRONT", tunnel: { address: "SECOND", protocol: tcp, pool: tunnel } }
+pools:
+  web: { servers: [%[1]q, %[2]q, %[3]q], balance: round_robin, persistence: { on: "header:X-User" } }
+  tunnel: { servers: [%[1]q, %[2]q, %[3]q], balance: round_robin, persistence: { on: client_ip } }
+sites: { "*": web }
+admin: "ADMIN"
+logs: { access: off }
+`, origin(t, "a"), origin(t, "b"), origin(t, "c")))
+	for user := range 20 {
+		got := make(chan string, 12)
+		for range 6 {
+			go func() {
+				c := dial(t, s.address["FRONT"])
+				c.header = fmt.Sprintf("X-User: %d\r\n", user)
+				_, body, err := c.do("GET", "/after/100ms", "")
+				got <- fmt.Sprint(body, err)
+			}()
+		}
+		first := <-got
+		for range 5 {
+			if next := <-got; next != first {
+				t.Errorf("user %d is at %q and at %q", user, first, next)
+			}
+		}
+	}
+	for host := range 20 {
+		own := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+host))}
+		got := make(chan string, 6)
+		for range 6 {
+			go func() {
+				c, err := (&net.Dialer{LocalAddr: own}).Dial("tcp", s.address["SECOND"])
+				if err != nil {
+					got <- err.Error()
+					return
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(10 * time.Second))
+				io.WriteString(c, "GET /after/100ms HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+				answer, err := io.ReadAll(c)
+				_, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+				got <- fmt.Sprint(body, err)
+			}()
+		}
+		first := <-got
+		for range 5 {
+			if next := <-got; next != first {
+				t.Errorf("host %d is at %q and at %q", host, first, next)
+			}
+		}
 	}
 }

@@ -14,6 +14,7 @@ type stay struct {
 	named    *pool.Server // that the client's own cookie, or the table, names
 	key      uint64       // of the table
 	hasKey   bool
+	isNew    bool // the table does not have the key
 	forgets  bool // weir's answer ends the client's stay with a server that is gone
 	setsNone bool // the answer needs no cookie
 }
@@ -58,10 +59,20 @@ func (x *Exchange) persisted(p *site.Persistence) (*pool.Server, Stage) {
 		return s, Pick
 	}
 	if !isKnown {
+		x.stay.isNew = x.stay.hasKey
 		return nil, Pick
 	}
 	mine.Lost++
 	return nil, x.lost(p)
+}
+
+// isTaken claims s for a client that the table does not know, and reports whether the client has got another server meanwhile, by another request.
+func (x *Exchange) isTaken(s *pool.Server) bool {
+	if !x.stay.isNew || x.isFallback() {
+		return false
+	}
+	x.stay.isNew = false
+	return x.route.Persistence.Claim(x.route.Destination.Pool.Set(), x.stay.key, s, x.at.loop.Now()) != s
 }
 
 // lost is what becomes of a client whose server is gone.

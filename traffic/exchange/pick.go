@@ -50,6 +50,11 @@ func (x *Exchange) pick() Stage {
 	if s == nil {
 		return x.noServer(why)
 	}
+	if x.isTaken(s) {
+		d.Pool.End(s, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
+		x.place.Settle(x.at.loop, d.Pool, s)
+		return Pick
+	}
 	x.server, x.load = s, s.Load(x.at.loop.Index)
 	x.attempts++
 	x.outcome = pool.OK

@@ -112,9 +112,18 @@ func (f *Flow) admit() (*pool.Server, pool.Reason) {
 		}
 	}
 	s, why := p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
-	if s != nil {
+	if s == nil {
+		return s, why
+	}
+	mine.Placed++
+	if isKnown {
 		stay.Keep(set, key, s, l.Now())
-		mine.Placed++
+		return s, why
+	}
+	if other := stay.Claim(set, key, s, l.Now()); other != s { // another loop has placed the client meanwhile
+		p.End(s, l.Index, l.Now(), 0, pool.Cancelled)
+		attempt.Settle(l, p, s, &f.held)
+		return p.AdmitTo(l.Index, other, false, &f.held)
 	}
 	return s, why
 }

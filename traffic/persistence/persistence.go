@@ -165,6 +165,20 @@ func (p *Persistence) Keep(set *pool.Set, key uint64, s *pool.Server, now int64)
 	}
 }
 
+// Claim notes in the table that the key's client is with s, unless it is with another server by now, which it returns then; s otherwise. A client that opens several
+// connections at once is so with one server from the first of them on, before that has answered.
+func (p *Persistence) Claim(set *pool.Set, key uint64, s *pool.Server, now int64) *pool.Server {
+	n := p.namesOf(set)
+	tag, ok := n.tags[s]
+	if !ok {
+		return s
+	}
+	if other := n.tagged[p.Table.claim(key, tag, now)]; other != nil {
+		return other
+	}
+	return s
+}
+
 // Forget takes the key out of the table.
 func (p *Persistence) Forget(key uint64) { p.Table.forget(key) }
 

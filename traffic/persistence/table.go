@@ -2,15 +2,17 @@ package persistence
 
 import (
 	"math/bits"
+	"sync"
 	"sync/atomic"
 )
 
-// Table remembers for a bounded number of keys which server they are with. All loops share it without a lock: an entry is two words that are read and
+// Table remembers for a bounded number of keys which server they are with. All loops share it, and only new keys take a lock: an entry is two words that are read and
 // written one by one, in an order in which a key is never found with another's server.
 type Table struct {
 	expire uint32 // seconds an entry lives after its last use
 	mask   uint64
 	slots  []slot
+	claims [claimLocks]sync.Mutex // by key
 
 	Replaced atomic.Uint64 // entries that lived still and had to go for others
 }
@@ -19,6 +21,9 @@ type Table struct {
 type slot struct{ key, who atomic.Uint64 }
 
 const taken = 1<<32 | 1
+
+// claimLocks is the number of locks that claims are spread over.
+const claimLocks = 64
 
 // ways is the number of places that a key may be at.
 const ways = 8
@@ -97,6 +102,19 @@ func (t *Table) keep(key uint64, tag, left uint32, now int64) {
 	}
 	oldest.key.Store(key)
 	oldest.who.Store(who)
+}
+
+// claim notes tag for a key that has none, and returns the tag that the key has then: whoever claims it at one moment, on whatever loop, gets the same one. Once for
+// each new key, so a lock, which is held for the time of some loads and stores, is cheaper than an entry that two may take for their own.
+func (t *Table) claim(key uint64, tag uint32, now int64) uint32 {
+	lock := &t.claims[key%claimLocks]
+	lock.Lock()
+	defer lock.Unlock()
+	if known, ok := t.get(key, now); ok {
+		return known
+	}
+	t.put(key, tag, now)
+	return tag
 }
 
 func (t *Table) forget(key uint64) {

@@ -86,3 +86,37 @@ func TestNoKeyIsFoundWithAnothersServer(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Whoever claims a key at one moment, on however many loops, gets the same answer.
+func TestOfThoseWhoClaimAKeyOneWins(t *testing.T) {
+	table := NewTable(1<<12, 30)
+	const loops, keys = 8, 500
+	got := make([][keys]uint32, loops)
+	var ready, done sync.WaitGroup
+	ready.Add(loops)
+	for l := range loops {
+		done.Go(func() {
+			ready.Done()
+			ready.Wait()
+			for k := range uint64(keys) {
+				got[l][k] = table.claim(k*7919, uint32(l)+1, 0)
+			}
+		})
+	}
+	done.Wait()
+	split := 0
+	for k := range keys {
+		settled, ok := table.get(uint64(k)*7919, 0)
+		if !ok {
+			t.Fatalf("key %d is not in the table", k)
+		}
+		for l := range loops {
+			if got[l][k] != settled {
+				split++
+			}
+		}
+	}
+	if split > 0 {
+		t.Errorf("%d of %d claims went to another server than the key is with", split, loops*keys)
+	}
+}

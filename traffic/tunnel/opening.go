@@ -19,6 +19,7 @@ type opening struct {
 	tried   pool.Tried
 	stay    *pool.Server // the client stays with; nil: any
 	key     uint64       // of the table of persistence
+	isNew   bool         // the table does not have it
 	preface []byte
 }
 
@@ -91,6 +92,7 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 func (op *opening) pick() (s *pool.Server, why reason.Reason) {
 	t := op.t
 	for {
+		op.isNew = false
 		if op.stay = nil; t.way.Persistence != nil && t.to == t.way.To && t.attempts == 0 {
 			var isLost bool
 			if op.stay, isLost = op.persisted(t.way.Persistence); isLost {
@@ -100,6 +102,10 @@ func (op *opening) pick() (s *pool.Server, why reason.Reason) {
 		s, no := op.Admit(false)
 		if no == pool.Full && t.attempts == 0 {
 			s, no = op.place.Queue(t.at.loop, t.to.Pool, t.peer, pool.Default, 0, op)
+		}
+		if s != nil && op.isTaken(s) {
+			op.giveBack(s, pool.Cancelled)
+			continue
 		}
 		if s != nil {
 			return s, reason.Done
@@ -168,6 +174,7 @@ func (op *opening) persisted(p *site.Persistence) (s *pool.Server, isLost bool) 
 		mine.Kept++
 		return s, false
 	case !isKnown:
+		op.isNew = true
 		return nil, false
 	}
 	mine.Lost++
@@ -176,6 +183,16 @@ func (op *opening) persisted(p *site.Persistence) (s *pool.Server, isLost bool) 
 	}
 	p.Forget(op.key)
 	return nil, true
+}
+
+// isTaken claims s for a client that is new, and reports whether the client has got another server meanwhile, by another of its connections.
+func (op *opening) isTaken(s *pool.Server) bool {
+	t, p := op.t, op.t.way.Persistence
+	if !op.isNew {
+		return false
+	}
+	op.isNew = false
+	return p.Claim(t.to.Pool.Set(), op.key, s, t.at.loop.Now()) != s
 }
 
 // reached settles that the server has taken the connection.
