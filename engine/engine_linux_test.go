@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -324,3 +325,59 @@ func (h hangup) Changed(what Change) {
 		h.other.Interrupt()
 	}
 }
+
+// Both ends of every connection of TCP are probed when they are silent, and lost when their peer confirms nothing.
+func TestVanishedPeersAreFoundOut(t *testing.T) {
+	type found struct{ accepted, dialed [4]int }
+	options := func(c Conn) (got [4]int) {
+		fd := c.(*epollConn).fd
+		for i, o := range [...][2]int{{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE}, {syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE}, {syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL},
+			{syscall.IPPROTO_TCP, tcpUserTimeout}} {
+			got[i], _ = syscall.GetsockoptInt(fd, o[0], o[1])
+		}
+		return got
+	}
+	e, err := New(Config{Loops: 1, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	var ln *Listener
+	done := make(chan found, 1)
+	ln, err = e.Listen(Address{IP: netip.MustParseAddrPort("127.0.0.1:0")}, ListenConfig{}, serving(func(c Conn) {
+		if b := make([]byte, 1); true {
+			c.Read(b)
+			if b[0] == 'x' { // the one that this one has dialed
+				c.Close()
+				return
+			}
+		}
+		d, err := c.Loop().Dial(ln.Address, DialOptions{Timeout: time.Second})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		done <- found{options(c), options(d)}
+		d.Write([]byte("x"))
+		d.Close()
+		c.Close()
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", ln.Address.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	client.Write([]byte("a"))
+	want := [4]int{1, keepAliveIdle, keepAliveEvery, vanishedAfter}
+	if got := <-done; got.accepted != want || got.dialed != want {
+		t.Errorf("accepted %v, dialed %v, want %v", got.accepted, got.dialed, want)
+	}
+}
+
+// serving is a handler.
+type serving func(Conn)
+
+func (s serving) Serve(c Conn) { s(c) }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/websocket"
 
+	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -394,5 +395,62 @@ func TestARefusedWebSocketIsNoTunnel(t *testing.T) {
 	id, _ := c.open(true, ":method: CONNECT", ":protocol: connect-udp", ":scheme: http", ":authority: localhost", ":path: /")
 	if a, err := c.await(id); err != nil || a.status != "501" {
 		t.Errorf("another protocol: %+v %v", a, err)
+	}
+}
+
+// A server that agrees on HTTP/2 in its TLS handshake may not know how to begin a WebSocket by it (RFC 8441). It is asked by HTTP/1.1 then.
+func TestWebSocketGoesToAServerWhoseHTTP2HasNone(t *testing.T) {
+	dir := t.TempDir()
+	cert, err := peers.NewCertificate(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(cert.Cert, cert.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo := websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }}
+	server := &http.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 {
+			echo.ServeHTTP(w, r)
+			return
+		}
+		io.WriteString(w, r.Proto)
+	})}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.ServeTLS(l, "", "")
+	t.Cleanup(func() { server.Close() })
+	for _, protocol := range []string{"auto", "http2"} {
+		w := newWorld(t, fmt.Sprintf("pools:\n  app: { servers: [%q], protocol: %s, tls: { ca: %q, server_name: localhost } }\nsites:\n  \"*\": app\n", "https://"+l.Addr().String(), protocol, cert.Cert))
+		response, err := http.Get("http://" + w.clear + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _ := io.ReadAll(response.Body); string(text) != "HTTP/2.0" {
+			t.Errorf("%s: the server was asked by %s", protocol, text)
+		}
+		response.Body.Close()
+		for range 3 {
+			c, err := websocket.Dial("ws://"+w.clear+"/chat", "", "http://"+w.clear)
+			if err != nil {
+				t.Fatalf("%s: %v", protocol, err)
+			}
+			got := make([]byte, 5)
+			io.WriteString(c, "hello")
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != "hello" {
+				t.Errorf("%s: %q, %v", protocol, got, err)
+			}
+			c.Close()
+		}
+		var s api.Status
+		w.status(&s)
+		for _, l := range s.Loops {
+			if l.Panics > 0 {
+				t.Errorf("%s: %d panics", protocol, l.Panics)
+			}
+		}
 	}
 }

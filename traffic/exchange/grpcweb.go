@@ -200,5 +200,5 @@ func (w *webStream) WriteEnd(trailers []byte) error {
 	return w.Stream.WriteEnd(nil)
 }
 
-// Done is never called by way of this: the stream's own session ends it.
-func (w *webStream) Done(http2.Code) { panic("BUG: a gRPC-Web stream is ended by its session") }
+// Done ends the stream below.
+func (w *webStream) Done(code http2.Code) { w.Stream.Done(code) }

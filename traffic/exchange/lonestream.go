@@ -155,9 +155,13 @@ func (l *loneStream) WriteEnd(trailers []byte) error {
 // Trailers of a request without a place for them are none.
 func (l *loneStream) Trailers() []byte { return nil }
 
-// TakeHead and Arrived are for exchanges that begin as streams; Done is the session's business.
+// TakeHead has no other head than the one that was read before.
 func (l *loneStream) TakeHead(*message.Request) ([]byte, int, *http1.Fault) {
-	panic("BUG: the head was read before")
+	return nil, 0, http1.FaultRequestLine
 }
-func (l *loneStream) Arrived([]byte) (int, bool) { panic("BUG: what had arrived was taken before") }
-func (l *loneStream) Done(http2.Code)            { panic("BUG: the connection outlives its exchange") }
+
+// Arrived has nothing: what had arrived was taken with the head.
+func (l *loneStream) Arrived([]byte) (int, bool) { return 0, l.framing == message.FramingNone }
+
+// Done leaves the connection, which outlives its exchange, to the session.
+func (l *loneStream) Done(http2.Code) {}

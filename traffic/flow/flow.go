@@ -30,6 +30,7 @@ type Flow struct {
 	credit   uint64               // bytes that the client may get before it has confirmed its address
 	sent     uint64               // bytes to the client
 	awaited  int                  // replies, with Setup.Replies
+	since    int64                // ms: when the first of them was asked for
 	replies  uint64               // datagrams
 	hasEnded bool
 
@@ -144,6 +145,9 @@ func (f *Flow) up(p *engine.Packet) {
 	if f.setup.Amplify > 0 {
 		f.credit += uint64(f.setup.Amplify) * max(n, uint64(count)*creditLeast)
 	}
+	if f.awaited <= 0 {
+		f.since = f.table.at.loop.Now()
+	}
 	f.awaited += f.setup.Replies * count
 	f.touch()
 	if f.replies == 0 {
@@ -185,6 +189,21 @@ func (f *Flow) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	}
 }
 
+// mustMove reports whether the next datagram belongs to another server, and why this flow ends: its server has left the pool, is down or disabled, or has owed a reply for
+// so long that it gives none. Else a client that goes on asking would never be heard.
+func (f *Flow) mustMove() (reason.Reason, bool) {
+	p := f.to.Pool
+	switch {
+	case f.server.IsGone():
+		return reason.FlowServerGone, true
+	case f.setup.Replies > 0 && f.awaited > 0 && f.table.at.loop.Now()-f.since >= f.setup.Idle.Milliseconds():
+		return reason.FlowNoReply, true
+	case p.IsOriginal():
+		return 0, false
+	}
+	return reason.FlowServerGone, f.server.Health() == pool.Down || p.Set().State(f.server) == pool.Disabled
+}
+
 func (f *Flow) answer(p *engine.Packet) {
 	if f.answers != nil {
 		f.answers.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
@@ -197,11 +216,19 @@ func (f *Flow) answer(p *engine.Packet) {
 func (f *Flow) goOn(packets []engine.Packet) {
 	at := f.table.at
 	for i := range packets {
-		if p := &packets[i]; p.From == f.client.from && !f.hasEnded { // before it was connected, others' may have come
-			at.Received += uint64(len(p.Data))
-			at.ReceivedPackets += uint64(p.Count())
-			f.up(p)
+		p := &packets[i]
+		if p.From != f.client.from || f.hasEnded { // before it was connected, others' may have come
+			continue
 		}
+		at.Received += uint64(len(p.Data))
+		at.ReceivedPackets += uint64(p.Count())
+		if why, must := f.mustMove(); must {
+			f.end(why)
+			if f = f.table.begin(f.table.flows.setup.Load(), f.client); f == nil {
+				return
+			}
+		}
+		f.up(p)
 	}
 }
 

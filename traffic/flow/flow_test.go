@@ -379,3 +379,48 @@ func TestNoFlowBeginsWhileTheListenerGoes(t *testing.T) {
 		}
 	})
 }
+
+// A server that is down, disabled or mute loses its flows with the next datagram of their clients.
+func TestFlowsLeaveAServerThatIsOutOfService(t *testing.T) {
+	for name, out := range map[string]func(w *world, s *pool.Server){
+		"down": func(w *world, s *pool.Server) { s.SetHealth(pool.Down) },
+		"disabled": func(w *world, s *pool.Server) {
+			w.pool.Override(s.Name, func(o *pool.Override) { o.HasState, o.State = true, pool.Disabled })
+		},
+	} {
+		for _, replies := range []int{0, 1} {
+			both(t, []serverFunc{saying("a"), saying("b")}, func(_ *pool.Config, s *Setup) { s.Replies = replies }, func(w *world) {
+				c := w.dial()
+				first := w.ask(c, "x")
+				servers := w.pool.Set().Servers
+				was := servers[0]
+				if first == "b" {
+					was = servers[1]
+				}
+				out(w, was)
+				for range 4 {
+					if got := w.ask(c, "x"); got == first || got == "" {
+						w.t.Errorf("%s: %q after %q", name, got, first)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAClientThatGoesOnAskingIsHeardElsewhere(t *testing.T) {
+	mute := func(netip.AddrPort, []byte) [][]byte { return nil }
+	both(t, []serverFunc{mute, saying("b")}, func(cfg *pool.Config, s *Setup) {
+		cfg.Balance.Policy = "first"
+		cfg.Eject.Off, cfg.Eject.Consecutive = false, 1
+		s.Replies, s.Idle = 1, 300*time.Millisecond
+	}, func(w *world) {
+		c := w.dial()
+		for range 20 { // more often than it takes for silence to end the flow
+			if c.Write([]byte("x")); w.hear(c, 100*time.Millisecond) == "b" {
+				return
+			}
+		}
+		w.t.Error("no server answers")
+	})
+}

@@ -106,7 +106,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 	}
 	t.socket = by
 	f := &Flow{table: t, setup: setup, client: client{p.Client, p.Local, p.Port}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
-		received: p.Received, sent: p.Sent, credit: p.Credit, awaited: p.Awaited, replies: p.Replies}
+		received: p.Received, sent: p.Sent, credit: p.Credit, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
 		t.at.Reasons[why]++

@@ -43,9 +43,11 @@ func (t *table) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 		n, count := uint64(len(p.Data)), uint64(p.Count())
 		t.at.Received += n
 		t.at.ReceivedPackets += count
-		if f != nil && f.server.IsGone() {
-			f.end(reason.FlowServerGone)
-			f = nil
+		if f != nil {
+			if why, must := f.mustMove(); must {
+				f.end(why)
+				f = nil
+			}
 		}
 		if f == nil {
 			if f = t.begin(setup, who); f == nil {

@@ -106,7 +106,12 @@ func (q *QUIC) begin(ctx context.Context, _ *quicgo.ClientInfo) (context.Context
 }
 
 // hello chooses the policy for a client.
-func (q *QUIC) hello(hello *stdtls.ClientHelloInfo) (*stdtls.Config, error) {
+func (q *QUIC) hello(hello *stdtls.ClientHelloInfo) (config *stdtls.Config, err error) {
+	q.loops[0].Guard(func() { config, err = q.choose(hello) }, func() { err = errPanicked })
+	return config, err
+}
+
+func (q *QUIC) choose(hello *stdtls.ClientHelloInfo) (*stdtls.Config, error) {
 	setup := q.listener.setup.Load()
 	if setup.TLS == nil || !setup.QUIC {
 		return nil, errNoQUIC
@@ -120,7 +125,12 @@ func (q *QUIC) hello(hello *stdtls.ClientHelloInfo) (*stdtls.Config, error) {
 }
 
 // echKeys are those of Encrypted Client Hello, by which the true hello is read.
-func (q *QUIC) echKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientHelloKey, error) {
+func (q *QUIC) echKeys(hello *stdtls.ClientHelloInfo) (keys []stdtls.EncryptedClientHelloKey, err error) {
+	q.loops[0].Guard(func() { keys, err = q.ownKeys(hello) }, func() { err = errPanicked })
+	return keys, err
+}
+
+func (q *QUIC) ownKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientHelloKey, error) {
 	if setup := q.listener.setup.Load(); setup.TLS != nil {
 		if get := setup.TLS.Own().Config.GetEncryptedClientHelloKeys; get != nil {
 			return get(hello)
@@ -128,6 +138,11 @@ func (q *QUIC) echKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientH
 	}
 	return []stdtls.EncryptedClientHelloKey{}, nil
 }
+
+// internalError is H3_INTERNAL_ERROR.
+const internalError = 0x102
+
+var errPanicked = errors.New("panicked")
 
 var errNoQUIC = errors.New("HTTP/3 is not spoken here")
 
@@ -137,7 +152,7 @@ func (q *QUIC) accept(accepting *quicgo.EarlyListener) {
 		if err != nil {
 			return
 		}
-		q.done.Go(func() { q.serve(c) })
+		q.done.Go(func() { q.loops[0].Guard(func() { q.serve(c) }, func() { c.CloseWithError(internalError, "") }) })
 	}
 }
 
@@ -176,7 +191,9 @@ func (q *QUIC) take(l *engine.Loop, c *quic.Conn, h *filter.Handshake) bool {
 	l.Post(func() {
 		mine := &q.listener.loops[l.Index]
 		mine.Handshakes++
-		taken <- q.listener.http.AcceptHTTP3(c, h)
+		isTaken := false
+		defer func() { taken <- isTaken }() // also where it panics
+		isTaken = q.listener.http.AcceptHTTP3(c, h)
 	})
 	return <-taken
 }

@@ -87,8 +87,7 @@ func (c *Conn) Refuse() {
 
 // Serve takes streams until the connection ends. On a goroutine of its own.
 func (c *Conn) Serve() {
-	c.readers.Go(c.sendControl)
-	c.readers.Go(c.takeUnidirectional)
+	c.begin()
 	ctx := c.raw.Context()
 	for {
 		raw, err := c.raw.AcceptStream(ctx)
@@ -96,7 +95,7 @@ func (c *Conn) Serve() {
 			break
 		}
 		c.highest.Store(int64(raw.StreamID()))
-		c.readers.Go(func() { c.request(raw) })
+		c.read(func() { c.request(raw) })
 	}
 	<-ctx.Done()
 	c.readers.Wait()
@@ -107,6 +106,18 @@ func (c *Conn) Serve() {
 		}
 	})
 }
+
+// begin opens and takes the streams that concern the whole connection.
+func (c *Conn) begin() {
+	c.read(c.sendControl)
+	c.read(c.takeUnidirectional)
+}
+
+// read runs f on a goroutine of its own. A panic ends the connection, and nothing else.
+func (c *Conn) read(f func()) { c.readers.Go(func() { c.loop.Guard(f, c.failed) }) }
+
+// failed ends the connection after a panic.
+func (c *Conn) failed() { c.fail(http3.InternalError, "") }
 
 // sendControl opens weir's control stream. RFC 9114 section 6.2.1: "Each side MUST initiate a single control stream at the beginning of the connection and send
 // its SETTINGS frame as the first frame on this stream."

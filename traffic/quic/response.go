@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/http3"
@@ -28,7 +29,10 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 	}
 	s.section(func(b []byte) []byte { return http3.AppendRequest(b, head, t) })
 	s.flushLater()
-	go s.answered(method)
+	go s.conn.loop.Guard(func() { s.answered(method) }, func() {
+		s.conn.failed()
+		s.conn.loop.Post(func() { s.lose(engine.ErrClosed) })
+	})
 	return nil
 }
 

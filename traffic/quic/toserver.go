@@ -24,8 +24,7 @@ func connect(raw *quicgo.Conn, l *engine.Loop, config *Config, owner Owner, rele
 // keep speaks and hears what concerns the whole connection, until it ends. On a goroutine of its own. Streams of the server's own need no refusal: QUIC has been told that
 // there may be none.
 func (c *Conn) keep(release func()) {
-	c.readers.Go(c.sendControl)
-	c.readers.Go(c.takeUnidirectional)
+	c.begin()
 	<-c.raw.Context().Done()
 	release()
 	c.readers.Wait()

@@ -31,7 +31,7 @@ func (c *Conn) takeUnidirectional() {
 				return
 			}
 			seen[kind] = true
-			c.readers.Go(func() { c.critical(kind, &r) })
+			c.read(func() { c.critical(kind, &r) })
 		case http3.StreamPush:
 			if c.toServer {
 				// Section 4.6: "A client MUST treat receipt of a push stream as a connection error of type H3_ID_ERROR when no MAX_PUSH_ID frame has been sent".

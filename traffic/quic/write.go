@@ -215,10 +215,8 @@ func (s *Stream) fly() {
 	s.out, s.spare = s.spare[:0], nil
 	s.flying = true
 	raw, l, patience := s.raw, s.conn.loop, s.conn.config.Send
-	go func() {
-		err := writeParts(raw, piece, patience)
-		l.Post(func() { s.landed(piece, err) })
-	}()
+	land := func(err error) { l.Post(func() { s.landed(piece, err) }) }
+	go l.Guard(func() { land(writeParts(raw, piece, patience)) }, func() { land(engine.ErrClosed) })
 }
 
 // partSize is how much the peer has to take within Config.Send. The deadline is set anew for each part: it bounds a pause, and not the rate.

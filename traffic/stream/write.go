@@ -195,12 +195,17 @@ func (c *Conn) endHead(s *Stream, at int, flags uint8) {
 // noteFrame remembers the stream's last frame, whose END_STREAM flag can be set for as long as it is in out.
 func (s *Stream) noteFrame(at int) { s.frameAt, s.frameTurn, s.frameIs = at, s.conn.outTurn, true }
 
-// maySend is dead for content, which an interrupt stops.
+// maySend is dead for content, which follows a head, and which an interrupt stops.
 func (s *Stream) maySend() error {
-	if err := s.dead(); err != nil || !s.IsInterrupted() {
+	switch err := s.dead(); {
+	case err != nil:
 		return err
+	case s.state == http2.StateIdle:
+		return engine.ErrClosed
+	case s.IsInterrupted():
+		return engine.ErrInterrupted
 	}
-	return engine.ErrInterrupted
+	return nil
 }
 
 // Write sends content; it parks while there is no room for it.
@@ -292,6 +297,9 @@ func (c *Conn) frameData(s *Stream, p []byte) (done int) {
 func (s *Stream) WriteEnd(trailers []byte) error {
 	if err := s.dead(); err != nil {
 		return err
+	}
+	if s.state == http2.StateIdle {
+		return engine.ErrClosed
 	}
 	c := s.conn
 	s.state.On(http2.SendEnd)

@@ -3,6 +3,7 @@ package transport
 import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/wire/http2"
 )
 
 // http2Conn is a shared connection of HTTP/2.
@@ -43,8 +44,8 @@ func (c *http2Conn) Begin() Stream {
 	return c.Conn.Open()
 }
 
-// Open is of clients' streams: servers open none.
-func (c *http2Conn) Open(*stream.Stream) { panic("BUG: a server has opened a stream") }
+// Open refuses a stream that a server has opened.
+func (c *http2Conn) Open(s *stream.Stream) { s.Done(http2.RefusedStream) }
 
 // Ended takes the connection out of use.
 func (c *http2Conn) Ended(*stream.Conn) { c.of.ended() }

@@ -59,8 +59,8 @@ func (c *http3Conn) Begin() Stream {
 	return nil
 }
 
-// Open is of clients' streams: servers open none.
-func (c *http3Conn) Open(*quic.Stream) { panic("BUG: a server has opened a stream") }
+// Open refuses a stream that a server has opened.
+func (c *http3Conn) Open(s *quic.Stream) { s.Done(http2.RefusedStream) }
 
 // Ended takes the connection out of use.
 func (c *http3Conn) Ended(*quic.Conn) { c.of.ended() }
