@@ -150,6 +150,7 @@ func (u *upload) relay() reason.Reason {
 		}
 		if len(out) > 0 {
 			u.conn.SetWriteTimeout(x.answerPause())
+			x.asked() // the answer may come before Write returns
 			if _, err := u.conn.Write(out); err != nil {
 				return reason.SendCut
 			}
