@@ -72,6 +72,7 @@ One file says what it does, weir.yaml; 'weir check' finds what is wrong with it 
 	}
 	root.AddCommand(checkCommand(p), fmtCommand(), schemaCommand(p), versionCommand(p), manCommand(), statusCommand(), reloadCommand(), certsCommand())
 	root.AddCommand(serverCommands()...)
+	root.AddCommand(killCommand())
 	root.AddCommand(p.Commands...)
 	return root
 }

@@ -24,6 +24,7 @@ func (s *Server) routes() http.Handler {
 		{http.MethodGet, "/metrics", s.metrics().ServeHTTP},
 		{http.MethodPost, "/reload", s.postReload},
 		{http.MethodPost, "/servers", s.postServers},
+		{http.MethodPost, "/kill", s.postKill},
 		{http.MethodPost, "/certificates/revoke", s.postRevoke},
 		{http.MethodGet, "/debug/pprof/profile", pprof.Profile},
 		{http.MethodGet, "/debug/pprof/heap", heapProfile},

@@ -20,6 +20,7 @@ type Daemon interface {
 	Reload() (*api.Plan, config.Problems, error)
 	Plan() (*api.Plan, config.Problems, error) // of a Reload; changes nothing
 	ChangeServer(api.ServerChange) (*api.ServerChanged, error)
+	Kill(api.Kill) (*api.Killed, error)
 	RevokeCertificate(context.Context, api.Revocation) (*api.Revoked, error)
 }
 

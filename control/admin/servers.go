@@ -41,3 +41,29 @@ func (s *Server) postServers(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, changed)
 	}
 }
+
+// postKill ends connections.
+func (s *Server) postKill(w http.ResponseWriter, r *http.Request) {
+	d := s.daemon.Load()
+	if d == nil {
+		fail(w, http.StatusServiceUnavailable, "weir is starting")
+		return
+	}
+	var k api.Kill
+	body := json.NewDecoder(r.Body)
+	body.DisallowUnknownFields()
+	if err := body.Decode(&k); err != nil {
+		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+		return
+	}
+	if k.Server == "" && k.Client == "" {
+		fail(w, http.StatusBadRequest, "say which server, or which client")
+		return
+	}
+	killed, err := d.Kill(k)
+	if err != nil {
+		fail(w, http.StatusNotFound, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, killed)
+}

@@ -37,6 +37,10 @@ type Pool struct {
 	// What is tried again on another server. A site's or route's own value wins.
 	Retries Retries `yaml:"retries" example:"{ count: 1, budget: 10% }"`
 
+	// What becomes of the tunnels of a server that its health checks find down: `keep` lets them go on, `close` ends them, so that their clients connect anew. Tunnels
+	// are those of layer 4 listeners and upgraded connections (WebSocket).
+	OnDown string `yaml:"on_down" default:"keep" words:"keep close" example:"close"`
+
 	// How many connections are opened and kept.
 	Connections Connections `yaml:"connections" example:"{ max: 500, idle: 64 }"`
 

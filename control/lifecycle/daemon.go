@@ -450,6 +450,9 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 
 func (d *Daemon) healthChanged(c health.Change) {
 	wake(d.forwardNow)
+	if c.To == pool.Down {
+		d.endTunnelsTo(c.Pool, c.Server)
+	}
 	if c.Err != nil {
 		d.log.Warn("server is "+c.To.String(), "pool", c.Pool, "server", c.Server.Name, "was", c.From.String(), "error", c.Err)
 		return

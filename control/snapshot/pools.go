@@ -43,6 +43,7 @@ func (b *builder) pool(p *config.Pool) {
 	}
 	d.Pool = pool.New(b.poolConfig(p), oldPool)
 	d.Key = hashKey(&p.Balance)
+	d.EndsDown = p.OnDown == "close"
 	d.Proxy = map[string]int{"v1": 1, "v2": 2}[p.ProxyProtocol]
 	d.Transport = &transport.Config{
 		Connect: bounded(p.Timeouts.Connect),

@@ -74,6 +74,8 @@ const (
 	MirrorDiffers
 	Panicked
 	Stopping
+	Ended
+	ServerDown
 	Count // number of reasons
 )
 
@@ -155,6 +157,8 @@ var table = [Count]row{
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},
+	Ended:               {"weir", "tunnel", "ended"},
+	ServerDown:          {"weir", "tunnel", "server_down"},
 }
 
 // Side, Stage and Why are the columns of the table.

@@ -253,6 +253,9 @@ func (x *Exchange) bodyFailed(err error) Stage {
 	x.isClean = false
 	var fault *http1.Fault
 	switch {
+	case x.ended != reason.Done:
+		x.outcome = pool.Cancelled
+		return x.abandon(x.ended)
 	case x.left:
 		x.outcome = pool.Cancelled
 		return x.abandon(reason.ClientCut)

@@ -78,9 +78,10 @@ type Exchange struct {
 	status    int
 	interims  http1.Interims
 	local     localAnswer
-	streams   bool // both sides may be silent for as long as Route.Stream
-	finished  bool // the client sends nothing more on its connection
-	left      bool // the client is gone: nothing is done for it any more
+	streams   bool          // both sides may be silent for as long as Route.Stream
+	finished  bool          // the client sends nothing more on its connection
+	left      bool          // the client is gone: nothing is done for it any more
+	ended     reason.Reason // the operator ended the connection to the server; Done: nobody did
 	probe     engine.Alarm
 	cancel    transport.Cancel
 	moved     int64      // ms: when content last came or went, in either direction
@@ -97,6 +98,8 @@ type Exchange struct {
 	received int64
 	sent     int64
 	times    [Done]int64 // microseconds at which stages began
+
+	nextActive, prevActive *Exchange // of the loop's list
 
 	hostBuf    [264]byte
 	pathBuf    []byte
@@ -134,6 +137,7 @@ func (x *Exchange) reset(s *session) {
 	x.outcome, x.attempted, x.isClean = pool.OK, false, false
 	x.respFrom, x.respLen, x.respHead = 0, 0, 0
 	x.status, x.interims = 0, http1.Interims{}
+	x.ended = reason.Done
 	x.finished, x.left, x.cancel = false, false, transport.Cancel{}
 	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
 	x.reason, x.detail = reason.Done, ""

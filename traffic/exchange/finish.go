@@ -118,6 +118,7 @@ func (x *Exchange) settlePanic() {
 		x.place.Settle(x.at.loop, x.destination.Pool, x.server)
 	}
 	x.at.Stats.Active--
+	x.at.unlinkActive(x)
 	x.count()
 	if x.headLen > 0 && x.isLogged() {
 		x.log()

@@ -103,6 +103,7 @@ type perLoop struct {
 	loop        *engine.Loop
 	files       fileCache
 	free        []*Exchange
+	active      *Exchange             // the first of those in progress
 	openStreams []*openStream         // to be used again
 	shadows     int                   // copies of requests under way
 	sessions    *session              // all client connections of the loop
@@ -120,7 +121,9 @@ const exchangesKept = 1024
 
 func (p *perLoop) take() *Exchange {
 	p.Stats.Active++
-	return p.borrow()
+	x := p.borrow()
+	p.linkActive(x)
+	return x
 }
 
 // borrow is take for an exchange that is none of a client's.
@@ -136,6 +139,7 @@ func (p *perLoop) borrow() *Exchange {
 // give takes back an exchange that is finished, with its buffers.
 func (p *perLoop) give(x *Exchange) {
 	p.Stats.Active--
+	p.unlinkActive(x)
 	p.giveBack(x)
 }
 

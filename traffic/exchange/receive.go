@@ -188,6 +188,8 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.uploadFailed()
 	}
 	switch {
+	case x.ended != reason.Done && !x.left:
+		return x.serverEnded()
 	case x.left, errors.Is(err, engine.ErrInterrupted):
 		return x.clientHungUp()
 	case errors.Is(err, engine.ErrTimeout), x.isAtDeadline(): // a server that knows the deadline gives up at it, too

@@ -69,6 +69,9 @@ const headRoom = 1024
 // sendFailed: the server may have answered before it closed, so the answer is looked for; a connection that was reused and has
 // nothing to say was closed by the server before the request came.
 func (x *Exchange) sendFailed(err error) Stage {
+	if x.ended != reason.Done && !x.left {
+		return x.serverEnded()
+	}
 	if err == engine.ErrInterrupted {
 		return x.clientHungUp()
 	}

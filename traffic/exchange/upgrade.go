@@ -30,6 +30,9 @@ func (x *Exchange) upgrade() Stage {
 	client, server := x.client, x.conn.Conn
 	x.releaseBodies()
 	t := x.relay(client, server)
+	if x.ended != reason.Done {
+		x.reason = x.ended
+	}
 	x.received += t.Sent
 	x.sent += t.Received
 	return Finish

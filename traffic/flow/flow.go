@@ -277,7 +277,7 @@ func (f *Flow) end(why reason.Reason) {
 		outcome = pool.ConnectFailed
 	case reason.FlowNoReply:
 		outcome = pool.Timeout
-	case reason.FlowEvicted, reason.Stopping, reason.FlowServerGone:
+	case reason.FlowEvicted, reason.Stopping, reason.FlowServerGone, reason.Ended:
 		outcome = pool.Cancelled
 	}
 	f.to.Pool.Release(f.server, l.Index, l.Now(), outcome)

@@ -7,6 +7,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -129,4 +130,17 @@ func (d *Driver) Cut(loop int, only *Flows) {
 			f.end(reason.Stopping)
 		}
 	}
+}
+
+// End ends the flows of a loop that are meant, and says how many they were. On that loop, outside of any coroutine.
+func (d *Driver) End(loop int, e *attempt.Ending, why reason.Reason) (n int) {
+	for _, t := range d.loops[loop].tables {
+		for _, f := range t.known {
+			if e.Means(f.server, f.client.from.Addr()) {
+				f.end(why)
+				n++
+			}
+		}
+	}
+	return n
 }

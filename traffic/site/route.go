@@ -96,6 +96,7 @@ type Destination struct {
 	Transport *transport.Config
 	Hedge     *Hedge // nil: no request is sent twice before its time
 	Key       Key
+	EndsDown  bool              // tunnels to a server that is found down end
 	Proxy     int               // version of the PROXY protocol that servers get first; 0: none
 	Loops     []DestinationLoop // by loop; carried over by the pool's name
 }

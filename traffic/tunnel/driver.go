@@ -6,6 +6,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 )
 
 // Driver is what all tunnels of one weir share. Immutable but for what belongs to loops.
@@ -71,6 +72,18 @@ func (d *Driver) Cut(loop int, only *Tunnels) {
 			t.cut(reason.Stopping)
 		}
 	}
+}
+
+// End ends the tunnels of a loop that are meant, and says how many they were. On that loop, outside of any coroutine.
+func (d *Driver) End(loop int, e *attempt.Ending, why reason.Reason) (n int) {
+	for t, next := d.loops[loop].tunnels, (*Tunnel)(nil); t != nil; t = next {
+		next = t.next
+		if e.Means(t.server, t.peer) {
+			t.cut(why)
+			n++
+		}
+	}
+	return n
 }
 
 // Tunnels serves the connections of one listener. Its setup may be swapped at any time from any goroutine.

@@ -23,3 +23,16 @@ type ServerChanged struct {
 	Pools   []string `json:"pools"`
 	Warning string   `json:"warning,omitempty"` // why it may not outlast the process
 }
+
+// Kill says whose connections are to end: those to a server, those of a client, or those of a client to a server.
+type Kill struct {
+	Pool   string `json:"pool,omitempty"`   // the only one meant with Server; "": all that have it
+	Server string `json:"server,omitempty"` // its name as configured, or an address
+	Client string `json:"client,omitempty"` // its address
+}
+
+// Killed is what came of it.
+type Killed struct {
+	Pools []string `json:"pools"` // in which the server is
+	Ended int      `json:"ended"` // requests, tunnels and flows
+}

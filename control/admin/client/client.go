@@ -124,6 +124,16 @@ func (c *Client) ChangeServer(ctx context.Context, change api.ServerChange) (*ap
 	return changed, c.send(ctx, http.MethodPost, "/servers", body, changed, http.StatusOK)
 }
 
+// Kill ends connections.
+func (c *Client) Kill(ctx context.Context, k api.Kill) (*api.Killed, error) {
+	body, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	killed := &api.Killed{}
+	return killed, c.send(ctx, http.MethodPost, "/kill", body, killed, http.StatusOK)
+}
+
 // Revoke has a certificate revoked, and waits for the authority.
 func (c *Client) Revoke(ctx context.Context, r api.Revocation) (*api.Revoked, error) {
 	body, err := json.Marshal(r)

@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/weir-proxy/weir/control/admin/api"
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/pool"
+)
+
+// Kill ends what is in progress at a server, or for a client.
+func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := &attempt.Ending{}
+	if k.Client != "" {
+		client, err := netip.ParseAddr(k.Client)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an address of a client", k.Client)
+		}
+		e.Client = client.Unmap()
+	}
+	killed := &api.Killed{Pools: []string{}}
+	running := d.running.Load()
+	if k.Server != "" {
+		for name, to := range running.Destinations {
+			if k.Pool != "" && k.Pool != name {
+				continue
+			}
+			if s := to.Pool.Set().Find(k.Server); s != nil {
+				e.Servers = append(e.Servers, s)
+				killed.Pools = append(killed.Pools, name)
+			}
+		}
+		if len(e.Servers) == 0 {
+			return nil, unknownServer(running.Pools(), api.ServerChange{Pool: k.Pool, Server: k.Server})
+		}
+	}
+	killed.Ended = d.end(e, reason.Ended)
+	d.log.Info("connections ended by the operator", "server", k.Server, "client", k.Client, "pools", killed.Pools, "ended", killed.Ended)
+	return killed, nil
+}
+
+// end ends what is meant on all loops, and says how much that was.
+func (d *Daemon) end(e *attempt.Ending, why reason.Reason) (n int) {
+	d.engine.Each(func(l *engine.Loop) {
+		n += d.driver.End(l, e, why) + d.tunnels.End(l.Index, e, why)
+		if !e.Tunnels {
+			n += d.flows.End(l.Index, e, why)
+		}
+	})
+	return n
+}
+
+// endTunnelsTo ends the tunnels to a server that is down, where its pool says so.
+func (d *Daemon) endTunnelsTo(name string, s *pool.Server) {
+	to := d.running.Load().Destinations[name]
+	if to == nil || !to.EndsDown {
+		return
+	}
+	if n := d.end(&attempt.Ending{Servers: []*pool.Server{s}, Tunnels: true}, reason.ServerDown); n > 0 {
+		d.log.Info("tunnels ended: their server is down", "pool", name, "server", s.Name, "tunnels", n)
+	}
+}
