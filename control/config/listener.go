@@ -108,7 +108,7 @@ type UDP struct {
 	Flows int `yaml:"flows" default:"65536" range:"1 10000000" example:"10000"`
 
 	// How many times as much as it has sent a client may get before it has answered a reply, and so shown that its address is its own. A datagram
-	// of a client counts as 512 bytes at least. `0` is no limit.
+	// of a client counts as 512 bytes at least, and one reply to each of them always passes. `0` is no limit.
 	Amplification int `yaml:"amplification" default:"3" range:"0 100" example:"10"`
 }
 

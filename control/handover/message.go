@@ -51,6 +51,7 @@ type Flow struct {
 	Received   uint64         `json:"received"`
 	Sent       uint64         `json:"sent"`
 	Credit     uint64         `json:"credit"`
+	Owed       int            `json:"owed"` // replies that pass whatever their size
 	Awaited    int            `json:"awaited,omitempty"`
 	Replies    uint64         `json:"replies"`
 	Confirmed  bool           `json:"confirmed,omitempty"`

@@ -75,7 +75,7 @@ func saidFlows(list []flow.Passed) []handover.Flow {
 	for i := range list {
 		p := &list[i]
 		said[i] = handover.Flow{Socket: p.Socket, Client: p.Client, Local: p.Local, Port: p.Port, Pool: p.Pool, Server: p.Server, Address: p.Address,
-			Age: p.Age, Silent: p.Silent, Received: p.Received, Sent: p.Sent, Credit: p.Credit, Awaited: p.Awaited, Replies: p.Replies,
+			Age: p.Age, Silent: p.Silent, Received: p.Received, Sent: p.Sent, Credit: p.Credit, Owed: p.Owed, Awaited: p.Awaited, Replies: p.Replies,
 			Confirmed: p.Confirmed, HasAnswers: p.ToClient >= 0}
 	}
 	return said
@@ -152,7 +152,7 @@ func takenFlow(said *handover.Flow, fds []int) (*flow.Passed, []int) {
 		return nil, nil
 	}
 	p := &flow.Passed{Socket: said.Socket, Client: said.Client, Local: said.Local, Port: said.Port, Pool: said.Pool, Server: said.Server, Address: said.Address,
-		Age: said.Age, Silent: said.Silent, Received: said.Received, Sent: said.Sent, Credit: said.Credit, Awaited: said.Awaited, Replies: said.Replies,
+		Age: said.Age, Silent: said.Silent, Received: said.Received, Sent: said.Sent, Credit: said.Credit, Owed: said.Owed, Awaited: said.Awaited, Replies: said.Replies,
 		Confirmed: said.Confirmed, ToServer: fds[0], ToClient: -1}
 	if n == 2 {
 		p.ToClient = fds[1]

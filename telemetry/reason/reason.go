@@ -70,6 +70,7 @@ const (
 	FlowRefused
 	FlowServerGone
 	FlowEvicted
+	FlowWithheld
 	FlowTableFull
 	MirrorDiffers
 	Panicked
@@ -153,6 +154,7 @@ var table = [Count]row{
 	FlowRefused:         {"server", "flow", "refused"},
 	FlowServerGone:      {"weir", "flow", "server_gone"},
 	FlowEvicted:         {"weir", "flow", "evicted"},
+	FlowWithheld:        {"weir", "flow", "withheld"},
 	FlowTableFull:       {"weir", "flow", "table_full"},
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},

@@ -176,7 +176,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 	isChunk := x.body.isOpen() && !x.keptLength() && u.conn.Stream == nil
 	u.conn.SetWriteTimeout(x.answerPause())
 	if isChunk {
-		var head [16]byte
+		var head [chunkHeadMost]byte
 		if _, err := u.conn.Write(http1.AppendChunkHead(head[:0], int(k.behind()))); err != nil {
 			return reason.SendCut
 		}

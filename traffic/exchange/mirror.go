@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/wire/message"
 )
 
 // shadowsMost bounds the copies that a loop has under way, so that a slow pool of shadows costs memory with an end.
@@ -61,7 +62,12 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 	size := len(head) + len(body) + 64
 	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
 	b := append(s.buf[:0], head...)
-	if x.body.isOpen() {
+	switch {
+	case x.body.framing == message.FramingUntilClose: // a stream, whose head says nothing of where the body ends
+		b = append(b[:len(b)-len("\r\n")], "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(body)), 10)
+		b = append(append(b, "\r\n\r\n"...), body...)
+	case x.body.isOpen():
 		if len(body) > 0 {
 			b = strconv.AppendInt(b, int64(len(body)), 16)
 			b = append(b, "\r\n"...)
@@ -69,7 +75,7 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 			b = append(b, "\r\n"...)
 		}
 		b = append(b, "0\r\n\r\n"...)
-	} else {
+	default:
 		b = append(b, body...)
 	}
 	from := x.session

@@ -101,6 +101,9 @@ func (u *upload) Panicked() {
 
 const chunkRoom = 16
 
+// chunkHeadMost is the size of the longest chunk head: sixteen digits and a line end.
+const chunkHeadMost = 18
+
 func (u *upload) relay() reason.Reason {
 	x := u.x
 	left := int64(0)
@@ -249,7 +252,7 @@ func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
 func frameChunk(buf []byte, at, n int, last bool) []byte {
 	end := at + n
 	if n > 0 {
-		var head [12]byte
+		var head [chunkHeadMost]byte
 		h := http1.AppendChunkHead(head[:0], n)
 		at -= len(h)
 		copy(buf[at:], h)

@@ -29,6 +29,8 @@ type Flow struct {
 	received uint64               // bytes from the client
 	credit   uint64               // bytes that the client may get before it has confirmed its address
 	sent     uint64               // bytes to the client
+	owed     int                  // replies that pass whatever their size: one for each datagram of the client
+	withheld bool                 // replies were kept from the client
 	awaited  int                  // replies, with Setup.Replies
 	since    int64                // ms: when the first of them was asked for
 	replies  uint64               // datagrams
@@ -148,6 +150,7 @@ func (f *Flow) up(p *engine.Packet) {
 	if f.awaited <= 0 {
 		f.since = f.table.at.loop.Now()
 	}
+	f.owed += count
 	f.awaited += f.setup.Replies * count
 	f.touch()
 	if f.replies == 0 {
@@ -175,8 +178,9 @@ func (f *Flow) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 		load.BytesReceived += n
 		f.replies += uint64(count)
 		f.awaited -= count
-		if f.in == &f.table.fresh && f.setup.Amplify > 0 && f.sent+n > f.credit {
+		if f.isTooMuch(n, count) {
 			at.Withheld += uint64(count)
+			f.withheld = true
 			continue
 		}
 		f.sent += n
@@ -202,6 +206,19 @@ func (f *Flow) mustMove() (reason.Reason, bool) {
 		return 0, false
 	}
 	return reason.FlowServerGone, f.server.Health() == pool.Down || p.Set().State(f.server) == pool.Disabled
+}
+
+// isTooMuch reports whether a client that may be somebody else's address would get more than it may. A reply to each of its datagrams always passes, however large: a
+// server that answers one question by one datagram amplifies as much without weir, and a DNS answer may have 4,096 bytes (RFC 6891 section 6.2.5) and more.
+func (f *Flow) isTooMuch(n uint64, count int) bool {
+	if f.in != &f.table.fresh || f.setup.Amplify == 0 {
+		return false
+	}
+	if f.owed >= count {
+		f.owed -= count
+		return false
+	}
+	return f.sent+n > f.credit
 }
 
 func (f *Flow) answer(p *engine.Packet) {
@@ -269,6 +286,9 @@ func (f *Flow) end(why reason.Reason) {
 		return
 	}
 	f.drop()
+	if f.withheld && (why == reason.Done || why == reason.FlowIdle) {
+		why = reason.FlowWithheld
+	}
 	t := f.table
 	l := t.at.loop
 	outcome := pool.OK
@@ -277,7 +297,7 @@ func (f *Flow) end(why reason.Reason) {
 		outcome = pool.ConnectFailed
 	case reason.FlowNoReply:
 		outcome = pool.Timeout
-	case reason.FlowEvicted, reason.Stopping, reason.FlowServerGone, reason.Ended:
+	case reason.FlowEvicted, reason.FlowWithheld, reason.Stopping, reason.FlowServerGone, reason.Ended:
 		outcome = pool.Cancelled
 	}
 	f.to.Pool.Release(f.server, l.Index, l.Now(), outcome)

@@ -334,6 +334,35 @@ func TestUnconfirmedClientGetsABoundedMultiple(t *testing.T) {
 	})
 }
 
+// A DNS answer may be larger than three times 512 bytes. One that does not pass is no answer that is logged as done.
+func TestALargeReplyToAQuestionPasses(t *testing.T) {
+	answer := func(_ netip.AddrPort, b []byte) [][]byte {
+		list := [][]byte{bytes.Repeat([]byte("y"), 60_000)}
+		if string(b) == "twice" {
+			list = append(list, list[0])
+		}
+		return list
+	}
+	both(t, []serverFunc{answer}, func(_ *pool.Config, s *Setup) { s.Amplify, s.Replies = 3, 1 }, func(w *world) {
+		for i := range 3 {
+			if got := w.ask(w.dial(), "x"); len(got) != 60_000 {
+				w.t.Errorf("question %d: %d bytes", i, len(got))
+			}
+		}
+		eventually(w.t, "the flows to be done", func() bool { return w.stats().Reasons[reason.Done] == 3 })
+		if s := w.stats(); s.Withheld != 0 {
+			w.t.Errorf("%+v", s)
+		}
+	})
+	both(t, []serverFunc{answer}, func(_ *pool.Config, s *Setup) { s.Amplify, s.Replies = 3, 2 }, func(w *world) {
+		c := w.dial()
+		if got := w.ask(c, "twice"); len(got) != 60_000 || w.hear(c, 200*time.Millisecond) != "" {
+			w.t.Errorf("%d bytes at first", len(got))
+		}
+		eventually(w.t, "the flow to end", func() bool { return w.stats().Reasons[reason.FlowWithheld] == 1 })
+	})
+}
+
 func TestServerThatRefusesLosesItsFlows(t *testing.T) {
 	both(t, []serverFunc{nil, echo}, func(cfg *pool.Config, _ *Setup) { cfg.Eject.Off = false; cfg.Eject.Consecutive = 1 }, func(w *world) {
 		c := w.dial()

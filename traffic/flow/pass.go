@@ -24,6 +24,7 @@ type Passed struct {
 	Received  uint64
 	Sent      uint64
 	Credit    uint64
+	Owed      int
 	Awaited   int
 	Replies   uint64
 	Confirmed bool
@@ -57,7 +58,7 @@ func (h *Flows) Rest(loop int) (flows []Passed) {
 func (f *Flow) passed() Passed {
 	l := f.table.at.loop
 	p := Passed{Socket: f.by.Index(), Client: f.client.from, Local: f.client.local, Port: f.client.port, Pool: f.to.Pool.Name, Server: f.server.Name,
-		Address: f.server.Address.String(), Age: l.Micros() - f.begun, Silent: l.Now() - f.last, Received: f.received, Sent: f.sent, Credit: f.credit,
+		Address: f.server.Address.String(), Age: l.Micros() - f.begun, Silent: l.Now() - f.last, Received: f.received, Sent: f.sent, Credit: f.credit, Owed: f.owed,
 		Awaited: f.awaited, Replies: f.replies, Confirmed: f.in == &f.table.confirmed, ToServer: f.socket.Descriptor(), ToClient: -1, flow: f}
 	if f.answers != nil {
 		p.ToClient = f.answers.Descriptor()
@@ -106,7 +107,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 	}
 	t.socket = by
 	f := &Flow{table: t, setup: setup, client: client{p.Client, p.Local, p.Port}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
-		received: p.Received, sent: p.Sent, credit: p.Credit, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
+		received: p.Received, sent: p.Sent, credit: p.Credit, owed: p.Owed, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
 		t.at.Reasons[why]++

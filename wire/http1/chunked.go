@@ -1,5 +1,7 @@
 package http1
 
+import "math/bits"
+
 // Chunked decodes the chunked transfer coding (RFC 9112 section 7.1) from bytes as they come. The zero Chunked is at the start of
 // a body. Extensions are checked and dropped; trailer lines are checked, and kept if that is asked for.
 type Chunked struct {
@@ -276,13 +278,8 @@ func (c *Chunked) trailerByte(b []byte) (int, *Fault) {
 // AppendChunkHead appends the head of a chunk of n bytes.
 func AppendChunkHead(dst []byte, n int) []byte {
 	const hex = "0123456789abcdef"
-	started := false
-	for shift := 28; shift >= 0; shift -= 4 {
-		d := n >> shift & 15
-		if d != 0 || started || shift == 0 {
-			started = true
-			dst = append(dst, hex[d])
-		}
+	for shift := (max(bits.Len64(uint64(n)), 1) - 1) / 4 * 4; shift >= 0; shift -= 4 {
+		dst = append(dst, hex[uint64(n)>>shift&15])
 	}
 	return append(dst, '\r', '\n')
 }
