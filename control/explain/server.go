@@ -84,7 +84,7 @@ func (a *asking) serverFields(p *Pool) []Field {
 		list = append(list, Field{"TE", "trailers"}, Field{"Connection", "TE"})
 	}
 	if a.wantsUpgrade() {
-		list = append(list, Field{"Connection", "Upgrade"}, Field{"Upgrade", string(a.req.Get(message.FieldUpgrade))})
+		list = append(list, Field{"Connection", "Upgrade"}, Field{"Upgrade", string(message.AppendUpgrade(nil, &a.req.Fields))})
 	}
 	if edit != nil {
 		set := fieldsOf(edit, &a.facts)
@@ -121,7 +121,8 @@ func isManaged(id message.FieldID) bool {
 }
 
 func (a *asking) wantsUpgrade() bool {
-	return a.req.Upgrade && a.req.Framing == message.FramingNone && message.EqualFold(a.req.Get(message.FieldUpgrade), "websocket")
+	return a.req.Upgrade && (a.req.Framing == message.FramingNone || a.req.Framing == message.FramingLength && a.req.Length <= 64<<10) &&
+		message.OffersUpgrade(&a.req.Fields)
 }
 
 // forwarded says who the client is; what a trusted proxy said is kept and continued.

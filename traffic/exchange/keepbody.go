@@ -43,9 +43,9 @@ func (x *Exchange) taken() int64 {
 // keepBody takes the request's body before a server is asked for: into memory up to the route's threshold, beyond it into a file. What is known to be
 // larger than both is not kept at all, and what turns out to be goes on as it comes.
 func (x *Exchange) keepBody() Stage {
-	b := x.route.Buffer
 	data, whole := x.inBuffer()
-	most := b.Request + b.Spill
+	size, spill := x.keepMost()
+	most := size + spill
 	if whole || x.body.framing == message.FramingLength && x.body.length > most {
 		return Pick
 	}
@@ -55,7 +55,6 @@ func (x *Exchange) keepBody() Stage {
 	x.req.Expect = false
 	k := &keptBody{}
 	x.kept = k
-	size := b.Request
 	if x.body.framing == message.FramingLength {
 		size = min(size, x.body.length)
 	}
@@ -71,18 +70,30 @@ func (x *Exchange) keepBody() Stage {
 	return Pick
 }
 
+// keepMost is how much of a body is kept in memory, and how much more in a file.
+func (x *Exchange) keepMost() (memory, file int64) {
+	if b := x.route.Buffer; b != nil {
+		memory, file = b.Request, b.Spill
+	}
+	if x.wantsUpgrade() {
+		memory = max(memory, upgradeBodyMost)
+	}
+	return memory, file
+}
+
 // keepMore reads a piece of the body, of at most most bytes, and puts it where there is room.
 func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Fault) {
-	if k.n == len(k.buf) && int64(k.n) < x.route.Buffer.Request {
-		x.growKept(k)
+	memory, _ := x.keepMost()
+	if k.n == len(k.buf) && int64(k.n) < memory {
+		x.growKept(k, memory)
 	}
 	room := k.buf[k.n:]
-	inMemory := len(room) > 0 && int64(k.n) < x.route.Buffer.Request
+	inMemory := len(room) > 0 && int64(k.n) < memory
 	if !inMemory {
 		room = x.at.loop.Buffer(engine.Buffer64K)
 		defer x.at.loop.Release(room[:cap(room)])
 	} else {
-		most = min(most, x.route.Buffer.Request-int64(k.n))
+		most = min(most, memory-int64(k.n))
 	}
 	if x.body.framing == message.FramingLength {
 		most = min(most, x.body.length-k.length())
@@ -137,8 +148,8 @@ func (x *Exchange) unframe(b []byte, n int, k *keptBody) (int, *http1.Fault) {
 }
 
 // growKept moves the body to a larger buffer.
-func (x *Exchange) growKept(k *keptBody) {
-	b := x.at.loop.Buffer(int(min(int64(k.n)*4, x.route.Buffer.Request)))
+func (x *Exchange) growKept(k *keptBody, memory int64) {
+	b := x.at.loop.Buffer(int(min(int64(k.n)*4, memory)))
 	copy(b, k.buf[:k.n])
 	x.at.loop.Release(k.buf)
 	k.buf = b

@@ -57,7 +57,7 @@ func (x *Exchange) request() Stage {
 		return x.fail(508, reason.Loop)
 	}
 	x.beginStream()
-	if r.Buffer != nil && r.Buffer.Request > 0 && !x.streams && x.body.framing != message.FramingNone {
+	if x.body.framing != message.FramingNone && (r.Buffer != nil && r.Buffer.Request > 0 && !x.streams || x.wantsUpgrade()) {
 		if next := x.keepBody(); next != Pick {
 			return next
 		}

@@ -180,6 +180,9 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	case x.req.Minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
+	if r.Status == 426 && x.stream == nil {
+		b = appendRequired(b, &r.Fields)
+	}
 	b = x.appendStay(b)
 	if x.division.split != nil {
 		b = x.appendDivision(b)
@@ -188,6 +191,23 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 		b = e.Append(b, x.gather())
 	}
 	return append(b, "\r\n"...)
+}
+
+// appendRequired appends what a client has to speak. RFC 9110 section 15.5.22: "The server MUST send an Upgrade header field in a 426 response to indicate the
+// required protocol(s)". Section 7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option in the Connection header field".
+func appendRequired(b []byte, f *message.Fields) []byte {
+	if !f.Has(message.FieldUpgrade) {
+		return b
+	}
+	b = append(b, "Connection: Upgrade\r\n"...)
+	for i := range f.List {
+		if f.List[i].ID == message.FieldUpgrade {
+			b = append(b, "Upgrade: "...)
+			b = append(b, f.ValueOf(i)...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	return b
 }
 
 func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {

@@ -273,9 +273,3 @@ func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
 	}
 	return append(b, data...), nil
 }
-
-// wantsUpgrade reports whether the client asks for a protocol that weir passes on.
-// A request with a body is no upgrade: its bytes and the new protocol's could be confused.
-func (x *Exchange) wantsUpgrade() bool {
-	return x.req.Upgrade && x.body.framing == message.FramingNone && message.EqualFold(x.req.Get(message.FieldUpgrade), "websocket")
-}

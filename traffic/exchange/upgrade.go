@@ -6,7 +6,38 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/tunnel"
 	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/message"
 )
+
+// wantsUpgrade reports whether the client asks for a protocol that weir passes on. A request's body must be whole before the protocol changes: RFC 9110
+// section 7.8: "A client cannot begin using an upgraded protocol on the connection until it has completely sent the request message". Bodies that are small
+// are kept for that, as Docker's `exec` has one; with others nothing changes, and the request goes on without Upgrade.
+func (x *Exchange) wantsUpgrade() bool {
+	if !x.req.Upgrade {
+		return false
+	}
+	isSmall := x.body.framing == message.FramingNone || x.body.framing == message.FramingLength && x.body.length <= upgradeBodyMost
+	return isSmall && message.OffersUpgrade(&x.req.Fields)
+}
+
+// upgradeBodyMost is the largest body of a request that asks for another protocol.
+const upgradeBodyMost = 64 << 10
+
+// wantsWebSocket reports whether WebSocket is among what the client asks for: the one protocol that other versions of HTTP can carry.
+func (x *Exchange) wantsWebSocket() bool {
+	return x.wantsUpgrade() && x.body.framing == message.FramingNone && message.OffersProtocol(&x.req.Fields, webSocket)
+}
+
+var webSocket = []byte("websocket")
+
+// behindRequest is what the client has sent behind its request.
+func (x *Exchange) behindRequest() []byte {
+	at := x.headLen
+	if x.body.framing == message.FramingLength {
+		at += int(min(x.body.length, int64(x.inLen-x.headLen)))
+	}
+	return x.in[at:x.inLen]
+}
 
 // upgrade tells the client and relays the new protocol. Until the server has really switched no byte of the client's passes (Pingora CVE-2026-2833); after it
 // neither connection is ever used for another request.
@@ -20,7 +51,7 @@ func (x *Exchange) upgrade() Stage {
 		return x.clientFailed()
 	}
 	x.conn.SetWriteTimeout(x.route.Response)
-	if ahead := x.in[x.headLen:x.inLen]; len(ahead) > 0 {
+	if ahead := x.behindRequest(); len(ahead) > 0 {
 		if _, err := x.conn.Write(ahead); err != nil {
 			return x.bodyFailed(err)
 		}

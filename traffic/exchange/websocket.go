@@ -30,7 +30,7 @@ func acceptOf(key []byte) []byte {
 // appendUpgrade says what is to be spoken instead. A client whose version has no key gets one made for the server.
 func (x *Exchange) appendUpgrade(b []byte) []byte {
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	b = append(b, x.req.Get(message.FieldUpgrade)...)
+	b = message.AppendUpgrade(b, &x.req.Fields)
 	b = append(b, "\r\n"...)
 	if x.stream == nil {
 		return b
@@ -66,10 +66,24 @@ func (x *Exchange) hasSwitched() bool {
 	if x.conn.Stream != nil {
 		return true // any 2xx says so (RFC 8441 section 5)
 	}
-	if !message.EqualFold(x.res.Get(message.FieldUpgrade), string(x.req.Get(message.FieldUpgrade))) {
+	if !x.hasChosen(x.res.Get(message.FieldUpgrade)) {
 		return false
 	}
 	return x.stream == nil || bytes.Equal(x.res.Lookup(webSocketAccept), acceptOf(x.madeKey))
+}
+
+// hasChosen reports whether each protocol of a server's list was offered to it.
+func (x *Exchange) hasChosen(list []byte) bool {
+	any := false
+	for len(list) > 0 {
+		var item []byte
+		item, list = message.NextItem(list)
+		if !message.OffersProtocol(&x.req.Fields, item) {
+			return false
+		}
+		any = true
+	}
+	return any
 }
 
 // isSwitched reports whether an answer's status says that another protocol is spoken from here on.
@@ -98,7 +112,11 @@ func (x *Exchange) switchClient(early []byte) bool {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
 	b = x.appendResponseFields(b)
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	b = append(b, x.req.Get(message.FieldUpgrade)...)
+	if x.conn.Stream != nil {
+		b = append(b, webSocket...)
+	} else {
+		b = append(b, x.res.Get(message.FieldUpgrade)...)
+	}
 	b = append(b, "\r\n"...)
 	if x.conn.Stream != nil {
 		if key := x.req.Lookup(webSocketKey); key != nil {
@@ -119,7 +137,7 @@ func (x *Exchange) connectUpgrade() Stage {
 	if c.Stream == nil {
 		return Send
 	}
-	if c.Stream.CanConnect(x.inTime(x.connectTimeout())) {
+	if x.wantsWebSocket() && c.Stream.CanConnect(x.inTime(x.connectTimeout())) {
 		return Send
 	}
 	c.Close()
