@@ -1,6 +1,7 @@
 package config
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -72,7 +73,9 @@ func (r *reader) checkHeaders(path string, list []Header) {
 		if hasControl(h.Value.Value) {
 			r.wrong(at, "the value holds a line end or another control byte")
 		}
-		r.checkVariables(at, h.Value.Written)
+		if !strings.HasPrefix(h.Value.Written, "{file:") { // a secret is no template
+			r.checkTemplate(at, h.Value.Written, nil)
+		}
 	}
 }
 
@@ -101,22 +104,109 @@ func (r *reader) checkRewrite(path, pattern string, w *Rewrite) {
 		}
 	case !strings.HasPrefix(w.Path, "/") && !strings.HasPrefix(w.Path, "$") && !strings.HasPrefix(w.Path, "{"):
 		r.wrong(at, "want a path that starts with \"/\", not %q", w.Path)
-	case strings.ContainsAny(w.Path, "?#") || hasControl(w.Path):
-		r.wrong(at, "%q holds bytes that a path may not have; parameters go into query", w.Path)
+	case strings.Contains(w.Path, "#") || hasControl(w.Path):
+		r.wrong(at, "%q holds bytes that a path may not have", w.Path)
+	case strings.Contains(w.Path, "?") && !w.Query.IsEmpty():
+		r.wrong(at, "the path has a query of its own already; write all parameters there, or all in query")
 	case strings.Contains(w.Path, "*") && pattern != "" && !strings.HasSuffix(pattern, "/*"):
 		r.wrong(at, "\"*\" stands for what the path's \"*\" took, and %q has none", pattern)
 	}
-	r.checkVariables(at, w.Path)
-	r.checkVariablesOf(joinPath(path, "query"), w.Query)
+	g := groupsOf(pattern)
+	if w.Pattern != "" {
+		g = groupsOf("~" + w.Pattern)
+	}
+	r.checkTemplate(at, w.Path, g)
+	r.checkVariablesOf(joinPath(path, "query"), w.Query, g)
 }
 
-func (r *reader) checkVariablesOf(path string, e QueryEdit) {
+func (r *reader) checkVariablesOf(path string, e QueryEdit, g *groups) {
 	for _, h := range e.Set {
-		r.checkVariables(joinPath(joinPath(path, "set"), h.Name), h.Value.Written)
+		r.checkTemplate(joinPath(joinPath(path, "set"), h.Name), h.Value.Written, g)
 	}
 	for _, h := range e.Add {
-		r.checkVariables(joinPath(joinPath(path, "add"), h.Name), h.Value.Written)
+		r.checkTemplate(joinPath(joinPath(path, "add"), h.Name), h.Value.Written, g)
 	}
+}
+
+// groups are what "$" may stand for: the groups of an expression.
+type groups struct {
+	names []string // by number; that of the whole match is ""
+	known bool     // the expression is known; a site's settings are for routes of all kinds
+}
+
+// groupsOf are the groups of a route's path; nil where there are no groups at all, as in a header field.
+func groupsOf(path string) *groups {
+	expression, isRegexp := strings.CutPrefix(path, "~")
+	if !isRegexp {
+		return &groups{names: []string{""}, known: path != ""}
+	}
+	compiled, err := regexp.Compile(expression)
+	if err != nil {
+		return &groups{} // reported already
+	}
+	return &groups{names: compiled.SubexpNames(), known: true}
+}
+
+// checkTemplate finds words in braces and behind "$" that mean nothing.
+func (r *reader) checkTemplate(path, text string, g *groups) {
+	r.checkVariables(path, text)
+	for i := strings.IndexByte(text, '$'); i >= 0 && i+1 < len(text); {
+		rest := text[i+1:]
+		n := 1
+		switch c := rest[0]; {
+		case c == '$':
+		case '0' <= c && c <= '9':
+			if number := int(c - '0'); g != nil && g.known && number >= len(g.names) {
+				r.wrong(path, "$%d: the path's expression has only the groups up to $%d; $$ is a dollar sign", number, len(g.names)-1)
+			}
+		default:
+			if n = wordLen(rest); n > 0 && (g == nil || !slices.Contains(g.names, rest[:n])) {
+				r.wrongDollar(path, rest[:n], g)
+			}
+		}
+		next := strings.IndexByte(rest[n:], '$')
+		if next < 0 {
+			return
+		}
+		i += 1 + n + next
+	}
+}
+
+// wrongDollar reports an unknown name behind "$", with the nearest one that there is: nginx's variables are known by other names here.
+func (r *reader) wrongDollar(path, name string, g *groups) {
+	of := map[string]string{"args": "query", "arg": "query", "document_uri": "path", "host": "host", "hostname": "host", "http_host": "host", "is_args": "query",
+		"proxy_add_x_forwarded_for": "client_ip", "query_string": "query", "remote_addr": "client_ip", "request_method": "method", "request_uri": "uri",
+		"server_addr": "dest_ip", "server_name": "host", "server_port": "dest_port", "ssl_protocol": "tls_version", "uri": "path"}
+	suggestion := of[name]
+	if field, isField := strings.CutPrefix(name, "http_"); suggestion == "" && isField {
+		suggestion = "header:" + strings.ReplaceAll(field, "_", "-")
+	}
+	if suggestion == "" {
+		suggestion = nearest(name, Variables())
+	}
+	if suggestion != "" {
+		suggestion = "{" + suggestion + "}"
+	}
+	if g != nil {
+		if near := nearest(name, g.names); near != "" {
+			suggestion = "$" + near
+		}
+	}
+	r.suggest(r.at(path), path, suggestion, "unknown variable $%s (variables stand in braces, and $$ is a dollar sign)", name)
+}
+
+// wordLen is the length of the word that text begins with.
+func wordLen(text string) int {
+	n := 0
+	for n < len(text) && isVariableName(text[:n+1]) {
+		n++
+	}
+	return n
+}
+
+// looksLikeVariable reports whether a text in braces is a word, maybe with "-", "." and ":" in it.
+func looksLikeVariable(name string) bool {
+	return wordLen(name) > 0 && isVariableName(strings.NewReplacer("-", "_", ".", "_", ":", "_").Replace(name))
 }
 
 // checkVariables finds words in braces that mean nothing. Braces around anything but a word are text.
@@ -128,9 +218,16 @@ func (r *reader) checkVariables(path, text string) {
 			return
 		}
 		rest = tail
-		isVariable := isVariableName(name) && !strings.HasSuffix(before, "$")
-		if isVariable && !slices.Contains(Variables(), name) {
-			r.suggest(r.at(path), path, nearest(name, Variables()), "unknown variable {%s}", name)
+		if strings.HasSuffix(before, "$") || !looksLikeVariable(name) || slices.Contains(Variables(), name) {
+			continue
 		}
+		if field, isField := strings.CutPrefix(name, "header:"); isField && isToken(field) {
+			continue
+		}
+		suggestion := nearest(name, Variables())
+		if kind, field, found := strings.Cut(name, ":"); found && nearest(kind, []string{"header"}) != "" {
+			suggestion = "header:" + field
+		}
+		r.suggest(r.at(path), path, suggestion, "unknown variable {%s}", name)
 	}
 }

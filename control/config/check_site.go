@@ -19,7 +19,7 @@ func (r *reader) checkSites(cfg *Config) {
 		first[strings.ToLower(site.Name)] = path
 		r.checkSettings(path, "", &site.Settings)
 		r.checkMirror(cfg, joinPath(path, "mirror"), site.Mirror)
-		r.checkAction(cfg, path, &site.Action)
+		r.checkAction(cfg, path, "", &site.Action)
 		r.checkRoutes(cfg, path, site)
 	}
 }
@@ -51,7 +51,7 @@ func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
 	for i := range site.Routes {
 		route := &site.Routes[i]
 		r.checkPath(route.Key, route.Path)
-		r.checkAction(cfg, route.Key, &route.Action)
+		r.checkAction(cfg, route.Key, route.Path, &route.Action)
 		r.checkMatch(joinPath(route.Key, "match"), &route.Match)
 		r.checkSettings(route.Key, route.Path, &route.Settings)
 		r.checkMirror(cfg, joinPath(route.Key, "mirror"), route.Mirror)
@@ -105,7 +105,7 @@ func (r *reader) checkPath(key, path string) {
 	}
 }
 
-func (r *reader) checkAction(cfg *Config, path string, a *Action) {
+func (r *reader) checkAction(cfg *Config, path, pattern string, a *Action) {
 	var written []string
 	for _, key := range actionKeys() {
 		if r.isWritten(joinPath(path, key)) {
@@ -127,7 +127,7 @@ func (r *reader) checkAction(cfg *Config, path string, a *Action) {
 		r.checkServers(path, &Pool{Servers: a.Servers})
 	}
 	if a.Redirect != nil {
-		r.checkRedirect(joinPath(path, "redirect"), a.Redirect)
+		r.checkRedirect(joinPath(path, "redirect"), pattern, a.Redirect)
 	}
 	if a.Files != nil {
 		r.checkFiles(joinPath(path, "files"), a.Files)
@@ -170,7 +170,7 @@ func (r *reader) checkFiles(path string, f *Files) {
 	}
 }
 
-func (r *reader) checkRedirect(path string, redirect *Redirect) {
+func (r *reader) checkRedirect(path, pattern string, redirect *Redirect) {
 	to := redirect.To
 	switch {
 	case to == "" || to == "https":
@@ -179,7 +179,7 @@ func (r *reader) checkRedirect(path string, redirect *Redirect) {
 	case !strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "{") && !strings.HasPrefix(to, "$") && !strings.Contains(to, "://"):
 		r.wrong(path, "want a URL, a path, or https, not %q", to)
 	}
-	r.checkVariables(path, to)
+	r.checkTemplate(path, to, groupsOf(pattern))
 }
 
 func (r *reader) checkMatch(path string, m *Match) {

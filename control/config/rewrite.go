@@ -2,9 +2,10 @@ package config
 
 // Rewrite changes path and query before the request goes to the server. A bare value is `path`.
 type Rewrite struct {
-	// The new path. `*` stands for what the `*` of the route's path took, `$1` … `$9` for the groups of `pattern` or of the
-	// route's own expression, and variables such as `{path}` may be used.
-	Path string `yaml:"path,short" example:"/v2/*"`
+	// The new path, maybe with a query behind it, which then replaces the request's; `{query}` puts that back. `*` stands for what the `*` of the route's
+	// path took, `$1` … `$9` and `$name` for the groups of `pattern` or of the route's own expression, and variables such as `{path}` may be used. `$$` is a
+	// dollar sign.
+	Path string `yaml:"path,short" example:"\"/profile?id=$1\""`
 
 	// An RE2 expression for the path, in place of the route's own; a path that it does not match stays as it is.
 	Pattern string `yaml:"pattern" example:"^/old/(.*)$"`
@@ -13,7 +14,7 @@ type Rewrite struct {
 	Query QueryEdit `yaml:"query" example:"{ set: { version: \"2\" }, remove: [debug] }"`
 }
 
-// QueryEdit changes parameters of the query: first `remove`, then `set`, then `add`.
+// QueryEdit changes parameters of the query: first `remove`, then `set`, then `add`. Values may have variables, and `$1` or `$name` for groups.
 type QueryEdit struct {
 	// Parameters that replace all of their name, by name.
 	Set []Header `yaml:"set,named" example:"{ version: \"2\" }"`

@@ -70,7 +70,7 @@ func (b *siteBuilder) newPersistence(path string, c *config.Persistence, p *conf
 		k.Lost = persistence.LostClose
 	default:
 		k.Lost = persistence.LostRedirect
-		t, err := filter.ParseTemplate(c.Lost, true)
+		t, err := filter.ParseLocation(c.Lost)
 		if err != nil {
 			b.refuse(path+".persistence.lost", "%v", err)
 		}

@@ -67,7 +67,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 func (b *siteBuilder) action(c *config.Route, r *site.Route) {
 	switch {
 	case c.Redirect != nil:
-		r.Redirect = b.redirect(c.Key+".redirect", c.Redirect)
+		r.Redirect = b.redirect(c.Key+".redirect", c.Redirect, groupNames(strings.TrimPrefix(c.Path, "~")))
 	case c.Files != nil:
 		b.files(c, r)
 	case c.Split != nil:
@@ -115,12 +115,20 @@ func identity(c *config.Route, r *site.Route) *filter.Identity {
 	return i
 }
 
-func (b *siteBuilder) redirect(path string, c *config.Redirect) *site.Redirect {
+// groupNames are the names of an expression's groups, by number.
+func groupNames(expression string) []string {
+	if compiled, err := regexp.Compile(expression); err == nil {
+		return compiled.SubexpNames()
+	}
+	return nil
+}
+
+func (b *siteBuilder) redirect(path string, c *config.Redirect, names []string) *site.Redirect {
 	to := c.To
 	if to == "https" {
 		to = "https://{host}{uri}"
 	}
-	t, err := filter.ParseTemplate(to, true)
+	t, err := filter.ParseLocation(to, names...)
 	if err != nil {
 		b.refuse(path, "%v", err)
 	}
@@ -143,8 +151,12 @@ func (b *siteBuilder) rewrite(c *config.Route) *filter.Rewrite {
 	}
 	r := &filter.Rewrite{}
 	var err error
+	names := groupNames(strings.TrimPrefix(c.Path, "~"))
+	if w.Pattern != "" {
+		names = groupNames(w.Pattern)
+	}
 	if w.Path != "" {
-		if r.Path, err = filter.ParsePath(w.Path); err != nil {
+		if r.Path, err = filter.ParsePath(w.Path, names...); err != nil {
 			b.refuse(at, "%v", err)
 		}
 	}
@@ -154,23 +166,23 @@ func (b *siteBuilder) rewrite(c *config.Route) *filter.Rewrite {
 		}
 	}
 	if !w.Query.IsEmpty() {
-		r.Query = b.queryEdit(at+".query", &w.Query)
+		r.Query = b.queryEdit(at+".query", &w.Query, names)
 	}
 	return r
 }
 
-func (b *siteBuilder) queryEdit(path string, c *config.QueryEdit) *filter.QueryEdit {
+func (b *siteBuilder) queryEdit(path string, c *config.QueryEdit, names []string) *filter.QueryEdit {
 	e := filter.NewQueryEdit()
 	for _, name := range c.Remove {
 		e.Remove(name)
 	}
 	for _, p := range c.Set {
-		if err := e.Set(p.Name, p.Value.Value); err != nil {
+		if err := e.Set(p.Name, p.Value.Value, names...); err != nil {
 			b.refuse(path+".set", "%v", err)
 		}
 	}
 	for _, p := range c.Add {
-		if err := e.Add(p.Name, p.Value.Value); err != nil {
+		if err := e.Add(p.Name, p.Value.Value, names...); err != nil {
 			b.refuse(path+".add", "%v", err)
 		}
 	}

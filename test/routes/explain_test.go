@@ -43,6 +43,7 @@ sites:
       - { match: { methods: [POST, PUT] }, pool: b, host: server }
       - { match: { query: { "a b": "1" } }, respond: { status: 418, body: tea, headers: { X-Tea: "{client_ip}" } } }
     "~^/(en|de)/(.*)$": { pool: b, rewrite: { path: "/$2/$1" }, host: inner.test }
+    "~^/profile/(?P<who>[^/]+)$": { pool: a, rewrite: "/p?id=$who&n=$1&{query}" }
     /old/*: { pool: a, rewrite: { path: "/new/*", query: { remove: [x], set: { host: "{host}" }, add: { p: "{path}" } } } }
     /user/*: { pool: a, rewrite: "/u/{header:X-User}", request_headers: { set: { X-User: "{scheme}" }, remove: [X-Tag, Cookie] } }
     /away/*: { redirect: { to: "{scheme}://other.test/*?{query}", status: 307 } }
@@ -188,7 +189,7 @@ var ownName = regexp.MustCompile("(?m)^((?:Via: 1.1|CDN-Loop:) )weir-[A-Z2-7]{10
 func randomRequest(c *rand.Rand, port string) *explain.Request {
 	of := func(words ...string) string { return words[c.IntN(len(words))] }
 	host := of("app.test", "app.test", "app.test", "APP.test.", "x.app.test", "x.y.app.test", "globe.test", "glob.test", "other.test")
-	path := of("", "login", "login/", "api", "api/x", "api/x", "apix", "en/a/b", "de/", "fr/x", "old/a/b", "old", "user/x", "away/x/y", "secure",
+	path := of("", "login", "login/", "api", "api/x", "api/x", "apix", "en/a/b", "de/", "fr/x", "old/a/b", "old", "user/x", "away/x/y", "secure", "profile/a&b%20c",
 		"admin/x", "local/x", "only/x", "%61pi/x", "api/../login", "a//b/./c", "..", "%2e%2e/x", "a%2fb", "a%20b", "en/..%2f", "api/a%2fb",
 		"api/a%252fb", "api//x", "api/..%2flogin", "x%5cy", "old/a%2Fb//c", "api/.;x/y", "old/..%5cx", "%c0%afapi/x")
 	r := &explain.Request{

@@ -86,7 +86,7 @@ func (x *Exchange) toDirectory() Stage {
 }
 
 var withSlash = func() *site.Redirect {
-	to, err := filter.ParseTemplate("{path}/", true)
+	to, err := filter.ParseLocation("{path}/")
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}

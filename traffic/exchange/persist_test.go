@@ -34,7 +34,7 @@ func persisting(t *testing.T, c persistence.Config, key site.Key, f func(w *worl
 		}
 		w.route.Destination.Pool = pool.New(cfg, nil)
 		c.Secret, c.Scope, c.Attributes = []byte("secret"), "servers", "; Path=/; HttpOnly"
-		to, err := filter.ParseTemplate("https://login.example/?from={path}", true)
+		to, err := filter.ParseLocation("https://login.example/?from={path}")
 		if err != nil {
 			t.Fatal(err)
 		}

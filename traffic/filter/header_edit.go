@@ -32,7 +32,7 @@ func (e *HeaderEdit) Set(name, value string) error {
 
 // Add adds a field to those of its name.
 func (e *HeaderEdit) Add(name, value string) error {
-	t, err := ParseTemplate(value, false)
+	t, err := ParseTemplate(value)
 	if err != nil {
 		return err
 	}

@@ -24,19 +24,31 @@ func (e *QueryEdit) Remove(name string) {
 	e.drops = append(e.drops, name)
 }
 
-// Set replaces all parameters of that name by one. Name and value are not encoded.
-func (e *QueryEdit) Set(name, value string) error {
+// Set replaces all parameters of that name by one. Name and value are not encoded; groups are the names of the expression's groups, by number.
+func (e *QueryEdit) Set(name, value string, groups ...string) error {
 	e.drops = append(e.drops, name)
-	return e.Add(name, value)
+	return e.Add(name, value, groups...)
 }
 
-// Add adds a parameter to those of its name. Name and value are not encoded.
-func (e *QueryEdit) Add(name, value string) error {
-	t, err := ParseParameter(value)
+// Add adds a parameter to those of its name, likewise.
+func (e *QueryEdit) Add(name, value string, groups ...string) error {
+	t, err := ParseParameter(value, groups...)
 	if err == nil {
 		e.pairs = append(e.pairs, parameter{string(appendEncoded(nil, []byte(name))) + "=", t})
 	}
 	return err
+}
+
+func (e *QueryEdit) usesGroups() bool {
+	if e == nil {
+		return false
+	}
+	for i := range e.pairs {
+		if e.pairs[i].value.UsesGroups() {
+			return true
+		}
+	}
+	return false
 }
 
 // append appends the query with its "?", nothing if no parameter is left.

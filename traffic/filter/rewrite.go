@@ -8,13 +8,15 @@ import (
 
 // Rewrite makes the path and query that the server gets. Immutable.
 type Rewrite struct {
-	Path    *Template      // of ParsePath; nil: the path stays
+	Path    *Template      // of ParsePath; nil: the path stays, and so does the query unless Path has one
 	Pattern *regexp.Regexp // gives Path its groups in place of the route's own; a path that it does not match stays
 	Query   *QueryEdit     // nil: the query stays
 }
 
 // UsesGroups reports whether f.Groups are needed.
-func (r *Rewrite) UsesGroups() bool { return r != nil && r.Pattern == nil && r.Path.UsesGroups() }
+func (r *Rewrite) UsesGroups() bool {
+	return r != nil && (r.Pattern == nil && r.Path.UsesGroups() || r.Query.usesGroups())
+}
 
 // FieldNames are the names of the request fields whose values the rewrite takes.
 func (r *Rewrite) FieldNames() (names []string) {
@@ -33,40 +35,34 @@ func (r *Rewrite) FieldNames() (names []string) {
 // Append appends the new path and query; f.Groups are those of the route's path. Not ok: the new path has no single normal form, and the
 // request must be refused, as the server could be made to read another path than weir's rules have seen.
 func (r *Rewrite) Append(dst []byte, f *Facts) (out []byte, ok bool) {
-	if r.Path == nil {
+	own := f.Groups
+	defer func() { f.Groups = own }()
+	applies := r.Path != nil
+	if r.Pattern != nil {
+		f.Groups = r.Pattern.FindSubmatch(f.Path)
+		applies = applies && f.Groups != nil
+	}
+	if !applies {
 		dst = append(dst, f.Path...)
 	} else {
 		start := len(dst)
-		if dst, ok = r.appendPath(dst, f); !ok {
+		if dst, ok = r.Path.appendPath(dst, f); !ok {
 			return dst[:start], false
 		}
 		if dst, ok = normalize(dst, start); !ok {
 			return dst[:start], false
 		}
 	}
-	if r.Query != nil {
+	switch {
+	case r.Query != nil:
 		return r.Query.append(dst, f), true
-	}
-	if f.HasQuery {
+	case applies && r.Path.hasQuery():
+		return r.Path.appendQuery(dst, f), true
+	case f.HasQuery:
 		dst = append(dst, '?')
 		dst = append(dst, f.Query...)
 	}
 	return dst, true
-}
-
-func (r *Rewrite) appendPath(dst []byte, f *Facts) (out []byte, ok bool) {
-	if r.Pattern == nil {
-		return r.Path.appendPath(dst, f)
-	}
-	groups := r.Pattern.FindSubmatch(f.Path)
-	if groups == nil {
-		return append(dst, f.Path...), true
-	}
-	own := f.Groups
-	f.Groups = groups
-	dst, ok = r.Path.appendPath(dst, f)
-	f.Groups = own
-	return dst, ok
 }
 
 // normalize brings the path in b[start:] into normal form, in place, as it never grows but for its first slash. Dot segments are refused

@@ -51,6 +51,47 @@ func TestRewrites(t *testing.T) {
 	}
 }
 
+func TestGroupsReachTheQuery(t *testing.T) {
+	groups := regexp.MustCompile(`^/u/(?P<who>[^/]*)/?(.*)$`)
+	for _, c := range []struct{ path, request, query, want string }{
+		{"/profile?id=$1", "/u/ann", "x=1", "/profile?id=ann"},
+		{"/profile?id=$who&page=$2", "/u/ann/2", "", "/profile?id=ann&page=2"},
+		{"/profile?id=$1&{query}", "/u/ann", "x=1&y=%2f", "/profile?id=ann&x=1&y=%2f"},
+		{"/profile?{query}", "/u/ann", "", "/profile"},
+		{"/profile?id=$1", "/u/a&admin=1;b+c%20d%26e", "", "/profile?id=a%26admin%3D1%3Bb%2Bc%20d%26e"},
+		{"/profile?h={header:X-User}", "/u/ann", "", "/profile?h=ann%20%26%20bob"},
+		{"/profile?u={uri}", "/u/ann", "a=b&c", "/profile?u=/u/ann%3Fa%3Db%26c"},
+		{"/a$$b/$1?c=$$d", "/u/ann", "", "/a$b/ann?c=$d"},
+		{"/profile?id=$1", "/other", "x=1", "/other?x=1"},
+	} {
+		tmpl, err := ParsePath(c.path, groups.SubexpNames()...)
+		if err != nil {
+			t.Errorf("%s: %v", c.path, err)
+			continue
+		}
+		f := facts()
+		f.Path, f.Query, f.HasQuery = []byte(c.request), []byte(c.query), c.query != ""
+		got, ok := (&Rewrite{Path: tmpl, Pattern: groups}).Append(nil, f)
+		if string(got) != c.want || !ok {
+			t.Errorf("%s of %s?%s: got %s, want %s", c.path, c.request, c.query, got, c.want)
+		}
+	}
+	e := NewQueryEdit()
+	if err := e.Set("id", "<$who> *", groups.SubexpNames()...); err != nil {
+		t.Fatal(err)
+	}
+	f := facts()
+	f.Path, f.Query = []byte("/u/a%20b"), []byte("id=forged&x=1")
+	if got, _ := (&Rewrite{Query: e, Pattern: groups}).Append(nil, f); string(got) != "/u/a%20b?x=1&id=%3Ca%20b%3E%20%2A" {
+		t.Errorf("got %s", got)
+	}
+	for _, text := range []string{"/$nobody", "/?x=$whom", "/{nothing}", "/{header-x}", "/{headers:x}"} {
+		if _, err := ParsePath(text, groups.SubexpNames()...); err == nil {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
+
 func TestARewriteLeavesTheServerWideTargetAlone(t *testing.T) {
 	if got, ok := (&Rewrite{Query: NewQueryEdit()}).Append(nil, &Facts{Path: []byte("*")}); string(got) != "*" || !ok {
 		t.Errorf("got %q", got)
@@ -68,7 +109,7 @@ func TestQueryEdits(t *testing.T) {
 		{"", "", "b=3", "b=2", "?b=2&b=3"},
 		{"", "", "p={path}", "", "?p=%2Fa%2Fb%2520c"},
 		{"", "", "q={query}", "k=v", "?k=v&q=k%3Dv"},
-		{"", "", "n=*$1", "", "?n=%2A%241"},
+		{"", "", "n=*$1", "", "?n=%2Aone"},
 		{"a", "", "", "a", ""},
 		{"", "", "", "&&a&", "?a"},
 		{"a", "a=1", "a=2", "a=0&A=0", "?A=0&a=1&a=2"},

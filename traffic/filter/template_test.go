@@ -34,7 +34,7 @@ func TestTemplatesTakeTheirVariables(t *testing.T) {
 		"{":                                "{",
 		"{\"json\": {host}}":               "{\"json\": app.example.com}",
 	} {
-		tmpl, err := ParseTemplate(text, true)
+		tmpl, err := ParseLocation(text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		} else if got := string(tmpl.Append(nil, facts())); got != want {
@@ -44,7 +44,7 @@ func TestTemplatesTakeTheirVariables(t *testing.T) {
 }
 
 func TestWithoutGroupsTheirSignsArePlainText(t *testing.T) {
-	tmpl, err := ParseTemplate("*/* $1", false)
+	tmpl, err := ParseTemplate("*/* $1")
 	if err != nil || string(tmpl.Append(nil, facts())) != "*/* $1" || tmpl.UsesGroups() {
 		t.Errorf("got %q, %v", tmpl.Append(nil, facts()), err)
 	}
@@ -52,14 +52,14 @@ func TestWithoutGroupsTheirSignsArePlainText(t *testing.T) {
 
 func TestUnknownVariablesAreRefused(t *testing.T) {
 	for _, text := range []string{"{hots}", "a{b}c", "{client}"} {
-		if _, err := ParseTemplate(text, false); err == nil || !strings.Contains(err.Error(), "{client_ip}") {
+		if _, err := ParseTemplate(text); err == nil || !strings.Contains(err.Error(), "{client_ip}") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
 func TestAbsentFactsAreEmpty(t *testing.T) {
-	tmpl, _ := ParseTemplate("[{host}{port}{query}{client_ip}{header:X}*$3{uri}]", true)
+	tmpl, _ := ParseLocation("[{host}{port}{query}{client_ip}{header:X}*$3{uri}]")
 	if got := string(tmpl.Append(nil, &Facts{})); got != "[]" {
 		t.Errorf("got %q", got)
 	}
@@ -77,7 +77,7 @@ const everything = "{method}{host}{port}{path}{query}{uri}{header:X}*$1"
 var attacks = []string{"a\r\nSet-Cookie: x=1", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a b", "a\tb", "a#b", "a?b", " HTTP/1.1\r\n\r\nGET /", "\x80\xff", "a\"<>\\"}
 
 func TestNoValueEndsAField(t *testing.T) {
-	tmpl, _ := ParseTemplate(everything, true)
+	tmpl, _ := ParseLocation(everything)
 	for _, attack := range attacks {
 		if got := string(tmpl.Append(nil, hostile(attack))); strings.ContainsAny(got, "\r\n\x00\x7f") {
 			t.Errorf("%q comes through: %q", attack, got)
@@ -108,7 +108,7 @@ func TestNoValueEndsARequestLine(t *testing.T) {
 func TestTemplatesAllocateNothing(t *testing.T) {
 	f, buf := facts(), make([]byte, 0, 1024)
 	path, _ := ParsePath("/x/*/{host}")
-	tmpl, _ := ParseTemplate("{scheme}://{host}:{port}{uri} {client_ip} *$1", true)
+	tmpl, _ := ParseLocation("{scheme}://{host}:{port}{uri} {client_ip} *$1")
 	f.Field = nil
 	edit := NewQueryEdit()
 	edit.Remove("x")
@@ -131,8 +131,8 @@ func FuzzTemplates(f *testing.F) {
 	f.Add(everything, "v")
 	f.Add("{host} {a b} ${x} $1$", "a\r\nb")
 	f.Fuzz(func(t *testing.T, text, value string) {
-		for _, parse := range []func(string) (*Template, error){ParsePath, ParseParameter,
-			func(s string) (*Template, error) { return ParseTemplate(s, true) }} {
+		for _, parse := range []func(string) (*Template, error){func(s string) (*Template, error) { return ParsePath(s) }, func(s string) (*Template, error) { return ParseParameter(s) },
+			func(s string) (*Template, error) { return ParseLocation(s) }} {
 			tmpl, err := parse(text)
 			if err != nil {
 				continue

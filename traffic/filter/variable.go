@@ -84,6 +84,9 @@ func (to place) appendValue(dst []byte, p *part, f *Facts) []byte {
 	case varPath:
 		return to.appendOwnPath(dst, f.Path)
 	case varQuery:
+		if to == inQuery {
+			return appendQueryBytes(dst, f.Query)
+		}
 		return to.appendText(dst, f.Query)
 	case varURI:
 		dst = to.appendOwnPath(dst, f.Path)
@@ -106,7 +109,11 @@ func (to place) appendValue(dst []byte, p *part, f *Facts) []byte {
 			return to.appendText(dst, f.Field(p.name))
 		}
 	case varGroup:
-		if p.group < len(f.Groups) {
+		switch {
+		case p.group >= len(f.Groups):
+		case to == inParameter:
+			return appendOneParameter(dst, f.Groups[p.group]) // a part of the path, whose encodings mean the same here
+		default:
 			return to.appendOwnPath(dst, f.Groups[p.group])
 		}
 	default:
@@ -138,8 +145,35 @@ func (to place) appendOwnPath(dst, value []byte) []byte {
 		return appendPathBytes(dst, value)
 	case inParameter:
 		return appendEncoded(dst, value)
+	case inQuery:
+		return appendOneParameter(dst, value)
 	}
 	return appendSafe(dst, value)
+}
+
+// appendQueryBytes encodes the bytes that a query may not have.
+func appendQueryBytes(dst, value []byte) []byte {
+	for _, c := range value {
+		if c <= ' ' || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>' || c == '\\' {
+			dst = appendPercent(dst, c)
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+// appendOneParameter appends what comes of a path as a part of a parameter: its encodings stay, and what would end the parameter is encoded.
+func appendOneParameter(dst, value []byte) []byte {
+	for _, c := range value {
+		switch {
+		case c == '&' || c == ';' || c == '+' || c == '=' || c == '?' || c == '#' || c <= ' ' || c >= 0x7f || c == '"' || c == '<' || c == '>' || c == '\\':
+			dst = appendPercent(dst, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // appendSafe leaves out the bytes that could end a field or a line.

@@ -16,7 +16,7 @@ func TestRedirectTakesTheQueryAlongUnlessItSaysOtherwise(t *testing.T) {
 		"/search?was={query}":     "/search?was=id=1",
 		"https://b.example{path}": "https://b.example/old?id=1",
 	} {
-		template, err := filter.ParseTemplate(to, false)
+		template, err := filter.ParseLocation(to)
 		if err != nil {
 			t.Fatal(err)
 		}
