@@ -31,6 +31,10 @@ type Pool struct {
 	// The protocol spoken with the servers. `http3`, which implies TLS, reaches them over UDP.
 	Protocol string `yaml:"protocol" default:"auto" words:"auto http1 http2 h2c http3" example:"http1"`
 
+	// How answers by HTTP/1.x are read. `tolerant` is for old devices: lines that end with LF alone, spaces behind a chunk's size, a Content-Length that is said several
+	// times with one value, statuses from 600 to 999, and versions such as HTTP/1.2 pass, and clients get them written as they ought to be. Requests are always read strictly.
+	Responses string `yaml:"responses" default:"strict" words:"strict tolerant" example:"tolerant"`
+
 	// How long a server may take. A site's or route's own value wins.
 	Timeouts Timeouts `yaml:"timeouts" example:"{ response: 200s }"`
 

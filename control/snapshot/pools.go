@@ -46,12 +46,13 @@ func (b *builder) pool(p *config.Pool) {
 	d.EndsDown = p.OnDown == "close"
 	d.Proxy = map[string]int{"v1": 1, "v2": 2}[p.ProxyProtocol]
 	d.Transport = &transport.Config{
-		Connect: bounded(p.Timeouts.Connect),
-		Idle:    bounded(p.Timeouts.Idle),
-		MaxIdle: perLoop(p.Connections.Idle, b.loops),
-		Private: !p.Connections.Share || p.ProxyProtocol != "",
-		Warm:    max(0, perLoop(p.Connections.Warm, b.loops)),
-		Sources: b.sources(p, path),
+		Connect:  bounded(p.Timeouts.Connect),
+		Idle:     bounded(p.Timeouts.Idle),
+		MaxIdle:  perLoop(p.Connections.Idle, b.loops),
+		Tolerant: p.Responses == "tolerant",
+		Private:  !p.Connections.Share || p.ProxyProtocol != "",
+		Warm:     max(0, perLoop(p.Connections.Warm, b.loops)),
+		Sources:  b.sources(p, path),
 
 		ByClient:   p.FromClient(),
 		Generation: b.generation(p, old),

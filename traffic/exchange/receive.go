@@ -85,6 +85,10 @@ func (x *Exchange) readAnswer(c *transport.Conn) (int, error) {
 func (x *Exchange) parseResponse() (next Stage, again bool) {
 	b := x.resp[x.respFrom:x.respLen]
 	n, fault := http1.ParseResponse(b, &x.res, x.req.Method, &x.setup.Limits)
+	if fault != nil && x.destination.Transport.Tolerant {
+		n, fault = x.mendHead(fault)
+		b = x.resp[x.respFrom:x.respLen]
+	}
 	if fault != nil {
 		return x.badResponse(fault), false
 	}
@@ -103,6 +107,25 @@ func (x *Exchange) parseResponse() (next Stage, again bool) {
 		return Receive, false
 	}
 	return Receive, true
+}
+
+// mendHead writes a head anew that is wrong in ways that the pool's servers are forgiven.
+func (x *Exchange) mendHead(fault *http1.Fault) (int, *http1.Fault) {
+	raw := x.resp[x.respFrom:x.respLen]
+	mended, n := http1.AppendMended(nil, raw)
+	if n == 0 {
+		if len(raw) >= x.setup.Limits.HeadMost() {
+			return 0, fault
+		}
+		return 0, nil // more is to come
+	}
+	rest := raw[n:]
+	b := x.at.loop.Buffer(max(respRoom+len(mended)+len(rest)+respRoom, len(x.resp)))
+	copy(b[respRoom:], mended)
+	copy(b[respRoom+len(mended):], rest)
+	x.at.loop.Release(x.resp)
+	x.resp, x.respFrom, x.respLen = b, respRoom, respRoom+len(mended)+len(rest)
+	return http1.ParseTolerantly(b[respRoom:x.respLen], &x.res, x.req.Method, &x.setup.Limits)
 }
 
 // gotHead goes on with the final answer, whose head has n bytes.

@@ -41,6 +41,7 @@ func (x *Exchange) response() Stage {
 			data, x.rest.ended = int(x.res.Length), true
 		}
 	case message.FramingChunked:
+		x.rest.chunks.Tolerant = x.destination.Transport.Tolerant
 		x.rest.chunks.FromServer, x.rest.chunks.Collect = true, x.takesTrailers()
 		if x.takesTrailers() && x.res.Names {
 			x.rest.hop = connectionNames(&x.res.Fields)

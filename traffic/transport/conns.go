@@ -20,6 +20,7 @@ type Config struct {
 	Idle        time.Duration  // an unused connection is kept; 0: 55 s
 	MaxIdle     int            // unused connections kept per loop and server; 0: 256, negative: none
 	MaxRequests int            // requests after which a connection is closed; 0: no limit
+	Tolerant    bool           // answers may be framed wrongly in the ways of old devices
 	Private     bool           // each client gets connections of its own
 	Congestion  string         // TCP congestion control; "": the system's
 	Sources     []netip.Addr   // own addresses, used in turn; none: the system chooses

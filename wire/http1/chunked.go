@@ -10,6 +10,7 @@ type Chunked struct {
 	Collect    bool   // trailer lines are kept in Trailers
 	Trailers   []byte // lines as they came, each with its end
 	FromServer bool   // bounded in bytes alone: what a server streams may be any number of tiny chunks
+	Tolerant   bool   // the server is known to write framing wrongly: spaces behind a chunk's size, and LF alone for CRLF
 	Now        int64  // ms, any clock; the owner sets it before Decode, so that tiny chunks are forgiven with time
 	state      chunkState
 	digits     uint8
@@ -28,6 +29,7 @@ type chunkState uint8
 const (
 	chunkSize chunkState = iota
 	chunkExtension
+	chunkPad // spaces behind the size, where they are tolerated
 	chunkSizeLF
 	chunkData
 	chunkDataCR
@@ -119,12 +121,18 @@ func (c *Chunked) step(b byte) *Fault {
 		return c.sizeByte(b)
 	case chunkExtension:
 		return c.extensionByte(b)
+	case chunkPad:
+		return c.padByte(b)
 	case chunkSizeLF:
 		if b != '\n' {
 			return FaultLineEnd
 		}
 		c.startChunk()
 	case chunkDataCR:
+		if b == '\n' && c.Tolerant {
+			c.state = chunkDataLF
+			return c.step(b)
+		}
 		if b != '\r' {
 			return FaultChunkEnd
 		}
@@ -193,6 +201,29 @@ func (c *Chunked) sizeByte(b byte) *Fault {
 	case b == ';':
 		c.state, c.bare = chunkExtension, false
 		return c.extensionByte(b)
+	case c.Tolerant:
+		c.state = chunkPad
+		return c.padByte(b)
+	default:
+		return FaultChunkSize
+	}
+	return nil
+}
+
+// padByte takes what may stand between a chunk's size and the end of its line for servers that pad the size.
+func (c *Chunked) padByte(b byte) *Fault {
+	switch b {
+	case ' ', '\t':
+		if c.extension++; c.extension > maxExtension {
+			return FaultChunkSize
+		}
+	case '\r':
+		c.state = chunkSizeLF
+	case '\n':
+		c.startChunk()
+	case ';':
+		c.state, c.bare = chunkExtension, false
+		return c.extensionByte(b)
 	default:
 		return FaultChunkSize
 	}
@@ -241,6 +272,15 @@ func (c *Chunked) trailerByte(b []byte) (int, *Fault) {
 		return 0, FaultTrailer
 	}
 	ch := b[0]
+	if ch == '\n' && c.Tolerant && (c.digits == 0 || c.digits == 2) {
+		// Such lines do not go on as they came, and nobody relies on a trailer of such a server.
+		c.Collect, c.Trailers = false, nil
+		if c.digits == 0 {
+			c.state = chunkDone
+		}
+		c.digits = 0
+		return 1, nil
+	}
 	switch c.digits {
 	case 0:
 		switch {

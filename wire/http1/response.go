@@ -6,7 +6,16 @@ import "github.com/weir-proxy/weir/wire/message"
 // is that of the request it answers: it decides whether there is a body. Servers that send hundreds of Set-Cookie or Link
 // lines exist: their number is bounded by the head's size alone. r keeps spans into buf; r.List is reused.
 func ParseResponse(buf []byte, r *message.Response, method message.Method, limits *Limits) (int, *Fault) {
-	lines, fault := parseStatusLine(buf, r)
+	return parseResponse(buf, r, method, limits, 599)
+}
+
+// ParseTolerantly is ParseResponse for what AppendMended has made. Statuses up to 999 pass.
+func ParseTolerantly(buf []byte, r *message.Response, method message.Method, limits *Limits) (int, *Fault) {
+	return parseResponse(buf, r, method, limits, 999)
+}
+
+func parseResponse(buf []byte, r *message.Response, method message.Method, limits *Limits, statusMost int) (int, *Fault) {
+	lines, fault := parseStatusLine(buf, r, statusMost)
 	if fault != nil {
 		return 0, fault
 	}
@@ -66,7 +75,7 @@ func responseFraming(r *message.Response, method message.Method, m *framing) (me
 
 // parseStatusLine returns the index after the line; 0 when it is not complete.
 // RFC 9112 section 4: "status-line = HTTP-version SP status-code SP [ reason-phrase ]"
-func parseStatusLine(buf []byte, r *message.Response) (int, *Fault) {
+func parseStatusLine(buf []byte, r *message.Response, statusMost int) (int, *Fault) {
 	const prefix = "HTTP/1."
 	for i := range min(len(buf), len(prefix)) {
 		if buf[i] != prefix[i] {
@@ -88,7 +97,7 @@ func parseStatusLine(buf []byte, r *message.Response) (int, *Fault) {
 		}
 		r.Status = r.Status*10 + int(c-'0')
 	}
-	if r.Status < 100 || r.Status > 599 {
+	if r.Status < 100 || r.Status > statusMost {
 		return 0, FaultStatusLine
 	}
 	i := fixed
