@@ -71,6 +71,7 @@ func (b *builder) pool(p *config.Pool) {
 		spoken.NextProtos = versionOf(p).Protocols()
 		dialer := wiretls.NewDialer(spoken, p.TLS.ServerName, b.loops)
 		d.Transport.TLS = dialer
+		d.Transport.ByName = p.TLS.ServerName == ""
 		if d.Transport.QUIC != nil {
 			d.Transport.QUIC.TLS = dialer
 		}

@@ -101,6 +101,7 @@ type Exchange struct {
 
 	nextActive, prevActive *Exchange // of the loop's list
 
+	lastName   string // of nameForServer
 	hostBuf    [264]byte
 	pathBuf    []byte
 	paths      site.PathBuffers

@@ -14,6 +14,7 @@ import (
 // hedge is a second copy of a request that only reads, on its way to another server because the first takes longer than nearly all do. Whose answer begins
 // first answers.
 type hedge struct {
+	want    transport.Want
 	x       *Exchange // whose request it is; nil once the first server has answered, or nobody waits any more
 	at      *perLoop
 	to      *site.Destination
@@ -69,7 +70,7 @@ func (x *Exchange) startHedge() {
 		}
 		return
 	}
-	h.load = h.server.Load(at)
+	h.load, h.want = h.server.Load(at), x.want(h.server, d.Transport)
 	first := x.server
 	x.server = h.server // the head may name it
 	h.request = x.at.loop.Buffer(x.req.Raw.Len() + len(x.forward) + headRoom)
@@ -97,8 +98,10 @@ func (h *hedge) Run() {
 // ask goes as far as the first bytes of the answer.
 func (h *hedge) ask() pool.Outcome {
 	conns := attempt.Conns(h.at.loop, h.server)
-	if h.conn = conns.Take(); h.conn == nil {
-		conn, err := conns.Dial(h.to.Transport, attempt.Dialing(h.server, h.connect, &h.held))
+	if h.conn = conns.Take(h.want); h.conn == nil {
+		d := attempt.Dialing(h.server, h.connect, &h.held)
+		d.Opaque, d.Asked = h.want.HTTP1, h.want.Name
+		conn, err := conns.Dial(h.to.Transport, d)
 		if err != nil {
 			return pool.ConnectFailed
 		}

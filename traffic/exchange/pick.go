@@ -178,13 +178,14 @@ func cookie(f *message.Fields, name string) []byte {
 func (x *Exchange) connect() Stage {
 	conns := attempt.Conns(x.at.loop, x.server)
 	t := x.destination.Transport
+	w := x.want(x.server, t)
 	switch {
 	case x.stale >= 2:
 		conns.CloseIdle()
 	case t.ByClient:
-		x.conn = conns.TakeOf(x.from, x.server.Address.AddrPort.Addr(), t)
+		x.conn = conns.TakeOf(x.from, x.server.Address.AddrPort.Addr(), t, w.Name)
 	default:
-		x.conn = conns.Take()
+		x.conn = conns.Take(w)
 	}
 	if x.conn != nil {
 		return x.connected()
@@ -192,7 +193,8 @@ func (x *Exchange) connect() Stage {
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
 	d.Cancel = &x.cancel
-	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient
+	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient && w == transport.Want{}
+	d.Opaque, d.Asked = w.HTTP1, w.Name
 	if x.destination.Proxy != 0 {
 		d.Preface = x.proxyHeader()
 	}
@@ -272,6 +274,9 @@ func (x *Exchange) connectTimeout() time.Duration {
 func (x *Exchange) connectFailed(err error) Stage {
 	x.detail = err.Error()
 	why, outcome := attempt.Failure(err)
+	if outcome == pool.ConnectFailed && x.isNameUnknown(err) {
+		outcome = pool.Cancelled
+	}
 	status := 502
 	switch why {
 	case reason.ConnectTimeout:

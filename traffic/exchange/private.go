@@ -42,7 +42,7 @@ func (x *Exchange) resumePrivate(d *site.Destination) bool {
 		return false
 	}
 	c := s.release(i)
-	if !c.Resume() {
+	if !c.Resume(x.want(x.server, d.Transport).Name) {
 		c.Close()
 		return false
 	}

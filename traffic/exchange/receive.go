@@ -143,7 +143,8 @@ func (x *Exchange) gotHead(n int) Stage {
 			x.code = http2.HTTP11Required
 			return x.abandon(reason.HTTP11Required)
 		}
-		x.conn.Private = true
+		// By HTTP/2 the server has refused to say more; what follows from the client comes with credentials, and goes by HTTP/1.1.
+		x.conn.Private = x.conn.Stream == nil
 	}
 	if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
 		x.outcome = pool.GatewayError

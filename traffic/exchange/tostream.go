@@ -5,7 +5,9 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
@@ -107,6 +109,12 @@ func (x *Exchange) receiveStreamFailed(err error) Stage {
 	case errors.Is(err, http2.ErrRefused):
 		// RFC 9113 section 8.7: "Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
 		// non-idempotent methods."
+		x.conn.Reused = true
+		x.detail = err.Error()
+		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
+	case errors.Is(err, stream.ErrHTTP11):
+		// RFC 9113 section 7: "HTTP_1_1_REQUIRED (0x0d): The endpoint requires that HTTP/1.1 be used instead of HTTP/2." It has done nothing with the request.
+		attempt.Conns(x.at.loop, x.server).RequireHTTP1()
 		x.conn.Reused = true
 		x.detail = err.Error()
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)

@@ -131,7 +131,7 @@ func (c *session) meet(way *tunnel.Way) error {
 }
 
 func (c *session) encryptServer() error {
-	secure, err := c.secure.TLS.Client(c.Server, c.ServerName())
+	secure, err := c.secure.TLS.Client(c.Server, c.ServerName(), "")
 	if err != nil {
 		return err
 	}

@@ -363,7 +363,7 @@ func TestNothingIsSmuggledBehindAUTH(t *testing.T) {
 // towards is TLS with servers, as pools have it.
 type towards struct{}
 
-func (towards) Client(c engine.Conn, _ string) (engine.Conn, error) {
+func (towards) Client(c engine.Conn, _, _ string) (engine.Conn, error) {
 	secure := tls.Client(c, &stdtls.Config{InsecureSkipVerify: true})
 	return secure, secure.Handshake()
 }

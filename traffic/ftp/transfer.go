@@ -129,7 +129,7 @@ func (t *transfer) encrypt(client, server engine.Conn) (engine.Conn, engine.Conn
 	if c.secure != nil {
 		server.SetReadTimeout(replyWithin)
 		server.SetWriteTimeout(replyWithin)
-		secure, err := c.secure.TLS.Client(server, c.ServerName())
+		secure, err := c.secure.TLS.Client(server, c.ServerName(), "")
 		if err != nil {
 			return client, server, err
 		}

@@ -15,14 +15,15 @@ import (
 
 // TLS says whom weir trusts, and who it is, towards the servers of a pool.
 type TLS interface {
-	// Config is for a loop's connections to a server: by its name or, if that is "", its address. On that loop.
-	Config(loop int, server string, at netip.Addr) *tls.Config
+	// Config is for a loop's connections to a server: by its name or, if that is "", its address, of which asked is asked for unless it is "". On that loop.
+	Config(loop int, server, asked string, at netip.Addr) *tls.Config
 }
 
 // Dialing is how a connection to a server is opened.
 type Dialing struct {
 	To     netip.AddrPort
 	Server string        // the name for TLS; "": the certificate must be for the address
+	Asked  string        // the name that a server without one is asked for; "": none
 	Source netip.Addr    // own address; the zero value: the system chooses
 	Within time.Duration // the handshake included
 }
@@ -49,7 +50,7 @@ func Dial(l *engine.Loop, config *Config, owner Owner, d Dialing) (*Conn, error)
 	var raw *quicgo.Conn
 	var release func()
 	var err error
-	identity := config.TLS.Config(l.Index, d.Server, d.To.Addr())
+	identity := config.TLS.Config(l.Index, d.Server, d.Asked, d.To.Addr())
 	l.Block(func() { raw, release, err = dial(identity, &d) })
 	if err != nil {
 		return nil, err

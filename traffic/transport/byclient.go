@@ -28,10 +28,10 @@ func (s *Conns) dialFrom(source netip.Addr, to engine.Address, config *Config, o
 
 // TakeOf is Take with Config.ByClient: the connection that was used last of those that come from the client's address. At most Config.MaxIdle are
 // looked at.
-func (s *Conns) TakeOf(client, server netip.Addr, config *Config) *Conn {
+func (s *Conns) TakeOf(client, server netip.Addr, config *Config, name string) *Conn {
 	source := config.Spoofed(client, server)
 	for c := s.newest; c != nil; c = c.older {
-		if c.source == source {
+		if c.source == source && c.name == name {
 			if s.claim(c) {
 				return c
 			}

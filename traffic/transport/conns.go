@@ -20,6 +20,7 @@ type Config struct {
 	Idle        time.Duration  // an unused connection is kept; 0: 55 s
 	MaxIdle     int            // unused connections kept per loop and server; 0: 256, negative: none
 	MaxRequests int            // requests after which a connection is closed; 0: no limit
+	ByName      bool           // servers that are addressed by IP are asked for, and verified, by the name that requests are for: see Dialing.Asked
 	Tolerant    bool           // answers may be framed wrongly in the ways of old devices
 	Private     bool           // each client gets connections of its own
 	Congestion  string         // TCP congestion control; "": the system's
@@ -34,7 +35,8 @@ type Config struct {
 
 // TLS wraps a connection to a server and completes the handshake with it.
 type TLS interface {
-	Client(c engine.Conn, server string) (engine.Conn, error)
+	// Client wraps c. server is the server's own name, "" if it is addressed by IP; it is then asked for the name asked, if that is not "".
+	Client(c engine.Conn, server, asked string) (engine.Conn, error)
 }
 
 // Defaults. Reference: features.md section 6.
@@ -59,6 +61,7 @@ type Conns struct {
 	opening    *opening  // one that is being opened, for all who wait for it
 	freed      []*lease
 	streams    uint32 // that the server allows on a connection; 0: not known
+	http1Until int64  // ms: the server wants HTTP/1.1, whatever it chooses in the TLS handshake
 	refused    bool   // the server chose HTTP/1.1 where it might have had HTTP/2
 	generation uint64 // the least of a connection that is used for another request
 
@@ -82,6 +85,7 @@ type Conn struct {
 	home         *Conns
 	lease        *lease     // of a shared connection
 	place        Places     // what Close gives back; nil: no limit
+	name         string     // that TLS has asked the server for, with Config.ByName
 	source       netip.Addr // the client's address that it comes from; the zero value: an own one
 	generation   uint64     // of the Config that it was opened with
 	newer, older *Conn
@@ -92,21 +96,41 @@ type Conn struct {
 	closed       bool
 }
 
-// Take returns the connection that was used last, nil if none is idle.
-func (s *Conns) Take() *Conn {
-	if len(s.shared) > 0 {
-		if c := s.lease(); c != nil {
+// Want is which of a server's connections will do.
+type Want struct {
+	Name  string // that TLS has asked for; "" unless Config.ByName
+	HTTP1 bool   // one that carries a single exchange at a time
+}
+
+// Take returns the connection that was used last of those that will do, nil if none is idle.
+func (s *Conns) Take(w Want) *Conn {
+	if len(s.shared) > 0 && !w.HTTP1 && !s.wantsHTTP1() {
+		if c := s.lease(w.Name); c != nil {
 			s.Reused++
 			return c
 		}
 	}
-	for c := s.newest; c != nil; c = s.newest {
-		if s.claim(c) {
-			return c
+	for c := s.newest; c != nil; {
+		older := c.older
+		if c.name == w.Name {
+			if s.claim(c) {
+				return c
+			}
+			// What was closed may have taken others with it.
+			older = s.newest
 		}
+		c = older
 	}
 	return nil
 }
+
+// http1For is how long a server that has refused a request by HTTP/2 is spoken to in HTTP/1.1.
+const http1For = 10 * 60 * 1000 // ms
+
+// RequireHTTP1 remembers that the server wants HTTP/1.1 (RFC 9113 section 7, HTTP_1_1_REQUIRED: "The endpoint requires that HTTP/1.1 be used instead of HTTP/2").
+func (s *Conns) RequireHTTP1() { s.http1Until = s.loop.Now() + http1For }
+
+func (s *Conns) wantsHTTP1() bool { return s.http1Until > 0 && s.loop.Now() < s.http1Until }
 
 // claim takes an idle connection for a request. One whose end, or bytes nobody asked for, came in this very turn, is closed: its handler is about
 // to do that.
@@ -131,11 +155,12 @@ type Places interface {
 // Dialing is what a connection is opened with, besides the Config of its pool.
 type Dialing struct {
 	Address engine.Address
-	Server  string        // the name for TLS
+	Server  string        // the server's own name, for TLS; "" if it is addressed by IP
+	Asked   string        // the name that it is asked for then; "": none
 	Source  netip.Addr    // the client's address, which Config.ByClient asks for
 	Connect time.Duration // how long it may take; 0: what the Config says
 	Places  Places        // the limit; nil: there is none
-	Opaque  bool          // the connection is a tunnel's: weir does not speak HTTP on it
+	Opaque  bool          // nothing is agreed on in the TLS handshake: a tunnel's, or one for HTTP/1.1 whatever the pool speaks
 	Reuse   bool          // one that has had requests before will do as well
 	Cancel  *Cancel       // ends the Dial early; nil: nobody does
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
@@ -147,6 +172,9 @@ func (s *Conns) Dial(config *Config, d Dialing) (*Conn, error) {
 		return nil, engine.ErrInterrupted
 	}
 	defer d.Cancel.settle()
+	if config.Version != HTTP1 && s.wantsHTTP1() {
+		d.Opaque = true
+	}
 	if config.Version != HTTP1 && !d.Opaque {
 		return s.dialShared(config, d)
 	}
@@ -191,7 +219,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	if t := config.tls(d.Opaque); t != nil {
 		ec.SetReadTimeout(connect)
 		ec.SetWriteTimeout(connect)
-		secure, err := t.Client(ec, d.Server)
+		secure, err := t.Client(ec, d.Server, d.Asked)
 		if err != nil {
 			ec.Close()
 			s.Open--
@@ -201,9 +229,9 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	}
 	s.Opened++
 	if !d.Opaque && isHTTP2(ec, config) {
-		return s.shareHTTP2(ec, config), nil
+		return s.shareHTTP2(ec, config, d.Asked), nil
 	}
-	return &Conn{Conn: ec, home: s, source: source, generation: config.Generation, Requests: 1, Private: config.Private}, nil
+	return &Conn{Conn: ec, home: s, name: d.Asked, source: source, generation: config.Generation, Requests: 1, Private: config.Private}, nil
 }
 
 func (c *Config) tls(opaque bool) TLS {

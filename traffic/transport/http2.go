@@ -25,8 +25,8 @@ func isHTTP2(c engine.Conn, config *Config) bool {
 }
 
 // shareHTTP2 takes a new connection of HTTP/2.
-func (s *Conns) shareHTTP2(ec engine.Conn, config *Config) *Conn {
-	h := s.newShared(config)
+func (s *Conns) shareHTTP2(ec engine.Conn, config *Config, name string) *Conn {
+	h := s.newShared(config, name)
 	c := &http2Conn{of: h}
 	c.Conn = stream.Connect(ec, config.Streams, c, s.streams)
 	h.conn = c

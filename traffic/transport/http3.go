@@ -19,10 +19,10 @@ var errNoStreams = errors.New("the server allows no requests on its connection")
 // openHTTP3 is open for servers that speak HTTP/3.
 func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 	s.Open++
-	h := s.newShared(config)
+	h := s.newShared(config, d.Asked)
 	c := &http3Conn{of: h}
 	err := s.fromSources(config, d.Address.IP.Addr(), func(source netip.Addr) (err error) {
-		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Source: source, Within: connectTime(d.Connect, config)})
+		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Asked: d.Asked, Source: source, Within: connectTime(d.Connect, config)})
 		return err
 	})
 	if err != nil {

@@ -69,6 +69,7 @@ type carrier interface {
 // shared is a connection that carries many exchanges. Owned by its loop.
 type shared struct {
 	home   *Conns
+	name   string // that TLS has asked for, with Config.ByName
 	conn   carrier
 	config *Config
 	place  Places
@@ -82,8 +83,8 @@ type lease struct {
 }
 
 // newShared makes the place for a connection of which conn is said before anybody looks.
-func (s *Conns) newShared(config *Config) *shared {
-	return &shared{home: s, config: config, most: config.MaxRequests}
+func (s *Conns) newShared(config *Config, name string) *shared {
+	return &shared{home: s, name: name, config: config, most: config.MaxRequests}
 }
 
 // share takes a new connection that carries many exchanges, and leases it for the first of them; nil if it has no room for one.
@@ -113,8 +114,11 @@ func (h *shared) ended() {
 }
 
 // lease finds a shared connection with room; nil if there is none. The oldest comes first, so that few are needed.
-func (s *Conns) lease() *Conn {
+func (s *Conns) lease(name string) *Conn {
 	for _, h := range s.shared {
+		if h.name != name {
+			continue
+		}
 		if h.most > 0 && h.conn.Served() >= h.most {
 			continue
 		}
@@ -200,7 +204,7 @@ func (s *Conns) dialShared(config *Config, d Dialing) (*Conn, error) {
 		if d.Cancel.IsCalled() {
 			return nil, engine.ErrInterrupted
 		}
-		if c := s.lease(); c != nil {
+		if c := s.lease(d.Asked); c != nil {
 			return c, nil
 		}
 	}

@@ -10,12 +10,12 @@ func (c *Conn) Hold(config *Config) {
 	c.await(config)
 }
 
-// Resume takes a held connection for its client's next request; false when it has ended meanwhile, or is not to be used any more.
-func (c *Conn) Resume() bool {
+// Resume takes a held connection for its client's next request; false when it has ended meanwhile, or is not to be used any more, as for another name.
+func (c *Conn) Resume(name string) bool {
 	if !c.held {
 		return false
 	}
-	if c.generation < c.home.generation {
+	if c.generation < c.home.generation || c.name != name {
 		c.Close()
 		return false
 	}

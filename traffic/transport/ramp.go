@@ -30,7 +30,7 @@ func (s *Conns) dialInRamp(config *Config, d Dialing) (*Conn, error) {
 		r.since, r.inVain = now, false
 	}
 	for by := now + rampWait; d.Reuse && s.awaitChange(by); {
-		if c := s.Take(); c != nil {
+		if c := s.Take(Want{d.Asked, d.Opaque}); c != nil {
 			return c, nil
 		}
 	}

@@ -5,6 +5,9 @@ const warmAtOnce = 4
 
 // KeepWarm opens connections until config.Warm of them wait for work. It returns at once; what fails is tried again the next time it is called.
 func (s *Conns) KeepWarm(config *Config, d Dialing) {
+	if config.ByName && d.Server == "" && d.Asked == "" {
+		return // by which name, requests will say
+	}
 	if len(s.shared) > 0 {
 		return // one is enough for many exchanges
 	}

@@ -144,7 +144,7 @@ func TestClientKeepsAnIdleConnectionThroughSessionTickets(t *testing.T) {
 					result <- err.Error()
 					return
 				}
-				c, err := dialer.Client(raw, "127.0.0.1")
+				c, err := dialer.Client(raw, "127.0.0.1", "")
 				if err != nil {
 					result <- err.Error()
 					return
@@ -201,7 +201,7 @@ func TestHandshakeThatIsNotTrustedFails(t *testing.T) {
 			l.Go(runnerFunc(func() {
 				raw, err := l.Dial(to, engine.DialOptions{Timeout: time.Second})
 				if err == nil {
-					_, err = dialer.Client(raw, "127.0.0.1")
+					_, err = dialer.Client(raw, "127.0.0.1", "")
 					raw.Close()
 				}
 				result <- err

@@ -13,11 +13,8 @@ import (
 
 // askHTTP3 is ask over QUIC, on a connection of its own: a server may be well by TCP, or not listen there at all.
 func askHTTP3(ctx context.Context, p *probe) error {
-	config := p.TLS.Clone()
+	config := p.identity().Clone()
 	config.NextProtos = []string{http3.NextProtoH3}
-	if config.ServerName == "" {
-		config.ServerName = p.host()
-	}
 	own := net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.source(), 0))
 	if !p.source().IsValid() {
 		own = nil

@@ -1,0 +1,66 @@
+package exchange
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"strings"
+
+	"github.com/weir-proxy/weir/traffic/pool"
+	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/message"
+)
+
+// want is which connection to the server will do. A server that is addressed by IP is asked for by the name that the request is for. What authenticates its connection goes by
+// HTTP/1.1: on a connection that many share, everybody would be that user.
+func (x *Exchange) want(s *pool.Server, t *transport.Config) (w transport.Want) {
+	if t.ByName && s.Host == "" {
+		w.Name = x.nameForServer()
+	}
+	if t.Version != transport.HTTP1 {
+		v := x.req.Get(message.FieldAuthorization)
+		w.HTTP1 = v != nil && authenticates(v)
+	}
+	return w
+}
+
+// nameForServer is the name that the server gets as its Host; "" if it is an address.
+func (x *Exchange) nameForServer() string {
+	switch x.route.Host {
+	case site.HostServer:
+		return ""
+	case site.HostNamed:
+		name, _, _ := strings.Cut(x.route.HostName, ":")
+		return name
+	}
+	if isAddress(x.host) {
+		return ""
+	}
+	if x.lastName != string(x.host) {
+		x.lastName = string(x.host) // the next request is mostly for the same, and allocates nothing
+	}
+	return x.lastName
+}
+
+// isAddress reports whether a host is an IP address and no name.
+func isAddress(host []byte) bool {
+	for _, c := range host {
+		if c == '[' {
+			return true
+		}
+		if c != '.' && (c < '0' || '9' < c) {
+			return false
+		}
+	}
+	return true
+}
+
+// isNameUnknown reports whether the handshake has failed because the server is not the one that the client has asked for. The client chose the name, so the server is
+// not to blame: clients could have every server ejected with names of their own.
+func (x *Exchange) isNameUnknown(err error) bool {
+	const unrecognizedName tls.AlertError = 112
+	var alert tls.AlertError
+	var name x509.HostnameError
+	return x.destination.Transport.ByName && x.server.Host == "" && (errors.As(err, &name) || errors.As(err, &alert) && alert == unrecognizedName)
+}
