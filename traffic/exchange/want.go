@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -59,8 +58,7 @@ func isAddress(host []byte) bool {
 // isNameUnknown reports whether the handshake has failed because the server is not the one that the client has asked for. The client chose the name, so the server is
 // not to blame: clients could have every server ejected with names of their own.
 func (x *Exchange) isNameUnknown(err error) bool {
-	const unrecognizedName tls.AlertError = 112
-	var alert tls.AlertError
+	var refused interface{ RefusesName() bool }
 	var name x509.HostnameError
-	return x.destination.Transport.ByName && x.server.Host == "" && (errors.As(err, &name) || errors.As(err, &alert) && alert == unrecognizedName)
+	return x.destination.Transport.ByName && x.server.Host == "" && (errors.As(err, &name) || errors.As(err, &refused) && refused.RefusesName())
 }

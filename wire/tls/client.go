@@ -3,6 +3,7 @@ package tls
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/netip"
 
 	"github.com/weir-proxy/weir/engine"
@@ -35,9 +36,20 @@ func NewDialer(config *tls.Config, serverName string, loops int) *Dialer {
 func (d *Dialer) Client(c engine.Conn, server, asked string) (engine.Conn, error) {
 	s := Client(c, d.Config(c.Loop().Index, server, asked, c.RemoteAddr().Addr()))
 	if err := s.Handshake(); err != nil {
-		return nil, err
+		return nil, handshakeError{err}
 	}
 	return s, nil
+}
+
+// handshakeError is why a handshake with a server failed.
+type handshakeError struct{ error }
+
+func (e handshakeError) Unwrap() error { return e.error }
+
+// RefusesName reports whether the server has said that it has not the name it was asked for (RFC 6066 section 3, unrecognized_name).
+func (e handshakeError) RefusesName() bool {
+	var alert tls.AlertError
+	return errors.As(e.error, &alert) && alert == 112
 }
 
 // nameOf is what the certificate of a server without a name must be for: its address, or localhost behind a Unix socket. Health checks
