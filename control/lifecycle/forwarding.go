@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,10 +21,11 @@ import (
 type forwarding struct {
 	kept string // under which name it outlives the process
 
-	mu     sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
-	tables [2]*netfilter.Forwarding
-	told   [2][]netfilter.Service
-	forgot bool // what a process before has kept
+	mu      sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
+	tables  [2]*netfilter.Forwarding
+	told    [2][]netfilter.Service
+	leaving map[route]bool // the ways of datagrams that have left the rotation, and may still have flows
+	forgot  bool           // what a process before has kept
 }
 
 // The two kinds of tables.
@@ -51,12 +53,67 @@ func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
 		problems = errors.Join(problems, err)
 		want[kind] = append(want[kind], services...)
 	}
+	var befores, wants []netfilter.Service
 	for kind := range want {
+		before := f.told[kind]
 		if err := f.tell(kind, want[kind]); err != nil {
 			return err
 		}
+		befores, wants = append(befores, before...), append(wants, want[kind]...)
+	}
+	return errors.Join(problems, f.moveFlows(forwards, befores, wants))
+}
+
+// route is the way of datagrams from a service's address to a server.
+type route struct{ service, server netip.AddrPort }
+
+// moveFlows has the flows of datagrams leave servers that have left the rotation, for the next datagram to find another one. Those of a server that is drained stay for as long
+// as it is that.
+func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfilter.Service) (problems error) {
+	if f.leaving == nil {
+		f.leaving = map[route]bool{}
+	}
+	for i := range before {
+		if was := &before[i]; was.UDP && was.Direct == "" {
+			for _, server := range was.Servers {
+				f.leaving[route{was.Address, server.Address}] = true
+			}
+		}
+	}
+	for r := range f.leaving {
+		switch {
+		case serves(now, r):
+		case isDrained(forwards, r.server):
+			continue
+		default:
+			problems = errors.Join(problems, routing.ForgetFlows(r.service, r.server))
+		}
+		delete(f.leaving, r)
 	}
 	return problems
+}
+
+// serves reports whether one of the services still goes that way.
+func serves(services []netfilter.Service, r route) bool {
+	for i := range services {
+		if s := &services[i]; s.UDP && s.Address == r.service {
+			return slices.ContainsFunc(s.Servers, func(o netfilter.Server) bool { return o.Address == r.server })
+		}
+	}
+	return false
+}
+
+// isDrained reports whether the server is there, well, and only to get nothing new.
+func isDrained(forwards []snapshot.Forward, server netip.AddrPort) bool {
+	for i := range forwards {
+		set := forwards[i].Pool.Set()
+		for _, s := range set.Servers {
+			if netip.AddrPortFrom(s.Address.AddrPort.Addr().Unmap(), s.Address.AddrPort.Port()) == server && s.Health() != pool.Down && set.State(s) == pool.Drained {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (f *forwarding) tell(kind int, want []netfilter.Service) error {

@@ -177,6 +177,42 @@ func TestTheKernelRewritesDestinationsOfDatagrams(t *testing.T) {
 	weir.isClean(t)
 }
 
+// A flow leaves a server that is taken out with its next datagram, and stays with one that is drained.
+func TestTheKernelMovesFlowsFromServersThatAreOut(t *testing.T) {
+	client, weir, servers := farm(t)
+	for _, s := range servers {
+		s.echoes(":7100")
+	}
+	w := weir.weir(nattedDatagrams)
+	c, err := client.dial("udp", "10.1.0.1:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first := says(c, "x")
+	by := map[string]string{"server2: 10.1.0.2 says x": "10.2.0.2:7100", "server3: 10.1.0.2 says x": "10.2.0.3:7100"}[first]
+	if by == "" {
+		t.Fatalf("%q", first)
+	}
+	w.reload(t, strings.Replace(nattedDatagrams, `"`+by+`"`, `{ address: "`+by+`", drain: true }`, 1))
+	time.Sleep(1500 * time.Millisecond) // longer than the kernel's tables are behind
+	if got := says(c, "x"); got != first {
+		t.Errorf("after a drain: %q, not %q", got, first)
+	}
+	other := "10.2.0.2:7100"
+	if by == other {
+		other = "10.2.0.3:7100"
+	}
+	w.reload(t, strings.Replace(nattedDatagrams, `"10.2.0.2:7100", "10.2.0.3:7100"`, `"`+other+`"`, 1))
+	for end := time.Now().Add(5 * time.Second); says(c, "x") == first; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the flow stays with a server that is gone")
+		}
+	}
+	w.stop()
+	weir.isClean(t)
+}
+
 // A client's connections stay with one server, and only those of a server that leaves move.
 func TestTheKernelHashesClients(t *testing.T) {
 	client, weir, _ := farm(t)

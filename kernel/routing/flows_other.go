@@ -1,0 +1,8 @@
+//go:build !linux
+
+package routing
+
+import "net/netip"
+
+// ForgetFlows has nothing to do here: no kernel forwards for weir.
+func ForgetFlows(service, server netip.AddrPort) error { return nil }
