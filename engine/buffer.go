@@ -12,11 +12,15 @@ const (
 // buffers keeps free buffers by class for one loop. Last in, first out: the next exchange finds its bytes in the cache.
 type buffers struct {
 	free [4][][]byte
-	out  int // buffers handed out and not returned
+	low  [4]int // the fewest in free since the last Trim
+	out  int    // buffers handed out and not returned
+	held int64  // bytes of those, and what Hold says
 }
 
 // kept bounds the free buffers per class, about 4 MiB each, so that a burst does not stay in memory for ever.
 var kept = [4]int{1024, 256, 64, 16}
+
+var sizes = [4]int{Buffer4K, Buffer16K, Buffer64K, Buffer256K}
 
 func class(size int) int {
 	switch {
@@ -38,15 +42,19 @@ func (l *Loop) Buffer(size int) []byte {
 	k := class(size)
 	l.buffers.out++
 	if k < 0 {
+		l.buffers.held += int64(size)
 		return make([]byte, size)
 	}
+	l.buffers.held += int64(sizes[k])
 	list := &l.buffers.free[k]
 	if n := len(*list); n > 0 {
 		b := (*list)[n-1]
+		(*list)[n-1] = nil
 		*list = (*list)[:n-1]
+		l.buffers.low[k] = min(l.buffers.low[k], n-1)
 		return b
 	}
-	return make([]byte, [...]int{Buffer4K, Buffer16K, Buffer64K, Buffer256K}[k])
+	return make([]byte, sizes[k])
 }
 
 // Release takes back a buffer from Buffer; nil is allowed. The caller keeps no slice of it.
@@ -56,6 +64,7 @@ func (l *Loop) Release(b []byte) {
 	}
 	l.buffers.out--
 	b = b[:cap(b)]
+	l.buffers.held -= int64(len(b))
 	k := class(len(b))
 	if k < 0 || len(l.buffers.free[k]) >= kept[k] {
 		return

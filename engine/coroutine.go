@@ -22,6 +22,7 @@ type coroutine struct {
 	sent  int  // of what it wrote, with errno
 	errno syscall.Errno
 	next  *coroutine
+	ends  bool // it is not needed any more
 }
 
 // wake says why a parked coroutine was resumed.
@@ -45,7 +46,7 @@ func newCoroutine(l *Loop) *coroutine {
 			}
 			co.next, co.loop.freeCoroutines = co.loop.freeCoroutines, co
 			co.loop.idleCoroutines++
-			if !yield(struct{}{}) {
+			if !yield(struct{}{}) || co.ends {
 				return
 			}
 		}
@@ -97,9 +98,21 @@ func (l *Loop) start(h Handler, c Conn, r Runner) {
 	} else {
 		l.freeCoroutines = co.next
 		l.idleCoroutines--
+		l.idleLow = min(l.idleLow, l.idleCoroutines)
 	}
 	co.handler, co.conn, co.runner = h, c, r
 	l.switchTo(co)
+}
+
+// endIdle ends coroutines that wait for work.
+func (l *Loop) endIdle(n int) {
+	for ; n > 0 && l.freeCoroutines != nil; n-- {
+		co := l.freeCoroutines
+		l.freeCoroutines = co.next
+		l.idleCoroutines--
+		co.ends = true
+		co.resume()
+	}
 }
 
 // switchTo enters co and returns when it parks or ends. Loop context only.

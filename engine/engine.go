@@ -16,6 +16,7 @@ type Config struct {
 	Loops       int                                                      // number of loops; 0: one per processor
 	Portable    bool                                                     // goroutines over package net even where epoll is there
 	SingleSends bool                                                     // every send is a system call of its own, even where io_uring is there
+	Memory      int64                                                    // bytes that all loops together may hold for their peers; 0: no limit
 	SlowTurn    time.Duration                                            // the watchdog reports a loop's turn that takes longer; 0: 2 s
 	Dial        func(a Address, timeout time.Duration) (net.Conn, error) // on goroutines only, in place of package net
 	Door        func(at netip.AddrPort) (Door, error)                    // likewise, for doorways
@@ -52,7 +53,10 @@ func New(config Config) (*Engine, error) {
 	e.loopback = loopbackCongestion()
 	e.connsMost = connsMost()
 	for i := range config.Loops {
-		l := &Loop{Index: i, engine: e}
+		l := &Loop{Index: i, engine: e, share: 1 << 62}
+		if config.Memory > 0 {
+			l.share = max(heldLeast, config.Memory/int64(config.Loops))
+		}
 		l.now = l.clock()
 		l.wheel.init(l.now)
 		if config.Portable || !hasPoller {
@@ -114,12 +118,15 @@ type Loop struct {
 	now      int64 // ms since the engine started, read once per turn
 	nowMicro int64
 	buffers  buffers
+	share    int64 // bytes that buffers.held may be
 	wheel    wheel
 
 	current        *coroutine
 	moved          int // bytes that current has read since it was entered
 	freeCoroutines *coroutine
 	idleCoroutines int
+	idleLow        int      // the fewest since the last Trim
+	trims          []func() // what Trim calls
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine
 	spawned        []spawn

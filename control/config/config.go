@@ -34,6 +34,9 @@ type Config struct {
 	// Where the command line, monitoring and programs reach this weir.
 	Admin Admin `yaml:"admin" example:"{ socket: /run/weir/admin.sock, address: 127.0.0.1:9180 }"`
 
+	// What the process may use.
+	Limits ProcessLimits `yaml:"limits" example:"{ memory: 512MiB }"`
+
 	// What is logged, how and where.
 	Logs Logs `yaml:"logs" example:"{ access: { format: json, file: /var/log/weir/access.log }, level: info }"`
 

@@ -71,6 +71,7 @@ type Daemon struct {
 	forwarding forwarding
 	forwardNow chan struct{} // a check has found a server well, or not
 	warmNow    chan struct{} // the pools are others
+	wasteNow   chan struct{} // a reload has left much that is not in use
 	quit       chan struct{}
 	done       sync.WaitGroup
 }
@@ -98,9 +99,10 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	if options.Loops <= 0 {
 		options.Loops = runtime.NumCPU()
 	}
-	tune(options.Loops)
-	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1)}
-	e, err := engine.New(engine.Config{Loops: options.Loops, SingleSends: options.SingleSends, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
+	memory := memoryLimit()
+	tune(options.Loops, memory)
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1), wasteNow: make(chan struct{}, 1)}
+	e, err := engine.New(engine.Config{Loops: options.Loops, Memory: heldMost(memory), SingleSends: options.SingleSends, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,9 +139,9 @@ func wake(c chan<- struct{}) {
 
 // tune gives every loop a processor of the runtime's own and one or two more to the control plane: a loop waits in raw system calls and
 // never gives its processor up.
-func tune(loops int) {
+func tune(loops int, memory int64) {
 	runtime.GOMAXPROCS(loops + 1 + min(1, loops/2))
-	adaptCollections()
+	adaptCollections(memory)
 }
 
 // Reload loads the configuration and makes it the running one. On an error nothing has changed. The plan says what did; at the start
@@ -269,6 +271,10 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	}
 	d.swapSetups(next)
 	d.running.Store(next)
+	d.limitMemory(int64(next.Config.Limits.Memory))
+	if previous != nil {
+		wake(d.wasteNow)
+	}
 	wake(d.forwardNow)
 	wake(d.warmNow)
 	if previous == nil {

@@ -27,7 +27,7 @@ func TestGarbageIsWhatComesInFiveSecondsWithinBounds(t *testing.T) {
 	} {
 		a := allowance{percent: c.percent}
 		for range garbageRush {
-			if a.adapt(c.took) {
+			if a.adapt(c.took, garbageMost) {
 				break
 			}
 		}
@@ -40,14 +40,33 @@ func TestGarbageIsWhatComesInFiveSecondsWithinBounds(t *testing.T) {
 func TestARushMakesCollectionsRarerOnlyWhenItLasts(t *testing.T) {
 	a := allowance{percent: garbageLeast}
 	for i, took := range []time.Duration{time.Second, time.Second, 5 * time.Second, time.Second, time.Second} {
-		if a.adapt(took) {
+		if a.adapt(took, garbageMost) {
 			t.Fatalf("after %d collections, %d %%", i+1, a.percent)
 		}
 	}
-	if !a.adapt(2*time.Second) || a.percent != 250 {
+	if !a.adapt(2*time.Second, garbageMost) || a.percent != 250 {
 		t.Errorf("after three in a row: %d %%, want 250", a.percent)
 	}
-	if !a.adapt(12500*time.Millisecond) || a.percent != garbageLeast {
+	if !a.adapt(12500*time.Millisecond, garbageMost) || a.percent != garbageLeast {
 		t.Errorf("once it is calm: %d %%, want %d", a.percent, garbageLeast)
+	}
+}
+
+// A heap of hundreds of megabytes must not have four times as much garbage, and none may have more than the memory limit has room for.
+func TestALargeHeapHasLessGarbage(t *testing.T) {
+	for _, c := range []struct {
+		live, limit int64
+		want        int
+	}{
+		{10 << 20, 0, 400}, {32 << 20, 0, 200}, {120 << 20, 0, 100}, {1 << 30, 0, 100}, {0, 0, 400},
+		{20 << 20, 256 << 20, 160}, {120 << 20, 256 << 20, 26}, {200 << 20, 256 << 20, garbageFew}, {300 << 20, 256 << 20, garbageFew},
+	} {
+		if got := garbagePercent(c.live, c.limit); got != c.want {
+			t.Errorf("%d MB of %d: %d %%, want %d", c.live>>20, c.limit>>20, got, c.want)
+		}
+	}
+	a := allowance{percent: 400}
+	if !a.adapt(time.Second, 100) || a.percent != 100 {
+		t.Errorf("a heap that has grown keeps %d %%", a.percent)
 	}
 }

@@ -53,6 +53,7 @@ const (
 	ClientProtocol
 	HTTP11Required
 	ListenerFull
+	MemoryFull
 	ProxyMalformed
 	ProxyTimeout
 	HelloMalformed
@@ -137,6 +138,7 @@ var table = [Count]row{
 	StreamRefused:       {"server", "send", "refused"},
 	HTTP11Required:      {"server", "receive", "http11_required"},
 	ListenerFull:        {"weir", "read", "listener_full"},
+	MemoryFull:          {"weir", "read", "memory_full"},
 	ProxyMalformed:      {"client", "read", "proxy_malformed"},
 	ProxyTimeout:        {"client", "read", "proxy_timeout"},
 	HelloMalformed:      {"client", "read", "hello_malformed"},

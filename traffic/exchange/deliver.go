@@ -97,6 +97,9 @@ func (x *Exchange) deliverCopy() Stage {
 			continue
 		}
 		x.bulk()
+		if x.resp == nil {
+			x.resp = x.at.loop.Buffer(engine.Buffer16K)
+		}
 		out, err := x.piece(x.resp)
 		if err != nil {
 			return x.bodyFailed(err)
@@ -127,6 +130,10 @@ func (x *Exchange) deliverPart() (n int, ok bool) {
 	}
 	x.takeClient()
 	x.client.SetWriteTimeout(x.setup.Send)
+	if x.resp != nil { // what was in it is sent, and a client that takes its time needs no buffer
+		x.at.loop.Release(x.resp)
+		x.resp = nil
+	}
 	n, err := to.SendFrom(x.conn.Conn, int(min(x.rest.left, partMost)))
 	x.rest.left -= int64(n)
 	x.rest.ended = x.rest.left == 0
@@ -137,7 +144,7 @@ func (x *Exchange) deliverPart() (n int, ok bool) {
 
 // bulk takes a larger buffer for a body that fills it.
 func (x *Exchange) bulk() {
-	if len(x.resp) < engine.Buffer64K && x.rest.left > engine.Buffer16K {
+	if len(x.resp) < engine.Buffer64K && x.rest.left > engine.Buffer16K && !x.at.loop.IsCrowded() {
 		x.at.loop.Release(x.resp)
 		x.resp = x.at.loop.Buffer(engine.Buffer64K)
 	}

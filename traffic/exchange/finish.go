@@ -10,6 +10,9 @@ import (
 // finish settles, counts and logs.
 func (x *Exchange) finish() Stage {
 	x.stamp(Finish)
+	if x.session.evicted {
+		x.reason, x.outcome = reason.MemoryFull, pool.Cancelled
+	}
 	if x.attempted || x.conn != nil {
 		x.endAttempt()
 	}
@@ -119,6 +122,7 @@ func (x *Exchange) settlePanic() {
 	}
 	x.at.Stats.Active--
 	x.at.unlinkActive(x)
+	x.at.loop.Hold(-exchangeHeld)
 	x.count()
 	if x.headLen > 0 && x.isLogged() {
 		x.log()

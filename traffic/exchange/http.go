@@ -63,7 +63,9 @@ type Driver struct {
 func NewDriver(e *engine.Engine) *Driver {
 	d := &Driver{pseudonym: newPseudonym()}
 	for _, l := range e.Loops() {
-		d.loops = append(d.loops, &perLoop{driver: d, loop: l, Ring: accesslog.NewRing(1 << 20)})
+		p := &perLoop{driver: d, loop: l, Ring: accesslog.NewRing(1 << 20)}
+		l.OnTrim(p.trim)
+		d.loops = append(d.loops, p)
 	}
 	return d
 }
@@ -104,9 +106,11 @@ type perLoop struct {
 	files       fileCache
 	free        []*Exchange
 	active      *Exchange             // the first of those in progress
+	freeLow     int                   // the fewest in free since the last trim
 	openStreams []*openStream         // to be used again
 	shadows     int                   // copies of requests under way
 	sessions    *session              // all client connections of the loop
+	relieveAt   int64                 // ms: when relieve may look at them again
 	passOn      func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
 	Stats       Stats
 	Ring        *accesslog.Ring
@@ -121,6 +125,8 @@ const exchangesKept = 1024
 
 func (p *perLoop) take() *Exchange {
 	p.Stats.Active++
+	p.loop.Hold(exchangeHeld)
+	p.relieve()
 	x := p.borrow()
 	p.linkActive(x)
 	return x
@@ -130,7 +136,9 @@ func (p *perLoop) take() *Exchange {
 func (p *perLoop) borrow() *Exchange {
 	if n := len(p.free); n > 0 {
 		x := p.free[n-1]
+		p.free[n-1] = nil
 		p.free = p.free[:n-1]
+		p.freeLow = min(p.freeLow, n-1)
 		return x
 	}
 	return newExchange(p.driver, p)
@@ -140,6 +148,7 @@ func (p *perLoop) borrow() *Exchange {
 func (p *perLoop) give(x *Exchange) {
 	p.Stats.Active--
 	p.unlinkActive(x)
+	p.loop.Hold(-exchangeHeld)
 	p.giveBack(x)
 }
 
@@ -149,6 +158,15 @@ func (p *perLoop) giveBack(x *Exchange) {
 	if len(p.free) < exchangesKept {
 		p.free = append(p.free, x)
 	}
+}
+
+// trim gives up what nobody has needed since the last call.
+func (p *perLoop) trim() {
+	n := len(p.free) - p.freeLow
+	clear(p.free[n:])
+	p.free = p.free[:n]
+	p.freeLow = n
+	p.openStreams = nil
 }
 
 // dateLine returns the Date field line of this second.

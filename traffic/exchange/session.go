@@ -25,6 +25,7 @@ type session struct {
 	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
+	evicted  bool              // it is ended because of the memory that it holds
 	tls      *filter.Handshake // of its TLS; nil: in clear text
 	told     *proxyproto.TLVs  // by another proxy, in front of it; nil, and eight bytes of every idle connection: nothing
 	shadow   *shadow           // of which it is; nil: it is a client's

@@ -39,6 +39,7 @@ func (s *shadow) Run() {
 func (s *shadow) Panicked() {
 	if x := s.session.x; x != nil {
 		s.at.Stats.Active++ // settlePanic takes it off
+		s.at.loop.Hold(exchangeHeld)
 		x.settlePanic()
 	}
 	s.session.closePrivate()

@@ -34,12 +34,15 @@ type Connection interface {
 	Leave(code http2.Code)
 	// Cut ends everything at once.
 	Cut()
+	// Held is how many bytes the connection itself holds, besides what its exchanges do.
+	Held() int
 }
 
 // Streams is a client's connection that carries many exchanges side by side. Owned by its loop.
 type Streams struct {
 	session   session
 	via       Connection
+	open      *openStream // the exchanges under way
 	exchanges int
 	tunnels   int
 }
@@ -62,6 +65,7 @@ func (s *Streams) Open(stream Stream) {
 	o.of = s
 	o.session = session{http: from.http, at: p, conn: stream, stream: stream, streams: s, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen,
 		secure: from.secure, tls: from.tls, told: from.told, counted: from.counted}
+	s.link(o)
 	s.exchanges++
 	from.requests++
 	if setup := from.http.setup.Load(); setup.Closing || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {
@@ -94,8 +98,29 @@ func (s *session) isLast() bool { return s.at.driver.draining.Load() != 0 }
 
 // openStream is the session of one stream.
 type openStream struct {
-	session session
-	of      *Streams
+	session    session
+	of         *Streams
+	next, prev *openStream // of the connection's list
+}
+
+// link and unlink keep the list of a connection's exchanges.
+func (s *Streams) link(o *openStream) {
+	if o.prev, o.next = nil, s.open; o.next != nil {
+		o.next.prev = o
+	}
+	s.open = o
+}
+
+func (s *Streams) unlink(o *openStream) {
+	if o.next != nil {
+		o.next.prev = o.prev
+	}
+	if o.prev != nil {
+		o.prev.next = o.next
+	} else {
+		s.open = o.next
+	}
+	o.next, o.prev = nil, nil
 }
 
 const openStreamsKept = 1024
@@ -134,6 +159,7 @@ func (o *openStream) end(code http2.Code) {
 	o.session.closePrivate()
 	s.session.counted = o.session.counted
 	s.exchanges--
+	s.unlink(o)
 	o.session.stream.Done(code)
 	*o = openStream{}
 	if len(p.openStreams) < openStreamsKept {

@@ -47,18 +47,21 @@ type Conn struct {
 	openErr  error  // why the last stream to a server was not opened; nil: it was
 	goneFrom uint64 // the stream from which on the server processes none; of the goroutine that reads its control stream
 
-	owner   Owner
-	running int // streams whose exchange has not ended
-	late    int // streams whose exchange has ended, and that are not sent yet
-	budget  http2.Budget
-	asked   bool // the client was told to ask nothing further
-	parting engine.Alarm
-	partBy  int64  // ms: when the connection is closed whatever was sent
-	packets uint64 // that had been sent when the alarm was set
-	leaving bool
-	beyond  uint64 // while leaving: the first request that is refused
-	ended   bool
-	restAt  int64 // ms: when the last exchange ended
+	owner    Owner
+	running  int // streams whose exchange has not ended
+	late     int // streams whose exchange has ended, and that are not sent yet
+	budget   http2.Budget
+	pieces   int          // in use by its streams
+	held     int          // bytes of content that wait to be read
+	bringers atomic.Int32 // streams that bring content
+	asked    bool         // the client was told to ask nothing further
+	parting  engine.Alarm
+	partBy   int64  // ms: when the connection is closed whatever was sent
+	packets  uint64 // that had been sent when the alarm was set
+	leaving  bool
+	beyond   uint64 // while leaving: the first request that is refused
+	ended    bool
+	restAt   int64 // ms: when the last exchange ended
 
 	// To a server.
 	streams     []*Stream // in use
@@ -165,7 +168,13 @@ func (c *Conn) open(s *Stream) {
 		s.refuse(http3.RequestRejected)
 		return
 	}
+	if c.loop.IsFull() && c.running >= fewStreams {
+		s.refuse(http3.RequestRejected) // RFC 9114 section 4.1.1: the client may ask again
+		c.spend(http2.GlitchUnknown)
+		return
+	}
 	c.running++
+	c.loop.Hold(streamHeld)
 	s.watch = context.AfterFunc(s.raw.Context(), func() {
 		c.loop.Post(func() {
 			if !s.closed { // by weir itself
@@ -175,6 +184,9 @@ func (c *Conn) open(s *Stream) {
 	})
 	c.owner.Open(s)
 }
+
+// fewStreams is how many requests a client may have under way whatever the loop holds.
+const fewStreams = 8
 
 // spend takes from the peer's budget; a connection beyond it is closed.
 func (c *Conn) spend(g http2.Glitch) {
@@ -252,12 +264,19 @@ func (c *Conn) sendGoAway(from uint64) {
 	}
 }
 
+// Held is how many bytes the connection itself holds, besides what its exchanges do.
+func (c *Conn) Held() int { return c.pieces*outMost + c.held + c.running*streamHeld }
+
+// streamHeld is what a stream holds besides pieces and content: the stacks of the goroutines that read and send it, two small buffers, and what quic-go keeps of it.
+const streamHeld = 64 << 10
+
 // Cut ends everything at once.
 func (c *Conn) Cut() { c.fail(http3.NoError, "") }
 
 // finished settles the end of a stream's use.
 func (c *Conn) finished(s *Stream) {
 	c.running--
+	c.loop.Hold(-streamHeld)
 	c.restAt = c.loop.Now()
 	if c.toServer {
 		c.forget(s)

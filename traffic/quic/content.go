@@ -41,12 +41,27 @@ func (b *content) first() (piece []byte, ended bool) {
 	return append([]byte(nil), p...), r.isAtEnd() && r.err == io.EOF && (b.length < 0 || b.got == b.length)
 }
 
-// pieceMost is how much content is brought to the loop at a time.
-const pieceMost = 64 << 10
+// pieceMost is how much content is brought to the loop at a time: by each of manyBringers streams of a connection at most. More than that, which are uploads side by side, bring
+// pieceLeast.
+const (
+	pieceMost    = 64 << 10
+	pieceLeast   = 8 << 10
+	manyBringers = 8
+)
+
+// size is how much the next piece may have.
+func (b *content) size() int {
+	if b.s.conn.bringers.Load() > manyBringers {
+		return pieceLeast
+	}
+	return pieceMost
+}
 
 // bring brings the rest of the content, and tells how it has ended. What is here already of several frames goes to the loop together: a peer that sends a byte in each frame
 // must not cause a turn of the loop for each.
 func (b *content) bring() {
+	b.s.conn.bringers.Add(1)
+	defer b.s.conn.bringers.Add(-1)
 	for {
 		if !b.r.hasHeader() && !b.flush() {
 			return
@@ -145,15 +160,15 @@ func (b *content) data(length uint64) bool {
 				return false
 			}
 		}
-		n := min(length, uint64(r.end-r.at), uint64(pieceMost-len(b.piece)))
+		n := min(length, uint64(r.end-r.at), uint64(max(1, b.size()-len(b.piece))))
 		b.piece = append(b.piece, r.buf[r.at:r.at+int(n)]...)
 		r.at += int(n)
 		length -= n
-		if len(r.buf) < pieceMost && r.at == r.end {
+		if r.at == r.end && len(r.buf) < b.size() {
 			r.buf = make([]byte, pieceMost) // there is more than a head: read in larger pieces
 			r.at, r.end = 0, 0
 		}
-		if len(b.piece) == pieceMost && !b.flush() {
+		if len(b.piece) >= b.size() && !b.flush() {
 			return false
 		}
 	}

@@ -37,6 +37,7 @@ type Stream struct {
 	gone     chan struct{} // closed when nobody wants more
 
 	isDismissed bool // gone is closed
+	holds       int  // bytes of content that are counted as held
 
 	out      []byte    // frames that were not sent
 	spare    []byte    // for the next out
@@ -104,6 +105,7 @@ func (s *Stream) use(p []byte) int {
 	n := copy(p, s.piece)
 	if s.piece = s.piece[n:]; len(s.piece) == 0 {
 		s.piece = nil
+		s.hold(0)
 		if s.credit != nil && !s.ended {
 			select {
 			case s.credit <- struct{}{}:
@@ -114,8 +116,21 @@ func (s *Stream) use(p []byte) int {
 	return n
 }
 
+// hold counts how much of the stream's content waits to be read.
+func (s *Stream) hold(n int) {
+	if n != s.holds {
+		s.conn.loop.Hold(n - s.holds)
+		s.conn.held += n - s.holds
+		s.holds = n
+	}
+}
+
 func (s *Stream) deliver(piece []byte) {
+	if s.wasDone {
+		return
+	}
 	s.piece = piece
+	s.hold(2 * len(piece)) // the next one is on its way behind it
 	s.Arrive()
 }
 
@@ -174,6 +189,9 @@ func (s *Stream) refuse(code http3.Code) {
 	s.raw.CancelRead(quicgo.StreamErrorCode(code))
 	s.raw.CancelWrite(quicgo.StreamErrorCode(code))
 	s.closed = true
+	if !s.flying {
+		s.release()
+	}
 	s.dismiss()
 	s.sentAll()
 }
@@ -202,6 +220,7 @@ func (s *Stream) Done(code http2.Code) {
 		return
 	}
 	s.wasDone = true
+	s.hold(0)
 	s.Rest()
 	if s.watch != nil {
 		s.watch()

@@ -51,6 +51,7 @@ func (c *Conn) Open() *Stream {
 	s.place = len(c.streams)
 	c.streams = append(c.streams, s)
 	c.running++
+	c.loop.Hold(streamHeld)
 	c.served++
 	return s
 }

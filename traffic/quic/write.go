@@ -21,11 +21,29 @@ const (
 // pieces are what is handed out whole, of all loops and connections: an answer needs two for as long as it lasts.
 var pieces = sync.Pool{New: func() any { return new([outMost]byte) }}
 
+// piecesMost bounds the pieces of a connection: a client that reads none of a hundred answers had weir hold 256 KiB for each. Streams without a piece send atOnceMost at a time.
+const piecesMost = 8
+
+// most is how much out may have.
+func (s *Stream) most() int {
+	if cap(s.out) >= outMost || s.conn.pieces < piecesMost && !s.conn.loop.IsCrowded() {
+		return outMost
+	}
+	return atOnceMost
+}
+
 // roomy makes out a piece.
 func (s *Stream) roomy() {
 	if cap(s.out) < outMost {
 		s.out = append(pieces.Get().(*[outMost]byte)[:0], s.out...)
+		s.conn.holdPieces(1)
 	}
+}
+
+// holdPieces counts pieces that are taken, or given back by a negative n.
+func (c *Conn) holdPieces(n int) {
+	c.pieces += n
+	c.loop.Hold(n * outMost)
 }
 
 // release gives pieces back once nothing more is sent.
@@ -33,6 +51,7 @@ func (s *Stream) release() {
 	for _, b := range [...][]byte{s.out, s.spare} {
 		if cap(b) == outMost {
 			pieces.Put((*[outMost]byte)(b[:outMost]))
+			s.conn.holdPieces(-1)
 		}
 	}
 	s.out, s.spare = nil, nil
@@ -85,7 +104,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		if s.unwanted {
 			return len(p), nil
 		}
-		room := outMost - len(s.out) - http3.HeaderMost
+		room := s.most() - len(s.out) - http3.HeaderMost
 		if room <= 0 {
 			if s.flush(); len(s.out) > 0 {
 				if err := s.waitLanding(); err != nil {
@@ -116,7 +135,7 @@ func (s *Stream) SendFrom(c engine.Conn, most int) (int, error) {
 		if s.IsInterrupted() {
 			return 0, engine.ErrInterrupted
 		}
-		if s.unwanted || most <= atOnceMost || !engine.MayReadNow(c) {
+		if s.unwanted || most <= atOnceMost || s.most() < outMost || !engine.MayReadNow(c) {
 			return 0, nil
 		}
 		if outMost-len(s.out) >= atOnceMost {
@@ -260,6 +279,9 @@ func (s *Stream) landed(piece []byte, err error) {
 		s.refuse(http3.RequestCancelled) // the answer was complete, and its client took too long
 	default:
 		s.unsent(err)
+	}
+	if s.closed && !s.flying {
+		s.release()
 	}
 	s.MakeRoom()
 }

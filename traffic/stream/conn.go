@@ -65,6 +65,7 @@ type Conn struct {
 	ours, theirs http2.Settings
 	recvWindow   http2.Window
 	held         int // bytes of content received and not read
+	heads        int // bytes of the heads of requests that are under way
 
 	ids     []uint32 // of streams, in the same order: what is looked up is close together
 	streams []*Stream
@@ -404,6 +405,30 @@ func (c *Conn) endStreams(err error) {
 		c.forget(s)
 	}
 }
+
+// Held is how many bytes the connection holds, besides what its exchanges do.
+func (c *Conn) Held() int { return c.held + cap(c.out) + len(c.in) + cap(c.block) + c.heads }
+
+// mayHold reports whether the connection may take another head of n bytes. A client may have weir hold so much of heads, and none further while the loop has hardly any room and the client
+// has some already.
+func (c *Conn) mayHold(n int) bool {
+	switch {
+	case len(c.streams) == 0:
+		return true
+	case c.heads+n > headsMost:
+		return false
+	case c.loop.IsFull():
+		return c.running < fewStreams && c.heads < fewHeads
+	}
+	return !c.loop.IsCrowded() || c.heads < headsMost/4
+}
+
+// headsMost bounds the heads of the requests that are under way on a connection; fewStreams and fewHeads are what a client may have at any time.
+const (
+	headsMost  = 1 << 20
+	fewStreams = 8
+	fewHeads   = 64 << 10
+)
 
 // IsIdle reports whether nothing is under way.
 func (c *Conn) IsIdle() bool { return c.running == 0 && len(c.streams) == 0 }

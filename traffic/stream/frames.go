@@ -424,6 +424,14 @@ func (c *Conn) requestHead(h http2.Header, block []byte) *http2.ConnError {
 		// stream error (Section 5.4.2) of type PROTOCOL_ERROR or REFUSED_STREAM." Streams that the client has reset count until their exchange has ended.
 		return c.refuse(h.Stream, http2.RefusedStream)
 	}
+	if !c.mayHold(len(c.layout.Buf)) {
+		// Section 8.7: REFUSED_STREAM "indicate[s] that the stream is being closed prior to any processing having occurred": the client may ask again.
+		c.noteAs(h.Stream, true)
+		c.room(13)
+		c.out = http2.AppendRST(c.out, h.Stream, http2.RefusedStream)
+		c.flushLater()
+		return c.spend(http2.GlitchUnknown)
+	}
 	s := c.newStream(h.Stream)
 	ends := h.Flags&http2.FlagEndStream != 0
 	fault, malformed := c.layout.Request(&s.request, ends)

@@ -24,10 +24,11 @@ type Stream struct {
 	unread     int // bytes read for which recv has not been opened again
 
 	// The request of a client.
-	head    []byte // as HTTP/1.1 has it; a loop's buffer
-	headLen int
-	request message.Request
-	fault   *http1.Fault
+	head      []byte // as HTTP/1.1 has it; a loop's buffer
+	headLen   int
+	headBytes int // that the connection counts among its heads until the stream is done
+	request   message.Request
+	fault     *http1.Fault
 
 	// The answers of a server.
 	method   message.Method
@@ -114,7 +115,13 @@ func (s *Stream) takeRequest(fault *http1.Fault, ended bool) {
 		return
 	}
 	b := s.conn.layout.Buf
-	s.head = s.conn.loop.Buffer(len(b) + headRoom)
+	size := len(b) + headRoom
+	if len(b) <= engine.Buffer64K && size > engine.Buffer64K {
+		size = len(b) // a buffer of four times the size is too much for a little room
+	}
+	s.head = s.conn.loop.Buffer(size)
+	s.headBytes = len(b)
+	s.conn.heads += len(b)
 	s.headLen = copy(s.head, b)
 	r := &s.request
 	if r.Has(message.FieldContentLength) {
@@ -368,6 +375,8 @@ func (s *Stream) reset(code http2.Code) {
 func (s *Stream) free() {
 	s.conn.loop.Release(s.head)
 	s.head = nil
+	s.conn.heads -= s.headBytes
+	s.headBytes = 0
 	for i := range s.queue {
 		s.conn.loop.Release(s.queue[i].buf)
 	}

@@ -1,0 +1,452 @@
+package hostile
+
+import (
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+	"golang.org/x/net/http2"
+
+	wire2 "github.com/weir-proxy/weir/wire/http2"
+	wire3 "github.com/weir-proxy/weir/wire/http3"
+)
+
+var long = flag.Bool("long", false, "run every attack, against weir, nginx and HAProxy")
+
+// attack is what many connections do at once.
+type attack struct {
+	conns int
+	open  func(s *scene) error // one connection; it stays as it is until the scene ends
+	short bool                 // it is run each time
+	// costly says that the attackers themselves need most of the machine, on which weir and the good clients are too, so that times say nothing.
+	costly bool
+}
+
+// scene is a proxy under attack.
+type scene struct {
+	t        *testing.T
+	clear    string // addresses
+	secure   string
+	tunnel   string
+	sent     atomic.Int64 // bytes that attackers have sent
+	ended    chan struct{}
+	closers  sync.Mutex
+	closing  []func()
+	refusals atomic.Int64
+}
+
+// counting counts what an attacker sends.
+type counting struct {
+	net.Conn
+	s *scene
+}
+
+func (c counting) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.s.sent.Add(int64(n))
+	return n, err
+}
+
+func (s *scene) later(f func()) {
+	s.closers.Lock()
+	defer s.closers.Unlock()
+	s.closing = append(s.closing, f)
+}
+
+// dial opens a connection whose system takes little of what it does not read.
+func (s *scene) dial(address string) (net.Conn, error) {
+	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	s.later(func() { conn.Close() })
+	return counting{conn, s}, nil
+}
+
+func (s *scene) dialTLS(protocol string) (net.Conn, error) {
+	conn, err := s.dial(s.secure)
+	if err != nil {
+		return nil, err
+	}
+	c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", NextProtos: []string{protocol}})
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c, c.Handshake()
+}
+
+// http2 opens a connection of HTTP/2 with settings of the attacker's.
+func (s *scene) http2(window uint32) (*http2Asker, error) {
+	conn, err := s.dial(s.clear)
+	if err != nil {
+		return nil, err
+	}
+	a := &http2Asker{Framer: http2.NewFramer(conn, conn), conn: conn, next: 1}
+	a.AllowIllegalWrites = true
+	io.WriteString(conn, http2.ClientPreface)
+	a.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+	a.WriteWindowUpdate(0, 1<<30)
+	return a, nil
+}
+
+// request opens a stream.
+func (a *http2Asker) request(path string, end bool, fields ...string) (id uint32, err error) {
+	id = a.next
+	a.next += 2
+	method := "GET"
+	if !end {
+		method = "POST"
+	}
+	head := (&letter{fields: append([]string{"Host: localhost"}, fields...)}).head(method + " " + path + " HTTP/1.1")
+	return id, a.heading(id, wire2.AppendRequest(nil, []byte(head), wire2.Target{}), end)
+}
+
+func (s *scene) http3(window uint64) (*quicgo.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c, err := quicgo.DialAddr(ctx, s.secure, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, ServerName: "localhost"},
+		&quicgo.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window, InitialConnectionReceiveWindow: 128 * window, MaxConnectionReceiveWindow: 128 * window})
+	if err != nil {
+		return nil, err
+	}
+	s.later(func() { c.CloseWithError(0x100, "") })
+	control, err := c.OpenUniStream()
+	if err != nil {
+		return nil, err
+	}
+	control.Write(wire3.AppendControl(nil, 1<<20, false))
+	return c, nil
+}
+
+func (s *scene) request3(c *quicgo.Conn, path string, end bool, fields ...string) (*quicgo.Stream, error) {
+	stream, err := c.OpenStream()
+	if err != nil {
+		return nil, err
+	}
+	method := "GET"
+	if !end {
+		method = "POST"
+	}
+	head := (&letter{fields: append([]string{"Host: localhost"}, fields...)}).head(method + " " + path + " HTTP/1.1")
+	b := section(wire3.AppendRequest(nil, []byte(head), wire2.Target{Secure: true}))
+	s.sent.Add(int64(len(b)))
+	if _, err := stream.Write(b); err != nil || !end {
+		return stream, err
+	}
+	return stream, stream.Close()
+}
+
+const streams = 100 // of each connection of HTTP/2 and HTTP/3
+
+// large is a field of 63 kB, or near it, in lines that no table holds.
+var large = func() (list []string) {
+	for i := range 15 {
+		list = append(list, fmt.Sprintf("x-%d: %s", i, strings.Repeat("v", 4000)))
+	}
+	return list
+}()
+
+var attacks = map[string]attack{
+	"http1, responses that are not read": {conns: 400, open: func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	}},
+	"http1, heads without end": {conns: 400, short: true, open: func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n"+lines(large))
+		}
+		return err
+	}},
+	"http1, uploads that the server does not read": {conns: 400, open: func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "POST /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"+strings.Repeat("x", 100_000))
+		}
+		return err
+	}},
+	"tls, responses that are not read": {conns: 400, short: true, open: func(s *scene) error {
+		c, err := s.dialTLS("http/1.1")
+		if err == nil {
+			_, err = io.WriteString(c, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	}},
+	"tls, handshakes that stop": {conns: 1000, open: func(s *scene) error {
+		c, err := s.dial(s.secure)
+		if err == nil {
+			_, err = c.Write([]byte{22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3})
+		}
+		return err
+	}},
+	"http2, responses that are not read": {conns: 20, short: true, open: func(s *scene) error {
+		a, err := s.http2(1 << 30)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = a.request("/big", true)
+		}
+		return err
+	}},
+	"http2, responses without a window": {conns: 20, short: true, open: func(s *scene) error {
+		a, err := s.http2(0)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = a.request("/big", true)
+		}
+		return err
+	}},
+	"http2, large heads to a server that is silent": {conns: 20, short: true, open: func(s *scene) error {
+		a, err := s.http2(0)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = a.request("/hang", true, large...)
+		}
+		return err
+	}},
+	"http2, heads that expand": {conns: 200, open: func(s *scene) error {
+		a, err := s.http2(0)
+		if err != nil {
+			return err
+		}
+		enter := append([]byte{0x82, 0x86, 0x84, 0x01, 1, 'a', 0x40, 1, 'x', 0x7f}, 0xa1, 0x1e)
+		err = a.heading(1, append(enter, strings.Repeat("v", 4000)...), true)
+		again := append([]byte{0x82, 0x86, 0x04, 5, '/', 'h', 'a', 'n', 'g', 0x01, 1, 'a'}, strings.Repeat("\xbe", 14)...)
+		for i := 0; i < streams && err == nil; i++ {
+			err = a.heading(uint32(3+2*i), again, true)
+		}
+		return err
+	}},
+	"http2, uploads that the server does not read": {conns: 20, open: func(s *scene) error {
+		a, err := s.http2(0)
+		for i := 0; i < streams && err == nil; i++ {
+			var id uint32
+			if id, err = a.request("/hang", false); err == nil {
+				err = a.WriteData(id, false, make([]byte, 10_000))
+			}
+		}
+		return err
+	}},
+	"http2, pings whose answers are not read": {conns: 200, open: func(s *scene) error {
+		a, err := s.http2(0)
+		for i := 0; i < 5000 && err == nil; i++ {
+			err = a.WritePing(false, [8]byte{})
+		}
+		return err
+	}},
+	"http3, responses that are not read": {conns: 20, costly: true, short: true, open: func(s *scene) error {
+		c, err := s.http3(1 << 16)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = s.request3(c, "/big", true)
+		}
+		return err
+	}},
+	"http3, large heads to a server that is silent": {conns: 20, costly: true, open: func(s *scene) error {
+		c, err := s.http3(1 << 16)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = s.request3(c, "/hang", true, large...)
+		}
+		return err
+	}},
+	"http3, uploads that the server does not read": {conns: 20, costly: true, short: true, open: func(s *scene) error {
+		c, err := s.http3(1 << 16)
+		for i := 0; i < streams && err == nil; i++ {
+			var stream *quicgo.Stream
+			if stream, err = s.request3(c, "/hang", false); err == nil {
+				go func() {
+					b := append(wire3.AppendHeader(nil, wire3.FrameData, 1<<20), make([]byte, 1<<20)...)
+					stream.SetWriteDeadline(time.Now().Add(3 * time.Second))
+					n, _ := stream.Write(b)
+					s.sent.Add(int64(n))
+				}()
+			}
+		}
+		return err
+	}},
+	"tcp, tunnels that are not read": {conns: 400, open: func(s *scene) error {
+		c, err := s.dial(s.tunnel)
+		if err == nil {
+			_, err = io.WriteString(c, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	}},
+}
+
+// origin answers little, much, or nothing.
+func origin(t *testing.T) string {
+	hang := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/big":
+			w.Header().Set("Content-Length", "20000000")
+			piece := make([]byte, 64<<10)
+			for left := 20_000_000; left > 0; left -= len(piece) {
+				if _, err := w.Write(piece[:min(left, len(piece))]); err != nil {
+					return
+				}
+			}
+		case "/hang":
+			select {
+			case <-hang:
+			case <-r.Context().Done():
+			}
+		default:
+			io.WriteString(w, "ok")
+		}
+	}))
+	t.Cleanup(func() { close(hang); server.CloseClientConnections(); server.Close() })
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// good are clients that do nothing wrong.
+type good struct {
+	mu     sync.Mutex
+	took   []time.Duration
+	failed int
+	stop   chan struct{}
+	done   sync.WaitGroup
+}
+
+// behave has a few clients ask until stopped, half of them on new connections.
+func behave(address string) *good {
+	g := &good{stop: make(chan struct{})}
+	for i := range 4 {
+		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: i%2 == 1}}
+		g.done.Go(func() {
+			for {
+				select {
+				case <-g.stop:
+					client.CloseIdleConnections()
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				at := time.Now()
+				response, err := client.Get("http://" + address + "/")
+				ok := err == nil && response.StatusCode == 200
+				if err == nil {
+					io.Copy(io.Discard, response.Body)
+					response.Body.Close()
+				}
+				g.mu.Lock()
+				g.took = append(g.took, time.Since(at))
+				if !ok {
+					g.failed++
+				}
+				g.mu.Unlock()
+			}
+		})
+	}
+	return g
+}
+
+func (g *good) end() (p99 time.Duration, asked, failed int) {
+	close(g.stop)
+	g.done.Wait()
+	slices.Sort(g.took)
+	return g.took[len(g.took)*99/100], len(g.took), g.failed
+}
+
+const hostileConfig = `
+listeners:
+  clear: { address: CLEAR }
+  secure: { address: SECURE, tls: { certificates: [{ cert: DIR/cert.pem, key: DIR/key.pem }] } }
+  tunnel: { address: THIRD, protocol: tcp, pool: app }
+admin: { address: ADMIN }
+data: DIR/data
+logs: { access: { file: DIR/access.log } }
+pools: { app: { servers: ["ORIGIN"] } }
+sites: { "*": app }
+`
+
+// Bounds of an attack: what weir may hold for each byte that attackers have sent, above what is the same for any number of them; what good clients may notice; and how soon memory is
+// back.
+const (
+	groupBytes   = 256 << 20
+	amplifies    = 10
+	constantHeld = 96 << 20
+	backWithin   = 30 * time.Second
+	backTo       = 24 << 20 // above what it was
+)
+
+// With default settings in 256 MB, well-behaved clients hardly notice what others do, whatever they do, and what that has cost goes away with them.
+func TestAttacksWithin256MB(t *testing.T) {
+	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)), newGroup(t, groupBytes).wrapper()...)
+	quiet := behave(w.at["CLEAR"])
+	time.Sleep(time.Second)
+	calm, _, _ := quiet.end()
+	base := w.resident()
+	names := []string{}
+	for name, a := range attacks {
+		if a.short || *long {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { w.underAttack(t, attacks[name], calm, base) })
+	}
+}
+
+func (w *world) underAttack(t *testing.T, a attack, calm time.Duration, base int64) {
+	s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"], tunnel: w.at["THIRD"], ended: make(chan struct{})}
+	others := behave(s.clear)
+	before, most := w.resident(), int64(0)
+	var opening sync.WaitGroup
+	gate := make(chan struct{}, 16)
+	for range a.conns {
+		gate <- struct{}{}
+		opening.Go(func() {
+			defer func() { <-gate }()
+			if a.open(s) != nil {
+				s.refusals.Add(1)
+			}
+		})
+	}
+	over := time.After(4 * time.Second)
+	for looking := true; looking; {
+		most = max(most, w.resident())
+		select {
+		case <-over:
+			looking = false
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	opening.Wait()
+	p99, asked, failed := others.end()
+	for _, f := range s.closing {
+		f()
+	}
+	at := time.Now()
+	for time.Since(at) < backWithin && w.resident() > base+backTo {
+		time.Sleep(200 * time.Millisecond)
+	}
+	back, after := time.Since(at), w.resident()
+	t.Logf("%d connections (%d refused) sent %d kB: held %+d kB, %+d kB %v later; good clients: p99 %v (%v), %d of %d failed", a.conns, s.refusals.Load(),
+		s.sent.Load()>>10, (most-before)>>10, (after-base)>>10, back.Round(100*time.Millisecond), p99, calm, failed, asked)
+	if !w.Alive() {
+		t.Fatal("weir has ended")
+	}
+	if held := most - before; held > constantHeld+amplifies*s.sent.Load() {
+		t.Errorf("weir held %d kB for %d kB that were sent", held>>10, s.sent.Load()>>10)
+	}
+	if after > base+backTo {
+		t.Errorf("%d kB more than before are still resident after %v", (after-base)>>10, back)
+	}
+	if failed > 0 {
+		t.Errorf("%d of %d requests of good clients failed", failed, asked)
+	}
+	if bound := max(3*calm, 25*time.Millisecond); p99 > bound && !a.costly {
+		t.Errorf("good clients' p99 is %v, in quiet %v", p99, calm)
+	}
+}

@@ -1,0 +1,87 @@
+package exchange
+
+import (
+	"slices"
+
+	"github.com/weir-proxy/weir/telemetry/reason"
+)
+
+// This file ends connections when their loop holds all that it may for its peers. The heaviest go first, and of equals the newest: a client that has weir hold much is either an attack
+// or can ask again, and a small request of somebody else must not be refused for it.
+
+// exchangeHeld is what an exchange holds besides its buffers: its struct and its stack.
+const exchangeHeld = 16 << 10
+
+// reliefEvery is how often, in ms, connections are looked through: that costs a look at each.
+const reliefEvery = 50
+
+// evictedLeast is how much a connection must hold to be ended for it. What a plain request needs is less.
+const evictedLeast = 48 << 10
+
+// relieve ends heavy connections when the loop is full, until it would hold three quarters of its share.
+func (p *perLoop) relieve() {
+	now := p.loop.Now()
+	if !p.loop.IsFull() || now < p.relieveAt {
+		return
+	}
+	p.relieveAt = now + reliefEvery
+	type heavy struct {
+		s    *session
+		held int
+	}
+	var list []heavy
+	for s := p.sessions; s != nil; s = s.next {
+		if held := s.held(); held >= evictedLeast {
+			list = append(list, heavy{s, held})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b heavy) int { return b.held - a.held })
+	excess := p.loop.Held() - p.loop.Share()*3/4
+	for _, h := range list {
+		if excess <= 0 {
+			return
+		}
+		excess -= int64(h.held)
+		h.s.evict()
+	}
+}
+
+// held is how much a client connection has weir hold.
+func (s *session) held() int {
+	if s.streams != nil {
+		return s.streams.held()
+	}
+	if s.x == nil || s.x.inTunnel {
+		return 0
+	}
+	return s.x.held()
+}
+
+func (x *Exchange) held() int {
+	return exchangeHeld + len(x.in) + len(x.out) + len(x.resp) + len(x.ahead) + len(x.up.buf)
+}
+
+// held is how much all streams of a connection hold.
+func (s *Streams) held() int {
+	n := s.via.Held()
+	for o := s.open; o != nil; o = o.next {
+		if x := o.session.x; x != nil {
+			n += x.held()
+		}
+	}
+	return n
+}
+
+// evict ends a connection because of what it holds.
+func (s *session) evict() {
+	if s.streams != nil {
+		s.streams.blame(reason.MemoryFull, "")
+		s.streams.via.Cut()
+		return
+	}
+	s.evicted = true
+	s.conn.Interrupt()
+	if s.x != nil && s.x.conn != nil {
+		s.x.conn.Interrupt()
+	}
+}
