@@ -19,7 +19,11 @@ func Format(name string, data []byte) ([]byte, Problems) {
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
-	text := formatText(string(data))
+	text, ok := stableText(string(data))
+	if !ok {
+		r.problem(Pos{File: name}, "", "cannot be formatted: each time it would come out differently; nothing was changed")
+		return nil, r.problems
+	}
 	after := r.parse(name, text)
 	if len(r.problems) > 0 || !sameTree(before, after) || !slices.Equal(commentsOf(string(data)), commentsOf(string(text))) {
 		r.problems = nil
@@ -27,6 +31,22 @@ func Format(name string, data []byte) ([]byte, Problems) {
 		return nil, r.problems
 	}
 	return text, nil
+}
+
+// formatRounds is how often a text is formatted until it stays as it is. One is enough for nearly all; text that looks like a comment or a key inside of another needs two.
+const formatRounds = 8
+
+// stableText formats a text until another round would change nothing; false when there is no end to it.
+func stableText(text string) ([]byte, bool) {
+	once := formatText(text)
+	for range formatRounds {
+		again := formatText(string(once))
+		if bytes.Equal(once, again) {
+			return once, true
+		}
+		once = again
+	}
+	return nil, false
 }
 
 func sameTree(a, b *node) bool {

@@ -292,3 +292,61 @@ func TestClientsThatLeaveTogetherHurtNobodyElse(t *testing.T) {
 		t.Errorf("%d requests prove little", n)
 	}
 }
+
+// What a server sends out of order, or beside what it has announced, never reaches a client as an answer.
+func TestMalformedAnswersOfServersAreNone(t *testing.T) {
+	head := func(c *rawConn, id uint32, end bool, fields ...string) {
+		c.locked(func() error {
+			c.block.Reset()
+			for i := 0; i < len(fields); i += 2 {
+				c.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+			}
+			return c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndHeaders: true, EndStream: end})
+		})
+	}
+	data := func(c *rawConn, id uint32, text string) {
+		c.locked(func() error { return c.WriteData(id, true, []byte(text)) })
+	}
+	for name, serve := range map[string]func(c *rawConn, id uint32){
+		"content before the head": func(c *rawConn, id uint32) {
+			c.locked(func() error { return c.WriteData(id, false, []byte("early")) })
+			head(c, id, false, ":status", "200")
+			data(c, id, "late")
+		},
+		"content after an interim response": func(c *rawConn, id uint32) {
+			head(c, id, false, ":status", "103")
+			data(c, id, "x")
+		},
+		"an interim response that ends": func(c *rawConn, id uint32) { head(c, id, true, ":status", "103") },
+		"no status":                     func(c *rawConn, id uint32) { head(c, id, true, "x-a", "b") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := proxyTo(t, newRawServer(t, serve).address, "")
+			if status, body := w.post(t); status != 502 {
+				t.Errorf("status %d, %q", status, body)
+			}
+		})
+	}
+}
+
+// A length of nothing with content behind it is told to nobody as a whole answer: the head may have gone on, but then its client sees no good end.
+func TestContentBesideALengthOfNothingIsAFault(t *testing.T) {
+	s := newRawServer(t, func(c *rawConn, id uint32) {
+		c.locked(func() error {
+			c.block.Reset()
+			c.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+			c.hpack.WriteField(hpack.HeaderField{Name: "content-length", Value: "0"})
+			c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndHeaders: true})
+			return c.WriteData(id, true, []byte("smuggled"))
+		})
+	})
+	w := proxyTo(t, s.address, "")
+	response, err := http.Post("http://"+w.clear+"/", "text/plain", nil)
+	if err == nil {
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if len(body) > 0 && response.StatusCode == 200 {
+			t.Errorf("the client got %q", body)
+		}
+	}
+}

@@ -91,6 +91,7 @@ const (
 // asked is what is known of a connection while its handshake is under way.
 type asked struct {
 	settled func() // the handshake is not under way any more
+	isThere bool   // the client has shown that it is where it says it is, by a token that it got there
 	policy  atomic.Pointer[tls.Policy]
 	print   []byte // complete once policy is set
 }
@@ -98,9 +99,9 @@ type asked struct {
 type askedKey struct{}
 
 // begin counts a connection whose handshake begins, and gives it a place for what the handshake says.
-func (q *QUIC) begin(ctx context.Context, _ *quicgo.ClientInfo) (context.Context, error) {
+func (q *QUIC) begin(ctx context.Context, client *quicgo.ClientInfo) (context.Context, error) {
 	q.pending.Add(1)
-	a := &asked{settled: sync.OnceFunc(func() { q.pending.Add(-1) })}
+	a := &asked{isThere: client != nil && client.AddrVerified, settled: sync.OnceFunc(func() { q.pending.Add(-1) })}
 	context.AfterFunc(ctx, a.settled)
 	return context.WithValue(ctx, askedKey{}, a), nil
 }
@@ -173,8 +174,10 @@ func (q *QUIC) serve(raw *quicgo.Conn) {
 		return
 	}
 	l := q.loops[int(q.next.Add(1))%len(q.loops)]
-	// With a policy that asks for certificates nothing is known of who asks before the handshake has ended.
-	c := quic.New(raw, l, &quic.Config{Limits: &setup.HTTP.Limits, Header: setup.HTTP.Header, Send: setup.HTTP.Send, Waits: policy.Auth != ""},
+	// With a policy that asks for certificates nothing is known of who asks before the handshake has ended. Nor is it known where a client is that has no token: a request as early data
+	// may come from a spoofed address, and allow, deny, match, persistence, limits, the log and what servers are told all go by the address. RFC 9000 section 8.1: "Prior to validating
+	// the client address" a server sends little; the handshake's end validates it, as a token does.
+	c := quic.New(raw, l, &quic.Config{Limits: &setup.HTTP.Limits, Header: setup.HTTP.Header, Send: setup.HTTP.Send, Waits: policy.Auth != "" || !a.isThere},
 		quic.AddrPort(raw.LocalAddr()), quic.AddrPort(raw.RemoteAddr()))
 	if policy.Auth != "" && !c.Settle() {
 		return

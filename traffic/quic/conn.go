@@ -45,7 +45,8 @@ type Conn struct {
 	control  atomic.Pointer[quicgo.SendStream]
 	readers  sync.WaitGroup
 	openErr  error  // why the last stream to a server was not opened; nil: it was
-	goneFrom uint64 // the stream from which on the server processes none; of the goroutine that reads its control stream
+	goneFrom uint64 // the peer's last GOAWAY: a server processes no stream from there on; of the goroutine that reads its control stream
+	pushMost uint64 // the client's MAX_PUSH_ID; of the same goroutine
 
 	owner    Owner
 	running  int // streams whose exchange has not ended
@@ -75,7 +76,7 @@ type Conn struct {
 
 // New makes a client's connection for a loop.
 func New(raw *quicgo.Conn, l *engine.Loop, config *Config, local, remote netip.AddrPort) *Conn {
-	c := &Conn{raw: raw, loop: l, config: config, local: local, remote: remote}
+	c := &Conn{raw: raw, loop: l, config: config, local: local, remote: remote, goneFrom: 1 << 62}
 	c.highest.Store(-1)
 	return c
 }
@@ -131,6 +132,9 @@ func (c *Conn) sendControl() {
 	}
 	if _, err := s.Write(http3.AppendControl(nil, c.config.Limits.HeadMost(), !c.toServer)); err == nil {
 		c.control.Store(s)
+		// RFC 9114 section 6.2.1: "the receiver MUST NOT request that the sender close the control stream. If either control stream is closed at any point, this MUST be treated as a
+		// connection error of type H3_CLOSED_CRITICAL_STREAM."
+		context.AfterFunc(s.Context(), func() { c.fail(http3.ClosedCriticalStream, "") })
 	}
 }
 

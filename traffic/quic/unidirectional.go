@@ -1,8 +1,6 @@
 package quic
 
 import (
-	"io"
-
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/wire/http2"
@@ -57,11 +55,33 @@ func (c *Conn) critical(kind uint64, r *reader) {
 			c.fail(code, why)
 			return
 		}
-	} else if n, _ := io.Copy(io.Discard, io.LimitReader(r, 1<<20)); n == 1<<20 {
-		c.fail(http3.ExcessiveLoad, "qpack_stream") // without a table there is nothing to say on it
+	} else if code, why := readQPACK(kind, r); code != 0 {
+		c.fail(code, why)
 		return
 	}
 	c.fail(http3.ClosedCriticalStream, "")
+}
+
+// qpackMost bounds what a peer may say on a stream of QPACK, on which there is hardly anything to say.
+const qpackMost = 1 << 20
+
+// readQPACK reads a stream of QPACK until its end, or says what is wrong with it.
+func readQPACK(kind uint64, r *reader) (code http3.Code, why string) {
+	var decoder http3.DecoderStream
+	for range qpackMost {
+		if r.at == r.end && !r.fill() {
+			return 0, ""
+		}
+		b := r.buf[r.at]
+		r.at++
+		switch {
+		case kind == http3.StreamEncoder && !http3.MayEncode(b):
+			return http3.EncoderStreamError, "no_dynamic_table"
+		case kind == http3.StreamDecoder && !decoder.Take(b):
+			return http3.DecoderStreamError, "no_dynamic_table"
+		}
+	}
+	return http3.ExcessiveLoad, "qpack_stream"
 }
 
 // controlMost bounds a frame of the control stream.
@@ -95,18 +115,67 @@ func (c *Conn) readControl(r *reader) (code http3.Code, why string) {
 			continue
 		}
 		if c.toServer {
-			if code, why := c.fromServer(kind, payload); code != 0 {
-				return code, why
-			}
+			code, why = c.fromServer(kind, payload)
+		} else {
+			code, why = c.fromClient(kind, payload)
+		}
+		if code != 0 {
+			return code, why
 		}
 		// What else is said is of no use to weir, and costs the peer something.
 		c.loop.Post(func() { c.spend(http2.GlitchPriority) })
 	}
 }
 
+// fromClient takes a frame of a client's control stream, or says what is wrong with it. Of one goroutine. weir pushes nothing, so no push ID was ever promised.
+func (c *Conn) fromClient(kind uint64, payload []byte) (code http3.Code, why string) {
+	switch kind {
+	case http3.FrameGoAway, http3.FrameMaxPushID, http3.FrameCancelPush, http3.FramePriorityUpdate, http3.FramePriorityUpdatePush:
+	default:
+		return 0, ""
+	}
+	id, n := http3.ParseVarint(payload)
+	hasMore := kind == http3.FramePriorityUpdate || kind == http3.FramePriorityUpdatePush
+	if n == 0 || n < len(payload) && !hasMore {
+		// Section 7.1: "A frame payload that contains additional bytes after the identified fields or a frame payload that terminates before the end of the identified fields MUST be
+		// treated as a connection error of type H3_FRAME_ERROR."
+		return http3.FrameError, "control_frame"
+	}
+	switch {
+	case kind == http3.FrameGoAway:
+		// Section 5.2: "Receiving a GOAWAY containing a larger identifier than previously received MUST be treated as a connection error of type H3_ID_ERROR."
+		if id > c.goneFrom {
+			return http3.IDError, "goaway"
+		}
+		c.goneFrom = id
+	case kind == http3.FrameMaxPushID:
+		// Section 7.2.7: "receipt of a MAX_PUSH_ID frame that contains a smaller value than previously received MUST be treated as a connection error of type H3_ID_ERROR."
+		if id < c.pushMost {
+			return http3.IDError, "max_push_id"
+		}
+		c.pushMost = id
+	case kind == http3.FrameCancelPush:
+		// Section 7.2.3: "If a server receives a CANCEL_PUSH frame for a push ID that has not yet been mentioned by a PUSH_PROMISE frame, this MUST be treated as a connection error of type
+		// H3_ID_ERROR."
+		return http3.IDError, "cancel_push"
+	case kind == http3.FramePriorityUpdate && id%4 != 0:
+		// RFC 9218 section 7.2: "If a server receives a PRIORITY_UPDATE (type=0xF0700) for a stream ID that is not a request stream, this MUST be treated as a connection error of type
+		// H3_ID_ERROR."
+		return http3.IDError, "priority_update"
+	case kind == http3.FramePriorityUpdatePush:
+		// RFC 9218 section 7.2: "If a server receives a PRIORITY_UPDATE (type=0xF0701) with a push ID that is greater than the maximum push ID or that has not yet been promised, this MUST
+		// be treated as a connection error of type H3_ID_ERROR."
+		return http3.IDError, "priority_update"
+	}
+	return 0, ""
+}
+
 // fromServer takes a frame of a server's control stream, or says what is wrong with it. Of one goroutine.
 func (c *Conn) fromServer(kind uint64, payload []byte) (code http3.Code, why string) {
 	switch kind {
+	case http3.FramePriorityUpdate, http3.FramePriorityUpdatePush:
+		// RFC 9218 section 7.2: "If a client receives a PRIORITY_UPDATE frame, this MUST be treated as a connection error of type H3_FRAME_UNEXPECTED."
+		return http3.FrameUnexpected, "priority_update"
 	case http3.FrameMaxPushID:
 		// Section 7.2.7: "A server MUST NOT send a MAX_PUSH_ID frame."
 		return http3.FrameUnexpected, "max_push_id"

@@ -1,6 +1,9 @@
 package stream
 
-import "github.com/weir-proxy/weir/wire/http2"
+import (
+	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
+)
 
 // content is a DATA frame whose payload has not come completely. Its bytes go to the stream as they come: a frame that comes slowly holds no buffer, and concerns
 // no other stream. The windows were charged for all of it when it began.
@@ -64,6 +67,14 @@ func (c *Conn) beginData(h http2.Header, p []byte) *http2.ConnError {
 // admitData decides whether the stream may get the content.
 func (c *Conn) admitData(s *Stream, h http2.Header) *http2.ConnError {
 	d := &c.content
+	if c.toServer && !s.hasHead {
+		// RFC 9113 section 8.1: a response is "one HEADERS frame (followed by zero or more CONTINUATION frames)" and then "zero or more DATA frames"; "Malformed requests or
+		// responses that are detected MUST be treated as a stream error (Section 5.4.2) of type PROTOCOL_ERROR."
+		c.giveRoom()
+		s.lose(&http1.Fault{Status: 502, Reason: "data_before_head"})
+		s.reset(http2.ProtocolError)
+		return c.spend(http2.GlitchResetCaused)
+	}
 	if refusal := s.state.On(http2.RecvData); refusal != nil {
 		return c.resetCaused(s, refusal.Code)
 	}

@@ -218,7 +218,13 @@ func (c *Conn) priorityUpdate(p []byte) *http2.ConnError {
 	if c.toServer {
 		return &http2.ConnError{Code: http2.ProtocolError, Why: "priority_update_from_server"}
 	}
-	if s := c.find(binary.BigEndian.Uint32(p) & 0x7fffffff); s != nil {
+	id := binary.BigEndian.Uint32(p) & 0x7fffffff
+	if id%2 == 0 {
+		// RFC 9218 section 7.1: "If a PRIORITY_UPDATE frame is received with a Prioritized Stream ID of 0x0, the recipient MUST respond with a connection error of type PROTOCOL_ERROR." An even
+		// one would be a push stream, of which weir opens none: one that is idle is the same error.
+		return &http2.ConnError{Code: http2.ProtocolError, Why: "priority_update_of_no_request"}
+	}
+	if s := c.find(id); s != nil {
 		s.priority, s.hasPriority = http2.ParsePriority(p[4:]), true
 	}
 	return c.spend(http2.GlitchPriority)

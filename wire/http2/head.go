@@ -286,6 +286,11 @@ func (l *Layout) requestLine() {
 	case !l.seen[pseudoScheme] || method == "" || path == "":
 		l.malformed = "pseudo_field_missing"
 		return
+	case !isHTTPScheme(l.pseudo[pseudoScheme]):
+		// Section 8.3.1: "":scheme" is not restricted to "http" and "https" schemed URIs"; but weir is a gateway of these two, and whatever else it is given has no meaning to a server.
+		// "All HTTP/2 requests MUST include exactly one valid value".
+		l.malformed = "bad_scheme"
+		return
 	case path[0] != '/' && !(path == "*" && method == "OPTIONS"):
 		// "This pseudo-header field MUST NOT be empty for "http" or "https" URIs"; "a request … for "http" or "https" URIs … that does not
 		// include a path component MUST include a ":path" pseudo-header field with a value of "*"" is of OPTIONS.
@@ -316,6 +321,11 @@ func (l *Layout) requestLine() {
 	if extended && l.malformed == "" {
 		l.list = append(l.list, upgradeLine(&l.Buf, "connection", "upgrade"), upgradeLine(&l.Buf, "upgrade", "websocket"))
 	}
+}
+
+// isHTTPScheme: RFC 9110 section 4.2.3: "The scheme and host are case-insensitive".
+func isHTTPScheme(s string) bool {
+	return strings.EqualFold(s, "http") || strings.EqualFold(s, "https")
 }
 
 // upgradeLine writes what a field of an extended CONNECT is in HTTP/1.1.
@@ -402,8 +412,12 @@ func (l *Layout) Response(r *message.Response, method message.Method) (malformed
 // as is known; length is what was announced, -1 if nothing was.
 func FrameResponse(r *message.Response, method message.Method, ends bool) (length int64, malformed string) {
 	length = -1
+	// RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5: responses to HEAD, and 204 and 304, have no content, whatever their Content-Length says.
 	hasContent := method != message.MethodHEAD && r.Status != 204 && r.Status != 304
-	if hasContent && r.Has(message.FieldContentLength) {
+	switch {
+	case !hasContent:
+		length = 0
+	case r.Has(message.FieldContentLength):
 		length = r.Length
 	}
 	switch {

@@ -30,6 +30,39 @@ func layRequest(ended bool, section ...string) (*Layout, *message.Request, *http
 
 var get = []string{":method: GET", ":scheme: https", ":authority: example.com", ":path: /a?b=c"}
 
+func TestOnlyTheSchemesOfHTTPAreTaken(t *testing.T) {
+	for scheme, want := range map[string]string{"http": "", "https": "", "HTTPS": "", "": "bad_scheme", "ftp": "bad_scheme", "http ": "bad_scheme", "javascript": "bad_scheme"} {
+		if _, _, _, malformed := layRequest(true, ":method: GET", ":scheme: "+scheme, ":authority: a", ":path: /"); malformed != want {
+			t.Errorf("%q: %q, want %q", scheme, malformed, want)
+		}
+	}
+}
+
+func TestResponsesWithoutContentHaveNone(t *testing.T) {
+	for _, c := range []struct {
+		method  message.Method
+		section []string
+		want    int64
+	}{
+		{message.MethodGET, []string{":status: 200"}, -1},
+		{message.MethodGET, []string{":status: 200", "content-length: 0"}, 0},
+		{message.MethodGET, []string{":status: 200", "content-length: 5"}, 5},
+		{message.MethodHEAD, []string{":status: 200", "content-length: 5"}, 0},
+		{message.MethodGET, []string{":status: 304", "content-length: 5"}, 0},
+		{message.MethodGET, []string{":status: 204"}, 0},
+	} {
+		l, r := &Layout{}, &message.Response{}
+		l.StartResponse(nil)
+		fields(l, c.section...)
+		if malformed := l.Response(r, c.method); malformed != "" {
+			t.Fatal(malformed)
+		}
+		if length, malformed := FrameResponse(r, c.method, false); length != c.want || malformed != "" {
+			t.Errorf("%v %q: content of %d, want %d; %s", c.method, c.section, length, c.want, malformed)
+		}
+	}
+}
+
 func TestARequestIsLaidOutAsHTTP1HasIt(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -24,13 +24,16 @@ const (
 	ConnectError         Code = 0x10f
 	VersionFallback      Code = 0x110
 	DecompressionFailed  Code = 0x200
+	EncoderStreamError   Code = 0x201
+	DecoderStreamError   Code = 0x202
 )
 
 var names = map[Code]string{NoError: "no_error", GeneralProtocolError: "general_protocol_error", InternalError: "internal_error",
 	StreamCreationError: "stream_creation_error", ClosedCriticalStream: "closed_critical_stream", FrameUnexpected: "frame_unexpected", FrameError: "frame_error",
 	ExcessiveLoad: "excessive_load", IDError: "id_error", SettingsError: "settings_error", MissingSettings: "missing_settings", RequestRejected: "request_rejected",
 	RequestCancelled: "request_cancelled", RequestIncomplete: "request_incomplete", MessageError: "message_error", ConnectError: "connect_error",
-	VersionFallback: "version_fallback", DecompressionFailed: "qpack_decompression_failed"}
+	VersionFallback: "version_fallback", DecompressionFailed: "qpack_decompression_failed",
+	EncoderStreamError: "qpack_encoder_stream_error", DecoderStreamError: "qpack_decoder_stream_error"}
 
 // String is the code's name in the words of logs.
 func (c Code) String() string {

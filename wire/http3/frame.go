@@ -9,6 +9,10 @@ const (
 	FramePushPromise = 0x05
 	FrameGoAway      = 0x07
 	FrameMaxPushID   = 0x0d
+
+	// RFC 9218 section 7.2.
+	FramePriorityUpdate     = 0xf0700
+	FramePriorityUpdatePush = 0xf0701
 )
 
 // Unidirectional streams (RFC 9114 section 6.2, RFC 9204 section 4.2).
@@ -24,7 +28,7 @@ const (
 // H3_FRAME_UNEXPECTED."
 func MayStandInRequest(kind uint64) bool {
 	switch kind {
-	case FrameCancelPush, FrameSettings, FramePushPromise, FrameGoAway, FrameMaxPushID:
+	case FrameCancelPush, FrameSettings, FramePushPromise, FrameGoAway, FrameMaxPushID, FramePriorityUpdate, FramePriorityUpdatePush:
 		return false
 	}
 	return !isOfHTTP2(kind)

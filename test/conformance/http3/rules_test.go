@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,14 @@ func accept(key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
+// schemed is a plain request of a scheme.
+func schemed(scheme string) []byte {
+	b := []byte{0, 0, 0xd1, 0xc1, 0x50, 9}
+	b = append(b, "localhost"...)
+	b = append(append(b, 0x5f, 0x07, byte(len(scheme))), scheme...) // the name of line 22 of the static table
+	return frame(wire.FrameHeaders, string(b))
+}
+
 const plain = "GET /own HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 // fields encodes fields as they are, without any rule.
@@ -99,6 +108,10 @@ func TestRulesOfARequestsStream(t *testing.T) {
 		"a name in upper case":               {fields("X-Upper-Case", "x"), wire.MessageError, 0},
 		"a name with a line feed":            {fields("x-feed\nname", "x"), wire.MessageError, 0},
 		"a value with a line feed":           {fields("x-value-feed", "x\r\nhost: b"), wire.MessageError, 0},
+		"a priority update":                  {append(request(plain), frame(wire.FramePriorityUpdate, "\x00u=1")...), 0, wire.FrameUnexpected},
+		"content beside a length of 0":       {append(request("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"), frame(wire.FrameData, "x")...), wire.MessageError, 0},
+		"another scheme":                     {schemed("ftp"), wire.MessageError, 0},
+		"an empty scheme":                    {schemed(""), wire.MessageError, 0},
 		"no pseudo-fields":                   {fields("accept-x", "y"), wire.MessageError, 0},
 		"connection-specific":                {fields("connection", "close"), wire.MessageError, 0},
 		"a length that is not kept":          {append(request("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"), frame(wire.FrameData, "abc")...), wire.MessageError, 0},
@@ -146,15 +159,34 @@ func TestRulesOfTheControlStreams(t *testing.T) {
 		streams []string
 		want    wire.Code
 	}{
-		"settings":            {[]string{"\x00" + settings}, 0},
-		"unknown stream":      {[]string{"\x21abc", "\x00" + settings}, 0},
-		"two control streams": {[]string{"\x00" + settings, "\x00" + settings}, wire.StreamCreationError},
-		"no settings first":   {[]string{"\x00" + string(frame(wire.FrameGoAway, "\x00"))}, wire.MissingSettings},
-		"settings twice":      {[]string{"\x00" + settings + settings}, wire.FrameUnexpected},
-		"settings of HTTP/2":  {[]string{"\x00" + string(frame(wire.FrameSettings, "\x02\x00"))}, wire.SettingsError},
-		"data":                {[]string{"\x00" + settings + string(frame(wire.FrameData, "x"))}, wire.FrameUnexpected},
-		"a push":              {[]string{"\x01\x00"}, wire.StreamCreationError},
-		"a control that ends": {[]string{"\x00" + settings + "END"}, wire.ClosedCriticalStream},
+		"settings":                         {[]string{"\x00" + settings}, 0},
+		"unknown stream":                   {[]string{"\x21abc", "\x00" + settings}, 0},
+		"two control streams":              {[]string{"\x00" + settings, "\x00" + settings}, wire.StreamCreationError},
+		"no settings first":                {[]string{"\x00" + string(frame(wire.FrameGoAway, "\x00"))}, wire.MissingSettings},
+		"settings twice":                   {[]string{"\x00" + settings + settings}, wire.FrameUnexpected},
+		"settings of HTTP/2":               {[]string{"\x00" + string(frame(wire.FrameSettings, "\x02\x00"))}, wire.SettingsError},
+		"data":                             {[]string{"\x00" + settings + string(frame(wire.FrameData, "x"))}, wire.FrameUnexpected},
+		"a push":                           {[]string{"\x01\x00"}, wire.StreamCreationError},
+		"a control that is reset":          {[]string{"\x00" + settings + "RESET"}, wire.ClosedCriticalStream},
+		"an encoder stream that is reset":  {[]string{"\x00" + settings, "\x02RESET"}, wire.ClosedCriticalStream},
+		"MAX_PUSH_ID that rises":           {[]string{"\x00" + settings + string(frame(wire.FrameMaxPushID, "\x05")) + string(frame(wire.FrameMaxPushID, "\x06"))}, 0},
+		"MAX_PUSH_ID that falls":           {[]string{"\x00" + settings + string(frame(wire.FrameMaxPushID, "\x05")) + string(frame(wire.FrameMaxPushID, "\x04"))}, wire.IDError},
+		"MAX_PUSH_ID and more":             {[]string{"\x00" + settings + string(frame(wire.FrameMaxPushID, "\x05\x06"))}, wire.FrameError},
+		"MAX_PUSH_ID of nothing":           {[]string{"\x00" + settings + string(frame(wire.FrameMaxPushID, ""))}, wire.FrameError},
+		"GOAWAY that falls":                {[]string{"\x00" + settings + string(frame(wire.FrameGoAway, "\x05")) + string(frame(wire.FrameGoAway, "\x04"))}, 0},
+		"GOAWAY that rises":                {[]string{"\x00" + settings + string(frame(wire.FrameGoAway, "\x04")) + string(frame(wire.FrameGoAway, "\x05"))}, wire.IDError},
+		"CANCEL_PUSH of no push":           {[]string{"\x00" + settings + string(frame(wire.FrameCancelPush, "\x00"))}, wire.IDError},
+		"priority of a request":            {[]string{"\x00" + settings + string(frame(wire.FramePriorityUpdate, "\x04u=1"))}, 0},
+		"priority of no request":           {[]string{"\x00" + settings + string(frame(wire.FramePriorityUpdate, "\x03u=1"))}, wire.IDError},
+		"priority of a push":               {[]string{"\x00" + settings + string(frame(wire.FramePriorityUpdatePush, "\x00u=1"))}, wire.IDError},
+		"a table of no bytes":              {[]string{"\x00" + settings, "\x02\x20"}, 0},
+		"a table beyond the limit":         {[]string{"\x00" + settings, "\x02\x3f\xe1\x1f"}, wire.EncoderStreamError},
+		"an entry of a table":              {[]string{"\x00" + settings, "\x02\xc0\x01a"}, wire.EncoderStreamError},
+		"a cancelled stream":               {[]string{"\x00" + settings, "\x03\x44\x7f\x81\x01"}, 0},
+		"an increment of 0":                {[]string{"\x00" + settings, "\x03\x00"}, wire.DecoderStreamError},
+		"an increment":                     {[]string{"\x00" + settings, "\x03\x01"}, wire.DecoderStreamError},
+		"an acknowledgement of no section": {[]string{"\x00" + settings, "\x03\x84"}, wire.DecoderStreamError},
+		"a control that ends":              {[]string{"\x00" + settings + "END"}, wire.ClosedCriticalStream},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := w.raw()
@@ -164,7 +196,11 @@ func TestRulesOfTheControlStreams(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n := len(text) - len("END"); n > 0 && text[n:] == "END" {
+				if kept, is := strings.CutSuffix(text, "RESET"); is {
+					s.Write([]byte(kept))
+					time.Sleep(50 * time.Millisecond) // a reset takes back what was not delivered
+					s.CancelWrite(0)
+				} else if n := len(text) - len("END"); n > 0 && text[n:] == "END" {
 					s.Write([]byte(text[:n]))
 					s.Close()
 				} else {
