@@ -125,8 +125,8 @@ type Loop struct {
 	moved          int // bytes that current has read since it was entered
 	freeCoroutines *coroutine
 	idleCoroutines int
-	idleLow        int      // the fewest since the last Trim
-	trims          []func() // what Trim calls
+	idleLow        int          // the fewest since the last Trim
+	trims          []func()     // what Trim calls
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine
 	spawned        []spawn
