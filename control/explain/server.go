@@ -71,7 +71,7 @@ func (a *asking) serverFields(p *Pool) []Field {
 		if isManaged(f.ID) || !a.told.IsTrusted && slices.Contains(message.Claims(), f.ID) || f.ID == message.FieldOther && named.Has(name) || edit.Drops(name) {
 			continue
 		}
-		list = append(list, Field{string(name), string(f.Value.Of(a.req.Buf))})
+		list = append(list, Field{string(name), a.ownURL(f, list[0].Value, p.Secure)})
 	}
 	list = append(list, a.forwarded()...)
 	if !edit.Removes("CDN-Loop") {
@@ -92,6 +92,20 @@ func (a *asking) serverFields(p *Pool) []Field {
 		list = append(list, set...)
 	}
 	return list
+}
+
+// ownURL is a field's value, in which URLs of the site's own are those that the server knows.
+func (a *asking) ownURL(f *message.Field, host string, secure bool) string {
+	value := f.Value.Of(a.req.Buf)
+	public := filter.Public{IsSecure: a.facts.Scheme == "https", Host: a.facts.Host, Port: a.facts.Port}
+	view := filter.ServerView{IsSecure: secure, Authority: []byte(host)}
+	switch {
+	case f.ID == message.FieldIf:
+		return string(filter.AppendOwnURLs(nil, value, &public, &view, a.route.Paths))
+	case f.ID == message.FieldDestination, a.route.MapsURLs() && (f.ID == message.FieldReferer || f.ID == message.FieldOrigin):
+		return string(filter.AppendOwnURL(nil, value, &public, &view, a.route.Paths))
+	}
+	return string(value)
 }
 
 // serverHost is the Host that the server gets; of several servers it cannot be said which.

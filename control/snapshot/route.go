@@ -56,6 +56,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 	default:
 		r.Host, r.HostName = site.HostNamed, c.Host
 	}
+	r.Paths = r.Rewrite.Reverse(r.Match.Path.Before())
 	r.Identity = identity(c, r)
 	r.Pages, r.Maintenance = errorPages(c.ErrorPages), maintenance(c.Maintenance)
 	b.action(c, r)
@@ -104,7 +105,7 @@ func identity(c *config.Route, r *site.Route) *filter.Identity {
 	if c.Identities.Mode == "show" {
 		return nil
 	}
-	i := &filter.Identity{Paths: r.Rewrite.Reverse(r.Match.Path.Before())}
+	i := &filter.Identity{Paths: r.Paths}
 	for _, name := range c.Identities.Names {
 		i.Names = append(i.Names, strings.ToLower(name))
 	}

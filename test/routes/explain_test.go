@@ -205,7 +205,8 @@ func randomRequest(c *rand.Rand, port string) *explain.Request {
 		{Name: "X-Forwarded-Proto", Value: of("https", "http", "gopher")}, {Name: "X-Forwarded-Host", Value: "pub.test"},
 		{Name: "X-Real-IP", Value: "10.0.0.1"}, {Name: "Forwarded", Value: of("for=10.0.0.1", "for=192.0.2.9;proto=https;host=told.test")}, {Name: "TE", Value: "trailers"},
 		{Name: "Via", Value: "1.0 before"}, {Name: "X-Forwarded-Port", Value: "8443"}, {Name: "Client-Cert", Value: ":forged:"},
-		{Name: "X_Tag", Value: "2"}, {Name: "X.Canary", Value: "yes"}, {Name: "X_Forwarded_For", Value: "10.0.0.1"},
+		{Name: "Destination", Value: of("http://"+host+":"+port+"/old/new", "https://elsewhere.test/x", "/old/y")}, {Name: "Referer", Value: "http://" + host + ":" + port + "/old/z"},
+		{Name: "If", Value: "<http://" + host + ":" + port + "/old/q> (<urn:x>)"}, {Name: "X_Tag", Value: "2"}, {Name: "X.Canary", Value: "yes"}, {Name: "X_Forwarded_For", Value: "10.0.0.1"},
 	} {
 		if c.IntN(6) == 0 || f.Name == "X-User" && strings.HasPrefix(path, "user") {
 			r.Fields = append(r.Fields, f)

@@ -102,6 +102,7 @@ type Exchange struct {
 	nextActive, prevActive *Exchange // of the loop's list
 
 	lastName   string // of nameForServer
+	viewBuf    []byte // the Host that the server gets
 	hostBuf    [264]byte
 	pathBuf    []byte
 	paths      site.PathBuffers

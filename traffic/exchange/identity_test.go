@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
 )
 
 const revealing = "HTTP/1.1 302 Found\r\nServer: secret\r\nvia: 1.1 secret\r\nX-Powered-By: secret\r\nX-FEServer: secret\r\nX-BEServer: secret\r\n" +
@@ -82,4 +83,38 @@ func TestAnswersOfWeirNameNoServer(t *testing.T) {
 			}
 		}
 	})
+}
+
+// WebDAV's COPY and MOVE name where to: the server must find its own name and path there.
+func TestURLsOfTheSiteInRequestsAreTheServers(t *testing.T) {
+	fields := "Destination: http://a.example/dav/new\r\nIf: <http://a.example/dav/x> (<urn:uuid:1>)\r\nReferer: http://a.example/dav/\r\nOrigin: http://a.example\r\n"
+	for _, c := range []struct {
+		name  string
+		route func(w *world)
+		want  string
+	}{
+		{"as they are", func(w *world) {}, "[http://a.example/dav/new][<http://a.example/dav/x> (<urn:uuid:1>)][http://a.example/dav/][http://a.example]"},
+		{"another host and path", func(w *world) {
+			w.route.Host, w.route.HostName = site.HostNamed, "in.test:8080"
+			w.route.Paths = &filter.PathMap{Public: "/dav/", Server: "/files/"}
+		}, "[http://in.test:8080/files/new][<http://in.test:8080/files/x> (<urn:uuid:1>)][http://in.test:8080/files/][http://in.test:8080]"},
+		{"TLS ends here", func(w *world) {
+			setup := *w.http.Setup()
+			setup.Public.Scheme = "https"
+			w.http.Swap(&setup)
+		}, "[http://a.example/dav/new]"},
+	} {
+		inWorld(t, servers(says("Destination", "If", "Referer", "Origin")), func(w *world) {
+			c.route(w)
+			conn := w.client()
+			sent := fields
+			if c.name == "TLS ends here" {
+				sent = "Destination: https://a.example/dav/new\r\n"
+				c.want += "[][][]"
+			}
+			conn.send("MOVE /dav/x HTTP/1.1\r\nHost: a.example\r\n" + sent + "\r\n")
+			conn.want(c.name, 200, c.want)
+			conn.Close()
+		})
+	}
 }

@@ -176,6 +176,8 @@ var requestFates = [256]fate{
 	message.FieldForwarded: dropped, message.FieldXForwardedFor: dropped, message.FieldXForwardedProto: dropped,
 	message.FieldXForwardedHost: dropped, message.FieldXForwardedPort: dropped, message.FieldXForwardedPrefix: dropped,
 	message.FieldXForwardedServer: dropped, message.FieldXForwardedSSL: dropped, message.FieldXRealIP: dropped,
+	// WebDAV names the site's own URLs.
+	message.FieldDestination: rewritten, message.FieldIf: rewritten,
 }
 
 // untrustedFates are those of a client's fields that is no trusted proxy: it may not claim to be another, to have shown a certificate or to have
@@ -190,8 +192,13 @@ var untrustedFates = func() [256]fate {
 
 func (x *Exchange) appendFields(b []byte) []byte {
 	fates := &untrustedFates
-	if x.told.IsTrusted {
+	switch {
+	case x.told.IsTrusted && x.route.MapsURLs():
+		fates = &mappedFates
+	case x.told.IsTrusted:
 		fates = &requestFates
+	case x.route.MapsURLs():
+		fates = &untrustedMappedFates
 	}
 	return x.appendLines(b, &x.req.Head, fates, x.route.RequestHeaders)
 }
@@ -202,7 +209,7 @@ type fate uint8
 const (
 	passes fate = iota // as it came, where no Connection field or edit says otherwise
 	dropped
-	rewritten // by hide
+	rewritten // by appendOwnURL in a request, by appendHiding in an answer
 )
 
 // appendLines copies the field lines that pass, untouched runs as they came.
@@ -234,7 +241,11 @@ func (x *Exchange) appendLinesBut(b []byte, h *message.Head, fates *[256]fate, e
 		}
 		b = append(b, h.Buf[run:f.Line.Off]...)
 		run = f.Line.End
-		if fate == rewritten {
+		switch {
+		case fate != rewritten:
+		case h == &x.req.Head:
+			b = x.appendOwnURL(b, f)
+		default:
 			b = x.appendHiding(b, h, f)
 		}
 	}

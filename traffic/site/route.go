@@ -32,6 +32,7 @@ type Route struct {
 	Rewrite         *filter.Rewrite
 	RequestHeaders  *filter.HeaderEdit
 	ResponseHeaders *filter.HeaderEdit
+	Paths           *filter.PathMap  // from the servers' paths to the public ones; nil: they are the same
 	Identity        *filter.Identity // nil: answers tell of their servers what they like
 	Pages           *Pages           // nil: errors are told in bare words
 	Maintenance     *Maintenance     // nil: the route is in service
@@ -54,6 +55,9 @@ type Route struct {
 	Hints           *Hints        // nil: no early hints are learnt
 	UsesGroups      bool          // a template asks for what the path's "*" or groups took
 }
+
+// MapsURLs reports whether the servers know the site by other URLs than clients.
+func (r *Route) MapsURLs() bool { return r.Host != HostPreserve || r.Paths != nil }
 
 // HostMode says which Host a server gets.
 type HostMode uint8
