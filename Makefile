@@ -3,6 +3,7 @@
 # make bench      weir beside nginx, HAProxy and Caddy; BENCH="-cases keep-alive -rounds 2" for less
 # make soak       the long tests: reloads, replacements and faults under load, for hours
 # make fuzz       every fuzz target for FUZZTIME each
+# make newer      unpack newer versions of the peers than this Debian has
 # make setup      only install what the tests need
 
 GO       ?= go
@@ -12,7 +13,7 @@ BENCH    ?=
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
 PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
 
-.PHONY: build setup test soak bench fuzz
+.PHONY: build setup newer test soak bench fuzz
 
 # Without C: one static file, and threads of which the runtime knows all, which --user and --landlock need.
 build:
@@ -42,7 +43,11 @@ soak: setup
 	$(GO) test -timeout 1h -count 1 -v -run 'Changes|Replaced' ./test/layer4 -args -soak
 	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients' ./test/http2 -args -soak
 
-bench: setup
+# Newer peers than this machine's Debian has, unpacked below build/newer: the benchmark and the long conformance runs use them.
+newer: setup
+	@sh test/peers/newer.sh build/newer
+
+bench: newer
 	$(GO) run ./test/bench $(BENCH)
 
 # go test fuzzes one target of one package at a time.

@@ -26,16 +26,32 @@ func kernel() string {
 // versions describes the peers and the load generator.
 func versions() string {
 	return strings.Join([]string{
-		"nginx " + version("nginx", "-v"), "HAProxy " + version("haproxy", "-v"), "Caddy " + caddyVersion(), "wrk " + version("wrk", "-v"),
+		"nginx " + version("nginx", "-v"), "HAProxy " + version("haproxy", "-v") + oldVersions(), "Caddy " + caddyVersion(), "wrk " + version("wrk", "-v"),
 	}, ", ")
 }
 
 // version runs a program that prints its version, and returns the first word with a digit in it.
 func version(program, flag string) string {
-	path, err := peers.Find(program)
+	path, err := newest(program)
 	if err != nil {
 		return "(absent)"
 	}
+	return versionOf(path, flag)
+}
+
+// oldVersions describes the system's own nginx and HAProxy, where newer ones run beside them.
+func oldVersions() (list string) {
+	for _, program := range []string{"nginx", "haproxy"} {
+		newer, err := peers.Newer(program)
+		old, err2 := peers.Find(program)
+		if err == nil && err2 == nil && newer != old {
+			list += ", " + program + "-old " + versionOf(old, "-v")
+		}
+	}
+	return list
+}
+
+func versionOf(path, flag string) string {
 	out, _ := exec.Command(path, flag).CombinedOutput() // wrk -v exits with 1
 	for word := range strings.FieldsSeq(string(out)) {
 		if strings.ContainsAny(word, "0123456789") {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -20,6 +21,7 @@ type options struct {
 	json     string
 	write    bool
 	before   string
+	old      bool
 }
 
 func main() {
@@ -33,6 +35,7 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 3, "seconds of load for each proxy and round")
 	flag.StringVar(&o.json, "json", "", "`file` that takes the result as JSON")
 	flag.BoolVar(&o.write, "write", false, "rewrite the table in docs/benchmarks.md")
+	flag.BoolVar(&o.old, "old", false, "load the system's own nginx and HAProxy too, as nginx-old and haproxy-old, beside the newer ones")
 	flag.StringVar(&o.before, "before", "", "`binary` of another weir that is loaded beside this one, as weir-before")
 	flag.Usage = usage
 	flag.Parse()
@@ -79,6 +82,16 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	names := strings.Split(o.subjects, ",")
+	if o.old {
+		names = append(names, "nginx-old", "haproxy-old")
+		for _, q := range chosen {
+			for _, name := range []string{"nginx", "haproxy"} {
+				if slices.Contains(q.subjects, name) {
+					q.subjects = append(q.subjects, name+"-old")
+				}
+			}
+		}
+	}
 	if o.before != "" {
 		names = append(names, weirBefore)
 		for _, q := range chosen {

@@ -19,23 +19,20 @@ type site struct {
 	Tunnel               string // of bare TCP, to the origin
 	Flow, Echo           string // of UDP, and where it leads
 	Cert, Key, Both      string // files
+	Modules              string // the directory of nginx's
 	Splice               bool   // HAProxy hands bodies through by splice, which is not its default
 }
 
 // starters says how each proxy is started.
 func starters() map[string]func(*bed, string, site) (*peers.Process, error) {
 	return map[string]func(*bed, string, site) (*peers.Process, error){
-		"nginx": func(b *bed, dir string, s site) (*peers.Process, error) {
-			config, err := fill("nginx.conf", s)
-			if err != nil {
-				return nil, err
-			}
-			return peers.Nginx(dir, config, s.Plain, s.Secure, s.Tunnel)
-		},
-		"haproxy": startHAProxy,
+		"nginx":       startNginx(newest),
+		"haproxy":     startHAProxy(newest),
+		"nginx-old":   startNginx(peers.Find),
+		"haproxy-old": startHAProxy(peers.Find),
 		"haproxy-splice": func(b *bed, dir string, s site) (*peers.Process, error) {
 			s.Splice = true
-			return startHAProxy(b, dir, s)
+			return startHAProxy(newest)(b, dir, s)
 		},
 		"caddy": func(b *bed, dir string, s site) (*peers.Process, error) {
 			return b.built("caddy", "Caddyfile", s, func(binary, config string) (*peers.Process, error) {
@@ -59,12 +56,41 @@ func startWeir(name string) func(*bed, string, site) (*peers.Process, error) {
 	}
 }
 
-func startHAProxy(b *bed, dir string, s site) (*peers.Process, error) {
-	config, err := fill("haproxy.cfg", s)
-	if err != nil {
-		return nil, err
+// newest finds the newer version of a peer that 'make newer' has unpacked, and the system's if there is none. The report says which versions ran.
+func newest(program string) (string, error) {
+	if path, err := peers.Newer(program); err == nil {
+		return path, nil
 	}
-	return peers.HAProxy(dir, config, s.Plain, s.Secure, s.Tunnel)
+	return peers.Find(program)
+}
+
+func startNginx(find func(string) (string, error)) func(*bed, string, site) (*peers.Process, error) {
+	return func(_ *bed, dir string, s site) (*peers.Process, error) {
+		nginx, err := find("nginx")
+		if err != nil {
+			return nil, err
+		}
+		s.Modules = peers.ModulesOf(nginx)
+		config, err := fill("nginx.conf", s)
+		if err != nil {
+			return nil, err
+		}
+		return peers.NginxOf(nginx, dir, config, s.Plain, s.Secure, s.Tunnel)
+	}
+}
+
+func startHAProxy(find func(string) (string, error)) func(*bed, string, site) (*peers.Process, error) {
+	return func(_ *bed, dir string, s site) (*peers.Process, error) {
+		haproxy, err := find("haproxy")
+		if err != nil {
+			return nil, err
+		}
+		config, err := fill("haproxy.cfg", s)
+		if err != nil {
+			return nil, err
+		}
+		return peers.HAProxyOf(haproxy, dir, config, s.Plain, s.Secure, s.Tunnel)
+	}
 }
 
 // built starts a proxy that is built here, once.

@@ -9,14 +9,24 @@ import (
 // Nginx starts nginx with the whole configuration given. The process stays in the foreground; the configuration must
 // say `daemon off;`. Paths in it are relative to dir.
 func Nginx(dir, config string, addresses ...string) (*Process, error) {
-	return withConfig("nginx", dir, "nginx.conf", config, addresses, func(file string) []string {
+	return NginxOf("nginx", dir, config, addresses...)
+}
+
+// NginxOf is Nginx with a certain program: a name, or the path of one.
+func NginxOf(program, dir, config string, addresses ...string) (*Process, error) {
+	return withConfig(program, dir, "nginx.conf", config, addresses, func(file string) []string {
 		return []string{"-p", dir, "-e", "stderr", "-c", file}
 	})
 }
 
 // HAProxy starts HAProxy with the configuration given.
 func HAProxy(dir, config string, addresses ...string) (*Process, error) {
-	return withConfig("haproxy", dir, "haproxy.cfg", config, addresses, func(file string) []string {
+	return HAProxyOf("haproxy", dir, config, addresses...)
+}
+
+// HAProxyOf is HAProxy with a certain program: a name, or the path of one.
+func HAProxyOf(program, dir, config string, addresses ...string) (*Process, error) {
+	return withConfig(program, dir, "haproxy.cfg", config, addresses, func(file string) []string {
 		return []string{"-db", "-f", file}
 	})
 }
@@ -45,5 +55,5 @@ func withConfig(program, dir, name, config string, addresses []string, args func
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
-	return Start(program, dir, onTwoCores(exec.Command(path, args(file)...)), addresses...)
+	return Start(filepath.Base(program), dir, onTwoCores(exec.Command(path, args(file)...)), addresses...)
 }
