@@ -24,7 +24,7 @@ pools:
   web: { servers: ["`+web+`"] }
 sites:
   "*": web
-  taken.test: { "/*": { pool: web, buffer: { request: 16KiB } } }
+  taken.test: { "/*": { pool: web, buffer: { request: 128KiB } } }
 admin: "ADMIN"
 logs: { access: off }
 `)
