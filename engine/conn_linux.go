@@ -22,6 +22,7 @@ type epollConn struct {
 	hungUp      bool
 	closed      bool
 	interrupted bool
+	isWatched   bool       // the system finds out when the peer has vanished
 	isAccepted  bool       // opened by a client, and counted as such
 	sending     bool       // bytes wait to be sent to it together with others'
 	forwarding  bool       // bytes that came by it are among those

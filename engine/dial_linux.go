@@ -58,7 +58,6 @@ func (l *Loop) socketFor(address Address, options DialOptions) (int, error) {
 	}
 	if address.Path == "" {
 		rawSetInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
-		watchPeer(fd)
 		if cc := l.engine.congestion(options.Congestion, address.IP.Addr()); cc != "" {
 			rawSetString(fd, syscall.IPPROTO_TCP, syscall.TCP_CONGESTION, cc)
 		}

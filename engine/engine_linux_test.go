@@ -357,6 +357,7 @@ func TestVanishedPeersAreFoundOut(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		WatchPeer(d)
 		done <- found{options(c), options(d)}
 		d.Write([]byte("x"))
 		d.Close()

@@ -24,6 +24,9 @@ func (x *Exchange) receive() Stage {
 	x.respFrom, x.respLen = respRoom, respRoom
 	c := x.conn
 	wait := x.inTime(x.answerPause())
+	if wait > watchTime {
+		x.watchServer()
+	}
 	patience := x.patience(wait)
 	c.SetReadTimeout(min(wait, patience))
 	for {

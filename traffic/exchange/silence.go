@@ -20,6 +20,17 @@ func (x *Exchange) beginStream() { x.streams = x.isGRPC() || x.isChannel() }
 func (x *Exchange) answerStreams() {
 	x.streams = x.streams || x.bodyIsArriving() || isStreamType(x.res.Get(message.FieldContentType))
 	x.moves()
+	x.watchServer()
+}
+
+// watchTime is how long an answer may take at most whose server need not be watched: its deadline finds out that the server has vanished.
+const watchTime = time.Minute
+
+// watchServer has the system find out that the server has vanished, where weir waits long for it.
+func (x *Exchange) watchServer() {
+	if x.conn != nil && x.answerPause() > watchTime {
+		engine.WatchPeer(x.conn.Conn)
+	}
 }
 
 // bodyIsArriving reports whether the client has not sent all of the request's body.

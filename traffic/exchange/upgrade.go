@@ -59,6 +59,7 @@ func (x *Exchange) upgrade() Stage {
 	x.stopWatching()
 	x.reason, x.outcome = reason.Upgraded, pool.OK
 	client, server := x.client, x.conn.Conn
+	engine.WatchPeer(server)
 	x.releaseBodies()
 	t := x.relay(client, server)
 	if x.ended != reason.Done {

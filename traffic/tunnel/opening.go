@@ -73,6 +73,7 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		conn, err := attempt.Dial(l, s, t.to.Transport, d)
 		if err == nil {
 			op.reached(s, l.Micros()-began)
+			engine.WatchPeer(conn.Conn)
 			return conn, reason.Done
 		}
 		var outcome pool.Outcome

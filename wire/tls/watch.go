@@ -47,3 +47,6 @@ func (l *look) Panicked() {
 	l.looking = false
 	(*Conn)(l).raw.Close()
 }
+
+// WatchPeer is engine.WatchPeer for the bare connection.
+func (c *Conn) WatchPeer() { engine.WatchPeer(c.raw) }
