@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -67,14 +68,35 @@ One file says what it does, weir.yaml; 'weir check' finds what is wrong with it 
   weir schema > weir.schema.json`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Version:       p.Version,
+		Args:          noSuchCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(checkCommand(p), fmtCommand(), schemaCommand(p), versionCommand(p), manCommand(), statusCommand(), reloadCommand(), certsCommand())
 	root.AddCommand(serverCommands()...)
 	root.AddCommand(killCommand())
 	root.AddCommand(p.Commands...)
+	for _, c := range root.Commands() {
+		if _, argument, _ := strings.Cut(c.Use, " "); strings.HasPrefix(argument, "SERVER") {
+			c.ValidArgsFunction = completeServers
+		}
+	}
 	return root
+}
+
+// noSuchCommand reports an unknown command, with those that are spelt like it.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q", args[0])
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean \"%s\"?", strings.Join(near, `" or "`))
+	}
+	return errors.New(text)
 }
 
 // AddConfigFlag adds `-c`, the same in every command that reads the configuration.

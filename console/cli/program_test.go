@@ -149,10 +149,28 @@ func TestManPagesAndCompletionAreWritten(t *testing.T) {
 func TestSchemaVersionAndCommandsAreHandedIn(t *testing.T) {
 	more := &cobra.Command{Use: "more", Run: func(c *cobra.Command, _ []string) { c.Print("more") }}
 	p := Program{Schema: []byte("{}"), Version: "weir 1", Commands: []*cobra.Command{more}}
-	for command, want := range map[string]string{"schema": "{}", "version": "weir 1\n", "more": "more"} {
+	for command, want := range map[string]string{"schema": "{}", "version": "weir 1\n", "--version": "weir 1\n", "more": "more"} {
 		status, out, errs := run(t, p, good, command)
 		if status != 0 || out+errs != want {
 			t.Errorf("%s: %d %q %q", command, status, out, errs)
+		}
+	}
+}
+
+func TestMistypedCommandsAreCorrected(t *testing.T) {
+	for typed, want := range map[string]string{"chekc": `unknown command "chekc"; did you mean "check"?`, "statsu": `did you mean "status"?`, "qqqqqqq": `unknown command "qqqqqqq"` + "\n"} {
+		if status, out, errs := run(t, Program{}, good, typed); status != 2 || !strings.Contains(out+errs, want) {
+			t.Errorf("%s: %d %q", typed, status, out+errs)
+		}
+	}
+}
+
+func TestNamesOfServersAreCompleted(t *testing.T) {
+	address := answering(t, "GET", "/status", 200, sampleStatus())
+	for _, command := range []string{"drain", "enable", "disable", "weight", "kill"} {
+		_, out, errs := run(t, Program{}, good, "__complete", command, "--address", address, "a")
+		if !strings.Contains(out, "a.internal:80\n") {
+			t.Errorf("%s: %q %q", command, out, errs)
 		}
 	}
 }
