@@ -1,6 +1,7 @@
 # make            build weir into build/
 # make test       install what the tests need (when root), build, vet, run every test
 # make bench      weir beside nginx, HAProxy and Caddy; BENCH="-cases keep-alive -rounds 2" for less
+# make hostile    every attack of test/hostile, with what well-behaved clients notice of it; on a machine with nothing else to do
 # make soak       the long tests: reloads, replacements and faults under load, for hours
 # make fuzz       every fuzz target for FUZZTIME each
 # make newer      unpack newer versions of the peers than this Debian has
@@ -13,7 +14,7 @@ BENCH    ?=
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
 PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
 
-.PHONY: build setup newer test soak bench fuzz
+.PHONY: build setup newer test hostile soak bench fuzz
 
 # Without C: one static file, and threads of which the runtime knows all, which --user and --landlock need.
 build:
@@ -36,6 +37,9 @@ test: setup build
 	$(GO) vet ./...
 	$(GO) test -timeout 10m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
 	$(GO) test -timeout 10m -p 1 $(TIMED)
+
+hostile: setup
+	$(GO) test -timeout 30m -count 1 -v ./test/hostile -args -long
 
 # Every test of a long time knows the flag.
 soak: setup

@@ -30,6 +30,7 @@ type Engine struct {
 	started time.Time
 	epoch   atomic.Int64 // of the loops' clocks, in microseconds of the time of day; follows when that is set
 	stop    chan struct{}
+	workers sync.Map // *Workers by kind
 	done    sync.WaitGroup
 
 	connsMost int64 // connections that may be open when another one is accepted; immutable after New

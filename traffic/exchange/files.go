@@ -53,7 +53,13 @@ func (x *Exchange) findFile() (*openFile, error) {
 	key := fileKey{root, accept, string(path)}
 	var found *files.File
 	err := errors.New("the search for the file failed")
-	x.at.loop.Block(func() { found, err = root.Find(key.path, accept) })
+	if stuck := x.at.loop.BlockIn(x.at.loop.Workers(root.Root, searchesRunning, searchesWaiting), searchMost, func() { found, err = root.Find(key.path, accept) }, func() {
+		if found != nil {
+			found.Close()
+		}
+	}); stuck != nil {
+		return nil, stuck
+	}
 	cache.sweep(x.at.loop.Now())
 	if err != nil {
 		if old := cache.known[key]; old != nil {
@@ -63,6 +69,13 @@ func (x *Exchange) findFile() (*openFile, error) {
 	}
 	return cache.put(key, found, x.at.loop.Now()), nil
 }
+
+// Searches in one directory: so many run and wait, for so long. One on a network file system that has gone away hangs in the system, and each holds a thread.
+const (
+	searchesRunning = 32
+	searchesWaiting = 256
+	searchMost      = 10 * time.Second
+)
 
 // filePath is what is looked up: the rewritten path, or what follows the route's prefix.
 func (x *Exchange) filePath() []byte {
