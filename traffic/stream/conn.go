@@ -64,6 +64,7 @@ type Conn struct {
 
 	ours, theirs http2.Settings
 	recvWindow   http2.Window
+	window       int // what recvWindow is opened to
 	held         int // bytes of content received and not read
 	heads        int // bytes of the heads of requests that are under way
 
@@ -88,17 +89,9 @@ type Conn struct {
 	Why      string
 }
 
-// windowStart is the window of a stream until its reader has proved to be quick, windowMost that of one which has. connWindow is the window of the
-// connection: it is opened again at once while no more than half of it is held, so that one stream that nobody reads does not stop the others.
-const (
-	windowStart = 64 << 10
-	windowMost  = 1 << 20
-	connWindow  = 1 << 20
-)
-
 func newConn(raw engine.Conn, config *Config, owner Owner, toServer bool) *Conn {
 	c := &Conn{raw: raw, loop: raw.Loop(), config: config, owner: owner, toServer: toServer, ours: http2.InitialSettings(),
-		theirs: http2.InitialSettings(), sendWindow: http2.NewWindow(http2.DefaultWindow), recvWindow: http2.NewWindow(connWindow)}
+		theirs: http2.InitialSettings(), sendWindow: http2.NewWindow(http2.DefaultWindow), recvWindow: http2.NewWindow(connStart), window: connStart}
 	c.ours.InitialWindow = windowStart
 	c.layout = &http2.Layout{}
 	c.decoder = hpack.NewDecoder(tableSize, func(f hpack.HeaderField) {
@@ -154,12 +147,6 @@ func Connect(raw engine.Conn, config *Config, owner Owner, maxStreams uint32) *C
 	c.openConnWindow()
 	c.rest()
 	return c
-}
-
-// openConnWindow makes the window of the connection larger than the standard has it at first.
-func (c *Conn) openConnWindow() {
-	c.out = http2.AppendWindowUpdate(c.out, 0, connWindow-http2.DefaultWindow)
-	c.flushLater()
 }
 
 // Serve reads and handles what has come, and gives the connection back to its loop.

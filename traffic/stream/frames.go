@@ -297,22 +297,6 @@ func (c *Conn) windowUpdate(h http2.Header, n int) *http2.ConnError {
 	return nil
 }
 
-// giveRoom opens the connection's window again when enough of it is used up. While little is held it is opened for what was received, so that a stream that nobody
-// reads does not stop the others; else for what was read.
-func (c *Conn) giveRoom() {
-	room := connWindow - c.recvWindow.Left()
-	if c.held >= connWindow/2 {
-		room -= c.held
-	}
-	if room < connWindow/4 || c.closing {
-		return
-	}
-	c.recvWindow.Add(room)
-	c.room(13)
-	c.out = http2.AppendWindowUpdate(c.out, 0, room)
-	c.flushLater()
-}
-
 func (c *Conn) headers(h http2.Header, p []byte) *http2.ConnError {
 	if h.Stream%2 == 0 {
 		// Section 5.1.1: "Streams initiated by a client MUST use odd-numbered stream identifiers".

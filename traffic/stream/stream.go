@@ -20,8 +20,10 @@ type Stream struct {
 	state http2.State
 
 	send, recv http2.Window
-	window     int // what recv is opened to
-	unread     int // bytes read for which recv has not been opened again
+	window     int   // what recv is opened to
+	read       int   // bytes that were read since measured
+	measured   int64 // ms
+	unread     int   // bytes read for which recv has not been opened again
 
 	// The request of a client.
 	head      []byte // as HTTP/1.1 has it; a loop's buffer
@@ -87,6 +89,7 @@ func (c *Conn) newStream(id uint32) *Stream {
 	s.Begin(c.loop, s)
 	s.conn, s.id = c, id
 	s.send, s.recv, s.window = http2.NewWindow(c.theirs.InitialWindow), http2.NewWindow(windowStart), windowStart
+	s.read, s.measured = 0, c.loop.Now()
 	s.length, s.priority = -1, http2.DefaultPriority
 	s.SetReadTimeout(engine.DefaultTimeout)
 	s.SetWriteTimeout(engine.DefaultTimeout)
@@ -228,36 +231,6 @@ func (s *Stream) take(p []byte) int {
 	s.queued -= n
 	s.wasRead(n)
 	return n
-}
-
-// wasRead opens the windows again. A reader that keeps up gets a larger one each time, for peers that are far away.
-func (s *Stream) wasRead(n int) {
-	c := s.conn
-	c.held -= n
-	c.giveRoom()
-	s.unread += n
-	if s.unread < s.window/2 || !s.state.MayReceive() {
-		return
-	}
-	if s.queued == 0 && s.window < windowMost && s.got >= int64(4*s.window) {
-		s.unread += s.window
-		s.window *= 2
-	}
-	s.giveRoom(0)
-}
-
-// giveRoom opens the stream's window by what was read, and n more.
-func (s *Stream) giveRoom(n int) {
-	s.unread += n
-	if s.unread == 0 || !s.state.MayReceive() || s.conn.closing {
-		return
-	}
-	s.recv.Add(s.unread)
-	c := s.conn
-	c.room(13)
-	c.out = http2.AppendWindowUpdate(c.out, s.id, s.unread)
-	s.unread = 0
-	c.flushLater()
 }
 
 // Read reads content.
