@@ -230,7 +230,7 @@ type HTTP struct {
 	// The versions offered to clients. Without it: all that are built.
 	Versions []string `yaml:"versions,short" words:"http1 http2 http3" example:"[http1]"`
 
-	// Whether a client of HTTP/1.1 in clear text may finish sending and wait for its answer, as `printf … | nc` does. Such a client is probed with 100 (Continue) to find out
-	// whether it has left. `off`: it has left, and its request is given up. By TLS it always has.
+	// Whether a client of HTTP/1.1 may finish sending and wait for its answer, as `printf … | nc` does. Such a client is probed with 100 (Continue) to find out
+	// whether it has left. `off`: it has left, and its request is given up.
 	HalfClosed string `yaml:"half_closed" default:"on" words:"on off" example:"off"`
 }
