@@ -245,7 +245,7 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http3, responses that are not read": {conns: 20, costly: true, short: true, open: func(s *scene) error {
+	"http3, responses that are not read": {conns: 20, costly: true, open: func(s *scene) error {
 		c, err := s.http3(1 << 16)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = s.request3(c, "/big", true)

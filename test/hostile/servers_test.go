@@ -216,7 +216,7 @@ sites:
       - split: { app: 100%%, other: 0%%, cookie: part }
         early_hints: on
         grpc_web: on
-        request_headers: { set: { x-set: "{header.user-agent}" }, remove: [x-removed] }
+        request_headers: { set: { x-set: "{header:User-Agent}" }, remove: [x-removed] }
         response_headers: { set: { x-set: "{uri}" }, remove: [x-removed] }
         error_pages: { 404: { html: "<h1>no</h1>", json: "{}", intercept: on } }
 `, at, proto)
