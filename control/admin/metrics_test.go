@@ -201,7 +201,7 @@ func TestThePageListsTheReasons(t *testing.T) {
 }
 
 func TestThePageListsTheFieldsOfTheAccessLog(t *testing.T) {
-	record := accesslog.Record{At: 1, Client: netip.MustParseAddr("10.0.0.1"), Peer: netip.MustParseAddr("10.0.0.2"), TLS: true}
+	record := accesslog.Record{At: 1, Client: netip.MustParseAddr("10.0.0.1"), Peer: netip.MustParseAddr("10.0.0.2"), PeerPort: 1, OwnPort: 1, TLS: true}
 	for _, text := range []*[]byte{&record.Method, &record.Host, &record.Target, &record.Route, &record.Pool, &record.Server, &record.Referer,
 		&record.UserAgent, &record.Detail, &record.ClientCert, &record.JA4} {
 		*text = []byte("x")

@@ -131,13 +131,13 @@ func (a *AccessLog) FromWord(word string) (err error) {
 
 // LogFields are the names that a log format may have in braces, LogColumns the columns of `w3c`; telemetry/accesslog has the same.
 func LogFields() []string {
-	return strings.Fields(`time local_time date clock client peer dest method host target path query protocol version status sent received duration_ms match_us send_us
+	return strings.Fields(`time local_time date clock client peer peer_port own_port dest method host target path query protocol version status sent received duration_ms match_us send_us
 		receive_us finish_us user_agent referer route pool server attempts reason detail client_cert ja4 tls`)
 }
 
 // LogColumns are the columns of `w3c`.
 func LogColumns() []string {
-	return strings.Fields(`date time c-ip x-peer-ip s-dest cs-method cs-host cs-uri cs-uri-stem cs-uri-query x-protocol cs-version sc-status sc-bytes cs-bytes time-taken
+	return strings.Fields(`date time c-ip x-peer-ip c-port x-own-port s-dest cs-method cs-host cs-uri cs-uri-stem cs-uri-query x-protocol cs-version sc-status sc-bytes cs-bytes time-taken
 		x-receive-us cs(User-Agent) cs(Referer) x-route x-pool x-server x-attempts x-reason x-detail x-client-cert x-ja4 x-tls`)
 }
 

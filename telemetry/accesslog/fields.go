@@ -31,6 +31,8 @@ var fields = []field{
 		}
 		return r.Peer.AppendTo(dst)
 	}, false},
+	{"peer_port", "c-port", port(func(r *Record) uint16 { return r.PeerPort }), false},
+	{"own_port", "x-own-port", port(func(r *Record) uint16 { return r.OwnPort }), false},
 	{"dest", "s-dest", func(dst []byte, r *Record) []byte {
 		if !r.Dest.Addr().IsValid() {
 			return dst
@@ -76,6 +78,16 @@ func text(of func(*Record) []byte) func([]byte, *Record) []byte {
 
 func number(of func(*Record) int64) func([]byte, *Record) []byte {
 	return func(dst []byte, r *Record) []byte { return strconv.AppendInt(dst, of(r), 10) }
+}
+
+// port is nothing where it is not known.
+func port(of func(*Record) uint16) func([]byte, *Record) []byte {
+	return func(dst []byte, r *Record) []byte {
+		if of(r) == 0 {
+			return dst
+		}
+		return strconv.AppendUint(dst, uint64(of(r)), 10)
+	}
 }
 
 // timing is microseconds, nothing where the stage was not reached.

@@ -88,6 +88,8 @@ func appendJSON(dst []byte, r *Record) []byte {
 		dst = r.Peer.AppendTo(dst)
 		dst = append(dst, '"')
 	}
+	dst = appendJSONPort(dst, `,"peer_port":`, r.PeerPort)
+	dst = appendJSONPort(dst, `,"own_port":`, r.OwnPort)
 	for _, t := range [...]struct {
 		name  string
 		value []byte
@@ -130,6 +132,13 @@ func appendJSON(dst []byte, r *Record) []byte {
 		dst = append(dst, `,"tls":true`...)
 	}
 	return append(dst, "}\n"...)
+}
+
+func appendJSONPort(dst []byte, name string, port uint16) []byte {
+	if port == 0 {
+		return dst
+	}
+	return strconv.AppendUint(append(dst, name...), uint64(port), 10)
 }
 
 func appendJSONText(dst, b []byte) []byte {

@@ -26,6 +26,8 @@ type Record struct {
 	Client   netip.Addr
 	Peer     netip.Addr     // the connection's other end, where a trusted proxy named the client
 	Dest     netip.AddrPort // where a captured client wanted to go
+	PeerPort uint16         // of Peer; 0: not known
+	OwnPort  uint16         // from which weir was connected to the server; 0: not known, as where no server was asked
 	Status   uint16
 	Version  uint8 // of HTTP: 10, 11, 20, 30
 	Protocol Protocol
@@ -54,6 +56,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = appendAddr(dst, r.Client)
 	dst = appendAddr(dst, r.Peer)
 	dst = b.AppendUint16(appendAddr(dst, r.Dest.Addr()), r.Dest.Port())
+	dst = b.AppendUint16(b.AppendUint16(dst, r.PeerPort), r.OwnPort)
 	dst = b.AppendUint16(dst, r.Status)
 	flags := uint8(0)
 	if r.TLS {
@@ -101,6 +104,7 @@ func (r *Record) parse(b []byte) {
 	var dest netip.Addr
 	dest, b = takeAddr(b)
 	r.Dest, b = netip.AddrPortFrom(dest, le.Uint16(b)), b[2:]
+	r.PeerPort, r.OwnPort, b = le.Uint16(b), le.Uint16(b[2:]), b[4:]
 	r.Status, b = le.Uint16(b), b[2:]
 	r.Version, r.Protocol = b[0], Protocol(b[1])
 	b = b[2:]

@@ -59,6 +59,7 @@ type Exchange struct {
 	tried     pool.Tried
 	place     attempt.Place
 	stay      stay
+	ownPort   uint16 // of the connection to the server, for the log
 	attempts  int
 	stale     int // attempts that met a closing idle connection
 	up        upload
@@ -159,7 +160,7 @@ func (x *Exchange) forget() {
 	x.route, x.destination, x.server, x.load = nil, nil, nil, nil
 	x.kept, x.tee, x.twin, x.hedge = nil, nil, nil, nil
 	x.tried.Reset()
-	x.stay, x.division, x.local = stay{}, division{}, localAnswer{}
+	x.stay, x.division, x.local, x.ownPort = stay{}, division{}, localAnswer{}, 0
 	x.detail = ""
 }
 

@@ -145,6 +145,7 @@ func (x *Exchange) log() {
 		Matched: since(began, x.times[Match]), Connected: since(began, x.times[Send]), Answered: since(began, x.times[Receive]),
 		Ended: l.Micros() - began,
 	}
+	r.PeerPort, r.OwnPort = x.client.RemoteAddr().Port(), x.ownPort
 	if !r.Client.IsValid() {
 		r.Client = r.Peer
 	}

@@ -16,6 +16,9 @@ import (
 func (x *Exchange) send() Stage {
 	x.stamp(Send)
 	x.begun, x.times[Receive] = x.times[Send], 0
+	if x.setup.Log != nil {
+		x.ownPort = x.conn.LocalAddr().Port() // the system is asked once for each connection
+	}
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
 	if x.body.isOpen() {

@@ -327,7 +327,7 @@ func (f *Flow) log(why reason.Reason, pool, server string) {
 		at.scratch[i] = append(at.scratch[i][:0], s...)
 		return at.scratch[i]
 	}
-	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(),
+	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(), PeerPort: f.client.from.Port(),
 		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
 		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, pool), Server: text(2, server)}
 	if f.isCaptured() {

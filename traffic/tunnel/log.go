@@ -14,6 +14,7 @@ func (t *Tunnel) log() {
 	r := accesslog.Record{At: l.Time(t.begun).UnixMicro(), Protocol: t.setup.Protocol, Client: t.peer, Peer: t.peer, TLS: t.isSecure,
 		Attempts: uint8(min(t.attempts, 255)), Reason: t.why, Sent: t.down.sum, Received: t.up.sum,
 		Matched: -1, Connected: -1, Answered: -1, Ended: l.Micros() - t.begun}
+	r.PeerPort, r.OwnPort = t.client.RemoteAddr().Port(), t.ownPort
 	if t.setup.CapturedAt != 0 {
 		r.Dest = t.client.LocalAddr()
 	}

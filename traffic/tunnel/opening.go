@@ -73,6 +73,9 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		conn, err := attempt.Dial(l, s, t.to.Transport, d)
 		if err == nil {
 			op.reached(s, l.Micros()-began)
+			if t.setup.Log != nil {
+				t.ownPort = conn.LocalAddr().Port()
+			}
 			engine.WatchPeer(conn.Conn)
 			return conn, reason.Done
 		}

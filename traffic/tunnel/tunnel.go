@@ -27,6 +27,7 @@ type Tunnel struct {
 	name       string   // the server name of TLS, "" without
 	begun      int64    // microseconds: the client's connection came
 	connected  int64    // microseconds: the server's stood; 0: it never did
+	ownPort    uint16   // of the connection to the server, for the log
 	detail     string
 	attempts   int
 	isSecure   bool // TLS with the client ends here
