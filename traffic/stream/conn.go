@@ -87,6 +87,9 @@ type Conn struct {
 	heard    int64 // ms: when the peer last sent something
 	err      error // why it ended
 	Why      string
+
+	lingering []*Stream    // whose response is complete and whose request is not, in the order of their end
+	patience  engine.Alarm // for the first of them
 }
 
 func newConn(raw engine.Conn, config *Config, owner Owner, toServer bool) *Conn {
@@ -374,6 +377,8 @@ func (c *Conn) end(err error) {
 		c.err = err
 	}
 	c.endStreams(err)
+	c.patience.Stop()
+	c.lingering = nil
 	c.raw.Close()
 	c.dropIn()
 	if !c.flushing {

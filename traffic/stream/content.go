@@ -55,7 +55,7 @@ func (c *Conn) beginData(h http2.Header, p []byte) *http2.ConnError {
 	} else {
 		err = c.admitData(s, h)
 	}
-	if c.content.refused = s == nil || c.find(h.Stream) != s; c.content.refused {
+	if c.content.refused = s == nil || c.find(h.Stream) != s || s.lingers != 0; c.content.refused {
 		c.giveRoom()
 	}
 	if err != nil {
@@ -107,7 +107,11 @@ func (c *Conn) moreData(p []byte) *http2.ConnError {
 		s.deliver(p[:n])
 		c.giveRoom()
 	}
-	if d.isOpen() || d.refused {
+	if d.isOpen() {
+		return nil
+	}
+	if d.refused {
+		c.endLingering(d)
 		return nil
 	}
 	if s == nil {

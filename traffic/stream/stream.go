@@ -58,6 +58,7 @@ type Stream struct {
 
 	wasReset bool // by weir
 	wasDone  bool
+	lingers  int64 // ms: when the rest of the request is refused, after a complete response; 0: it is not waited for
 	err      error
 	watcher  engine.Watcher
 }
@@ -296,7 +297,7 @@ func (s *Stream) Reset() error { return s.Close() }
 // no error, that the rest of its request is not wanted.
 func (s *Stream) Done(code http2.Code) {
 	// One that was closed before may be known to others still.
-	if c := s.conn; s.finish(code) && len(c.spares) < sparesKept && !c.ended {
+	if c := s.conn; s.finish(code) && s.lingers == 0 && len(c.spares) < sparesKept && !c.ended {
 		c.spares = append(c.spares, s)
 	}
 }
@@ -307,13 +308,13 @@ func (s *Stream) finish(code http2.Code) bool {
 		return false
 	}
 	s.wasDone = true
-	if s.state == http2.StateHalfClosedLocal && !s.conn.toServer {
-		code = http2.NoError
-	}
-	if s.state != http2.StateClosed {
-		s.reset(code)
-	} else if s.err == nil {
+	switch {
+	case s.state == http2.StateClosed && s.err == nil:
 		s.conn.budget.Earn()
+	case s.state == http2.StateHalfClosedLocal && !s.conn.toServer:
+		s.linger()
+	default:
+		s.reset(code)
 	}
 	s.conn.running--
 	s.free()
