@@ -19,6 +19,7 @@ type epollConn struct {
 	readable    bool // bytes or the end may be there; false after a short read, until the next event
 	writable    bool // false after EAGAIN, until the next event
 	peerDone    bool // the peer has finished, so a short read is not the last
+	isUrgent    bool // the peer has sent urgent data, at which a read stops: a short one is not the last
 	hungUp      bool
 	closed      bool
 	interrupted bool
@@ -90,7 +91,7 @@ func (c *epollConn) Read(p []byte) (int, error) {
 			switch {
 			case n > 0:
 				// A short read has emptied the socket; the next bytes come with an event of their own.
-				if n < len(p) && !c.peerDone {
+				if n < len(p) && !c.peerDone && !c.isUrgent {
 					c.readable = false
 				}
 				c.loop.moved += n
@@ -300,8 +301,20 @@ func (c *epollConn) expire(now int64) {
 }
 
 // event takes what epoll says. Loop context.
+// urgent has urgent data read in its place among the others, as Telnet and FTP have it (RFC 6093 section 3.1: "the semantics of the urgent mechanism … does not mean
+// "out-of-band" data"). Sockets that were accepted do so already.
+func (c *epollConn) urgent() {
+	if !c.isUrgent {
+		c.isUrgent = true
+		rawSetInt(c.fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
+	}
+}
+
 func (c *epollConn) event(events uint32) {
 	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	if events&syscall.EPOLLPRI != 0 {
+		c.urgent()
+	}
 	if events&(syscall.EPOLLIN|ended) != 0 {
 		c.readable = true
 	}

@@ -61,7 +61,7 @@ func (c *epollConn) forward() bool {
 		c.failure = errno // 0: the end
 		return false
 	}
-	c.readable = n == forwardMost
+	c.readable = n == forwardMost || c.isUrgent
 	p := f.room[f.used : f.used+n]
 	if l.poller.uring == nil {
 		s := sending{conn: to, src: c, p: p}

@@ -156,6 +156,7 @@ func listenSocket(address Address, config ListenConfig) (int, error) {
 		}
 		// Accepted sockets inherit these, so that no connection pays a system call for them.
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_OOBINLINE, 1)
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpNotsentLowat, notsent)
 		watchPeer(fd)
 		if config.DeferAccept {

@@ -178,7 +178,7 @@ func (l *Loop) register(c *epollConn) error {
 	l.poller.gen++
 	c.gen = l.poller.gen
 	ev := syscall.EpollEvent{Fd: int32(c.fd), Pad: c.gen,
-		Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET}
+		Events: syscall.EPOLLIN | syscall.EPOLLPRI | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.poller.fd), syscall.EPOLL_CTL_ADD, uintptr(c.fd),
 		uintptr(unsafe.Pointer(&ev)), 0, 0)
 	if errno != 0 {

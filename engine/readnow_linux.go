@@ -27,7 +27,7 @@ func readNow(c Conn, parts [][]byte) int {
 	for _, p := range parts {
 		room += len(p)
 	}
-	if n < room && !bare.peerDone {
+	if n < room && !bare.peerDone && !bare.isUrgent {
 		bare.readable = false
 	}
 	bare.loop.moved += n
