@@ -48,6 +48,10 @@ func (c *session) command(cmd ftp.Command) bool {
 		}
 	case "QUIT":
 		return c.pass(cmd, pending{kind: quit})
+	case "ABOR":
+		if c.hasBegun && c.data != nil {
+			c.data.abort()
+		}
 	}
 	return c.pass(cmd, pending{})
 }

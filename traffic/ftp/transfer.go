@@ -14,6 +14,8 @@ type transfer struct {
 	c         *session
 	door      *engine.Doorway
 	to        netip.AddrPort // the server's port, or the client's
+	client    engine.Conn    // while bytes are relayed
+	server    engine.Conn
 	isPassive bool           // the client comes, and weir goes to the server
 	isOver    bool
 }
@@ -41,11 +43,23 @@ func (c *session) replace(t *transfer) {
 // cancel ends the wait for a data connection; one that stands is left to its ends.
 func (t *transfer) cancel() { t.door.Close() }
 
+// abort ends a transfer that stands (RFC 959 section 4.1.3, ABOR: "the data transfer … shall be aborted and the data connection closed"). A server that waits for room on
+// the data connection would not look at the command before there is some.
+func (t *transfer) abort() {
+	t.cancel()
+	if t.client != nil {
+		t.client.Interrupt()
+		t.server.Interrupt()
+	}
+}
+
 // Run carries the transfer.
 func (t *transfer) Run() {
 	client, server := t.join()
 	if client != nil {
+		t.client, t.server = client, server
 		moved := tunnel.RelayOne(client, server, t.c.setup.Data, transferLinger)
+		t.client, t.server = nil, nil
 		t.c.Count(moved.Sent, moved.Received)
 	}
 	t.over()
