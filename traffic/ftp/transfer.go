@@ -16,7 +16,7 @@ type transfer struct {
 	to        netip.AddrPort // the server's port, or the client's
 	client    engine.Conn    // while bytes are relayed
 	server    engine.Conn
-	isPassive bool           // the client comes, and weir goes to the server
+	isPassive bool // the client comes, and weir goes to the server
 	isOver    bool
 }
 
