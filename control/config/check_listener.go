@@ -17,6 +17,7 @@ func (r *reader) checkListeners(cfg *Config) {
 		r.checkListenerTLS(path, l)
 		r.checkCapture(joinPath(path, "capture"), l)
 		r.checkProtocol(path, l)
+		r.checkAnnounced(path, l)
 		r.checkPublicURL(joinPath(path, "public_url"), l.PublicURL)
 	}
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {

@@ -44,6 +44,13 @@ type Listener struct {
 	// From anywhere else it is not read, so nobody can claim another's address.
 	ProxyProtocol *ProxyFrom `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
 
+	// Networks of clients whose connections, or datagrams, are taken; those of all others are refused before anything is read. Without it: all. The client is the one
+	// that the PROXY protocol names. Sites and routes have `allow` and `deny` of their own, which answer 403.
+	Allow []netip.Prefix `yaml:"allow" example:"[10.0.0.0/8, 192.0.2.7]"`
+
+	// Networks of clients that are refused, whatever `allow` says.
+	Deny []netip.Prefix `yaml:"deny" example:"[203.0.113.0/24]"`
+
 	// Takes connections that the kernel brings here, whatever their destination.
 	Capture *Capture `yaml:"capture" example:"{ mode: tproxy, ports: [80], interfaces: [eth1], install: on }"`
 
@@ -77,6 +84,9 @@ type FTP struct {
 
 	// The ports that are opened for data connections, one at a time for each transfer. Without it: any that is free.
 	Ports *Ports `yaml:"ports" example:"50000-50999"`
+
+	// The IPv4 address that clients are told in replies to PASV, where they reach weir by another one than it has, behind NAT. Without it: the one they came to.
+	Announce netip.Addr `yaml:"announce" example:"203.0.113.5"`
 
 	// What clients are greeted with. They see nothing of the server's own greeting.
 	Greeting string `yaml:"greeting" default:"FTP server ready" example:"Files of example.com"`

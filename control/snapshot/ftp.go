@@ -17,6 +17,7 @@ func (b *builder) talker(l *config.Listener, out *Listener) {
 	t := out.Setup.Tunnel
 	t.Protocol = accesslog.FTP
 	s := &ftp.Setup{Greeting: l.FTP.Greeting, Servers: map[*tunnel.Way]ftp.Secure{}, Idle: bounded(l.Timeouts.Idle)}
+	s.Announce = l.FTP.Announce
 	if p := l.FTP.Ports; p != nil {
 		s.First, s.Last = p.First, p.Last
 	}

@@ -36,12 +36,17 @@ func (b *builder) listener(l *config.Listener, out *Listener) {
 	if p := l.ProxyProtocol; p != nil {
 		out.Setup.Proxies = filter.NewNetworks(p.From)
 	}
+	if len(l.Allow)+len(l.Deny) > 0 {
+		out.Setup.Access = access(l.Allow, l.Deny)
+	}
 	if l.IsHTTP() || l.Terminates() {
 		out.Setup.HTTP = b.http(l)
 	}
 	switch {
 	case l.Protocol == "udp":
-		out.Setup.Flow = b.flows(l)
+		if out.Setup.Flow = b.flows(l); out.Setup.Flow != nil {
+			out.Setup.Flow.Access = out.Setup.Access
+		}
 	case !l.IsHTTP():
 		out.Setup.Tunnel = b.tunnels(l)
 		out.Setup.Passes = l.Protocol == "tls"

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"net/netip"
 	"regexp"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -45,4 +46,13 @@ func (b *siteBuilder) values(path string, fields []config.FieldMatch) (list []si
 		list = append(list, v)
 	}
 	return list
+}
+
+// access is who is served; without allow everybody but those in deny.
+func access(allow, deny []netip.Prefix) *filter.Access {
+	a := &filter.Access{Deny: filter.NewNetworks(deny)}
+	if len(allow) > 0 {
+		a.Allow = filter.NewNetworks(allow)
+	}
+	return a
 }

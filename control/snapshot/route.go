@@ -47,7 +47,7 @@ func (b *siteBuilder) route(host string, c *config.Route) *site.Route {
 		r.RequestHeaders.Remove("X-Envoy-Expected-Rq-Timeout-Ms") // weir says itself what is left
 	}
 	if len(c.Allow)+len(c.Deny) > 0 {
-		r.Access = &filter.Access{Allow: filter.NewNetworks(c.Allow), Deny: filter.NewNetworks(c.Deny)}
+		r.Access = access(c.Allow, c.Deny)
 	}
 	switch c.Host {
 	case "", "preserve":

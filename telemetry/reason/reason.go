@@ -53,6 +53,7 @@ const (
 	ClientProtocol
 	HTTP11Required
 	ListenerFull
+	Refused
 	MemoryFull
 	ProxyMalformed
 	ProxyTimeout
@@ -138,6 +139,7 @@ var table = [Count]row{
 	StreamRefused:       {"server", "send", "refused"},
 	HTTP11Required:      {"server", "receive", "http11_required"},
 	ListenerFull:        {"weir", "read", "listener_full"},
+	Refused:             {"weir", "read", "refused"},
 	MemoryFull:          {"weir", "read", "memory_full"},
 	ProxyMalformed:      {"client", "read", "proxy_malformed"},
 	ProxyTimeout:        {"client", "read", "proxy_timeout"},

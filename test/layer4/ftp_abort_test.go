@@ -59,3 +59,24 @@ logs: { access: off }
 		t.Errorf("%s %v", said, err)
 	}
 }
+
+// Behind NAT clients reach weir by another address than it has: PASV tells them that one, and EPSV tells none.
+func TestFTPAnnouncesTheAddressThatClientsUse(t *testing.T) {
+	root, _ := files(t)
+	server, front := free(t), free(t)
+	vsftpd(t, root, server)
+	start(t, t.TempDir(), fmt.Sprintf(`
+listeners: { files: { address: %q, protocol: ftp, pool: files, ftp: { announce: 203.0.113.5 } } }
+pools: { files: { servers: [%q] } }
+admin: "ADMIN"
+logs: { access: off }
+`, front, server), front)
+	c := talk(t, front)
+	c.ask("", "220")
+	c.ask("USER anonymous", "331")
+	c.ask("PASS a", "230")
+	if reply := c.ask("PASV", "227"); !strings.Contains(reply, "(203,0,113,5,") {
+		t.Errorf("%q", reply)
+	}
+	c.ask("EPSV", "229")
+}

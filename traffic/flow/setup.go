@@ -8,6 +8,7 @@ import (
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -19,6 +20,7 @@ type Setup struct {
 	Idle        time.Duration     // silence in both directions that ends a flow
 	Replies     int               // datagrams that answer each of the client's: with the last of them the flow ends; 0: there is no such number
 	Most        int               // flows at the same time, per loop
+	Access      *filter.Access    // whose datagrams are taken; nil: everybody's
 	Amplify     int               // times what an unconfirmed client has sent that it may get; 0: no limit
 	Log         *accesslog.Filter // of the ended flows that go to the access log; nil: none
 	CapturedAt  uint16            // the listener's own port, if datagrams come to it that were for elsewhere; 0: none do

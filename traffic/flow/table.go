@@ -67,6 +67,10 @@ func (t *table) begin(setup *Setup, who client) *Flow {
 		t.at.Reasons[reason.Stopping]++
 		return nil
 	}
+	if !setup.Access.Allows(who.from.Addr()) {
+		t.at.Reasons[reason.Refused]++
+		return nil
+	}
 	if len(t.known) >= setup.Most && !t.evict() {
 		t.at.Reasons[reason.FlowTableFull]++
 		return nil

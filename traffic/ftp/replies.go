@@ -129,6 +129,9 @@ func (c *session) passiveReply(k kind, code int, text string) bool {
 	if k == extended {
 		return c.toClient([]byte("229 Entering Extended Passive Mode (|||" + portText(door.At().Port()) + "|)\r\n"))
 	}
+	if a := c.setup.Announce; a.IsValid() {
+		own = a
+	}
 	b := ftp.AppendPort([]byte("227 Entering Passive Mode ("), netip.AddrPortFrom(own, door.At().Port()))
 	return c.toClient(append(b, ").\r\n"...))
 }

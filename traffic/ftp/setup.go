@@ -18,6 +18,7 @@ type Setup struct {
 	TLS      *tls.Terms             // for clients; nil: clear
 	Required bool                   // with TLS: no command but AUTH comes before it
 	Servers  map[*tunnel.Way]Secure // ways whose servers are spoken to by TLS
+	Announce netip.Addr             // in replies to PASV; the zero value: the address that the client came to
 	First    uint16                 // of the ports for data connections; 0: any
 	Last     uint16
 	Idle     time.Duration // a session without a command or a transfer

@@ -21,6 +21,7 @@ import (
 // Setup is how connections of an address are taken. Immutable.
 type Setup struct {
 	Proxies    *filter.Networks // whose connections begin with the PROXY protocol; nil: nobody's
+	Access     *filter.Access   // whose connections and datagrams are taken; nil: everybody's
 	Opening    time.Duration    // until what comes before the first byte of the application is there: a PROXY header, a ClientHello
 	TLS        *tls.Terms       // nil: clear
 	QUIC       bool             // HTTP/3 is spoken too, over UDP
@@ -149,6 +150,10 @@ func (l *Listener) Serve(c engine.Conn) {
 	setup.findDestination(c)
 	var o tunnel.Opened
 	if setup.Proxies != nil && setup.Proxies.Contains(c.RemoteAddr().Addr()) && !l.readProxyHeader(c, setup, &o) {
+		return
+	}
+	if !setup.Access.Allows(c.RemoteAddr().Addr()) {
+		l.drop(c, reason.Refused, nil)
 		return
 	}
 	switch {

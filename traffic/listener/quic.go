@@ -100,6 +100,9 @@ type askedKey struct{}
 
 // begin counts a connection whose handshake begins, and gives it a place for what the handshake says.
 func (q *QUIC) begin(ctx context.Context, client *quicgo.ClientInfo) (context.Context, error) {
+	if client != nil && !q.listener.setup.Load().Access.Allows(quic.AddrPort(client.RemoteAddr).Addr()) {
+		return nil, errRefused
+	}
 	q.pending.Add(1)
 	a := &asked{isThere: client != nil && client.AddrVerified, settled: sync.OnceFunc(func() { q.pending.Add(-1) })}
 	context.AfterFunc(ctx, a.settled)
@@ -144,6 +147,8 @@ func (q *QUIC) ownKeys(hello *stdtls.ClientHelloInfo) ([]stdtls.EncryptedClientH
 const internalError = 0x102
 
 var errPanicked = errors.New("panicked")
+
+var errRefused = errors.New("the client's network is not allowed")
 
 var errNoQUIC = errors.New("HTTP/3 is not spoken here")
 
