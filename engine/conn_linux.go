@@ -25,6 +25,7 @@ type epollConn struct {
 	interrupted bool
 	isWatched   bool       // the system finds out when the peer has vanished
 	isAccepted  bool       // opened by a client, and counted as such
+	isTaken     bool       // its owner says whether it is spare
 	sending     bool       // bytes wait to be sent to it together with others'
 	forwarding  bool       // bytes that came by it are among those
 	reader      *coroutine // parked in Read
@@ -37,6 +38,7 @@ type epollConn struct {
 	failure syscall.Errno // that forward was told, as the system does once: it speaks of the end after it
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
+	since           int64 // ms: when it was accepted
 	timer           timer
 	local, remote   netip.AddrPort
 }
@@ -480,7 +482,7 @@ func (c *epollConn) Close() error {
 	// The system takes a closed descriptor out of epoll by itself; a queued event of it fails the generation check.
 	syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(c.fd), 0, 0)
 	l.Stats.Open--
-	l.openSeen.Store(l.Stats.Open)
+	l.saysOpen()
 	if c.isAccepted {
 		l.accepted.Add(-1)
 	}

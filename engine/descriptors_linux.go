@@ -2,22 +2,15 @@ package engine
 
 import "syscall"
 
-// connsMost is how many connections may be open when another client is accepted. An eighth of the process's descriptors, and a few for
-// what every process has, stay for connections to servers: a weir whose clients hold every descriptor could only tell them 503.
-func connsMost() int64 {
+// descriptorsMost is how many descriptors of clients and servers may be in use when another client is accepted, and when another connection to a server is opened. The difference is an eighth
+// of the process's descriptors: a weir whose clients hold every descriptor could only tell them 503. What is left beyond stays for the rest of the process: loops, listening sockets, logs, the
+// admin address, and files that a reload reads.
+func descriptorsMost() (accept, dial int64) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
-		return 1 << 30
+		return 1 << 30, 1 << 30
 	}
 	n := int64(limit.Cur)
-	return max(n-n/8-24, n/2)
-}
-
-// isFull reports whether the connections that are open leave no room for another client.
-func (e *Engine) isFull() bool {
-	open := int64(0)
-	for _, l := range e.loops {
-		open += l.openSeen.Load()
-	}
-	return open >= e.connsMost
+	rest := min(n/4, 32+n/64)
+	return max(n-n/8-rest, n/2), n - rest
 }

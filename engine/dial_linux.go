@@ -12,6 +12,9 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
 		return l.dialPortable(address, options)
 	}
+	if l.engine.Open() >= l.engine.dialMost {
+		return nil, os.NewSyscallError("socket", syscall.EMFILE)
+	}
 	l.Stats.Dialed++
 	fd, err := l.socketFor(address, options)
 	if err != nil {

@@ -33,7 +33,9 @@ type Engine struct {
 	workers sync.Map // *Workers by kind
 	done    sync.WaitGroup
 
-	connsMost int64 // connections that may be open when another one is accepted; immutable after New
+	connsMost int64 // descriptors of clients and servers that may be in use when another client is accepted; immutable after New
+	dialMost  int64 // likewise when another connection to a server is opened
+	room      room
 
 	loopback string // congestion control within this machine; immutable after New
 }
@@ -52,7 +54,7 @@ func New(config Config) (*Engine, error) {
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
 	e.followClock()
 	e.loopback = loopbackCongestion()
-	e.connsMost = connsMost()
+	e.connsMost, e.dialMost = descriptorsMost()
 	for i := range config.Loops {
 		l := &Loop{Index: i, engine: e, share: 1 << 62}
 		if config.Memory > 0 {
@@ -77,7 +79,7 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
-// Open is how many connections all loops have, as they said last. Any goroutine.
+// Open is how many descriptors of connections and files all loops hold, as they said last. Any goroutine.
 func (e *Engine) Open() (n int64) {
 	for _, l := range e.loops {
 		n += l.openSeen.Load()
@@ -126,8 +128,10 @@ type Loop struct {
 	moved          int // bytes that current has read since it was entered
 	freeCoroutines *coroutine
 	idleCoroutines int
-	idleLow        int          // the fewest since the last Trim
-	trims          []func()     // what Trim calls
+	idleLow        int      // the fewest since the last Trim
+	trims          []func() // what Trim calls
+	spares         []func(list []Spare) []Spare
+	others         int64        // descriptors held besides connections
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine
 	spawned        []spawn
@@ -137,7 +141,7 @@ type Loop struct {
 	stopped        bool
 
 	posts    posts
-	openSeen atomic.Int64  // connections open, for other loops
+	openSeen atomic.Int64  // descriptors held, for other loops
 	accepted atomic.Int64  // connections open, or on their way here, that clients have opened: by these, others choose where a new one goes
 	turnAt   atomic.Int64  // ms at which the running turn began; 0 between turns
 	poller   poller        // epoll

@@ -264,7 +264,7 @@ func (a *acceptor) accept() {
 
 // acceptOne reports whether there was a connection.
 func (a *acceptor) acceptOne() bool {
-	if a.loop.engine.isFull() {
+	if !a.loop.engine.hasRoom() {
 		a.pause(syscall.EMFILE)
 		return false
 	}
@@ -310,7 +310,7 @@ func (l *Loop) adoptAccepted(fd int, remote netip.AddrPort) *epollConn {
 		l.accepted.Add(-1)
 		return nil
 	}
-	c.isAccepted = true
+	c.isAccepted, c.since = true, l.now
 	return c
 }
 

@@ -11,7 +11,7 @@ func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*P
 	if l.portable != nil {
 		return l.dialPacketsPortable(to, h)
 	}
-	if l.engine.isFull() {
+	if !l.engine.hasRoom() {
 		return nil, syscall.EMFILE
 	}
 	domain := domainOf(Address{IP: to})
@@ -33,7 +33,7 @@ func (l *Loop) DialPackets(to netip.AddrPort, o PacketDial, h PacketHandler) (*P
 		return nil, err
 	}
 	l.Stats.Open++
-	l.openSeen.Store(l.Stats.Open)
+	l.saysOpen()
 	return s, nil
 }
 

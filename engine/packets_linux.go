@@ -234,7 +234,7 @@ func (s *PacketSocket) Close() {
 	syscall.Close(s.fd)
 	if s.counted {
 		s.loop.Stats.Open--
-		s.loop.openSeen.Store(s.loop.Stats.Open)
+		s.loop.saysOpen()
 	}
 }
 

@@ -45,6 +45,6 @@ func (l *Loop) TakePackets(fd int, hasOnePeer bool, h PacketHandler) (*PacketSoc
 		return nil, err
 	}
 	l.Stats.Open++
-	l.openSeen.Store(l.Stats.Open)
+	l.saysOpen()
 	return s, nil
 }

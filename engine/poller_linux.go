@@ -189,7 +189,7 @@ func (l *Loop) register(c *epollConn) error {
 	}
 	l.poller.conns[c.fd] = c
 	l.Stats.Open++
-	l.openSeen.Store(l.Stats.Open)
+	l.saysOpen()
 	return nil
 }
 

@@ -31,10 +31,14 @@ func (l *Loop) pipe() (pipe, error) {
 		l.poller.pipes = l.poller.pipes[:n-1]
 		return p, nil
 	}
+	if !l.engine.hasRoom() {
+		return pipe{}, os.NewSyscallError("pipe2", syscall.EMFILE)
+	}
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
 		return pipe{}, os.NewSyscallError("pipe2", err)
 	}
+	l.HoldDescriptors(2)
 	p := pipe{fds[0], fds[1], 64 << 10}
 	if n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(p.w), syscall.F_SETPIPE_SZ, pipeSize); errno == 0 {
 		p.size = int(n)
@@ -42,9 +46,15 @@ func (l *Loop) pipe() (pipe, error) {
 	return p, nil
 }
 
+// drop closes a pipe.
+func (l *Loop) drop(p pipe) {
+	p.close()
+	l.HoldDescriptors(-2)
+}
+
 func (l *Loop) keepPipe(p pipe) {
 	if len(l.poller.pipes) >= pipesKept {
-		p.close()
+		l.drop(p)
 		return
 	}
 	l.poller.pipes = append(l.poller.pipes, p)
@@ -73,7 +83,7 @@ func splice(dst, src Conn, n int64, wait bool) (moved int64, err error) {
 		return 0, err
 	}
 	if err := d.spliceIn(p, k); err != nil {
-		p.close() // it holds bytes that belong to nobody now
+		l.drop(p) // it holds bytes that belong to nobody now
 		return 0, &SpliceWriteError{err}
 	}
 	l.Stats.Spliced += uint64(k)

@@ -6,6 +6,7 @@ type Stats struct {
 	Events      uint64 // readiness events
 	Accepted    uint64 // connections accepted
 	AcceptPause uint64 // times accepting paused because descriptors or memory ran out
+	MadeRoom    uint64 // connections ended so that new clients get in
 	MovedAway   uint64 // accepted connections handed to a less loaded loop
 	Dialed      uint64 // connections opened to servers
 	Open        int64  // connections open now

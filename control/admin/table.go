@@ -71,6 +71,7 @@ func loopMetrics() []metric {
 		of("weir_loop_accepted_connections_total", counter, "Connections accepted.", func(l *api.Loop) float64 { return float64(l.Accepted) }),
 		of("weir_loop_moved_connections_total", counter, "Accepted connections handed to a less loaded loop.", func(l *api.Loop) float64 { return float64(l.Moved) }),
 		of("weir_loop_accept_pauses_total", counter, "Times that accepting paused because descriptors or memory ran out.", func(l *api.Loop) float64 { return float64(l.AcceptPauses) }),
+		of("weir_loop_made_room_total", counter, "Connections and flows ended so that new clients get in, when descriptors or a listener's connections ran short.", func(l *api.Loop) float64 { return float64(l.MadeRoom) }),
 		of("weir_loop_dialed_connections_total", counter, "Connections to servers begun.", func(l *api.Loop) float64 { return float64(l.Dialed) }),
 		of("weir_loop_connections", gauge, "Connections open, to clients and servers.", func(l *api.Loop) float64 { return float64(l.Open) }),
 		of("weir_loop_blocked_total", counter, "Pieces of blocking work given to workers.", func(l *api.Loop) float64 { return float64(l.Blocked) }),

@@ -207,7 +207,7 @@ type Limits struct {
 	// The request line's target.
 	URLSize Size `yaml:"url_size" default:"16KiB" example:"8KiB"`
 
-	// Connections open at the same time; `0` is no limit but the system's.
+	// Connections open at the same time; `0` is no limit but the system's. When all are in use, idle ones and those that do not go on make room for new ones.
 	Connections int `yaml:"connections" default:"0" example:"10000"`
 
 	// Requests on one connection before it is closed; `0` is no limit.

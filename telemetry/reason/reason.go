@@ -55,6 +55,9 @@ const (
 	ListenerFull
 	Refused
 	MemoryFull
+	MadeRoom
+	DescriptorsFull
+	ClientFull
 	ProxyMalformed
 	ProxyTimeout
 	HelloMalformed
@@ -141,6 +144,9 @@ var table = [Count]row{
 	ListenerFull:        {"weir", "read", "listener_full"},
 	Refused:             {"weir", "read", "refused"},
 	MemoryFull:          {"weir", "read", "memory_full"},
+	MadeRoom:            {"weir", "read", "made_room"},
+	DescriptorsFull:     {"weir", "read", "descriptors_full"},
+	ClientFull:          {"weir", "read", "client_full"},
 	ProxyMalformed:      {"client", "read", "proxy_malformed"},
 	ProxyTimeout:        {"client", "read", "proxy_timeout"},
 	HelloMalformed:      {"client", "read", "hello_malformed"},

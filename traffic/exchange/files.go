@@ -335,6 +335,7 @@ type openFile struct {
 
 // fileCache is the files that a loop remembers. The oldest goes first. Owned by the loop.
 type fileCache struct {
+	loop  *engine.Loop
 	known map[fileKey]*openFile
 	order []*openFile
 	bytes int // of those in memory
@@ -359,6 +360,7 @@ func (c *fileCache) put(key fileKey, found *files.File, now int64) *openFile {
 	if old := c.known[key]; old != nil {
 		c.forget(old)
 	}
+	c.loop.HoldDescriptors(f.Descriptors())
 	c.known[key] = f
 	c.order = append(c.order, f)
 	c.bytes += len(f.Whole)
@@ -391,7 +393,7 @@ func (c *fileCache) forget(f *openFile) {
 	f.known = false
 	c.bytes -= len(f.Whole)
 	if f.users == 0 {
-		f.Close()
+		c.close(f)
 	}
 	if len(c.order) > 2*filesMost {
 		kept := c.order[:0]
@@ -408,6 +410,11 @@ func (c *fileCache) forget(f *openFile) {
 // release ends a use.
 func (c *fileCache) release(f *openFile) {
 	if f.users--; f.users == 0 && !f.known {
-		f.Close()
+		c.close(f)
 	}
+}
+
+func (c *fileCache) close(f *openFile) {
+	c.loop.HoldDescriptors(-f.Descriptors())
+	f.Close()
 }

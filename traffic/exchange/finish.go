@@ -10,8 +10,8 @@ import (
 // finish settles, counts and logs.
 func (x *Exchange) finish() Stage {
 	x.stamp(Finish)
-	if x.session.evicted {
-		x.reason, x.outcome = reason.MemoryFull, pool.Cancelled
+	if why := x.session.evicted; why != 0 {
+		x.reason, x.outcome = why, pool.Cancelled
 	}
 	if x.attempted || x.conn != nil {
 		x.endAttempt()

@@ -63,8 +63,9 @@ type Driver struct {
 func NewDriver(e *engine.Engine) *Driver {
 	d := &Driver{pseudonym: newPseudonym()}
 	for _, l := range e.Loops() {
-		p := &perLoop{driver: d, loop: l, Ring: accesslog.NewRing(1 << 20)}
+		p := &perLoop{driver: d, loop: l, files: fileCache{loop: l}, Ring: accesslog.NewRing(1 << 20)}
 		l.OnTrim(p.trim)
+		l.OnShort(func(list []engine.Spare) []engine.Spare { return p.spares(list, nil) })
 		d.loops = append(d.loops, p)
 	}
 	return d
@@ -111,6 +112,7 @@ type perLoop struct {
 	shadows     int                   // copies of requests under way
 	sessions    *session              // all client connections of the loop
 	relieveAt   int64                 // ms: when relieve may look at them again
+	roomAt      int64                 // ms: likewise, for room on a listener
 	passOn      func(s *session) bool // gives a connection at rest to the process that takes over; nil: there is none
 	Stats       Stats
 	Ring        *accesslog.Ring
@@ -223,6 +225,7 @@ func (h *HTTP) begin(s *session, p *perLoop, c engine.Conn, handshake *filter.Ha
 	if s.peer.IsValid() {
 		s.peerLen = uint8(len(s.peer.WithZone("").AppendTo(s.peerText[:0])))
 	}
+	s.since = p.loop.Now()
 	p.Stats.Clients++
 	h.open(p, 1)
 	p.link(s)
@@ -235,7 +238,7 @@ func (h *HTTP) Serve(c engine.Conn) { h.ServeTLS(c, nil, nil) }
 func (h *HTTP) ServeTLS(c engine.Conn, handshake *filter.Handshake, told proxyproto.TLVs) {
 	p := h.driver.loops[c.Loop().Index]
 	setup := h.setup.Load()
-	if h.isFull(c, setup) {
+	if !h.hasRoom(c, setup) {
 		c.SetWriteTimeout(time.Second)
 		c.Write([]byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
 		lingerClose(c)

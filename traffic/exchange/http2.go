@@ -38,7 +38,7 @@ func (c *http2Client) Ended(conn *stream.Conn) {
 // read of it, which begun is; told is what another proxy has told.
 func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, told proxyproto.TLVs, begun []byte) {
 	setup := h.setup.Load()
-	if h.isFull(c, setup) {
+	if !h.hasRoom(c, setup) {
 		c.SetWriteTimeout(time.Second)
 		c.Write(http2.AppendGoAway(http2.AppendSettings(nil), 0, http2.RefusedStream, "connections"))
 		lingerClose(c)
@@ -58,8 +58,17 @@ func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, told proxy
 	client.conn.Serve(c)
 }
 
-func (h *HTTP) isFull(c engine.Conn, setup *Setup) bool {
-	return setup.MaxClients > 0 && h.counts[c.Loop().Index].n >= int64(setup.MaxClients)
+// hasRoom reports whether the listener may have another connection. One that is full ends spare ones first, and lets their coroutines go on. From a coroutine.
+func (h *HTTP) hasRoom(c engine.Conn, setup *Setup) bool {
+	p := h.driver.loops[c.Loop().Index]
+	if h.isFull(p, setup) && h.makeRoom(p, setup.MaxClients) {
+		p.loop.Yield()
+	}
+	return !h.isFull(p, setup)
+}
+
+func (h *HTTP) isFull(p *perLoop, setup *Setup) bool {
+	return setup.MaxClients > 0 && h.counts[p.loop.Index].n >= int64(setup.MaxClients)
 }
 
 // startsHTTP2 reports whether a connection whose first bytes are no HTTP/1.1 begins as one of HTTP/2 does that was not agreed on (RFC 9113 section 3.3,

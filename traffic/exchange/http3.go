@@ -16,7 +16,11 @@ func (c *http3Client) Ended(*quic.Conn) { c.streams.End() }
 
 // AcceptHTTP3 takes a new connection of HTTP/3, and reports whether there is room for it; its own goroutine serves it then. On its loop.
 func (h *HTTP) AcceptHTTP3(c *quic.Conn, handshake *filter.Handshake) bool {
-	if h.isFull(c.Ends(), h.setup.Load()) {
+	p, setup := h.driver.loops[c.Ends().Loop().Index], h.setup.Load()
+	if h.isFull(p, setup) {
+		h.makeRoom(p, setup.MaxClients)
+	}
+	if h.isFull(p, setup) {
 		c.Refuse()
 		return false
 	}

@@ -109,6 +109,7 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 		fault, _ := err.(*http1.Fault)
 		return bodyFailure(err), fault
 	}
+	x.moves()
 	x.received += int64(n)
 	data, fault := x.unframe(room, n, k)
 	if fault != nil {

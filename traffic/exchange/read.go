@@ -146,7 +146,7 @@ func (x *Exchange) readFailed(err error) Stage {
 	if x.inLen == 0 {
 		// A connection that ends between requests is no exchange: nothing is counted or logged. One that was interrupted to be passed on
 		// comes to rest.
-		x.keepAlive = errors.Is(err, engine.ErrInterrupted) && x.at.passOn != nil
+		x.keepAlive = errors.Is(err, engine.ErrInterrupted) && x.at.passOn != nil && x.session.evicted == 0
 		x.stage = Done
 		return Done
 	}

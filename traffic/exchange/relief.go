@@ -42,7 +42,7 @@ func (p *perLoop) relieve() {
 			return
 		}
 		excess -= int64(h.held)
-		h.s.evict()
+		h.s.evict(reason.MemoryFull)
 	}
 }
 
@@ -72,14 +72,14 @@ func (s *Streams) held() int {
 	return n
 }
 
-// evict ends a connection because of what it holds.
-func (s *session) evict() {
+// evict ends a connection for what it holds.
+func (s *session) evict(why reason.Reason) {
 	if s.streams != nil {
-		s.streams.blame(reason.MemoryFull, "")
+		s.streams.blame(why, "")
 		s.streams.via.Cut()
 		return
 	}
-	s.evicted = true
+	s.evicted = why
 	s.conn.Interrupt()
 	if s.x != nil && s.x.conn != nil {
 		s.x.conn.Interrupt()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/proxyproto"
@@ -25,7 +26,8 @@ type session struct {
 	peerText [46]byte              // the peer's address as text
 	peerLen  uint8
 	secure   bool
-	evicted  bool              // it is ended because of the memory that it holds
+	evicted  reason.Reason     // why it is ended, which is not by its own doing; 0: it is not
+	since    int64             // ms: when it began, or came to rest
 	tls      *filter.Handshake // of its TLS; nil: in clear text
 	told     *proxyproto.TLVs  // by another proxy, in front of it; nil, and eight bytes of every idle connection: nothing
 	shadow   *shadow           // of which it is; nil: it is a client's
@@ -86,6 +88,7 @@ func (s *session) rest() {
 	if pass := s.at.passOn; pass != nil && pass(s) {
 		return
 	}
+	s.since = s.at.loop.Now()
 	s.conn.SetReadTimeout(idle)
 	s.conn.Await(s)
 }

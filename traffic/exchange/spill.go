@@ -106,12 +106,16 @@ func (x *Exchange) spillFile() (f *os.File) {
 		x.at.Stats.SpillsFailed++
 	} else {
 		x.at.Stats.Spills++
+		x.at.loop.HoldDescriptors(1)
 	}
 	return f
 }
 
 // closeFile gives a file's room back, which may take the disk a while.
-func (x *Exchange) closeFile(f *os.File) { x.at.loop.Block(func() { f.Close() }) }
+func (x *Exchange) closeFile(f *os.File) {
+	x.at.loop.Block(func() { f.Close() })
+	x.at.loop.HoldDescriptors(-1)
+}
 
 // deliverSpilled delivers the answer, of which the beginning is held, by way of a file, which it closes.
 func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {

@@ -158,7 +158,9 @@ func (o *openStream) end(code http2.Code) {
 	s, p := o.of, o.session.at
 	o.session.closePrivate()
 	s.session.counted = o.session.counted
-	s.exchanges--
+	if s.exchanges--; s.exchanges == 0 {
+		s.session.since = p.loop.Now()
+	}
 	s.unlink(o)
 	o.session.stream.Done(code)
 	*o = openStream{}

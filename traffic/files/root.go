@@ -55,6 +55,14 @@ type File struct {
 // Handle is the open file of one that is not whole.
 func (f *File) Handle() *os.File { return f.handle }
 
+// Descriptors is how many descriptors the file holds.
+func (f *File) Descriptors() int {
+	if f.handle == nil {
+		return 0
+	}
+	return 1
+}
+
 // Close closes the file.
 func (f *File) Close() {
 	if f.handle != nil {

@@ -311,6 +311,7 @@ func (f *Flow) end(why reason.Reason) {
 // drop takes the flow out of its table and closes its sockets.
 func (f *Flow) drop() {
 	f.hasEnded = true
+	f.table.at.loop.Unclaim(engine.ShareFlows, f.setup.descriptors())
 	f.in.remove(f)
 	delete(f.table.known, f.client)
 	f.socket.Close()

@@ -101,7 +101,7 @@ func (h *Flows) Wake(loop int) {
 func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 	l := by.Loop()
 	t, setup := h.tables[l.Index], h.setup.Load()
-	if setup == nil {
+	if setup == nil || !t.claim(setup) {
 		closeAll(p.ToServer, p.ToClient)
 		return false
 	}
@@ -110,6 +110,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 		received: p.Received, sent: p.Sent, credit: p.Credit, owed: p.Owed, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
+		l.Unclaim(engine.ShareFlows, setup.descriptors())
 		t.at.Reasons[why]++
 		if setup.Log != nil && setup.Log.Takes(0, why, p.Age) {
 			f.log(why, p.Pool, p.Server)

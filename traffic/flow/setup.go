@@ -27,6 +27,34 @@ type Setup struct {
 	Closing     bool              // the listener is going: no flow begins
 }
 
+// descriptors is how many a flow takes at most: a socket to the server, and one that answers a client that was captured.
+func (s *Setup) descriptors() int64 {
+	if s.CapturedAt != 0 {
+		return 2
+	}
+	return 1
+}
+
+// spares lists flows that are not confirmed, when descriptors run short. Whoever asks again gets another.
+func (p *perLoop) spares(list []engine.Spare) []engine.Spare {
+	now := p.loop.Now()
+	for _, t := range p.tables {
+		for f := t.fresh.oldest; f != nil && now-f.last >= engine.SpareAfter; f = f.newer {
+			list = append(list, engine.Spare{Rank: engine.RankUnconfirmed, Peer: f.client.from.Addr(), Since: f.last, Owner: f})
+		}
+	}
+	return list
+}
+
+// MakeRoom ends the flow.
+func (f *Flow) MakeRoom() bool {
+	if f.hasEnded {
+		return false
+	}
+	f.end(reason.FlowEvicted)
+	return true
+}
+
 // Driver is what all flows of one weir share. Immutable but for what belongs to loops.
 type Driver struct{ loops []*perLoop }
 
@@ -57,7 +85,9 @@ type Stats struct {
 func NewDriver(e *engine.Engine, rings []*accesslog.Ring) *Driver {
 	d := &Driver{}
 	for i, l := range e.Loops() {
-		d.loops = append(d.loops, &perLoop{loop: l, ring: rings[i]})
+		p := &perLoop{loop: l, ring: rings[i]}
+		l.OnShort(p.spares)
+		d.loops = append(d.loops, p)
 	}
 	return d
 }

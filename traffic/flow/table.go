@@ -2,6 +2,7 @@ package flow
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
@@ -71,12 +72,13 @@ func (t *table) begin(setup *Setup, who client) *Flow {
 		t.at.Reasons[reason.Refused]++
 		return nil
 	}
-	if len(t.known) >= setup.Most && !t.evict() {
+	if len(t.known) >= setup.Most && !t.evict() || !t.claim(setup) {
 		t.at.Reasons[reason.FlowTableFull]++
 		return nil
 	}
 	f := &Flow{table: t, setup: setup, client: who, by: t.socket, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
 	if why := f.open(); why != reason.Done {
+		t.at.loop.Unclaim(engine.ShareFlows, setup.descriptors())
 		t.at.Reasons[why]++
 		return nil
 	}
@@ -93,6 +95,17 @@ func (t *table) add(f *Flow, to *list) {
 		t.isSweeping = true
 		t.at.loop.Go(&sweep{t})
 	}
+}
+
+// claim takes the descriptors of a flow. Where flows have all that they may have, one that is not confirmed ends for it: this listener's, or another's on the loop.
+func (t *table) claim(setup *Setup) bool {
+	n := setup.descriptors()
+	for !t.at.loop.Claim(engine.ShareFlows, n) {
+		if !t.evict() && !slices.ContainsFunc(t.at.tables, (*table).evict) {
+			return false
+		}
+	}
+	return true
 }
 
 // evict ends the flow that makes room for another; false when all are with clients that are what they say.

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"errors"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,22 @@ const (
 	replyWithin  = 60 * time.Second // for what a server says while it is connected
 )
 
-// open listens for a data connection at an own address, on the next free port.
+// transferHolds is how many descriptors a data connection takes: a port, and both ends.
+const transferHolds = 3
+
+// open listens for a data connection at an own address, on the next free port. It claims the descriptors of the connection, which transfer.over gives back.
 func (s *Setup) open(l *engine.Loop, at netip.Addr) (*engine.Doorway, error) {
+	if !l.Claim(engine.ShareTunnels, transferHolds) {
+		return nil, errors.New("no descriptors are left for data connections")
+	}
+	d, err := s.listen(l, at)
+	if err != nil {
+		l.Unclaim(engine.ShareTunnels, transferHolds)
+	}
+	return d, err
+}
+
+func (s *Setup) listen(l *engine.Loop, at netip.Addr) (*engine.Doorway, error) {
 	if s.First == 0 {
 		return l.OpenDoorway(netip.AddrPortFrom(at, 0))
 	}

@@ -73,6 +73,7 @@ func (t *transfer) over() {
 		return
 	}
 	t.isOver = true
+	t.c.loop.Unclaim(engine.ShareTunnels, transferHolds)
 	t.door.Close()
 	c := t.c
 	if c.data == t {

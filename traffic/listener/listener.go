@@ -162,8 +162,10 @@ func (l *Listener) Serve(c engine.Conn) {
 	case setup.TLS != nil && (!setup.TakesPlain || speaksTLS(c)):
 		l.endTLS(c, setup, o)
 	case setup.Tunnel != nil:
+		engine.Taken(c)
 		l.tunnels.Serve(c, setup.Tunnel.Way, o)
 	default:
+		engine.Taken(c)
 		l.http.ServeTLS(c, nil, o.TLVs)
 	}
 }
@@ -184,6 +186,7 @@ func (l *Listener) passOrEnd(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	case terminate:
 		l.endTLS(c, setup, o)
 	default:
+		engine.Taken(c)
 		l.tunnels.Serve(c, way, o)
 	}
 }
@@ -194,6 +197,7 @@ func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	if secure == nil {
 		return
 	}
+	engine.Taken(c)
 	state := secure.State()
 	switch {
 	case state.NegotiatedProtocol == challengeProtocol:
@@ -228,7 +232,7 @@ func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 	if err != nil {
 		mine.Failed++
 		if setup.HTTP == nil {
-			l.drop(c, reason.HandshakeFailed, err)
+			l.drop(c, orMadeRoom(err, reason.HandshakeFailed), err)
 		} else {
 			refuse(c, err)
 		}
@@ -266,6 +270,7 @@ func (l *Listener) Resume(c engine.Conn, requests int) {
 		c.Close() // the address has become one of TLS, or of another protocol, and its client does not know
 		return
 	}
+	engine.Taken(c)
 	l.setup.Load().findDestination(c)
 	l.http.Resume(c, requests)
 }

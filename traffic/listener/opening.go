@@ -37,7 +37,7 @@ func (l *Listener) readProxyHeader(c engine.Conn, setup *Setup, o *tunnel.Opened
 			l.drop(c, reason.ProxyTimeout, nil)
 			return false
 		case err != nil:
-			l.drop(c, reason.ClientGone, nil)
+			l.drop(c, orMadeRoom(err, reason.ClientGone), nil)
 			return false
 		}
 		seen = n
@@ -69,6 +69,14 @@ func (l *Listener) drop(c engine.Conn, why reason.Reason, err error) {
 	c.Reset()
 }
 
+// orMadeRoom is why a connection ended that nobody had taken yet: the engine closes such a one when descriptors run short.
+func orMadeRoom(err error, why reason.Reason) reason.Reason {
+	if errors.Is(err, engine.ErrClosed) {
+		return reason.MadeRoom
+	}
+	return why
+}
+
 // readHello looks at the ClientHello of a connection whose TLS is not ended here, or not for every name. false: the connection has ended.
 func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte) (h sniff.Hello, ok bool) {
 	c.SetReadTimeout(setup.Opening)
@@ -88,7 +96,7 @@ func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte) (h sniff.H
 			l.drop(c, reason.HelloTimeout, nil)
 			return h, false
 		case errors.Is(err, io.EOF), err != nil:
-			l.drop(c, reason.ClientGone, nil)
+			l.drop(c, orMadeRoom(err, reason.ClientGone), nil)
 			return h, false
 		}
 		seen = n

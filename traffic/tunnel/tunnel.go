@@ -32,6 +32,7 @@ type Tunnel struct {
 	attempts   int
 	isSecure   bool // TLS with the client ends here
 	isSettled  bool
+	hasClaim   bool // on two descriptors
 	peer       netip.Addr
 	client     engine.Conn
 	next, prev *Tunnel // of the loop's list
@@ -61,7 +62,12 @@ func (h *Tunnels) Serve(c engine.Conn, way *Way, o Opened) {
 	case way == nil && setup.Talker == nil:
 		t.cut(reason.NoSite)
 		return
+	case !at.loop.Claim(engine.ShareTunnels, 2):
+		at.Refused++
+		t.cut(reason.DescriptorsFull)
+		return
 	}
+	t.hasClaim = true
 	defer func() {
 		if r := recover(); r != nil {
 			t.cut(reason.Panicked)
@@ -138,6 +144,9 @@ func (t *Tunnel) settle(why reason.Reason) {
 		return
 	}
 	t.isSettled, t.why = true, why
+	if t.hasClaim {
+		t.at.loop.Unclaim(engine.ShareTunnels, 2)
+	}
 	if t.conn != nil {
 		outcome := pool.OK
 		if why == reason.TunnelServerReset && t.down.sum == 0 {

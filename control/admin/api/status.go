@@ -58,6 +58,7 @@ type Loop struct {
 	Accepted     uint64 `json:"accepted"`
 	Moved        uint64 `json:"moved"` // accepted and handed to another loop
 	AcceptPauses uint64 `json:"accept_pauses"`
+	MadeRoom     uint64 `json:"made_room"` // connections ended so that new clients get in
 	Dialed       uint64 `json:"dialed"`
 	Open         int64  `json:"open"` // connections, to clients and servers
 	Posted       uint64 `json:"posted"`

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"sync/atomic"
+)
+
+// This file counts descriptors and makes room when they run short. Accepting stops when Engine.connsMost are in use. Shortly before that, the loops end the connections that their clients and
+// weir can best do without, so that new clients get in. Tunnels and flows may take only a part of the descriptors, so that there are always some for HTTP.
+
+// Rank says how easily a connection can be done without. The lowest goes first.
+type Rank uint8
+
+const (
+	RankUnconfirmed Rank = iota // datagrams of a client that may not exist
+	RankIdle                    // no request in progress
+	RankBeginning               // it has not sent its first message, TLS handshake or request head whole
+	RankStalled                 // a request body of which nothing comes
+)
+
+// Spare is a connection that could be ended to make room.
+type Spare struct {
+	Rank  Rank
+	Peer  netip.Addr
+	Since int64 // ms of the loop's clock: when something last came
+	Owner interface {
+		// MakeRoom ends the connection, or has it end soon; false if it has become useful meanwhile. On its loop, outside of any coroutine.
+		MakeRoom() bool
+	}
+}
+
+// SpareAfter is how long, in ms, a client that has begun to send something is waited for before its connection counts as spare: its next packet may have been lost.
+const SpareAfter = 1000
+
+// patience is SpareAfter by rank.
+var patience = [...]int64{RankUnconfirmed: SpareAfter, RankIdle: SpareAfter, RankBeginning: SpareAfter, RankStalled: 5 * SpareAfter}
+
+// A client that has so many connections listed is heavy: its patience is a fifth.
+const (
+	heavyFrom     = 32
+	heavyPatience = 5
+)
+
+// roomEvery is how often, in ms, connections are looked through for spare ones.
+const roomEvery = 50
+
+// Share is a use of descriptors that may take only a part of them.
+type Share uint8
+
+const (
+	ShareTunnels Share = iota // connections at layer 4 with their servers, and data connections of FTP
+	ShareFlows
+	shares
+)
+
+// room is what the loops of an engine share about descriptors.
+type room struct {
+	at      atomic.Int64 // ms: when room was last made
+	claimed [shares]atomic.Int64
+}
+
+// Claim takes n descriptors for a use that may have only a part of them: layer 4 as a whole has three quarters, flows have half. Where it says false, the caller makes room itself or refuses.
+// It costs an atomic addition for a connection, and nothing for a request.
+func (l *Loop) Claim(of Share, n int64) bool {
+	e := l.engine
+	most := e.connsMost * 3 / 4
+	if of == ShareFlows {
+		most = e.connsMost / 2
+	}
+	mine := e.room.claimed[of].Add(n)
+	if mine > most || mine+e.room.claimed[shares-1-of].Load() > e.connsMost*3/4 {
+		e.room.claimed[of].Add(-n)
+		return false
+	}
+	return true
+}
+
+// Unclaim gives back what Claim took.
+func (l *Loop) Unclaim(of Share, n int64) { l.engine.room.claimed[of].Add(-n) }
+
+// HoldDescriptors counts n more descriptors that are held besides connections, such as files; a negative n counts as many less.
+func (l *Loop) HoldDescriptors(n int) {
+	l.others += int64(n)
+	l.saysOpen()
+}
+
+// saysOpen lets other loops know how many descriptors this one holds.
+func (l *Loop) saysOpen() { l.openSeen.Store(l.Stats.Open + l.others) }
+
+// OnShort has f list connections that the loop could do without, whenever descriptors run short.
+func (l *Loop) OnShort(f func(list []Spare) []Spare) { l.spares = append(l.spares, f) }
+
+// hasRoom reports whether one more descriptor may be taken for a client. Where few are left it has all loops make room.
+func (e *Engine) hasRoom() bool {
+	open := e.Open()
+	if open >= e.connsMost-e.connsMost/16 {
+		e.makeRoom(open)
+	}
+	return open < e.connsMost
+}
+
+// makeRoom has every loop end its part of what exceeds seven eighths.
+func (e *Engine) makeRoom(open int64) {
+	now, last := e.loops[0].clock(), e.room.at.Load()
+	if now-last < roomEvery || !e.room.at.CompareAndSwap(last, now) {
+		return
+	}
+	excess := open - e.connsMost*7/8
+	for _, l := range e.loops {
+		n := (excess*l.openSeen.Load() + open - 1) / open
+		l.Post(func() {
+			list := l.beginnings(nil)
+			for _, f := range l.spares {
+				list = f(list)
+			}
+			l.EndSpares(list, int(n))
+		})
+	}
+}
+
+// EndSpares ends up to n of the connections, and says how many it was. Those that have been silent for a moment only are left. The lowest rank goes first. Within a rank, clients with many connections go before those with few, by powers of two, and
+// of equals those that have been silent longest. On the loop, outside of any coroutine but the caller's.
+func (l *Loop) EndSpares(list []Spare, n int) (ended int) {
+	many := map[netip.Addr]int{}
+	for i := range list {
+		list[i].Peer = Network(list[i].Peer)
+		many[list[i].Peer]++
+	}
+	weight := func(s *Spare) int {
+		w := 0
+		for k := many[s.Peer]; k > 1; k /= 2 {
+			w++
+		}
+		return w
+	}
+	list = slices.DeleteFunc(list, func(s Spare) bool {
+		after := patience[s.Rank]
+		if many[s.Peer] >= heavyFrom {
+			after /= heavyPatience
+		}
+		return l.Now()-s.Since < after
+	})
+	slices.SortStableFunc(list, func(a, b Spare) int {
+		if a.Rank != b.Rank {
+			return int(a.Rank) - int(b.Rank)
+		}
+		if a, b := weight(&a), weight(&b); a != b {
+			return b - a
+		}
+		return int(a.Since - b.Since)
+	})
+	for _, s := range list {
+		if ended >= n {
+			break
+		}
+		if s.Owner.MakeRoom() {
+			ended++
+		}
+	}
+	l.Stats.MadeRoom += uint64(ended)
+	return ended
+}
+
+// Network is the address that a client counts as: of IPv6 the /64 network, which one client has to itself.
+func Network(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.WithZone("").Prefix(64)
+	return p.Addr()
+}

@@ -1,0 +1,239 @@
+package hostile
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// descriptorsFew are the descriptors that weir has in these tests, and crowd is how many connections attackers open.
+const (
+	descriptorsFew = 400
+	crowd          = 800
+)
+
+// withDescriptors starts a program with so many descriptors.
+func withDescriptors(n int) []string {
+	return []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, n), "sh"}
+}
+
+// holds are ways to hold a connection without use for it.
+var holds = map[string]func(s *scene) error{
+	"one byte of a request": func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "G")
+		}
+		return err
+	},
+	"one byte of a TLS handshake": func(s *scene) error {
+		c, err := s.dial(s.secure)
+		if err == nil {
+			_, err = c.Write([]byte{22})
+		}
+		return err
+	},
+	"idle after a request": func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	},
+	"idle after a TLS handshake": func(s *scene) error {
+		_, err := s.dialTLS("http/1.1")
+		return err
+	},
+	"idle after a request by TLS": func(s *scene) error {
+		c, err := s.dialTLS("http/1.1")
+		if err == nil {
+			_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	},
+	"idle after a request by HTTP2": func(s *scene) error {
+		a, err := s.http2(1 << 16)
+		if err == nil {
+			_, err = a.request("/", true)
+		}
+		return err
+	},
+	"the preface of HTTP2": func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, http2.ClientPreface)
+		}
+		return err
+	},
+	"a body that does not go on": func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			_, err = io.WriteString(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
+		}
+		return err
+	},
+}
+
+// Clients that hold more connections than weir has descriptors for do not lock out others, whatever they hold them with.
+func TestConnectionsWithoutUseMakeRoom(t *testing.T) {
+	for name, open := range holds {
+		t.Run(name, func(t *testing.T) {
+			config := strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t))
+			w := start(t, config, withDescriptors(descriptorsFew)...)
+			s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
+			s.crowd(open)
+			defer s.end()
+			for i := range 40 {
+				if took, err := ask("http://" + s.clear + "/"); err != nil || took > 8*time.Second {
+					t.Fatalf("new client %d: %v after %v", i, err, took)
+				}
+			}
+			w.hasRoomFor(t)
+			if w.metric(t, "weir_loop_made_room_total") == 0 {
+				t.Error("the metrics say nothing of it")
+			}
+		})
+	}
+}
+
+// crowd opens connections, many at the same time, and goes on when weir takes no more.
+func (s *scene) crowd(open func(s *scene) error) {
+	gate := make(chan struct{}, 64)
+	for range crowd {
+		gate <- struct{}{}
+		go func() {
+			defer func() { <-gate }()
+			open(s)
+		}()
+	}
+	for range cap(gate) {
+		gate <- struct{}{}
+	}
+}
+
+func (s *scene) end() {
+	s.closers.Lock()
+	defer s.closers.Unlock()
+	for _, f := range s.closing {
+		f()
+	}
+}
+
+// ask asks on a connection of its own.
+func ask(url string) (time.Duration, error) {
+	at := time.Now()
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return time.Since(at), err
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	if response.StatusCode != 200 {
+		err = fmt.Errorf("status %d", response.StatusCode)
+	}
+	return time.Since(at), err
+}
+
+// hasRoomFor fails the test if the control plane cannot do its work: reload and status need descriptors of their own.
+func (w *world) hasRoomFor(t *testing.T) {
+	t.Helper()
+	if took, err := ask("http://" + w.at["ADMIN"] + "/readyz"); err != nil || took > 3*time.Second {
+		t.Errorf("readyz: %v after %v", err, took)
+	}
+	text := w.log()
+	w.Process.Signal(syscall.SIGHUP)
+	within(t, 10*time.Second, "a reload", func() bool { return strings.Contains(w.log()[len(text):], "reload") })
+}
+
+// metric is the sum of a metric over its labels.
+func (w *world) metric(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	response, err := http.Get("http://" + w.at["ADMIN"] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, name) {
+			n, _ := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+			sum += n
+		}
+	}
+	return sum
+}
+
+// A listener that may have few connections ends idle ones for new clients.
+func TestIdleConnectionsMakeRoomOnAListener(t *testing.T) {
+	config := strings.Replace(hostileConfig, "clear: { address: CLEAR }", "clear: { address: CLEAR, limits: { connections: 40 } }", 1)
+	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
+	s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
+	s.crowd(holds["idle after a request"])
+	defer s.end()
+	for i := range 40 {
+		within(t, 5*time.Second, fmt.Sprintf("new client %d to be served", i), func() bool {
+			_, err := ask("http://" + s.clear + "/")
+			return err == nil
+		})
+	}
+}
+
+// Datagrams from addresses without number, each of which begins a flow with a socket, leave descriptors for HTTP.
+func TestFlowsLeaveDescriptorsForHTTP(t *testing.T) {
+	echo, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	config := strings.Replace(hostileConfig, "  tunnel: { address: THIRD, protocol: tcp, pool: app }", "  flows: { address: THIRD, protocol: udp, pool: silent }", 1)
+	config = strings.Replace(config, "pools: {", "pools: { silent: { servers: [\""+echo.LocalAddr().String()+"\"] },", 1)
+	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
+	flood := func() {
+		for i := range crowd {
+			from := netip.AddrFrom4([4]byte{127, 9, byte(i >> 8), byte(i)})
+			c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(w.at["THIRD"])))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write([]byte("x"))
+			c.Close()
+		}
+	}
+	for i := range 20 {
+		flood()
+		if took, err := ask("http://" + w.at["CLEAR"] + "/"); err != nil || took > time.Second {
+			t.Fatalf("new client %d: %v after %v", i, err, took)
+		}
+	}
+	w.hasRoomFor(t)
+}
+
+// Tunnels to servers that say nothing leave descriptors for HTTP too.
+func TestTunnelsLeaveDescriptorsForHTTP(t *testing.T) {
+	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
+	s := &scene{t: t, tunnel: w.at["THIRD"]}
+	s.crowd(func(s *scene) error {
+		c, err := s.dial(s.tunnel)
+		if err == nil {
+			_, err = io.WriteString(c, "GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	})
+	defer s.end()
+	for i := range 20 {
+		if took, err := ask("http://" + w.at["CLEAR"] + "/"); err != nil || took > time.Second {
+			t.Fatalf("new client %d: %v after %v", i, err, took)
+		}
+	}
+	w.hasRoomFor(t)
+}
