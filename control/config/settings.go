@@ -129,6 +129,9 @@ type Timeouts struct {
 	// How long a tunnel, which is an upgraded connection (WebSocket) or one of a layer 4 listener, may be silent in both directions.
 	Tunnel Duration `yaml:"tunnel" fill:"1h" example:"10m"`
 
+	// Silence of a layer 4 tunnel of which one end has finished sending, while the other may still. `off`: as long as `tunnel`.
+	HalfClosed Duration `yaml:"half_closed" fill:"off" example:"30s"`
+
 	// How long a tunnel of a layer 4 listener may last at all. Of a pool or of `defaults`.
 	Lifetime Duration `yaml:"lifetime" fill:"off" example:"12h"`
 }

@@ -55,6 +55,7 @@ func (b *builder) way(l *config.Listener, name string) *tunnel.Way {
 		to.Transport = &transport
 	}
 	w := &tunnel.Way{To: &to, Connect: bounded(p.Timeouts.Connect), Idle: bounded(p.Timeouts.Tunnel), Retries: int(p.Retries.Count)}
+	w.HalfClosed = p.Timeouts.HalfClosed.Std()
 	if p.Timeouts.Lifetime > 0 {
 		w.Lifetime = p.Timeouts.Lifetime.Std()
 	}

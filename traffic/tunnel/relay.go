@@ -17,13 +17,14 @@ type relay struct {
 	lastByte int64     // ms
 	up, down direction // from the client to the server, and back
 
-	ends   [2]engine.Conn // the client's, the server's
-	unsent [2][]byte      // that came by each, and that the loop has not passed on; nil: nothing
-	idle   int64          // ms of silence in both directions after which it ends
-	until  int64          // ms of the loop's clock at which it ends whatever happens; 0: never
-	linger int64          // ms that the other direction may last after the first has ended; 0: no such limit
-	ended  bool
-	why    reason.Reason // of the end
+	ends       [2]engine.Conn // the client's, the server's
+	unsent     [2][]byte      // that came by each, and that the loop has not passed on; nil: nothing
+	idle       int64          // ms of silence in both directions after which it ends
+	until      int64          // ms of the loop's clock at which it ends whatever happens; 0: never
+	halfClosed int64          // ms that idle is at most once one direction has ended; 0: as before
+	linger     int64          // ms that the other direction may last after the first has ended; 0: no such limit
+	ended      bool
+	why        reason.Reason // of the end
 }
 
 // owner is told of what moves, and once of the end: both connections are closed then.
@@ -247,9 +248,12 @@ func (d *direction) finish() {
 	}
 	if r.linger > 0 {
 		r.until = r.loop.Now() + r.linger
-		if !other.isMoving && other.src().Reclaim() {
-			other.rest() // under the new limit
-		}
+	}
+	if r.halfClosed > 0 {
+		r.idle, r.lastByte = min(r.idle, r.halfClosed), r.loop.Now()
+	}
+	if r.linger+r.halfClosed > 0 && !other.isMoving && other.src().Reclaim() {
+		other.rest() // under the new limit
 	}
 	// Nobody reads src any more, so that a reset would go unnoticed as long as nothing is written to it.
 	d.src().Watch(d)

@@ -27,6 +27,7 @@ type Way struct {
 	Persistence *site.Persistence // nil: any server will do
 	Connect     time.Duration     // to a server
 	Idle        time.Duration     // silence in both directions
+	HalfClosed  time.Duration     // Idle once one end has finished; 0: as Idle
 	Lifetime    time.Duration     // of a tunnel; 0: no limit
 	Retries     int               // further servers after one that cannot be reached
 }

@@ -190,6 +190,19 @@ func TestSilenceAndAgeEndATunnel(t *testing.T) {
 		c.Close()
 		w.want(1, reason.TunnelIdle)
 	})
+	silent := func(c *net.TCPConn) { io.Copy(io.Discard, c); time.Sleep(5 * time.Second) }
+	both(t, []serverFunc{silent}, func(_ *pool.Config, way *Way, _ *Setup) { way.HalfClosed = 200 * time.Millisecond }, func(w *world) {
+		t := w.t
+		c, began := w.dial(), time.Now()
+		io.WriteString(c, "x")
+		time.Sleep(300 * time.Millisecond) // both ends are open: it is no limit yet
+		c.CloseWrite()
+		readAll(t, c)
+		if took := time.Since(began); took < 450*time.Millisecond || took > 2*time.Second {
+			t.Errorf("a half-closed tunnel ended after %v", took)
+		}
+		c.Close()
+	})
 	both(t, []serverFunc{echo}, func(_ *pool.Config, way *Way, _ *Setup) { way.Lifetime = 300 * time.Millisecond }, func(w *world) {
 		t := w.t
 		c, began := w.dial(), time.Now()
