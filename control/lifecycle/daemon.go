@@ -107,7 +107,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		return nil, nil, err
 	}
 	d.engine = e
-	d.forwarding.kept = keptName(options.File)
+	d.forwarding.kept, d.forwarding.file = keptName(options.File), options.File
 	d.driver = exchange.NewDriver(e)
 	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
 	d.flows = flow.NewDriver(e, d.driver.Rings())

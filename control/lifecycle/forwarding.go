@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
+	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/kernel/netfilter"
 	"github.com/weir-proxy/weir/kernel/routing"
@@ -20,6 +20,7 @@ import (
 // forwarding is what the kernel carries in weir's place.
 type forwarding struct {
 	kept string // under which name it outlives the process
+	file string // the configuration
 
 	mu      sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
 	tables  [2]*netfilter.Forwarding
@@ -36,7 +37,7 @@ const (
 
 // keptName tells configurations on one machine from each other.
 func keptName(file string) string {
-	return fmt.Sprintf("kept-%08x", crc32.ChecksumIEEE([]byte(file)))
+	return fmt.Sprintf("%s%08x", netfilter.KeptPrefix, crc32.ChecksumIEEE([]byte(file)))
 }
 
 // apply makes the kernel do what the snapshot says, with the servers that are well now. What is unchanged is not touched.
@@ -65,7 +66,10 @@ func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
 }
 
 // route is the way of datagrams from a service's address to a server.
-type route struct{ service, server netip.AddrPort }
+type route struct {
+	service netfilter.Listen
+	server  netip.AddrPort
+}
 
 // moveFlows has the flows of datagrams leave servers that have left the rotation, for the next datagram to find another one. Those of a server that is drained stay for as long
 // as it is that.
@@ -76,7 +80,7 @@ func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfil
 	for i := range before {
 		if was := &before[i]; was.UDP && was.Direct == "" {
 			for _, server := range was.Servers {
-				f.leaving[route{was.Address, server.Address}] = true
+				f.leaving[route{listenOf(was), server.Address}] = true
 			}
 		}
 	}
@@ -86,17 +90,21 @@ func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfil
 		case isDrained(forwards, r.server):
 			continue
 		default:
-			problems = errors.Join(problems, routing.ForgetFlows(r.service, r.server))
+			problems = errors.Join(problems, routing.ForgetFlows(r.service.IP, r.service.Ports.First, r.service.Ports.Last, r.server))
 		}
 		delete(f.leaving, r)
 	}
 	return problems
 }
 
+func listenOf(s *netfilter.Service) netfilter.Listen {
+	return netfilter.Listen{UDP: s.UDP, IP: s.Address, Ports: s.Ports}
+}
+
 // serves reports whether one of the services still goes that way.
 func serves(services []netfilter.Service, r route) bool {
 	for i := range services {
-		if s := &services[i]; s.UDP && s.Address == r.service {
+		if s := &services[i]; s.UDP && listenOf(s) == r.service {
 			return slices.ContainsFunc(s.Servers, func(o netfilter.Server) bool { return o.Address == r.server })
 		}
 	}
@@ -108,7 +116,7 @@ func isDrained(forwards []snapshot.Forward, server netip.AddrPort) bool {
 	for i := range forwards {
 		set := forwards[i].Pool.Set()
 		for _, s := range set.Servers {
-			if netip.AddrPortFrom(s.Address.AddrPort.Addr().Unmap(), s.Address.AddrPort.Port()) == server && s.Health() != pool.Down && set.State(s) == pool.Drained {
+			if serverAddress(s) == server && keepsFlows(set, s) {
 				return true
 			}
 		}
@@ -125,7 +133,7 @@ func (f *forwarding) tell(kind int, want []netfilter.Service) error {
 			}
 			return nil
 		}
-		f.tables[kind] = netfilter.OpenForwarding([...]string{withProcess: "", outliving: f.kept}[kind])
+		f.tables[kind] = netfilter.OpenForwarding([...]string{withProcess: "", outliving: f.kept}[kind], f.file)
 	} else if reflect.DeepEqual(want, f.told[kind]) {
 		return nil
 	}
@@ -149,11 +157,11 @@ func (f *forwarding) end(kind int) error {
 	return t.Close()
 }
 
-// count is what the kernel has counted, by service and server.
-func (f *forwarding) count() map[string]netfilter.Counted {
+// count is what the kernel has counted.
+func (f *forwarding) count() map[netfilter.Way]netfilter.Counted {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := map[string]netfilter.Counted{}
+	all := map[netfilter.Way]netfilter.Counted{}
 	for _, t := range f.tables {
 		if t == nil {
 			continue
@@ -180,13 +188,13 @@ func (f *forwarding) close() error {
 // services are one for each address of the listener, and family.
 func services(f *snapshot.Forward) (list []netfilter.Service, problems error) {
 	for _, at := range f.Address {
-		families := []netip.Addr{at.Addr()}
-		if !at.Addr().IsValid() {
+		families := []netip.Addr{at.IP}
+		if !at.IP.IsValid() {
 			families = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 		}
 		for _, ip := range families {
-			s := netfilter.Service{Name: serviceName(f.Listener, ip, at.Port()), UDP: f.UDP, Address: netip.AddrPortFrom(ip, at.Port()), Hash: f.Hash,
-				Hide: f.Hide, Direct: f.Device}
+			s := netfilter.Service{Name: serviceName(f.Listener, ip, at), UDP: f.UDP, Address: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last},
+				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device}
 			var err error
 			if s.Servers, err = inRotation(f, ip.Is4()); err != nil {
 				problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
@@ -197,28 +205,50 @@ func services(f *snapshot.Forward) (list []netfilter.Service, problems error) {
 	return list, problems
 }
 
-func serviceName(listener string, ip netip.Addr, port uint16) string {
-	return listener + "/" + ip.String() + "/" + strconv.Itoa(int(port))
+func serviceName(listener string, ip netip.Addr, at config.Address) string {
+	return fmt.Sprintf("%s/%v/%d-%d", listener, ip, at.First, at.Last)
 }
 
-// inRotation are the servers that new connections go to: those of the family that are up, not drained, and of the first priority of which there is one.
+// inRotation are the servers that new connections go to: those of the family that are up, not drained, and of the first priority of which there is one. With direct return
+// those that are drained are among them, with no weight: nothing but these tables knows which flows they have.
 func inRotation(f *snapshot.Forward, is4 bool) (list []netfilter.Server, problems error) {
-	for _, s := range f.Pool.Set().First() {
-		address := netip.AddrPortFrom(s.Address.AddrPort.Addr().Unmap(), s.Address.AddrPort.Port())
+	set := f.Pool.Set()
+	first := set.First()
+	add := func(s *pool.Server, weight int) {
+		address := serverAddress(s)
 		if address.Addr().Is4() != is4 {
-			continue
+			return
 		}
-		server := netfilter.Server{Name: s.Name, Address: address, Weight: f.Pool.Set().Weight(s)}
+		server := netfilter.Server{Name: s.Name, Address: address, Weight: weight}
 		if f.Device != "" {
 			var err error
 			if server.Hardware, err = routing.Neighbour(f.Device, address.Addr()); err != nil {
 				problems = errors.Join(problems, err)
-				continue
+				return
 			}
 		}
 		list = append(list, server)
 	}
+	for _, s := range first {
+		add(s, set.Weight(s))
+	}
+	if f.Device != "" {
+		for _, s := range set.Servers {
+			if keepsFlows(set, s) && !slices.Contains(first, s) {
+				add(s, 0)
+			}
+		}
+	}
 	return list, problems
+}
+
+// keepsFlows reports whether the server is there, well, and only to get nothing new.
+func keepsFlows(set *pool.Set, s *pool.Server) bool {
+	return s.Health() != pool.Down && set.State(s) == pool.Drained
+}
+
+func serverAddress(s *pool.Server) netip.AddrPort {
+	return netip.AddrPortFrom(s.Address.AddrPort.Addr().Unmap(), s.Address.AddrPort.Port())
 }
 
 // forwardEvery is how often servers are looked at that have changed without a check's saying so: by the operator's word, a name's addresses, another hardware address.
@@ -240,9 +270,12 @@ func (d *Daemon) keepForwarding() {
 		if running == nil || len(running.Forwards) == 0 {
 			continue // until a reload, or a check, says that there is something
 		}
+		if d.left.Load() {
+			continue // tables that are kept are the other process's now
+		}
 		timer.Reset(forwardEvery)
 		text := ""
-		if err := d.forwarding.apply(running.Forwards); err != nil {
+		if err := errors.Join(d.forwarding.apply(running.Forwards), d.restoreForwarding()); err != nil {
 			text = err.Error()
 		}
 		if text != said && text != "" {
@@ -252,17 +285,37 @@ func (d *Daemon) keepForwarding() {
 	}
 }
 
-// forwardedOf sums up what the kernel has counted of a pool's servers.
-func forwardedOf(all map[string]netfilter.Counted, forwards []snapshot.Forward, p *pool.Pool, server string) (n netfilter.Counted) {
+// restoreForwarding puts back what somebody else has taken out of the kernel's tables.
+func (d *Daemon) restoreForwarding() (problems error) {
+	f := &d.forwarding
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.tables {
+		if t == nil {
+			continue
+		}
+		restored, err := t.Restore()
+		if restored && err == nil {
+			d.log.Warn("somebody else has changed the kernel's forwarding tables; they are as the configuration has them again")
+		}
+		problems = errors.Join(problems, err)
+	}
+	return problems
+}
+
+// forwardedOf sums up what a map of ways has of a pool's server: the kernel does not tell services of one pool from each other.
+func forwardedOf[T any](all map[netfilter.Way]T, forwards []snapshot.Forward, p *pool.Pool, server *pool.Server, add func(T)) {
+	seen := map[netfilter.Way]bool{}
 	for i := range forwards {
 		f := &forwards[i]
 		if f.Pool != p {
 			continue
 		}
-		list, _ := services(f)
-		for j := range list {
-			n = n.Plus(all[netfilter.Key(list[j].Name, server)])
+		s := netfilter.Service{UDP: f.UDP, Direct: f.Device}
+		w := s.WayTo(&netfilter.Server{Address: serverAddress(server)})
+		if n, has := all[w]; has && !seen[w] {
+			seen[w] = true
+			add(n)
 		}
 	}
-	return n
 }

@@ -89,7 +89,7 @@ func (g *gathering) gatherForwarded() {
 		}
 		d.forwarded = map[string]netfilter.Counted{}
 		for _, s := range d.counters.Servers {
-			d.forwarded[s.Server.Name] = forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server.Name)
+			forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server, func(n netfilter.Counted) { d.forwarded[s.Server.Name] = d.forwarded[s.Server.Name].Plus(n) })
 		}
 	}
 }

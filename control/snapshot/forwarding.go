@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"net/netip"
-
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/traffic/pool"
 )
@@ -11,9 +9,10 @@ import (
 type Forward struct {
 	Listener string
 	UDP      bool
-	Address  []netip.AddrPort // an invalid IP: every address of this machine's
+	Address  []config.Address // an invalid IP: every address of this machine
 	Pool     *pool.Pool
 	Hash     bool   // a client stays with its server
+	ByHost   bool   // and with its host in other pools of the persistence group
 	Hide     bool   // servers see this machine
 	Device   string // of direct return; "" for NAT
 	Keep     bool   // what the kernel does goes on after weir
@@ -30,11 +29,8 @@ func (b *builder) forward(l *config.Listener) bool {
 	if p.Mode == "direct" {
 		f.Device = p.Interface
 	}
-	for _, a := range l.Address {
-		for _, ap := range a.AddrPorts() {
-			f.Address = append(f.Address, ap)
-		}
-	}
+	f.ByHost = p.Persistence != nil && p.Persistence.Group != ""
+	f.Address = l.Address
 	b.out.Forwards = append(b.out.Forwards, f)
 	return true
 }

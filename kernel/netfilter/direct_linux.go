@@ -2,95 +2,156 @@ package netfilter
 
 import (
 	"encoding/binary"
-	"hash/crc32"
+	"fmt"
 	"net"
 	"time"
 
-	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
-// direct gives frames for the service's address another hardware address and sends them out again, before anything else of the network sees them.
-// The library has no word for nft's fwd; a copy that goes out and the drop of what came is the same.
-func (t *forwardTable) direct(services []Service) error {
-	link, err := net.InterfaceByName(t.device)
+// A flow is remembered until it has been silent for flowTimeout; flowsMost bounds how many are, beyond which they go by the hash alone.
+const (
+	flowTimeout = 15 * time.Minute
+	flowsMost   = 1 << 20
+)
+
+// Sets of direct return.
+const flowSet, hardwareSet, directSentSet = "flows", "hardware", "sent"
+
+// The registers of direct return: a flow's key is in the first ones.
+const (
+	flowServer   = register + 11 // and the next: which server
+	flowHardware = register + 13 // and the next: its hardware address
+)
+
+func serverSet(name string) set {
+	return set{name: name, keyType: typesOf(typeMark, typeMark), fields: []uint32{4, 4}}
+}
+
+// layDirect gives frames for a service's address other hardware addresses and sends them out again, before anything else of the network sees them. The source becomes the
+// interface's: a switch that learns from it would otherwise believe that the client is where weir is.
+func layDirect(services []Service, link *net.Interface, before *layout) *layout {
+	l := newLayout()
+	hardware := serverSet(hardwareSet)
+	hardware.dataType, hardware.dataLen = typeHardware, 6
+	sent := serverSet(directSentSet)
+	sent.counts = true
+	l.add(hardware)
+	l.add(sent)
+	var rules []rule
+	for _, f := range families() {
+		l.add(f.servicesByAddress())
+		l.add(set{name: flowSet + f.suffix, keyType: typesOf(typeProtocol, f.addressType, typePort, f.addressType, typePort), fields: []uint32{1, f.size, 2, f.size, 2},
+			dataType: typesOf(typeMark, typeMark), dataLen: 8, memory: true, timeout: flowTimeout, size: flowsMost})
+		frame := metaIs(expr.MetaKeyPROTOCOL, f.frame)
+		known := []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowServer, IsDestRegSet: true, SetName: flowSet + f.suffix}}
+		rules = append(rules,
+			tagged("known"+link.HardwareAddr.String()+f.suffix, frame, f.flowKey(), known, f.sendOn(link)),
+			tagged("new"+f.suffix, frame, find(f.endpointKey(f.destination, destinationPort), f.servicesByAddress().name)))
+	}
+	l.base("in", hook{unix.NF_NETDEV_INGRESS, filterPriority, "filter", link.Name}, rules...)
+	for i := range services {
+		l.directService(&services[i], link, before)
+	}
+	return l
+}
+
+// flowKey loads what a flow is known by, the client's end first.
+func (f *family) flowKey() []expr.Any {
+	words := f.size / 4
+	return append(f.endpointKey(f.source, sourcePort),
+		&expr.Payload{DestRegister: register + 2 + words, Base: expr.PayloadBaseNetworkHeader, Offset: f.destination, Len: f.size},
+		&expr.Payload{DestRegister: register + 2 + 2*words, Base: expr.PayloadBaseTransportHeader, Offset: destinationPort, Len: 2})
+}
+
+// sendOn sends the frame to the server, if that still takes flows; the rule is broken off otherwise. The flow's memory begins anew.
+func (f *family) sendOn(link *net.Interface) []expr.Any {
+	hardware := func(offset uint32) expr.Any {
+		return &expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: flowHardware, Base: expr.PayloadBaseLLHeader, Offset: offset, Len: 6}
+	}
+	const destination, source = 0, 6
+	return []expr.Any{
+		&expr.Lookup{SourceRegister: flowServer, DestRegister: flowHardware, IsDestRegSet: true, SetName: hardwareSet},
+		f.remember(unix.NFT_DYNSET_OP_UPDATE),
+		&expr.Lookup{SourceRegister: flowServer, SetName: directSentSet},
+		hardware(destination),
+		&expr.Immediate{Register: flowHardware, Data: link.HardwareAddr},
+		hardware(source),
+		&expr.Immediate{Register: flowHardware, Data: binary.NativeEndian.AppendUint32(nil, uint32(link.Index))},
+		&forwardTo{device: flowHardware},
+	}
+}
+
+func (f *family) remember(operation uint32) expr.Any {
+	return &expr.Dynset{SrcRegKey: register, SrcRegData: flowServer, SetName: flowSet + f.suffix, Operation: operation, Timeout: flowTimeout}
+}
+
+func (l *layout) directService(s *Service, link *net.Interface, before *layout) {
+	f := familyOf(s.Address)
+	for i := range s.Servers {
+		server := &s.Servers[i]
+		l.put(hardwareSet, element{key: idOf(s, server), data: string(server.Hardware[:])})
+		l.put(directSentSet, element{key: idOf(s, server)})
+	}
+	l.service(s, before, func(p *part) {
+		var list []expr.Any
+		p.draw, list = s.drawing(typesOf(typeMark, typeMark), 8, flowServer, func(server *Server) string { return idOf(s, server) })
+		if p.draw == nil {
+			return // nothing new; flows that are known go on
+		}
+		// A flow whose server is gone gets another, and so does the memory of it: an update would only prolong that of the old one.
+		const forget = 2 // NFT_DYNSET_OP_DELETE
+		list = append(append(append(list, f.flowKey()...), f.remember(forget)), f.sendOn(link)...)
+		p.laid = &laidChain{nil, []rule{tagged(fmt.Sprint(p.draw.name, s.Hash, link.Index, link.HardwareAddr), list)}}
+	})
+}
+
+// servers are those that are told to the kernel, by what they are known by there.
+func (t *forwardTable) servers() map[string]Way {
+	all := map[string]Way{}
+	for i := range t.services {
+		s := &t.services[i]
+		for j := range s.Servers {
+			all[idOf(s, &s.Servers[j])] = s.WayTo(&s.Servers[j])
+		}
+	}
+	return all
+}
+
+func (t *forwardTable) countDirect(all map[Way]Counted) error {
+	list, err := t.socket.listElements(t.family, t.name, directSentSet)
 	if err != nil {
 		return err
 	}
-	in := t.base("in", nftables.ChainTypeFilter, nftables.ChainHookIngress, nftables.ChainPriorityFilter)
-	for i := range services {
-		s := &services[i]
-		if len(s.Servers) == 0 {
-			continue
-		}
-		choose := t.conn.AddChain(&nftables.Chain{Name: "choose-" + s.Name, Table: t.table})
-		t.add(in, append(s.frame(), &expr.Verdict{Kind: expr.VerdictGoto, Chain: choose.Name})...)
-		flows := t.flows(s, choose)
-		t.choose(s, choose)
-		for j := range s.Servers {
-			server := &s.Servers[j]
-			t.add(&nftables.Chain{Name: s.chainOf(server), Table: t.table}, append(t.remember(s, server, flows), t.counter(countsSent, s, server),
-				&expr.Immediate{Register: 1, Data: server.Hardware[:]},
-				&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: expr.PayloadBaseLLHeader, Offset: 0, Len: 6},
-				&expr.Immediate{Register: 1, Data: binary.NativeEndian.AppendUint32(nil, uint32(link.Index))},
-				&expr.Dup{RegDev: 1, IsRegDevSet: true},
-				&expr.Verdict{Kind: expr.VerdictDrop})...)
+	servers := t.servers()
+	for i := range list {
+		if w, known := servers[list[i].key]; known {
+			all[w] = all[w].Plus(Counted{Sent: list[i].counted.Bytes})
 		}
 	}
 	return nil
 }
 
-// A flow is remembered until it has been silent for flowTimeout; flowsMost bounds how many are, beyond which they go by the hash alone.
-const (
-	flowsPrefix = "flows-"
-	flowTimeout = 15 * time.Minute
-	flowsMost   = 1 << 20
-)
-
-// flows has packets of a flow that is remembered go to its server, as long as that is in rotation: one that comes back gets its share of new ones only.
-func (t *forwardTable) flows(s *Service, choose *nftables.Chain) *nftables.Set {
-	key, _ := nftables.ConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	if familyOf(s.Address.Addr()) == unix.NFPROTO_IPV6 {
-		key, _ = nftables.ConcatSetType(nftables.TypeIP6Addr, nftables.TypeInetService)
+// Flows counts the flows of direct return that are remembered, by server.
+func (f *Forwarding) Flows() (map[Way]int, error) {
+	all := map[Way]int{}
+	for _, t := range f.tables {
+		if t.wanted == nil || t.device == "" {
+			continue
+		}
+		servers := t.servers()
+		for _, family := range families() {
+			list, err := t.socket.listElements(t.family, t.name, flowSet+family.suffix)
+			if err != nil {
+				return nil, explain(err)
+			}
+			for i := range list {
+				if w, known := servers[list[i].data]; known {
+					all[w]++
+				}
+			}
+		}
 	}
-	flows := &nftables.Set{Table: t.table, Name: flowsPrefix + s.Name, IsMap: true, Dynamic: true, HasTimeout: true, Timeout: flowTimeout, Size: flowsMost,
-		Concatenation: true, KeyType: key, DataType: nftables.TypeMark}
-	t.conn.AddSet(flows, nil)
-	var known []nftables.SetElement
-	for j := range s.Servers {
-		server := &s.Servers[j]
-		t.conn.AddChain(&nftables.Chain{Name: s.chainOf(server), Table: t.table})
-		known = append(known, nftables.SetElement{Key: server.mark(), VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: s.chainOf(server)}})
-	}
-	marks := &nftables.Set{Table: t.table, Name: "marks-" + s.Name, IsMap: true, Constant: true, KeyType: nftables.TypeMark, DataType: nftables.TypeVerdict}
-	t.conn.AddSet(marks, known)
-	load, _ := s.flow()
-	t.add(choose, append(load,
-		&expr.Lookup{SourceRegister: keyRegister, DestRegister: 1, IsDestRegSet: true, SetName: flows.Name, SetID: flows.ID},
-		&expr.Lookup{SourceRegister: 1, DestRegister: 0, IsDestRegSet: true, SetName: marks.Name, SetID: marks.ID})...)
-	return flows
-}
-
-// remember notes the flow as the server's, or that it is alive.
-func (t *forwardTable) remember(s *Service, server *Server, flows *nftables.Set) []expr.Any {
-	load, _ := s.flow()
-	return append(load, &expr.Immediate{Register: 1, Data: server.mark()},
-		&expr.Dynset{SrcRegKey: keyRegister, SrcRegData: 1, SetName: flows.Name, SetID: flows.ID, Operation: uint32(unix.NFT_DYNSET_OP_UPDATE), Timeout: flowTimeout})
-}
-
-// mark is what stands for the server in the memory of flows, over all changes of the others.
-func (s *Server) mark() []byte {
-	return binary.NativeEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(s.Name)))
-}
-
-// frame is one that carries a packet to the service's address: a whole one, or a fragment's first part.
-func (s *Service) frame() []expr.Any {
-	kind := []byte{0x08, 0x00}
-	if familyOf(s.Address.Addr()) == unix.NFPROTO_IPV6 {
-		kind = []byte{0x86, 0xdd}
-	}
-	list := append(metaIs(expr.MetaKeyPROTOCOL, kind), metaIs(expr.MetaKeyL4PROTO, []byte{s.protocol()})...)
-	list = append(list, addressIs(s.Address.Addr(), 16, 24)...)
-	return append(list, port(2, s.Address.Port())...)
+	return all, nil
 }

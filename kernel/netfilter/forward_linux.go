@@ -2,14 +2,16 @@ package netfilter
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"net/netip"
+	"hash/fnv"
+	"maps"
+	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/google/nftables"
-	"github.com/google/nftables/binaryutil"
-	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,25 +19,34 @@ import (
 type Forwarding struct {
 	tables map[string]*forwardTable // by the interface that they are of; "" for destination NAT
 	kept   string
+	config string
+	alone  bool // see dropOthers
 }
 
 // forwardTable is one table. Kept ones have no owner in the kernel, so that they outlive the process.
 type forwardTable struct {
-	conn   *nftables.Conn
-	table  *nftables.Table
-	device string
-	keep   bool
+	socket  *socket
+	family  byte
+	name    string
+	device  string
+	keep    bool
+	comment string
+	link    string // the interface that the rules were last written for
 
-	counted map[string]bool // counters that rules have
+	services   []Service
+	wanted     *layout
+	have       *state // what the kernel has in it; nil: not known
+	generation uint32 // of all tables, when have was read
 }
 
 // OpenForwarding begins without services. kept is the name under which they outlive this process, and are taken over by the first Apply of another with that
-// name; "" has them go with it.
-func OpenForwarding(kept string) *Forwarding {
-	return &Forwarding{tables: map[string]*forwardTable{}, kept: kept}
+// name; "" has them go with it. config is the configuration's file, which Kept shows.
+func OpenForwarding(kept, config string) *Forwarding {
+	return &Forwarding{tables: map[string]*forwardTable{}, kept: kept, config: config}
 }
 
-// Apply makes the kernel send on these services and no others, each table at once. Connections that are established stay where they are.
+// Apply makes the kernel send on these services and no others, each table in one transaction, and reads back what it has made of it. Connections that are established stay
+// where they are. After an error the table that it names is as it was.
 func (f *Forwarding) Apply(services []Service) error {
 	byDevice := map[string][]Service{}
 	for _, s := range services {
@@ -46,279 +57,408 @@ func (f *Forwarding) Apply(services []Service) error {
 			byDevice[device] = nil
 		}
 	}
-	for device, list := range byDevice {
+	for _, device := range slices.Sorted(maps.Keys(byDevice)) {
 		t, err := f.table(device)
 		if err != nil {
 			return err
 		}
-		if err := t.apply(list); err != nil {
-			return fmt.Errorf("services %s: %w", names(list), err)
+		if err := t.apply(byDevice[device]); err != nil {
+			return fmt.Errorf("table %s: %w", t.name, explain(err))
 		}
 	}
-	return nil
+	return f.dropOthers()
 }
 
-func names(list []Service) string {
-	var all []string
-	for i := range list {
-		all = append(all, list[i].Name)
+// dropOthers removes, once, what a process before has kept under the name and this one does not want: tables for other interfaces, and those of other versions of weir.
+func (f *Forwarding) dropOthers() error {
+	if f.kept == "" || f.alone {
+		return nil
 	}
-	return strings.Join(all, ", ")
+	err := removeTables(func(h tableHead) bool {
+		for _, t := range f.tables {
+			if t.name == h.name {
+				return false
+			}
+		}
+		return strings.HasPrefix(h.name, keptPrefix+f.kept+"-")
+	})
+	f.alone = err == nil
+	return err
 }
 
 func (f *Forwarding) table(device string) (*forwardTable, error) {
 	if t := f.tables[device]; t != nil {
 		return t, nil
 	}
-	family, name := nftables.TableFamilyINet, "forward"
-	if device != "" {
-		family, name = nftables.TableFamilyNetdev, "direct-"+device
-	}
-	t := &forwardTable{device: device, keep: f.kept != ""}
-	var err error
-	if t.keep {
-		t.table = &nftables.Table{Name: "weir-" + f.kept + "-" + name, Family: family}
-		if t.conn, err = nftables.New(); err == nil {
-			t.conn.AddTable(t.table)
-			err = t.conn.Flush()
-		}
-	} else {
-		owned := &Table{table: &nftables.Table{Name: fmt.Sprintf("weir-%d-%s", os.Getpid(), name), Family: family}}
-		t.table = owned.table
-		t.conn, err = nftables.New(nftables.AsLasting(), nftables.WithSockOptions(owned.own))
-	}
+	s, err := openSocket()
 	if err != nil {
 		return nil, explain(err)
 	}
+	t := &forwardTable{socket: s, device: device, keep: f.kept != "", family: unix.NFPROTO_INET, comment: f.config}
+	kind := natKind
+	if device != "" {
+		t.family, kind = unix.NFPROTO_NETDEV, directKind+device
+	}
+	prefix := fmt.Sprintf("weir-%d-", os.Getpid())
+	if t.keep {
+		prefix = keptPrefix + f.kept + "-"
+	}
+	t.name = prefix + kind
 	f.tables[device] = t
 	return t, nil
 }
 
+// What the names of tables are made of.
+const (
+	keptPrefix = "weir-"
+	natKind    = "nat"
+	directKind = "return-"
+)
+
 // Close takes the services back, unless they are to be kept.
 func (f *Forwarding) Close() (err error) {
 	for _, t := range f.tables {
-		if !t.keep {
-			err = t.conn.CloseLasting()
-		}
+		err = errors.Join(err, t.socket.close()) // a table that is not to be kept goes with its socket
 	}
 	f.tables = map[string]*forwardTable{}
 	return err
 }
 
-// Forget removes what a process before has kept under that name.
-func Forget(kept string) error {
-	conn, err := nftables.New()
-	if err != nil {
-		return explain(err)
-	}
-	for _, family := range []nftables.TableFamily{nftables.TableFamilyINet, nftables.TableFamilyNetdev} {
-		list, err := conn.ListTablesOfFamily(family)
-		if err != nil {
-			return explain(err)
+// Restore puts back what somebody else has changed or removed, and reports whether there was anything. It costs one system call as long as nobody has changed any table.
+func (f *Forwarding) Restore() (restored bool, err error) {
+	for _, t := range f.tables {
+		if t.wanted == nil {
+			continue
 		}
-		for _, t := range list {
-			if strings.HasPrefix(t.Name, "weir-"+kept+"-") {
-				conn.DelTable(t)
+		now, err := t.socket.generation()
+		if err != nil {
+			return restored, explain(err)
+		}
+		if now == t.generation && t.have != nil {
+			continue
+		}
+		changed, err := t.bring(t.wanted)
+		restored = restored || changed
+		if err != nil {
+			return restored, fmt.Errorf("table %s: %w", t.name, explain(err))
+		}
+	}
+	return restored, nil
+}
+
+func (t *forwardTable) apply(services []Service) error {
+	wanted, err := t.lay(services)
+	if err != nil {
+		return err
+	}
+	if _, err = t.bring(wanted); err == nil {
+		t.services, t.wanted = services, wanted
+	}
+	return err
+}
+
+func (t *forwardTable) lay(services []Service) (*layout, error) {
+	if t.device == "" {
+		return layNAT(services, t.wanted), nil
+	}
+	link, err := net.InterfaceByName(t.device)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", t.device, err)
+	}
+	if len(link.HardwareAddr) != 6 {
+		return nil, fmt.Errorf("interface %s has no Ethernet address", t.device)
+	}
+	before := t.wanted
+	if t.link != link.HardwareAddr.String()+strconv.Itoa(link.Index) {
+		before = nil // rules name both
+	}
+	t.link = link.HardwareAddr.String() + strconv.Itoa(link.Index)
+	return layDirect(services, link, before), nil
+}
+
+// bring makes the kernel's table be as wanted, by one transaction that changes what differs; changed reports whether anything did. A second transaction removes maps that no rule
+// reads any more: a packet that is in an old rule while the first is committed still finds its map.
+func (t *forwardTable) bring(wanted *layout) (changed bool, err error) {
+	if err := t.refresh(wanted, nil); err != nil {
+		return false, err
+	}
+	b := newBatch(t.family, t.name)
+	before := t.have
+	t.change(b, wanted)
+	if b.isEmpty() {
+		return false, nil
+	}
+	t.have = nil // not known, until it is read back
+	if err := t.socket.commit(b); err != nil {
+		return true, err
+	}
+	if err := t.refresh(wanted, before); err != nil {
+		return true, fmt.Errorf("it cannot be read back: %w", err)
+	}
+	if err := t.verify(wanted); err != nil {
+		t.have = nil
+		return true, err
+	}
+	return true, t.dropMaps(wanted)
+}
+
+// dropMaps removes the maps that no rule reads.
+func (t *forwardTable) dropMaps(wanted *layout) (err error) {
+	b := newBatch(t.family, t.name)
+	for name := range t.have.sets {
+		if wanted.sets[name] == nil {
+			b.deleteSet(name)
+			delete(t.have.sets, name)
+			delete(t.have.sums, name)
+		}
+	}
+	if b.isEmpty() {
+		return nil
+	}
+	if err = t.socket.commit(b); err == nil {
+		t.generation, err = t.socket.generation()
+	}
+	if err != nil {
+		t.have = nil
+	}
+	return err
+}
+
+// refresh learns what the kernel has, if somebody may have changed it since it was last known. before is what it had before a transaction of this table, if that has
+// just been committed: then, unless somebody else was at work as well, maps with the old names and the counters need not be read again.
+func (t *forwardTable) refresh(wanted *layout, before *state) error {
+	now, err := t.socket.generation()
+	if err != nil {
+		return err
+	}
+	if t.have != nil && t.generation == now {
+		return nil
+	}
+	have, _, err := t.socket.read(t.family, t.name)
+	if err != nil {
+		return err
+	}
+	isOurs := before != nil && now == t.generation+1
+	for name, s := range wanted.sets {
+		if !have.sets[name] || s.memory {
+			continue
+		}
+		if isOurs && s.isConstant {
+			if sum, known := before.sums[name]; known {
+				have.sums[name] = sum
+				continue
+			}
+		}
+		if isOurs && s.counts {
+			have.elements[name] = before.elements[name]
+			continue
+		}
+		list, err := t.socket.listElements(t.family, t.name, name)
+		if err != nil {
+			return err
+		}
+		if s.isConstant {
+			have.sums[name] = sumOf(list)
+		} else {
+			have.elements[name] = byKey(list)
+		}
+	}
+	t.have, t.generation = have, now
+	return nil
+}
+
+// change writes what makes the table that there is be the wanted one.
+func (t *forwardTable) change(b *batch, wanted *layout) {
+	if len(t.have.chains) == 0 {
+		b.addTable(!t.keep, t.comment)
+	}
+	for _, name := range wanted.setNames() {
+		switch s := wanted.sets[name]; {
+		case !t.have.sets[name]:
+			b.addSet(&s.set)
+			b.addElements(name, s.list)
+		case s.isConstant && t.have.sums[name] != s.sum:
+			b.flushSet(name)
+			b.addElements(name, s.list)
+		}
+	}
+	names := wanted.chainNames()
+	for _, name := range names {
+		if _, exists := t.have.chains[name]; !exists {
+			b.addChain(name, wanted.chains[name].hook)
+		}
+	}
+	for _, name := range names {
+		c := wanted.chains[name]
+		if now := t.have.chains[name]; now != c.tags() {
+			if now != "" {
+				b.flushChain(name)
+			}
+			for _, r := range c.rules {
+				b.addRule(name, r.tag, r.list)
 			}
 		}
 	}
-	return explain(conn.Flush())
-}
-
-// apply writes the table anew, in one transaction.
-func (t *forwardTable) apply(services []Service) error {
-	counters, err := t.counters()
-	if err != nil {
-		return explain(err)
-	}
-	if err := t.empty(); err != nil {
-		return err
-	}
-	t.counted = map[string]bool{}
-	if t.device != "" {
-		if err := t.direct(services); err != nil {
-			return err
-		}
-	} else {
-		t.nat(services)
-	}
-	t.dropCounters(counters)
-	return explain(t.conn.Flush())
-}
-
-// empty has the transaction begin with the removal of what is there: rules, then sets but what is known of flows, then chains. Those at a hook stay: a packet that had
-// seen a new one before the transaction holds, and the old one after it, would be forwarded by neither.
-func (t *forwardTable) empty() error {
-	chains, err := t.conn.ListChainsOfTableFamily(t.table.Family)
-	if err != nil {
-		return explain(err)
-	}
-	sets, err := t.conn.GetSets(t.table)
-	if err != nil {
-		return explain(err)
-	}
-	t.conn.FlushTable(t.table)
-	for _, s := range sets {
-		if !s.Anonymous && !strings.HasPrefix(s.Name, flowsPrefix) {
-			t.conn.DelSet(s)
+	for _, name := range wanted.setNames() {
+		if s := wanted.sets[name]; !s.isConstant && !s.memory {
+			t.changeElements(b, s)
 		}
 	}
-	for _, c := range chains {
-		if c.Table.Name == t.table.Name && c.Hooknum == nil {
-			t.conn.DelChain(&nftables.Chain{Name: c.Name, Table: t.table})
+	for _, name := range slices.Sorted(maps.Keys(t.have.chains)) {
+		if wanted.chains[name] == nil {
+			b.flushChain(name)
+			b.deleteChain(name)
+		}
+	}
+}
+
+// changeElements changes the elements that differ. What has counted stays for a server that comes back, until there is too much of it.
+func (t *forwardTable) changeElements(b *batch, s *laidSet) {
+	have, remove, add := t.have.elements[s.name], []element(nil), []element(nil)
+	if have == nil {
+		have = map[string]element{}
+	}
+	isFull := len(have) > len(s.elements)+countersMost
+	for key, e := range have {
+		if w, wanted := s.elements[key]; !wanted && (!s.counts || isFull) || wanted && !w.isSame(e) {
+			remove = append(remove, e)
+		}
+	}
+	for key, e := range s.elements {
+		if h, has := have[key]; !has || !h.isSame(e) {
+			add = append(add, e)
+		}
+	}
+	b.deleteElements(s.name, remove)
+	b.addElements(s.name, add)
+	if s.counts { // these are not read back
+		have = maps.Clone(have)
+		for i := range remove {
+			delete(have, remove[i].identity())
+		}
+		for i := range add {
+			have[add[i].identity()] = add[i]
+		}
+		t.have.elements[s.name] = have
+	}
+}
+
+// countersMost bounds the counters that are left of servers that are gone.
+const countersMost = 1 << 16
+
+// verify holds what has been read back against what is wanted.
+func (t *forwardTable) verify(wanted *layout) error {
+	for name, c := range wanted.chains {
+		if t.have.chains[name] != c.tags() {
+			return fmt.Errorf("the kernel's chain %s is not as it was written", name)
+		}
+	}
+	for name := range t.have.chains {
+		if wanted.chains[name] == nil {
+			return fmt.Errorf("the kernel still has chain %s", name)
+		}
+	}
+	for name, s := range wanted.sets {
+		switch {
+		case !t.have.sets[name]:
+			return fmt.Errorf("the kernel does not have map %s", name)
+		case s.isConstant && t.have.sums[name] != s.sum, !s.isConstant && !s.memory && !s.holds(t.have.elements[name]):
+			return fmt.Errorf("the kernel's map %s has other elements than were written", name)
 		}
 	}
 	return nil
 }
 
-func (t *forwardTable) base(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority) *nftables.Chain {
-	accept := nftables.ChainPolicyAccept
-	return t.conn.AddChain(&nftables.Chain{Name: name, Table: t.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &accept, Device: t.device})
+// Forget removes what a process before has kept under that name.
+func Forget(kept string) error {
+	return removeTables(func(h tableHead) bool { return strings.HasPrefix(h.name, keptPrefix+kept+"-") })
 }
 
-func (t *forwardTable) add(chain *nftables.Chain, list ...expr.Any) {
-	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: list})
+// RemoveKept removes one kept table, as ListKept names it.
+func RemoveKept(table string) error {
+	return removeTables(func(h tableHead) bool { return h.name == table && keptName(h.name) != "" })
 }
 
-// nat rewrites destinations of connections that come in, and of this machine's own.
-func (t *forwardTable) nat(services []Service) {
-	in := t.base("in", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
-	own := t.base("own", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
-	out := t.base("out", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
-	count := t.base("count", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter)
-	for i := range services {
-		s := &services[i]
-		if len(s.Servers) == 0 {
+func removeTables(is func(tableHead) bool) error {
+	s, err := openSocket()
+	if err != nil {
+		return explain(err)
+	}
+	defer s.close()
+	list, err := s.tableHeads()
+	if err != nil {
+		return explain(err)
+	}
+	for _, h := range list {
+		if !is(h) {
 			continue
 		}
-		choose := t.conn.AddChain(&nftables.Chain{Name: "choose-" + s.Name, Table: t.table})
-		for _, chain := range []*nftables.Chain{in, own} {
-			t.add(chain, append(s.match(), &expr.Verdict{Kind: expr.VerdictGoto, Chain: choose.Name})...)
+		b := newBatch(h.family, h.name)
+		b.deleteTable()
+		if err := s.commit(b); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("table %s: %w", h.name, explain(err))
 		}
-		t.choose(s, choose)
-		for j := range s.Servers {
-			server := &s.Servers[j]
-			t.add(&nftables.Chain{Name: s.chainOf(server), Table: t.table}, t.counter(counts, s, server), &expr.Immediate{Register: 1, Data: server.Address.Addr().AsSlice()},
-				&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(server.Address.Port())},
-				&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(familyOf(server.Address.Addr())), RegAddrMin: 1, RegProtoMin: 2, Specified: true})
-			if s.Hide {
-				t.add(out, append(s.towards(server), &expr.Masq{})...)
+	}
+	return nil
+}
+
+// keptName is the name under which the table is kept; "" if it is not a kept one of weir.
+func keptName(table string) string {
+	const hash = 8
+	rest, ok := strings.CutPrefix(table, keptPrefix+KeptPrefix)
+	if !ok || len(rest) <= hash || rest[hash] != '-' {
+		return ""
+	}
+	return KeptPrefix + rest[:hash]
+}
+
+// ListKept lists the tables of this network namespace that outlive their processes, of all configurations.
+func ListKept() (list []Kept, err error) {
+	s, err := openSocket()
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer s.close()
+	heads, err := s.tableHeads()
+	if err != nil {
+		return nil, explain(err)
+	}
+	for _, h := range heads {
+		name := keptName(h.name)
+		if name == "" {
+			continue
+		}
+		k := Kept{Table: h.name, Kept: name, Config: h.comment}
+		_, k.Device, _ = strings.Cut(h.name, "-"+directKind)
+		for _, set := range listenSets() {
+			elements, err := s.listElements(h.family, h.name, set.name)
+			if err != nil && !errors.Is(err, unix.ENOENT) {
+				return nil, explain(err)
 			}
-			t.add(count, append(s.towards(server), t.counter(countsSent, s, server))...)
-			t.add(count, append(s.from(server), t.counter(countsReceived, s, server))...)
-		}
-	}
-}
-
-func addressIs(a netip.Addr, offset4, offset6 uint32) []expr.Any {
-	return addressIn(netip.PrefixFrom(a, a.BitLen()), offset4, offset6)
-}
-
-func familyOf(a netip.Addr) byte {
-	if a.Is4() {
-		return unix.NFPROTO_IPV4
-	}
-	return unix.NFPROTO_IPV6
-}
-
-func (s *Service) protocol() byte {
-	if s.UDP {
-		return unix.IPPROTO_UDP
-	}
-	return unix.IPPROTO_TCP
-}
-
-// chainOf is the chain that sends a connection on to a server.
-func (s *Service) chainOf(server *Server) string { return "to-" + s.Name + "-" + server.Name }
-
-// match is a packet to the service's address, of the servers' family.
-func (s *Service) match() []expr.Any {
-	list := append(metaIs(expr.MetaKeyNFPROTO, []byte{familyOf(s.Servers[0].Address.Addr())}), metaIs(expr.MetaKeyL4PROTO, []byte{s.protocol()})...)
-	if a := s.Address.Addr(); !a.IsUnspecified() {
-		list = append(list, addressIs(a, 16, 24)...)
-	} else {
-		list = append(list, &expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)})
-	}
-	return append(list, port(2, s.Address.Port())...)
-}
-
-// towards is a packet of a rewritten connection to a server, from one of it.
-func (s *Service) towards(server *Server) []expr.Any { return s.between(server, 16, 24, 2) }
-func (s *Service) from(server *Server) []expr.Any    { return s.between(server, 12, 8, 0) }
-
-func (s *Service) between(server *Server, offset4, offset6, portOffset uint32) []expr.Any {
-	a := server.Address.Addr()
-	list := append(metaIs(expr.MetaKeyNFPROTO, []byte{familyOf(a)}), metaIs(expr.MetaKeyL4PROTO, []byte{s.protocol()})...)
-	list = append(list, addressIs(a, offset4, offset6)...)
-	list = append(list, port(portOffset, server.Address.Port())...)
-	const destinationRewritten = 1 << 5 // IPS_DST_NAT
-	return append(list, &expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(destinationRewritten), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)})
-}
-
-func port(offset uint32, number uint16) []expr.Any {
-	return []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(number)}}
-}
-
-// choose sends a new connection to a server's chain: by the hash of who asks, or by chance.
-func (t *forwardTable) choose(s *Service, chain *nftables.Chain) {
-	var elements []nftables.SetElement
-	element := func(key, server int) {
-		elements = append(elements, nftables.SetElement{Key: binary.NativeEndian.AppendUint32(nil, uint32(key)),
-			VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: s.chainOf(&s.Servers[server])}})
-	}
-	if s.byHash() {
-		for slot, owner := range shares(s.Servers) {
-			element(slot, owner)
-		}
-	} else {
-		ticket := 0
-		for i := range s.Servers {
-			for range s.Servers[i].Weight {
-				element(ticket, i)
-				ticket++
+			for i := range elements {
+				k.Addresses = append(k.Addresses, set.listen(&elements[i]))
 			}
 		}
+		slices.SortFunc(k.Addresses, func(a, b Listen) int { return strings.Compare(a.String(), b.String()) })
+		list = append(list, k)
 	}
-	for i := range s.Servers { // a map may name only chains that are there
-		t.conn.AddChain(&nftables.Chain{Name: s.chainOf(&s.Servers[i]), Table: t.table})
-	}
-	set := &nftables.Set{Table: t.table, Name: "servers-" + s.Name, IsMap: true, Constant: true, KeyType: nftables.TypeInteger, DataType: nftables.TypeVerdict}
-	t.conn.AddSet(set, elements)
-	t.add(chain, append(s.number(), &expr.Lookup{SourceRegister: 1, DestRegister: 0, IsDestRegSet: true, SetName: set.Name, SetID: set.ID})...)
+	slices.SortFunc(list, func(a, b Kept) int { return strings.Compare(a.Table, b.Table) })
+	return list, nil
 }
 
-// byHash: each packet by itself is sent on directly, so that chance would spread those of a connection over the servers.
-func (s *Service) byHash() bool { return s.Hash || s.Direct != "" }
-
-// number leaves the number in the register by which a server is chosen.
-func (s *Service) number() []expr.Any {
-	if !s.byHash() {
-		return []expr.Any{&expr.Numgen{Register: 1, Modulus: tickets(s.Servers), Type: unix.NFT_NG_RANDOM}}
+// hashOf is a short name for what may be long: names in the kernel are limited.
+func hashOf(parts ...string) string {
+	h := fnv.New64a()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
 	}
-	load, size := s.client()
-	if s.Direct != "" && !s.Hash {
-		load, size = s.flow()
-	}
-	return append(load, &expr.Hash{SourceRegister: keyRegister, DestRegister: 1, Length: size, Modulus: slots, Seed: 0x77656972, Type: expr.HashTypeJenkins})
+	return fmt.Sprintf("%016x", h.Sum64())
 }
 
-// keyRegister is the first of the 32-bit registers that hold who asks.
-const keyRegister = unix.NFT_REG32_04
-
-// client loads the client's address, flow with its port.
-func (s *Service) client() (load []expr.Any, size uint32) {
-	offset, size := uint32(12), uint32(4)
-	if familyOf(s.Servers[0].Address.Addr()) == unix.NFPROTO_IPV6 {
-		offset, size = 8, 16
-	}
-	return []expr.Any{&expr.Payload{DestRegister: keyRegister, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: size}}, size
-}
-
-func (s *Service) flow() (load []expr.Any, size uint32) {
-	load, size = s.client()
-	return append(load, &expr.Payload{DestRegister: keyRegister + size/4, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 2}), size + 4
+// idOf stands for a server of a service in the memory of flows, whatever becomes of the others.
+func idOf(s *Service, server *Server) string {
+	h := fnv.New64a()
+	h.Write([]byte(s.Name + "\x00" + server.Name))
+	return string(binary.BigEndian.AppendUint64(nil, h.Sum64()))
 }

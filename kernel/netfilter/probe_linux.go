@@ -23,23 +23,23 @@ var parts = []struct {
 	{"nft_ct", []expr.Any{&expr.Ct{Key: expr.CtKeySTATUS, Register: 1}}},
 	{"nft_fib_inet", []expr.Any{&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true}}},
 	{"nft_numgen", []expr.Any{&expr.Numgen{Register: 1, Modulus: 2, Type: unix.NFT_NG_RANDOM}}},
-	{"nft_hash", []expr.Any{&expr.Payload{DestRegister: keyRegister, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
-		&expr.Hash{SourceRegister: keyRegister, DestRegister: 1, Length: 4, Modulus: 2, Type: expr.HashTypeJenkins}}},
+	{"nft_hash", []expr.Any{&expr.Payload{DestRegister: hashed, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4},
+		&expr.Hash{SourceRegister: hashed, DestRegister: 1, Length: 4, Modulus: 2, Type: expr.HashTypeJenkins}}},
 }
 
 // Probe names the modules that the kernel lacks, of those that weir's rules need. It puts each into a chain that nothing passes, in a table that is gone
 // when it returns.
 func Probe() (missing []string, err error) {
-	table := &Table{table: &nftables.Table{Name: fmt.Sprintf("weir-%d-probe", os.Getpid()), Family: nftables.TableFamilyINet}}
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(table.own))
+	table, err := open(fmt.Sprintf("weir-%d-probe", os.Getpid()))
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
-	defer conn.CloseLasting()
+	defer table.Close()
 	for _, p := range parts {
-		chain := conn.AddChain(&nftables.Chain{Name: p.Module, Table: table.table})
-		conn.AddRule(&nftables.Rule{Table: table.table, Chain: chain, Exprs: p.rule})
-		if conn.Flush() != nil {
+		b := newBatch(unix.NFPROTO_INET, table.name)
+		b.addChain(p.Module, nil)
+		b.addRule(p.Module, "", p.rule)
+		if table.socket.commit(b) != nil {
 			missing = append(missing, p.Module)
 		}
 	}

@@ -43,3 +43,6 @@ const Most = 1024
 func (c *Capture) Size() int {
 	return max(1, len(c.Ports)) * max(1, len(c.Interfaces)) * max(1, len(c.From)) * max(1, len(c.To))
 }
+
+// KeptPrefix is what names under which tables are kept begin with; eight hexadecimal digits follow, which stand for the configuration's file.
+const KeptPrefix = "kept-"

@@ -7,67 +7,44 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 // Table is weir's own. Used by one goroutine at a time.
 type Table struct {
-	conn  *nftables.Conn
-	table *nftables.Table
-	nat   *nftables.Chain // redirects
-	route *nftables.Chain // marks, and TPROXY
+	socket *socket
+	name   string
+	batch  *batch // of the transaction that is being written
 }
 
-// Open makes an empty table. It needs CAP_NET_ADMIN, which the error says.
-func Open() (*Table, error) {
-	t := &Table{table: &nftables.Table{Name: fmt.Sprintf("weir-%d", os.Getpid()), Family: nftables.TableFamilyINet}}
-	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(t.own))
+// The chains of the table.
+const redirectChain, divertChain = "redirect", "divert"
+
+// Open makes an empty table, which belongs to the process. It needs CAP_NET_ADMIN, which the error says.
+func Open() (*Table, error) { return open(fmt.Sprintf("weir-%d", os.Getpid())) }
+
+func open(name string) (*Table, error) {
+	s, err := openSocket()
 	if err != nil {
 		return nil, explain(err)
 	}
-	t.conn = conn
-	accept := nftables.ChainPolicyAccept
-	t.nat = &nftables.Chain{Name: "redirect", Table: t.table, Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting,
-		Priority: nftables.ChainPriorityNATDest, Policy: &accept}
-	t.route = &nftables.Chain{Name: "divert", Table: t.table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting,
-		Priority: nftables.ChainPriorityMangle, Policy: &accept}
+	t := &Table{socket: s, name: name}
+	b := newBatch(unix.NFPROTO_INET, name)
+	b.addTable(true, "")
+	if err := s.commit(b); err != nil {
+		s.close()
+		return nil, explain(err)
+	}
 	return t, nil
-}
-
-// own creates the table as one that belongs to the socket, which the library has no call for: NFT_TABLE_F_OWNER (Linux 5.12).
-func (t *Table) own(c *netlink.Conn) error {
-	const owner = 0x2
-	attributes, err := netlink.MarshalAttributes([]netlink.Attribute{
-		{Type: unix.NFTA_TABLE_NAME, Data: append([]byte(t.table.Name), 0)},
-		{Type: unix.NFTA_TABLE_FLAGS, Data: []byte{0, 0, 0, owner}},
-	})
-	if err != nil {
-		return err
-	}
-	batch := func(kind netlink.HeaderType) netlink.Message {
-		return netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Request}, Data: []byte{0, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES}}
-	}
-	_, err = c.SendMessages([]netlink.Message{
-		batch(unix.NFNL_MSG_BATCH_BEGIN),
-		{
-			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWTABLE, Flags: netlink.Request | netlink.Acknowledge | netlink.Create},
-			Data:   append([]byte{byte(t.table.Family), unix.NFNETLINK_V0, 0, 0}, attributes...),
-		},
-		batch(unix.NFNL_MSG_BATCH_END),
-	})
-	if err == nil {
-		_, err = c.Receive()
-	}
-	return err
 }
 
 // Apply makes the table hold these rules and no others, all at once. Connections that are established are not touched.
 func (t *Table) Apply(r *Rules) error {
-	t.conn.AddChain(t.nat)
-	t.conn.AddChain(t.route)
-	t.conn.FlushChain(t.nat)
-	t.conn.FlushChain(t.route)
+	t.batch = newBatch(unix.NFPROTO_INET, t.name)
+	t.batch.addChain(redirectChain, &hook{unix.NF_INET_PRE_ROUTING, destinationPriority, "nat", ""})
+	t.batch.addChain(divertChain, &hook{unix.NF_INET_PRE_ROUTING, manglePriority, "filter", ""})
+	t.batch.flushChain(redirectChain)
+	t.batch.flushChain(divertChain)
 	if r.Routes() {
 		t.borrowed(r.Mark)
 	}
@@ -79,8 +56,10 @@ func (t *Table) Apply(r *Rules) error {
 			t.redirect(c)
 		}
 	}
-	return explain(t.conn.Flush())
+	return explain(t.socket.commit(t.batch))
 }
+
+const manglePriority = -150
 
 // borrowed marks packets of connections whose socket has another machine's address, before a capture could take them for new ones.
 func (t *Table) borrowed(mark uint32) {
@@ -92,7 +71,7 @@ func (t *Table) borrowed(mark uint32) {
 			&expr.Socket{Key: expr.SocketKeyTransparent, Register: 1},
 			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{1}})
 		list = append(list, setMark(mark)...)
-		t.add(t.route, append(list, &expr.Verdict{Kind: expr.VerdictAccept}))
+		t.add(divertChain, append(list, &expr.Verdict{Kind: expr.VerdictAccept}))
 	}
 }
 
@@ -100,7 +79,7 @@ func (t *Table) redirect(c *Capture) {
 	const specified = 0x2 // NF_NAT_RANGE_PROTO_SPECIFIED
 	c.each(func(w where) {
 		list := w.match(c.protocol(), w.family())
-		t.add(t.nat, append(list, &expr.Counter{}, toPort(c.Listener), &expr.Redir{RegisterProtoMin: 1, RegisterProtoMax: 1, Flags: specified}))
+		t.add(redirectChain, append(list, &expr.Counter{}, toPort(c.Listener), &expr.Redir{RegisterProtoMin: 1, RegisterProtoMax: 1, Flags: specified}))
 	})
 }
 
@@ -113,7 +92,7 @@ func (t *Table) keep(c *Capture, mark uint32) {
 			list := append(w.match(c.protocol(), family), &expr.Counter{}, toPort(c.Listener),
 				&expr.TProxy{Family: family, TableFamily: byte(nftables.TableFamilyINet), RegPort: 1})
 			list = append(list, setMark(mark)...)
-			t.add(t.route, append(list, &expr.Verdict{Kind: expr.VerdictAccept}))
+			t.add(divertChain, append(list, &expr.Verdict{Kind: expr.VerdictAccept}))
 		}
 	})
 }
@@ -125,12 +104,10 @@ func (c *Capture) protocol() byte {
 	return unix.IPPROTO_TCP
 }
 
-func (t *Table) add(chain *nftables.Chain, list []expr.Any) {
-	t.conn.AddRule(&nftables.Rule{Table: t.table, Chain: chain, Exprs: list})
-}
+func (t *Table) add(chain string, list []expr.Any) { t.batch.addRule(chain, "", list) }
 
 // Close removes the table.
-func (t *Table) Close() error { return t.conn.CloseLasting() }
+func (t *Table) Close() error { return t.socket.close() }
 
 // explain says what to do about what the kernel says.
 func explain(err error) error {

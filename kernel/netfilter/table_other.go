@@ -18,7 +18,7 @@ func (t *Table) Close() error       { return nil }
 type Forwarding struct{}
 
 // OpenForwarding begins without services.
-func OpenForwarding(string) *Forwarding { return &Forwarding{} }
+func OpenForwarding(kept, config string) *Forwarding { return &Forwarding{} }
 
 // Apply fails where there is something to do.
 func (f *Forwarding) Apply(services []Service) error {
@@ -28,10 +28,14 @@ func (f *Forwarding) Apply(services []Service) error {
 	return errors.New("nftables: only Linux has it")
 }
 
-// Count, Close and Forget have nothing to do.
-func (f *Forwarding) Count() (map[string]Counted, error) { return nil, nil }
-func (f *Forwarding) Close() error                       { return nil }
-func Forget(string) error                                { return nil }
+// The rest has nothing to do.
+func (f *Forwarding) Count() (map[Way]Counted, error) { return nil, nil }
+func (f *Forwarding) Flows() (map[Way]int, error)     { return nil, nil }
+func (f *Forwarding) Restore() (bool, error)          { return false, nil }
+func (f *Forwarding) Close() error                    { return nil }
+func Forget(string) error                             { return nil }
+func ListKept() ([]Kept, error)                       { return nil, nil }
+func RemoveKept(string) error                         { return errors.New("nftables: only Linux has it") }
 
 // Probe knows nothing here.
 func Probe() (missing []string, err error) { return nil, errors.New("nftables: only Linux has it") }

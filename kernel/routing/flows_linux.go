@@ -8,25 +8,29 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// ForgetFlows has the kernel forget which flows of datagrams go to a server from a service's address, so that the next datagram of each finds another one. An
+// ForgetFlows has the kernel forget which flows of datagrams go to a server from a service's address and ports, so that the next datagram of each finds another one. An
 // unspecified IP of the service means all addresses. It needs CAP_NET_ADMIN.
-func ForgetFlows(service, server netip.AddrPort) error {
+func ForgetFlows(service netip.Addr, first, last uint16, server netip.AddrPort) error {
 	family := netlink.InetFamily(syscall.AF_INET)
 	if server.Addr().Unmap().Is6() {
 		family = syscall.AF_INET6
 	}
-	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flowsOf{service, server}); err != nil {
+	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, flowsOf{service, first, last, server}); err != nil {
 		return fmt.Errorf("flows to %s: %w", server, err)
 	}
 	return nil
 }
 
 // flowsOf matches the flows from a service's address to a server.
-type flowsOf struct{ service, server netip.AddrPort }
+type flowsOf struct {
+	service     netip.Addr
+	first, last uint16
+	server      netip.AddrPort
+}
 
 func (f flowsOf) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	to, _ := netip.AddrFromSlice(flow.Forward.DstIP)
 	by, _ := netip.AddrFromSlice(flow.Reverse.SrcIP)
-	return flow.Forward.Protocol == syscall.IPPROTO_UDP && flow.Forward.DstPort == f.service.Port() && flow.Reverse.SrcPort == f.server.Port() &&
-		by.Unmap() == f.server.Addr().Unmap() && (f.service.Addr().IsUnspecified() || to.Unmap() == f.service.Addr().Unmap())
+	return flow.Forward.Protocol == syscall.IPPROTO_UDP && flow.Forward.DstPort >= f.first && flow.Forward.DstPort <= f.last && flow.Reverse.SrcPort == f.server.Port() &&
+		by.Unmap() == f.server.Addr().Unmap() && (f.service.IsUnspecified() || to.Unmap() == f.service.Unmap())
 }

@@ -5,4 +5,4 @@ package routing
 import "net/netip"
 
 // ForgetFlows has nothing to do here: no kernel forwards for weir.
-func ForgetFlows(service, server netip.AddrPort) error { return nil }
+func ForgetFlows(service netip.Addr, first, last uint16, server netip.AddrPort) error { return nil }
