@@ -175,6 +175,42 @@ func (f *forwarding) count() map[netfilter.Way]netfilter.Counted {
 	return all
 }
 
+// carried counts what the kernel still carries to servers that are not in rotation, drained ones above all: from connection tracking, and from the flows that direct return
+// remembers. Nothing is asked as long as all servers are in rotation, since the kernel has to read out everything for it.
+func (f *forwarding) carried(forwards []snapshot.Forward) map[netfilter.Way]int {
+	all, natted, isDirect := map[netfilter.Way]int{}, map[routing.Rewritten]bool{}, false
+	for i := range forwards {
+		set := forwards[i].Pool.Set()
+		for _, s := range set.Servers {
+			if set.State(s) != pool.Drained && set.State(s) != pool.Disabled {
+				continue
+			}
+			isDirect = isDirect || forwards[i].Device != ""
+			if forwards[i].Device == "" {
+				natted[routing.Rewritten{UDP: forwards[i].UDP, Server: serverAddress(s)}] = true
+			}
+		}
+	}
+	if len(natted) > 0 {
+		list, _ := routing.Connections(natted)
+		for r, n := range list {
+			all[netfilter.Way{UDP: r.UDP, Server: r.Server}] += n
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.tables {
+		if t == nil || !isDirect {
+			continue
+		}
+		flows, _ := t.Flows()
+		for w, n := range flows {
+			all[w] += n
+		}
+	}
+	return all
+}
+
 func (f *forwarding) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

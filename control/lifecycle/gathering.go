@@ -45,6 +45,7 @@ type destination struct {
 	stays    api.Persistence
 
 	forwarded map[string]netfilter.Counted // by server
+	carried   map[string]int               // connections and flows that drained servers still have in the kernel
 	overrides map[string]pool.Override
 	stayed    []*site.Persistence
 	counters  *pool.Status
@@ -82,14 +83,16 @@ func (g *gathering) gatherForwarded() {
 		return
 	}
 	all := g.daemon.forwarding.count()
+	carried := g.daemon.forwarding.carried(g.running.Forwards)
 	for i := range g.destinations {
 		d := &g.destinations[i]
 		if !d.config.IsForwarded() {
 			continue
 		}
-		d.forwarded = map[string]netfilter.Counted{}
+		d.forwarded, d.carried = map[string]netfilter.Counted{}, map[string]int{}
 		for _, s := range d.counters.Servers {
 			forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server, func(n netfilter.Counted) { d.forwarded[s.Server.Name] = d.forwarded[s.Server.Name].Plus(n) })
+			forwardedOf(carried, g.running.Forwards, d.of.Pool, s.Server, func(n int) { d.carried[s.Server.Name] += n })
 		}
 	}
 }
@@ -99,6 +102,7 @@ func (d *destination) addForwarded(list []api.Server) {
 	for i := range list {
 		n := d.forwarded[list[i].Name]
 		list[i].Requests += n.Connections
+		list[i].InFlight += int32(d.carried[list[i].Name])
 		list[i].SentBytes += n.Sent
 		list[i].ReceivedBytes += n.Received
 	}

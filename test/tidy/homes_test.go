@@ -29,7 +29,6 @@ var homes = []home{
 	{"github.com/gaissmai/bart", []string{"traffic/filter"}, "sets of networks are filter.Networks for all others"},
 	{"github.com/cespare/xxhash", []string{"traffic/persistence"}, "HAProxy's dynamic cookies are made with it"},
 	{"github.com/google/nftables", []string{"kernel/netfilter"}, "weir's own table"},
-	{"github.com/mdlayher/netlink", []string{"kernel/netfilter"}, "what nftables' library has no call for"},
 	{"github.com/vishvananda/netlink", []string{"kernel/routing", "kernel/doctor"}, "rules, routes"},
 	{"crypto/tls", []string{"wire/tls", "control/certs", "control/certs/acme", "control/certs/authority", "control/certs/ech", "test/bench", "control/snapshot", "traffic/listener",
 		"traffic/filter", "traffic/pool/health", "traffic/quic"},
