@@ -19,6 +19,7 @@ import (
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
 	"github.com/weir-proxy/weir/control/systemd"
+	"github.com/weir-proxy/weir/telemetry/pen"
 )
 
 // server is a weir in the foreground.
@@ -31,7 +32,8 @@ type server struct {
 	pidFile  string        // "": none
 	user     string        // to run as once the listeners are open; "": as now
 	landlock bool          // nothing is written but where the configuration says
-	stderr   io.Writer
+	stderr   io.Writer // run makes it one that nobody waits for
+	color    bool      // it takes colors
 	ready    func(d *lifecycle.Daemon) // called once it serves
 
 	program string // what SIGUSR2 starts
@@ -64,6 +66,10 @@ func (s *server) setLevel() {
 // run serves until a signal ends it.
 func (s *server) run() error {
 	s.program = ownProgram()
+	s.color = cli.UsesColor(s.stderr)
+	stderr, flush := pen.Messages(s.stderr)
+	s.stderr = stderr
+	defer flush()
 	s.log = slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: &s.level}))
 	s.signals = make(chan os.Signal, 4)
 	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
@@ -190,7 +196,7 @@ func (s *server) loadAndNote() (*config.Config, config.Problems) {
 // report prints problems as `weir check` does.
 func (s *server) report(problems config.Problems, err error) error {
 	if len(problems) > 0 {
-		problems.Write(s.stderr, cli.UsesColor(s.stderr))
+		problems.Write(s.stderr, s.color)
 	}
 	var refused *lifecycle.Refused
 	if errors.As(err, &refused) {

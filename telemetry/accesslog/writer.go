@@ -2,8 +2,6 @@ package accesslog
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"time"
 )
@@ -16,23 +14,21 @@ type WriterConfig struct {
 	Log    func(format string, args ...any) // told when writing fails and when it works again
 }
 
-// Writer is the worker that empties the rings.
+// Writer is the worker that empties the rings. It never waits for what it writes to.
 type Writer struct {
-	rings  []*Ring
-	mu     sync.Mutex // guards config, out and file
-	config WriterConfig
-	out    io.Writer
-	file   *os.File
-	buf    []byte
-	record []byte
-	parsed Record    // here and not on the stack: a Format is a value, and what is given to it would be allocated
-	looked time.Time // when the file was last looked at
-	failed bool
-	torn   bool          // the file ends within a line
-	lost   uint64        // lines that could not be written; guarded by mu
-	wake   chan struct{} // Configure has changed something, or a ring fills
-	stop   chan struct{}
-	done   chan struct{}
+	rings    []*Ring
+	mu       sync.Mutex // guards what follows; held while lines are formatted, never while they are written
+	config   WriterConfig
+	outlet   *outlet // nil: there is nowhere to write to
+	buf      []byte
+	record   []byte
+	parsed   Record        // here and not on the stack: a Format is a value, and what is given to it would be allocated
+	looked   time.Time     // when the outlet was last told to look for its file
+	dropping bool          // the outlet takes nothing
+	lost     uint64        // lines that earlier outlets have lost
+	wake     chan struct{} // Configure has changed something, or a ring fills
+	stop     chan struct{}
+	done     chan struct{}
 }
 
 // How often the rings are looked at: often under load, seldom when nothing comes or nothing is written. A loop wakes the worker only when
@@ -56,34 +52,25 @@ func NewWriter(rings []*Ring) *Writer {
 	return w
 }
 
-// Configure changes where lines go, from the next record on. A file that cannot be opened is an error, and the old one stays.
+// Configure changes where lines go, from the next record on. A file that cannot be opened is an error, and the old one stays. An outlet that is stuck is kept as long as its name is
+// the same: another would hang too, and hold another thread.
 func (w *Writer) Configure(c WriterConfig) error {
-	var out io.Writer
-	var file *os.File
-	switch c.File {
-	case "", "off":
-	case "stdout":
-		out = os.Stdout
-	case "stderr":
-		out = os.Stderr
-	default:
-		f, err := open(c.File)
-		if err != nil {
-			return fmt.Errorf("access log: %w", err)
-		}
-		out, file = f, f
-	}
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.takeAll() // what has ended until now belongs to where lines went until now
-	if w.file != nil {
-		w.file.Close()
+	if w.keepStuck(c) {
+		return nil
 	}
-	w.config, w.out, w.file, w.failed, w.torn = c, out, file, false, false
-	w.begin()
+	o, err := openOutlet(&c)
+	if err != nil {
+		return fmt.Errorf("access log: %w", err)
+	}
+	w.mu.Lock()
+	w.takeAll() // what has ended until now belongs to where lines went until now
+	old := w.outlet
+	w.config, w.outlet, w.dropping = c, o, false
+	w.mu.Unlock()
+	w.retire(old)
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -91,28 +78,47 @@ func (w *Writer) Configure(c WriterConfig) error {
 	return nil
 }
 
-// begin writes the format's head.
-func (w *Writer) begin() {
-	if w.config.Head != nil && w.out != nil {
-		w.buf = append(w.buf, w.config.Head(time.Now())...)
+// keepStuck reports whether the outlet stays, because it is stuck and has the name of the new configuration.
+func (w *Writer) keepStuck(c WriterConfig) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.outlet == nil || w.outlet.name != c.File || !w.outlet.pen.IsStuck() {
+		return false
 	}
+	w.config = c
+	return true
 }
 
-func open(name string) (*os.File, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+// retire closes an outlet that gets no more lines.
+func (w *Writer) retire(o *outlet) {
+	if o == nil {
+		return
+	}
+	lost := o.close()
+	w.mu.Lock()
+	w.lost += lost
+	w.mu.Unlock()
 }
 
 // Lost is the number of lines that could not be written.
 func (w *Writer) Lost() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.lost
+	if w.outlet == nil {
+		return w.lost
+	}
+	return w.lost + w.outlet.allLost()
 }
 
-// Close writes what is left and ends the worker.
+// Close writes what is left, as far as that is taken, and ends the worker.
 func (w *Writer) Close() {
 	close(w.stop)
 	<-w.done
+	w.mu.Lock()
+	o := w.outlet
+	w.outlet = nil
+	w.mu.Unlock()
+	w.retire(o)
 }
 
 func (w *Writer) run() {
@@ -144,12 +150,15 @@ func (w *Writer) run() {
 	}
 }
 
-// drain writes what the rings hold; it reports whether there was anything, and whether there is nowhere to write to.
+// drain hands over what the rings hold; it reports whether there was anything, and whether there is nowhere to write to.
 func (w *Writer) drain() (any, off bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.reopen()
-	return w.takeAll(), w.out == nil
+	if w.outlet != nil && time.Since(w.looked) >= lookMost {
+		w.looked = time.Now()
+		w.outlet.pen.Poke() // it looks whether its file was moved away
+	}
+	return w.takeAll(), w.outlet == nil
 }
 
 // takeAll empties the rings. w.mu is held.
@@ -163,7 +172,7 @@ func (w *Writer) takeAll() (any bool) {
 			}
 			any = true
 			w.record = record
-			if w.out == nil {
+			if w.outlet == nil {
 				continue
 			}
 			w.parsed.parse(record)
@@ -177,58 +186,15 @@ func (w *Writer) takeAll() (any bool) {
 	return any
 }
 
-// flush writes the buffer. A full disk loses lines and says so, and ends nothing.
+// flush hands the buffer over. Lines that find no room are dropped, and that is said once until there is room again.
 func (w *Writer) flush() {
 	if len(w.buf) == 0 {
 		return
 	}
-	w.endTorn()
-	n, err := w.out.Write(w.buf)
-	if err != nil {
-		w.torn = n > 0 && w.buf[n-1] != '\n' || n == 0 && w.torn
-		for _, c := range w.buf[n:] {
-			if c == '\n' {
-				w.lost++
-			}
-		}
-		if !w.failed {
-			w.config.Log("access log: %v; serving goes on, lines are lost until it can be written again", err)
-		}
-	} else if w.failed {
-		w.config.Log("access log: can be written again; %d lines were lost", w.lost)
+	isTaken := w.outlet.pen.Put(w.buf)
+	if !isTaken && !w.dropping {
+		w.config.Log("access log: nothing is taken; serving goes on, lines are dropped until it can be written again")
 	}
-	w.failed = err != nil
+	w.dropping = !isTaken
 	w.buf = w.buf[:0]
-}
-
-// endTorn ends a line of which a full disk took only a part, or the next one would be lost with it.
-func (w *Writer) endTorn() {
-	if !w.torn {
-		return
-	}
-	if _, err := w.out.Write([]byte{'\n'}); err == nil {
-		w.torn = false
-	}
-}
-
-// reopen follows a file that was moved away, as log rotation does.
-func (w *Writer) reopen() {
-	if w.file == nil || time.Since(w.looked) < lookMost {
-		return
-	}
-	w.looked = time.Now()
-	mine, err := w.file.Stat()
-	if err != nil {
-		return
-	}
-	if now, err := os.Stat(w.config.File); err == nil && os.SameFile(mine, now) {
-		return
-	}
-	f, err := open(w.config.File)
-	if err != nil {
-		return // the old one still takes lines
-	}
-	w.file.Close()
-	w.file, w.out, w.torn = f, f, false
-	w.begin()
 }
