@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -99,4 +101,39 @@ func body(url string) string {
 	defer response.Body.Close()
 	text, _ := io.ReadAll(response.Body)
 	return string(text)
+}
+
+// Streams that a client opens and resets are counted, and few of them are logged singly.
+func TestResetStreamsAreLoggedTogether(t *testing.T) {
+	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)))
+	s := &scene{t: t, clear: w.at["CLEAR"]}
+	defer s.end()
+	const resets = 90 // a few more are a flood
+	a, err := s.http2(1 << 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range resets {
+		id, err := a.request("/hang", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	log := func() string {
+		text, _ := os.ReadFile(filepath.Join(w.dir, "access.log"))
+		return string(text)
+	}
+	ended := func() float64 {
+		return w.metric(t, `weir_exchanges_total{reason="client.`)
+	}
+	within(t, 5*time.Second, "the streams to be counted", func() bool { return ended() >= resets })
+	s.end()
+	within(t, 5*time.Second, "a line for the rest", func() bool { return strings.Contains(log(), "more streams of the connection") })
+	if lines := strings.Count(log(), "\n"); lines > 25 {
+		t.Errorf("%d lines for %d streams", lines, resets)
+	}
 }

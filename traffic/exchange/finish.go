@@ -24,7 +24,7 @@ func (x *Exchange) finish() Stage {
 		x.endTwin()
 	}
 	x.count()
-	if x.isLogged() {
+	if x.isLogged() && x.mayLog() {
 		x.log()
 	}
 	x.next()

@@ -45,6 +45,7 @@ type Streams struct {
 	open      *openStream // the exchanges under way
 	exchanges int
 	tunnels   int
+	unlogged  unlogged
 }
 
 // NewStreams begins the exchanges of a connection: c and handshake tell who the client is, via carries the streams.
@@ -75,7 +76,10 @@ func (s *Streams) Open(stream Stream) {
 }
 
 // End is called when the connection has ended.
-func (s *Streams) End() { s.session.end() }
+func (s *Streams) End() {
+	s.logRest()
+	s.session.end()
+}
 
 // blame counts, and logs, the end of a connection that its client is to blame for.
 func (s *Streams) blame(why reason.Reason, detail string) {
