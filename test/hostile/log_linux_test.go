@@ -105,7 +105,8 @@ func body(url string) string {
 
 // Streams that a client opens and resets are counted, and few of them are logged singly.
 func TestResetStreamsAreLoggedTogether(t *testing.T) {
-	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)))
+	config := strings.Replace(hostileConfig, "file: DIR/access.log", "format: json, file: DIR/access.log", 1)
+	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
 	s := &scene{t: t, clear: w.at["CLEAR"]}
 	defer s.end()
 	const resets = 90 // a few more are a flood
