@@ -26,14 +26,14 @@ import (
 type server struct {
 	load     func() (*config.Config, config.Problems)
 	loops    int
-	drain    time.Duration // exchanges under way may take this long after SIGTERM; 0: as the listeners say
-	takeover time.Duration // a new binary may take this long to be ready after SIGUSR2; 0: takeoverDefault
-	watch    bool          // reload when a file of the configuration is saved
-	pidFile  string        // "": none
-	user     string        // to run as once the listeners are open; "": as now
-	landlock bool          // nothing is written but where the configuration says
-	stderr   io.Writer // run makes it one that nobody waits for
-	color    bool      // it takes colors
+	drain    time.Duration             // exchanges under way may take this long after SIGTERM; 0: as the listeners say
+	takeover time.Duration             // a new binary may take this long to be ready after SIGUSR2; 0: takeoverDefault
+	watch    bool                      // reload when a file of the configuration is saved
+	pidFile  string                    // "": none
+	user     string                    // to run as once the listeners are open; "": as now
+	landlock bool                      // nothing is written but where the configuration says
+	stderr   io.Writer                 // run makes it one that nobody waits for
+	color    bool                      // it takes colors
 	ready    func(d *lifecycle.Daemon) // called once it serves
 
 	program string // what SIGUSR2 starts
