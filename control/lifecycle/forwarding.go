@@ -147,14 +147,21 @@ func (f *forwarding) tell(kind int, want []netfilter.Service) error {
 	return nil
 }
 
-// end removes a kind of tables of which nothing is wanted any more.
+// end removes what outlives the process and is not wanted any more. The tables of the process stay, empty: without one the kernel would not rewrite for the connections that
+// it has, and their next packet would come to this machine itself.
 func (f *forwarding) end(kind int) error {
+	if kind == withProcess {
+		return nil
+	}
+	if f.tables[withProcess] == nil {
+		f.tables[withProcess] = netfilter.OpenForwarding("", f.file)
+	}
+	if err := f.tables[withProcess].Hold(); err != nil {
+		return err
+	}
 	t := f.tables[kind]
 	f.tables[kind], f.told[kind] = nil, nil
-	if kind == outliving {
-		return netfilter.Forget(f.kept)
-	}
-	return t.Close()
+	return errors.Join(netfilter.Forget(f.kept), t.Close())
 }
 
 // count is what the kernel has counted.

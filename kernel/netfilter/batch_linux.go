@@ -229,6 +229,9 @@ func typesOf(list ...uint32) (t uint32) {
 }
 
 func (s *set) keyLen() (n uint32) {
+	if len(s.fields) == 1 {
+		return s.fields[0]
+	}
 	for _, f := range s.fields {
 		n += (f + 3) &^ 3
 	}

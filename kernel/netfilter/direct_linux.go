@@ -25,8 +25,9 @@ const (
 	flowHardware = register + 13 // and the next: its hardware address
 )
 
+// serverSet has servers for its keys, by idOf. The type is nft's for six bytes, which it shows without knowing what they mean.
 func serverSet(name string) set {
-	return set{name: name, keyType: typesOf(typeMark, typeMark), fields: []uint32{4, 4}}
+	return set{name: name, keyType: typeHardware, fields: []uint32{idLen}}
 }
 
 // layDirect gives frames for a service's address other hardware addresses and sends them out again, before anything else of the network sees them. The source becomes the
@@ -43,11 +44,11 @@ func layDirect(services []Service, link *net.Interface, before *layout) *layout 
 	for _, f := range families() {
 		l.add(f.servicesByAddress())
 		l.add(set{name: flowSet + f.suffix, keyType: typesOf(typeProtocol, f.addressType, typePort, f.addressType, typePort), fields: []uint32{1, f.size, 2, f.size, 2},
-			dataType: typesOf(typeMark, typeMark), dataLen: 8, memory: true, timeout: flowTimeout, size: flowsMost})
+			dataType: typeHardware, dataLen: idLen, memory: true, timeout: flowTimeout, size: flowsMost})
 		frame := metaIs(expr.MetaKeyPROTOCOL, f.frame)
-		known := []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowServer, IsDestRegSet: true, SetName: flowSet + f.suffix}}
+		known := []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowHardware, IsDestRegSet: true, SetName: flowSet + f.suffix}}
 		rules = append(rules,
-			tagged("known"+link.HardwareAddr.String()+f.suffix, frame, f.flowKey(), known, f.sendOn(link)),
+			tagged("known"+link.HardwareAddr.String()+f.suffix, frame, f.flowKey(), known, serverID(), f.sendOn(link, false)),
 			tagged("new"+f.suffix, frame, find(f.endpointKey(f.destination, destinationPort), f.servicesByAddress().name)))
 	}
 	l.base("in", hook{unix.NF_NETDEV_INGRESS, filterPriority, "filter", link.Name}, rules...)
@@ -66,20 +67,32 @@ func (f *family) flowKey() []expr.Any {
 }
 
 // sendOn sends the frame to the server, if that still takes flows; the rule is broken off otherwise. The flow's memory begins anew.
-func (f *family) sendOn(link *net.Interface) []expr.Any {
+func (f *family) sendOn(link *net.Interface, isNew bool) []expr.Any {
 	hardware := func(offset uint32) expr.Any {
 		return &expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: flowHardware, Base: expr.PayloadBaseLLHeader, Offset: offset, Len: 6}
 	}
 	const destination, source = 0, 6
-	return []expr.Any{
-		&expr.Lookup{SourceRegister: flowServer, DestRegister: flowHardware, IsDestRegSet: true, SetName: hardwareSet},
+	list := []expr.Any{&expr.Lookup{SourceRegister: flowServer, DestRegister: flowHardware, IsDestRegSet: true, SetName: hardwareSet}}
+	if isNew { // an update would only prolong the memory of a server that is gone
+		const forget = 2 // NFT_DYNSET_OP_DELETE
+		list = append(list, f.remember(forget))
+	}
+	return append(list,
 		f.remember(unix.NFT_DYNSET_OP_UPDATE),
 		&expr.Lookup{SourceRegister: flowServer, SetName: directSentSet},
 		hardware(destination),
 		&expr.Immediate{Register: flowHardware, Data: link.HardwareAddr},
 		hardware(source),
 		&expr.Immediate{Register: flowHardware, Data: binary.NativeEndian.AppendUint32(nil, uint32(link.Index))},
-		&forwardTo{device: flowHardware},
+		&forwardTo{device: flowHardware})
+}
+
+// serverID takes an id from where a map has put it, by way of the frame's destination, which is to be written anyway and of which nobody reads any more whether it is this
+// machine: nft (1.0.6) aborts when it lists a rule that looks up what comes from a map as it is.
+func serverID() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: flowHardware, Base: expr.PayloadBaseLLHeader, Offset: 0, Len: idLen},
+		&expr.Payload{DestRegister: flowServer, Base: expr.PayloadBaseLLHeader, Offset: 0, Len: idLen},
 	}
 }
 
@@ -96,13 +109,11 @@ func (l *layout) directService(s *Service, link *net.Interface, before *layout) 
 	}
 	l.service(s, before, func(p *part) {
 		var list []expr.Any
-		p.draw, list = s.drawing(typesOf(typeMark, typeMark), 8, flowServer, func(server *Server) string { return idOf(s, server) })
+		p.draw, list = s.drawing(typeHardware, idLen, flowHardware, func(server *Server) string { return idOf(s, server) })
 		if p.draw == nil {
 			return // nothing new; flows that are known go on
 		}
-		// A flow whose server is gone gets another, and so does the memory of it: an update would only prolong that of the old one.
-		const forget = 2 // NFT_DYNSET_OP_DELETE
-		list = append(append(append(list, f.flowKey()...), f.remember(forget)), f.sendOn(link)...)
+		list = append(append(append(list, serverID()...), f.flowKey()...), f.sendOn(link, true)...)
 		p.laid = &laidChain{nil, []rule{tagged(fmt.Sprint(p.draw.name, s.Hash, link.Index, link.HardwareAddr), list)}}
 	})
 }

@@ -115,6 +115,15 @@ const (
 	directKind = "return-"
 )
 
+// Hold keeps the kernel rewriting for connections that there are, when there are no services any more: it would stop with the last table that does.
+func (f *Forwarding) Hold() error {
+	t, err := f.table("")
+	if err != nil {
+		return err
+	}
+	return explain(t.apply(nil))
+}
+
 // Close takes the services back, unless they are to be kept.
 func (f *Forwarding) Close() (err error) {
 	for _, t := range f.tables {
@@ -456,9 +465,12 @@ func hashOf(parts ...string) string {
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
+// idLen is the bytes of an id: by chance two of 20,000 servers have the same one in one case of a million.
+const idLen = 6
+
 // idOf stands for a server of a service in the memory of flows, whatever becomes of the others.
 func idOf(s *Service, server *Server) string {
 	h := fnv.New64a()
 	h.Write([]byte(s.Name + "\x00" + server.Name))
-	return string(binary.BigEndian.AppendUint64(nil, h.Sum64()))
+	return string(binary.BigEndian.AppendUint64(nil, h.Sum64())[:idLen])
 }

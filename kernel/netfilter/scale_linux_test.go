@@ -186,3 +186,26 @@ func command(t *testing.T, text string) string {
 }
 
 func TestMain(m *testing.M) { os.Exit(m.Run()) }
+
+// Direct return is one table for each interface; nft shows it, too.
+func TestDirectReturnOfManyServices(t *testing.T) {
+	alone(t)
+	command(t, "ip link add lan0 type veth peer name lan1 && ip link set lan0 up")
+	f := OpenForwarding("", "weir.yaml")
+	defer f.Close()
+	list := many(1000, 5)
+	for i := range list {
+		list[i].Direct, list[i].Hide = "lan0", false
+		for j := range list[i].Servers {
+			list[i].Servers[j].Hardware = [6]byte{2, 0, 0, byte(j), byte(i >> 8), byte(i)}
+		}
+	}
+	for _, services := range [][]Service{list[:2], list, list[:100], nil} {
+		began := time.Now()
+		if err := f.Apply(services); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d services: %v", len(services), time.Since(began))
+		command(t, "nft list ruleset")
+	}
+}

@@ -89,10 +89,18 @@ func (s *socket) answers() (isAcknowledged bool, err error) {
 			if code := int32(binary.NativeEndian.Uint32(body)); code == 0 {
 				isAcknowledged = true
 			} else if err == nil {
-				err = unix.Errno(-code)
+				err = fmt.Errorf("message %s: %w", whichOf(body[4:]), unix.Errno(-code))
 			}
 		})
 	}
+}
+
+// whichOf says which message of a batch an error is of: its number, and its type.
+func whichOf(head []byte) string {
+	if len(head) < unix.NLMSG_HDRLEN {
+		return "?"
+	}
+	return fmt.Sprintf("%d of type %#x", binary.NativeEndian.Uint32(head[8:]), binary.NativeEndian.Uint16(head[4:]))
 }
 
 // errChanged is that of a list that changed while it was read.

@@ -33,6 +33,7 @@ func (f *Forwarding) Count() (map[Way]Counted, error) { return nil, nil }
 func (f *Forwarding) Flows() (map[Way]int, error)     { return nil, nil }
 func (f *Forwarding) Restore() (bool, error)          { return false, nil }
 func (f *Forwarding) Close() error                    { return nil }
+func (f *Forwarding) Hold() error                     { return nil }
 func Forget(string) error                             { return nil }
 func ListKept() ([]Kept, error)                       { return nil, nil }
 func RemoveKept(string) error                         { return errors.New("nftables: only Linux has it") }
