@@ -35,6 +35,7 @@ type epollConn struct {
 
 	outer   Conn // what handler is called with: this, or a layer around it
 	watcher Watcher
+	closer  Closer        // nil: nobody counts the connection
 	failure syscall.Errno // that forward was told, as the system does once: it speaks of the end after it
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
@@ -485,6 +486,9 @@ func (c *epollConn) Close() error {
 	l.saysOpen()
 	if c.isAccepted {
 		l.accepted.Add(-1)
+	}
+	if c.closer != nil {
+		c.closer.Closed(c.remote.Addr())
 	}
 	c.handler, c.forwardTo, c.watcher = nil, nil, nil
 	if c.reader != nil && c.reader != l.current {

@@ -10,6 +10,7 @@ import (
 
 // netConn is a net.Conn under the contract of Conn. Fields are guarded by the loop's lock.
 type netConn struct {
+	closer      Closer // nil: nobody counts the connection
 	loop        *Loop
 	nc          net.Conn
 	readBy      time.Time
@@ -257,6 +258,8 @@ func (c *netConn) CloseWrite() error {
 	return nil
 }
 
+func (c *netConn) atClose(w Closer) { c.closer = w }
+
 func (c *netConn) Reset() error {
 	if l, ok := c.nc.(interface{ SetLinger(sec int) error }); ok && !c.closed {
 		l.SetLinger(0)
@@ -271,5 +274,8 @@ func (c *netConn) Close() error {
 	c.closed = true
 	c.handler = nil
 	c.loop.Stats.Open--
+	if c.closer != nil {
+		c.closer.Closed(c.RemoteAddr().Addr())
+	}
 	return c.nc.Close()
 }

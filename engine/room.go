@@ -162,6 +162,21 @@ func (l *Loop) EndSpares(list []Spare, n int) (ended int) {
 	return ended
 }
 
+// Closer is told of the end of a connection.
+type Closer interface{ Closed(peer netip.Addr) }
+
+// AtClose has w told when a bare connection is closed. Once per connection.
+func AtClose(c Conn, w Closer) {
+	if bare, ok := c.(interface{ atClose(w Closer) }); ok {
+		bare.atClose(w)
+		return
+	}
+	w.Closed(c.RemoteAddr().Addr())
+}
+
+// ClientsMost is how many descriptors may be in use when another client is accepted.
+func (e *Engine) ClientsMost() int64 { return e.connsMost }
+
 // Network is the address that a client counts as: of IPv6 the /64 network, which one client has to itself.
 func Network(a netip.Addr) netip.Addr {
 	a = a.Unmap()

@@ -7,6 +7,8 @@ func Taken(c Conn) {
 	}
 }
 
+func (c *epollConn) atClose(w Closer) { c.closer = w }
+
 // beginnings lists the accepted connections that nobody has taken yet.
 func (l *Loop) beginnings(list []Spare) []Spare {
 	for _, c := range l.poller.conns {

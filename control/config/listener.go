@@ -210,6 +210,10 @@ type Limits struct {
 	// Connections open at the same time; `0` is no limit but the system's. When all are in use, idle ones and those that do not go on make room for new ones.
 	Connections int `yaml:"connections" default:"0" example:"10000"`
 
+	// Connections that one client may have open at the same time: a number, or a share of `connections` or, without that, of what the system lets weir have. A client is an address, of IPv6 a
+	// /64 network. Trusted proxies may have any number. `off` is no limit.
+	ConnectionsPerClient ClientShare `yaml:"connections_per_client" default:"25%" example:"100"`
+
 	// Requests on one connection before it is closed; `0` is no limit.
 	Requests int `yaml:"requests" default:"0" example:"1000"`
 }

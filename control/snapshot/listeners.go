@@ -33,6 +33,9 @@ func (b *builder) listener(l *config.Listener, out *Listener) {
 	t := &l.Timeouts
 	out.Name = l.Name
 	out.Setup = &listener.Setup{Handshake: bounded(t.Handshake), Opening: bounded(t.Header), Drain: bounded(t.Drain)}
+	if n := l.Limits.ConnectionsPerClient; n != config.ClientShareOff {
+		out.Setup.PerClient, out.Setup.Connections = int(n), l.Limits.Connections
+	}
 	if p := l.ProxyProtocol; p != nil {
 		out.Setup.Proxies = filter.NewNetworks(p.From)
 	}

@@ -83,12 +83,15 @@ var holds = map[string]func(s *scene) error{
 	},
 }
 
+// oneAddressConfig lets attackers and good clients have the same address.
+var oneAddressConfig = strings.NewReplacer("address: CLEAR", "address: CLEAR, limits: { connections_per_client: off }", "address: SECURE", "address: SECURE, limits: { connections_per_client: off }",
+	"address: THIRD", "address: THIRD, limits: { connections_per_client: off }").Replace(hostileConfig)
+
 // Clients that hold more connections than weir has descriptors for do not lock out others, whatever they hold them with.
 func TestConnectionsWithoutUseMakeRoom(t *testing.T) {
 	for name, open := range holds {
 		t.Run(name, func(t *testing.T) {
-			config := strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t))
-			w := start(t, config, withDescriptors(descriptorsFew)...)
+			w := start(t, strings.ReplaceAll(oneAddressConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
 			s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
 			s.crowd(open)
 			defer s.end()
@@ -175,7 +178,7 @@ func (w *world) metric(t *testing.T, name string) (sum float64) {
 
 // A listener that may have few connections ends idle ones for new clients.
 func TestIdleConnectionsMakeRoomOnAListener(t *testing.T) {
-	config := strings.Replace(hostileConfig, "clear: { address: CLEAR }", "clear: { address: CLEAR, limits: { connections: 40 } }", 1)
+	config := strings.Replace(hostileConfig, "clear: { address: CLEAR }", "clear: { address: CLEAR, limits: { connections: 40, connections_per_client: off } }", 1)
 	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
 	s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
 	s.crowd(holds["idle after a request"])
@@ -186,6 +189,49 @@ func TestIdleConnectionsMakeRoomOnAListener(t *testing.T) {
 			return err == nil
 		})
 	}
+}
+
+// A client that has as many connections as one client may have gets no other, whatever the protocol; others do, and it does once some have ended.
+func TestConnectionsOfOneClient(t *testing.T) {
+	config := strings.Replace(hostileConfig, "clear: { address: CLEAR }", "clear: { address: CLEAR, limits: { connections_per_client: 10 } }", 1)
+	config = strings.Replace(config, "protocol: tcp, pool: app }", "protocol: tcp, pool: app, limits: { connections_per_client: 10 } }", 1)
+	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
+	for _, name := range []string{"CLEAR", "THIRD"} {
+		s := &scene{t: t, clear: w.at[name]}
+		for range 10 {
+			c, err := s.dial(s.clear)
+			if err == nil {
+				_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			}
+			if err == nil {
+				_, err = c.Read(make([]byte, 1)) // it has been accepted and counted
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		url := "http://" + w.at[name] + "/"
+		within(t, 5*time.Second, name+": the client to be refused", func() bool { _, err := ask(url); return err != nil })
+		if err := askFrom("127.0.0.7", url); err != nil {
+			t.Errorf("%s: another client: %v", name, err)
+		}
+		s.end()
+		within(t, 5*time.Second, "the client to be served again", func() bool { _, err := ask(url); return err == nil })
+	}
+	if n := w.metric(t, `weir_exchanges_total{reason="weir.read.client_full"`); n == 0 {
+		t.Error("the metrics say nothing of it")
+	}
+}
+
+// askFrom asks from an address.
+func askFrom(from, url string) error {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
+	response, err := client.Get(url)
+	if err == nil {
+		response.Body.Close()
+	}
+	return err
 }
 
 // Datagrams from addresses without number, each of which begins a flow with a socket, leave descriptors for HTTP.
@@ -220,7 +266,7 @@ func TestFlowsLeaveDescriptorsForHTTP(t *testing.T) {
 
 // Tunnels to servers that say nothing leave descriptors for HTTP too.
 func TestTunnelsLeaveDescriptorsForHTTP(t *testing.T) {
-	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
+	w := start(t, strings.ReplaceAll(oneAddressConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
 	s := &scene{t: t, tunnel: w.at["THIRD"]}
 	s.crowd(func(s *scene) error {
 		c, err := s.dial(s.tunnel)

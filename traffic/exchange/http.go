@@ -213,6 +213,11 @@ func (h *HTTP) Open(loop int) int64 { return h.counts[loop].n }
 
 func (h *HTTP) open(p *perLoop, n int64) { h.counts[p.loop.Index].n += n }
 
+// Refused counts a connection that was refused before it became a session. On the loop.
+func (h *HTTP) Refused(l *engine.Loop, why reason.Reason) {
+	h.driver.loops[l.Index].Stats.Reasons[why]++
+}
+
 // newSession begins what the loop keeps of a client connection.
 func (h *HTTP) newSession(p *perLoop, c engine.Conn, handshake *filter.Handshake, setup *Setup) *session {
 	s := &session{}

@@ -20,19 +20,21 @@ import (
 
 // Setup is how connections of an address are taken. Immutable.
 type Setup struct {
-	Proxies    *filter.Networks // whose connections begin with the PROXY protocol; nil: nobody's
-	Access     *filter.Access   // whose connections and datagrams are taken; nil: everybody's
-	Opening    time.Duration    // until what comes before the first byte of the application is there: a PROXY header, a ClientHello
-	TLS        *tls.Terms       // nil: clear
-	QUIC       bool             // HTTP/3 is spoken too, over UDP
-	Handshake  time.Duration    // a TLS handshake
-	TakesPlain bool             // with TLS: who does not speak it is served in clear
-	Passes     bool             // TLS is not ended here but for the names that Tunnel says
-	HTTP       *exchange.Setup  // nil: everything goes into tunnels
-	Tunnel     *tunnel.Setup    // nil: everything is HTTP
-	Flow       *flow.Setup      // nil: it takes connections
-	Drain      time.Duration    // what is under way when the listener goes, or weir ends
-	Redirects  bool             // the kernel rewrites the destination of its connections
+	Proxies     *filter.Networks // whose connections begin with the PROXY protocol; nil: nobody's
+	Access      *filter.Access   // whose connections and datagrams are taken; nil: everybody's
+	PerClient   int              // connections of one client; negative: so many percent of all; 0: no limit
+	Connections int              // of all clients; 0: no limit
+	Opening     time.Duration    // until what comes before the first byte of the application is there: a PROXY header, a ClientHello
+	TLS         *tls.Terms       // nil: clear
+	QUIC        bool             // HTTP/3 is spoken too, over UDP
+	Handshake   time.Duration    // a TLS handshake
+	TakesPlain  bool             // with TLS: who does not speak it is served in clear
+	Passes      bool             // TLS is not ended here but for the names that Tunnel says
+	HTTP        *exchange.Setup  // nil: everything goes into tunnels
+	Tunnel      *tunnel.Setup    // nil: everything is HTTP
+	Flow        *flow.Setup      // nil: it takes connections
+	Drain       time.Duration    // what is under way when the listener goes, or weir ends
+	Redirects   bool             // the kernel rewrites the destination of its connections
 }
 
 // Defers reports whether a connection needs nobody before its client has sent something.
@@ -45,6 +47,7 @@ type Listener struct {
 	tunnels *tunnel.Tunnels
 	flows   *flow.Flows
 	loops   []perLoop
+	clients *clients
 }
 
 // perLoop is owned by its loop.
@@ -73,7 +76,7 @@ type Drivers struct {
 
 // New makes a listener that serves by the setup.
 func New(d Drivers, setup *Setup, loops int) *Listener {
-	l := &Listener{http: d.Exchanges.NewHTTP(setup.HTTP), tunnels: d.Tunnels.NewTunnels(setup.Tunnel), flows: d.Flows.NewFlows(setup.Flow), loops: make([]perLoop, loops)}
+	l := &Listener{http: d.Exchanges.NewHTTP(setup.HTTP), tunnels: d.Tunnels.NewTunnels(setup.Tunnel), flows: d.Flows.NewFlows(setup.Flow), loops: make([]perLoop, loops), clients: newClients()}
 	l.setup.Store(setup)
 	return l
 }
@@ -154,6 +157,9 @@ func (l *Listener) Serve(c engine.Conn) {
 	}
 	if !setup.Access.Allows(c.RemoteAddr().Addr()) {
 		l.drop(c, reason.Refused, nil)
+		return
+	}
+	if !l.admit(c, setup) {
 		return
 	}
 	switch {
@@ -271,6 +277,7 @@ func (l *Listener) Resume(c engine.Conn, requests int) {
 		return
 	}
 	engine.Taken(c)
+	l.count(c)
 	l.setup.Load().findDestination(c)
 	l.http.Resume(c, requests)
 }

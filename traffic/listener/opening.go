@@ -65,6 +65,9 @@ func (l *Listener) drop(c engine.Conn, why reason.Reason, err error) {
 		l.tunnels.Refuse(c, why, detail)
 		return
 	}
+	if why == reason.ClientFull || why == reason.MadeRoom {
+		l.http.Refused(c.Loop(), why)
+	}
 	l.loops[c.Loop().Index].Dropped++
 	c.Reset()
 }

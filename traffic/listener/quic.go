@@ -13,6 +13,7 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/quic"
 	"github.com/weir-proxy/weir/wire/tls"
@@ -186,6 +187,15 @@ func (q *QUIC) serve(raw *quicgo.Conn) {
 		quic.AddrPort(raw.LocalAddr()), quic.AddrPort(raw.RemoteAddr()))
 	if policy.Auth != "" && !c.Settle() {
 		return
+	}
+	peer := quic.AddrPort(raw.RemoteAddr()).Addr()
+	if most, limited := setup.perClient(peer, l.Engine()); limited {
+		if !q.listener.clients.enter(peer, most) {
+			l.Post(func() { q.listener.http.Refused(l, reason.ClientFull) })
+			c.Refuse()
+			return
+		}
+		defer q.listener.clients.Closed(peer)
 	}
 	if !q.take(l, c, q.settled(raw, policy, a.print)) {
 		return
