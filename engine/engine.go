@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log"
+	"math"
 	"net"
 	"net/netip"
 	"runtime"
@@ -31,6 +32,7 @@ type Engine struct {
 	epoch   atomic.Int64 // of the loops' clocks, in microseconds of the time of day; follows when that is set
 	stop    chan struct{}
 	workers sync.Map // *Workers by kind
+	others  *Workers // of Block
 	done    sync.WaitGroup
 
 	connsMost int64 // descriptors of clients and servers that may be in use when another client is accepted; immutable after New
@@ -54,6 +56,7 @@ func New(config Config) (*Engine, error) {
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
 	e.followClock()
 	e.loopback = loopbackCongestion()
+	e.others = NewWorkers(blocksMost, math.MaxInt)
 	e.connsMost, e.dialMost = descriptorsMost()
 	for i := range config.Loops {
 		l := &Loop{Index: i, engine: e, share: 1 << 62}
@@ -234,7 +237,8 @@ func (l *Loop) Call(f func()) {
 }
 
 // Block runs f, which may wait for anything, on a worker goroutine and parks until it has returned. f must not touch what
-// belongs to the loop. A panic in it is counted and reported, and Block returns.
+// belongs to the loop. A panic in it is counted and reported, and Block returns. Of all loops together blocksMost run, and others wait for their turn: it is for work that ends by itself, such as a
+// signature. What may hang, as a disk may, has bounds of its own: BlockIn.
 func (l *Loop) Block(f func()) {
 	l.Stats.Blocked++
 	if l.portable != nil {
@@ -243,9 +247,12 @@ func (l *Loop) Block(f func()) {
 		f()
 		return
 	}
+	for !l.engine.others.enter(l, DefaultTimeout) {
+	}
 	co := l.current
 	go func() {
 		defer l.Post(func() { l.unpark(co, wakeReady) })
+		defer l.engine.others.leave()
 		defer func() {
 			if r := recover(); r != nil {
 				stack := debug.Stack()
@@ -256,6 +263,9 @@ func (l *Loop) Block(f func()) {
 	}()
 	l.park()
 }
+
+// blocksMost is how many pieces of blocking work run outside of BlockIn: each may hold a thread, and Go ends a process with 10,000 of them.
+const blocksMost = 1024
 
 // posts is the mailbox of a loop.
 type posts struct {

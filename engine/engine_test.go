@@ -445,11 +445,11 @@ func TestFilesArriveWhole(t *testing.T) {
 			defer close(served)
 			defer c.Close()
 			c.SetWriteTimeout(5 * time.Second)
-			n, err := SendFile(c, file, from, int64(len(body)-from))
+			n, err := SendFile(c, NewWorkers(2, 2), file, from, int64(len(body)-from))
 			if err != nil || n != int64(len(body)-from) {
 				t.Errorf("sent %d: %v", n, err)
 			}
-			if n, err := SendFile(c, file, int64(len(body))-1, 10); err == nil || n != 1 {
+			if n, err := SendFile(c, NewWorkers(2, 2), file, int64(len(body))-1, 10); err == nil || n != 1 {
 				t.Errorf("beyond the file's end: %d, %v", n, err)
 			}
 		}))

@@ -68,4 +68,4 @@ func loopbackCongestion() string { return "" }
 
 func descriptorsMost() (accept, dial int64) { return 1 << 30, 1 << 30 }
 
-func sendFile(Conn, *os.File, int64, int64) (int64, error, bool) { return 0, nil, false }
+func sendFile(Conn, *Workers, *os.File, int64, int64) (int64, error, bool) { return 0, nil, false }

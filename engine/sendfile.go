@@ -1,28 +1,41 @@
 package engine
 
-import "os"
+import (
+	"io"
+	"os"
+	"time"
+)
 
 // SendFile sends n bytes of a file from offset on, without bringing them to user space where that can be, and reports how many; it parks like
-// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on a worker.
-func SendFile(c Conn, f *os.File, offset, n int64) (int64, error) {
-	if sent, err, done := sendFile(c, f, offset, n); done {
+// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on one of the workers w, for readMost at most: ErrBusy and ErrStuck say that it does not answer.
+func SendFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
+	if sent, err, done := sendFile(c, w, f, offset, n); done {
 		return sent, err
 	}
-	return copyFile(c, f, offset, n)
+	return copyFile(c, w, f, offset, n)
 }
+
+// readMost is how long a piece of a file may take.
+const readMost = 10 * time.Second
 
 // filePiece is what is read of a file at a time to be copied, and what is sent before others get their turn.
 const filePiece = 256 << 10
 
 // copyFile is SendFile by way of a buffer: for connections with TLS, and the portable engine.
-func copyFile(c Conn, f *os.File, offset, n int64) (sent int64, err error) {
+func copyFile(c Conn, w *Workers, f io.ReaderAt, offset, n int64) (sent int64, err error) {
 	l := c.Loop()
 	buf := l.Buffer(int(min(n, filePiece)))
 	defer func() { l.Release(buf) }()
 	for n > 0 {
 		var k int
 		var readErr error
-		l.Block(func() { k, readErr = f.ReadAt(buf[:min(n, int64(len(buf)))], offset) })
+		into, at := buf[:min(n, int64(len(buf)))], offset
+		if err := l.BlockIn(w, readMost, func() { k, readErr = f.ReadAt(into, at) }, func() { l.Release(into) }); err != nil {
+			if err == ErrStuck {
+				buf = nil // it may still be read into
+			}
+			return sent, err
+		}
 		if k == 0 {
 			return sent, readErr
 		}

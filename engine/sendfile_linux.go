@@ -14,12 +14,15 @@ var sysPreadv2 = map[string]uintptr{"amd64": 327, "arm64": 286, "riscv64": 286, 
 const rwfNowait = 8
 
 // sendFile sends by the system; done is false where it cannot.
-func sendFile(conn Conn, f *os.File, offset, n int64) (sent int64, err error, done bool) {
+func sendFile(conn Conn, w *Workers, f *os.File, offset, n int64) (sent int64, err error, done bool) {
 	c, ok := conn.(*epollConn)
 	if !ok {
 		return 0, nil, false
 	}
 	fd := int(f.Fd())
+	if !canSayInMemory(fd, offset) {
+		return 0, nil, false // sendfile might make the loop wait
+	}
 	pause := c.writeBy - c.loop.now
 	for n > 0 {
 		if c.loop.moved >= movedMost {
@@ -28,7 +31,9 @@ func sendFile(conn Conn, f *os.File, offset, n int64) (sent int64, err error, do
 			}
 		}
 		piece := min(n, filePiece)
-		c.loop.fetch(fd, f, offset, piece)
+		if err := c.loop.fetch(w, f, offset, piece); err != nil {
+			return sent, err, true
+		}
 		k, err := c.sendPiece(fd, offset, piece)
 		if err != nil {
 			return sent, err, true
@@ -67,24 +72,32 @@ func (c *epollConn) sendPiece(fd int, offset, n int64) (int64, error) {
 }
 
 // fetch has a worker bring a piece of a file into memory that is not there: sendfile would make the whole loop wait for the disk.
-func (l *Loop) fetch(fd int, f *os.File, offset, n int64) {
+func (l *Loop) fetch(w *Workers, f *os.File, offset, n int64) error {
+	fd := int(f.Fd())
 	if isInMemory(fd, offset) && isInMemory(fd, offset+n-1) {
-		return
+		return nil
 	}
-	l.Block(func() {
+	return l.BlockIn(w, readMost, func() {
 		syscall.Syscall(syscall.SYS_READAHEAD, uintptr(fd), uintptr(offset), uintptr(n))
 		var last [1]byte
 		f.ReadAt(last[:], offset+n-1) // until it is there
-	})
+	}, func() {})
 }
 
-// isInMemory reports whether reading the byte would wait; where the system cannot say, it counts as there.
+// canSayInMemory reports whether the file system says whether reading would wait. Those on a network, which are what may hang, often do not.
+func canSayInMemory(fd int, offset int64) bool {
+	return sysPreadv2 == 0 || preadNow(fd, offset) != syscall.EOPNOTSUPP
+}
+
+// isInMemory reports whether reading the byte would not wait; where the system cannot say, it counts as there.
 func isInMemory(fd int, offset int64) bool {
-	if sysPreadv2 == 0 {
-		return true
-	}
+	return sysPreadv2 == 0 || preadNow(fd, offset) != syscall.EAGAIN
+}
+
+// preadNow reads a byte if that does not wait.
+func preadNow(fd int, offset int64) syscall.Errno {
 	var one [1]byte
 	iov := syscall.Iovec{Base: &one[0], Len: 1}
 	_, _, errno := syscall.RawSyscall6(sysPreadv2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, uintptr(offset), 0, rwfNowait)
-	return errno != syscall.EAGAIN
+	return errno
 }

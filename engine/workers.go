@@ -47,6 +47,7 @@ var (
 func (l *Loop) BlockIn(w *Workers, d time.Duration, f, late func()) error {
 	by := l.now + d.Milliseconds()
 	if !w.enter(l, d) {
+		l.Stats.BlockBusy++
 		return ErrBusy
 	}
 	l.Stats.Blocked++
@@ -71,6 +72,7 @@ func (l *Loop) BlockIn(w *Workers, d time.Duration, f, late func()) error {
 	}()
 	if !l.Wait(&done, max(time.Millisecond, time.Duration(by-l.now)*time.Millisecond)) {
 		left = true
+		l.Stats.BlockStuck++
 		return ErrStuck
 	}
 	return nil

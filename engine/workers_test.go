@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"io"
 	"testing"
 	"time"
 )
@@ -70,3 +71,61 @@ func TestBlockingWorkIsBounded(t *testing.T) {
 type work func()
 
 func (f work) Run() { f() }
+
+// hanging is a file whose disk does not answer.
+type hanging struct{ until chan struct{} }
+
+func (h hanging) ReadAt([]byte, int64) (int, error) { <-h.until; return 0, io.EOF }
+
+// Files whose disk hangs hold no more threads than they may, and whoever sends one is told.
+func TestAFileThatHangsIsGivenUp(t *testing.T) {
+	for _, portable := range []bool{false, true} {
+		e, err := New(Config{Loops: 1, Portable: portable})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, w, h := e.Loops()[0], NewWorkers(2, 0), hanging{make(chan struct{})}
+		ends := make(chan error, 3)
+		at := time.Now()
+		for range cap(ends) {
+			l.Post(func() {
+				l.Go(work(func() {
+					_, err := copyFile(onLoop{loop: l}, w, h, 0, 100)
+					ends <- err
+				}))
+			})
+		}
+		busy, stuck := 0, 0
+		for range cap(ends) {
+			switch <-ends {
+			case ErrBusy:
+				busy++
+			case ErrStuck:
+				stuck++
+			}
+		}
+		if busy != 1 || stuck != 2 || time.Since(at) > 2*readMost {
+			t.Errorf("portable %v: %d refused, %d given up after %v", portable, busy, stuck, time.Since(at))
+		}
+		close(h.until)
+		for by := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			out := 0
+			l.Call(func() { out = l.BuffersOut() })
+			if out == 0 {
+				break
+			}
+			if time.Now().After(by) {
+				t.Fatalf("portable %v: %d buffers are not returned", portable, out)
+			}
+		}
+		e.Close()
+	}
+}
+
+// onLoop is a connection of which only the loop is asked for.
+type onLoop struct {
+	Conn
+	loop *Loop
+}
+
+func (c onLoop) Loop() *Loop { return c.loop }

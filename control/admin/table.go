@@ -75,6 +75,8 @@ func loopMetrics() []metric {
 		of("weir_loop_dialed_connections_total", counter, "Connections to servers begun.", func(l *api.Loop) float64 { return float64(l.Dialed) }),
 		of("weir_loop_connections", gauge, "Connections open, to clients and servers.", func(l *api.Loop) float64 { return float64(l.Open) }),
 		of("weir_loop_blocked_total", counter, "Pieces of blocking work given to workers.", func(l *api.Loop) float64 { return float64(l.Blocked) }),
+		of("weir_loop_blocked_refused_total", counter, "Pieces of blocking work, such as reading a directory, that were not begun because too many of their kind ran or waited.", func(l *api.Loop) float64 { return float64(l.BlockBusy) }),
+		of("weir_loop_blocked_stuck_total", counter, "Pieces of blocking work that were given up, because the system did not answer.", func(l *api.Loop) float64 { return float64(l.BlockStuck) }),
 		of("weir_loop_panics_total", counter, "Panics recovered; each ended one connection. Anything above 0 is a fault of weir.", func(l *api.Loop) float64 { return float64(l.Panics) }),
 		of("weir_loop_slow_turns_total", counter, "Turns that took too long.", func(l *api.Loop) float64 { return float64(l.SlowTurns) }),
 		of("weir_loop_spliced_bytes_total", counter, "Bytes moved between sockets without being copied through weir.", func(l *api.Loop) float64 { return float64(l.SplicedBytes) }),

@@ -12,6 +12,7 @@ const (
 	FileForbidden
 	NoFile
 	FileFailed
+	FileStuck
 	ClientGone
 	ClientHeadTimeout
 	ClientMalformed
@@ -101,6 +102,7 @@ var table = [Count]row{
 	FileForbidden:       {"weir", "request", "file_forbidden"},
 	NoFile:              {"client", "request", "no_file"},
 	FileFailed:          {"weir", "request", "file_failed"},
+	FileStuck:           {"weir", "request", "file_stuck"},
 	ClientGone:          {"client", "read", "closed"},
 	ClientHeadTimeout:   {"client", "read", "timeout"},
 	ClientMalformed:     {"client", "read", "malformed"},

@@ -30,6 +30,9 @@ func (x *Exchange) serveFile() Stage {
 		return x.fail(403, reason.FileForbidden)
 	case errors.Is(err, files.ErrNotFound):
 		return x.fail(404, reason.NoFile)
+	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrStuck):
+		x.detail = err.Error()
+		return x.fail(503, reason.FileStuck)
 	case err != nil:
 		x.detail = err.Error()
 		return x.fail(503, reason.FileFailed)
@@ -53,7 +56,7 @@ func (x *Exchange) findFile() (*openFile, error) {
 	key := fileKey{root, accept, string(path)}
 	var found *files.File
 	err := errors.New("the search for the file failed")
-	if stuck := x.at.loop.BlockIn(x.at.loop.Workers(root.Root, searchesRunning, searchesWaiting), searchMost, func() { found, err = root.Find(key.path, accept) }, func() {
+	if stuck := x.at.loop.BlockIn(x.disk(root.Root), diskMost, func() { found, err = root.Find(key.path, accept) }, func() {
 		if found != nil {
 			found.Close()
 		}
@@ -69,13 +72,6 @@ func (x *Exchange) findFile() (*openFile, error) {
 	}
 	return cache.put(key, found, x.at.loop.Now()), nil
 }
-
-// Searches in one directory: so many run and wait, for so long. One on a network file system that has gone away hangs in the system, and each holds a thread.
-const (
-	searchesRunning = 32
-	searchesWaiting = 256
-	searchMost      = 10 * time.Second
-)
 
 // filePath is what is looked up: the rewritten path, or what follows the route's prefix.
 func (x *Exchange) filePath() []byte {
@@ -292,7 +288,7 @@ func (x *Exchange) bothToClient(a, b []byte) bool {
 
 func (x *Exchange) fileToClient(f *openFile, s files.Span) bool {
 	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := engine.SendFile(x.client, f.Handle(), s.From, s.Length)
+	n, err := engine.SendFile(x.client, x.disk(x.route.Files.Root), f.Handle(), s.From, s.Length)
 	x.sent += n
 	return x.tookIt(err)
 }

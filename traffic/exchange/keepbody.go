@@ -163,9 +163,12 @@ func (x *Exchange) toFile(k *keptBody, b []byte) {
 	}
 	err := os.ErrInvalid
 	if k.file != nil {
-		x.at.loop.Block(func() { _, err = k.file.WriteAt(b, k.size) })
+		written, file, at := os.ErrInvalid, k.file, k.size
+		if err = x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { _, written = file.WriteAt(b, at) }, func() {}); err == nil {
+			err = written
+		}
 	}
-	if err != nil {
+	if err != nil { // a write that hangs may still come, behind what is read of the file
 		k.tail = append([]byte(nil), b...)
 		return
 	}
@@ -195,7 +198,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 	}
 	for sent := int64(0); sent < k.size; {
 		u.conn.SetWriteTimeout(x.answerPause())
-		n, err := engine.SendFile(u.conn.Conn, k.file, sent, min(k.size-sent, splicePiece))
+		n, err := engine.SendFile(u.conn.Conn, x.spillDisk(), k.file, sent, min(k.size-sent, splicePiece))
 		sent += n
 		x.load.BytesSent += uint64(n)
 		if err != nil {

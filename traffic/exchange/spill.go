@@ -63,12 +63,15 @@ func (s *spill) Panicked() {
 func (s *spill) put(b []byte) bool {
 	at := s.written % s.most
 	first := b[:min(int64(len(b)), s.most-at)]
-	var err error
-	s.x.at.loop.Block(func() {
-		if _, err = s.file.WriteAt(first, at); err == nil && len(first) < len(b) {
-			_, err = s.file.WriteAt(b[len(first):], 0)
+	var written error
+	err := s.x.at.loop.BlockIn(s.x.spillDisk(), diskMost, func() {
+		if _, written = s.file.WriteAt(first, at); written == nil && len(first) < len(b) {
+			_, written = s.file.WriteAt(b[len(first):], 0)
 		}
-	})
+	}, func() {})
+	if err == nil {
+		err = written
+	}
 	if err == nil {
 		s.written += int64(len(b))
 	}
@@ -88,7 +91,8 @@ func (s *spill) stop() {
 // spillFile opens a file that has no name; nil when that cannot be.
 func (x *Exchange) spillFile() (f *os.File) {
 	dir := x.route.Buffer.Dir
-	x.at.loop.Block(func() {
+	var made *os.File
+	if x.at.loop.BlockIn(x.spillDisk(), diskMost, func() {
 		file, err := os.CreateTemp(dir, "spill-*")
 		if os.IsNotExist(err) && os.MkdirAll(dir, 0o700) == nil {
 			file, err = os.CreateTemp(dir, "spill-*")
@@ -100,8 +104,14 @@ func (x *Exchange) spillFile() (f *os.File) {
 			file.Close()
 			return
 		}
-		f = file
-	})
+		made = file
+	}, func() {
+		if made != nil {
+			made.Close()
+		}
+	}) == nil {
+		f = made
+	}
 	if f == nil {
 		x.at.Stats.SpillsFailed++
 	} else {
@@ -113,7 +123,9 @@ func (x *Exchange) spillFile() (f *os.File) {
 
 // closeFile gives a file's room back, which may take the disk a while.
 func (x *Exchange) closeFile(f *os.File) {
-	x.at.loop.Block(func() { f.Close() })
+	if x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { f.Close() }, func() {}) == engine.ErrBusy {
+		x.at.loop.Block(func() { f.Close() })
+	}
 	x.at.loop.HoldDescriptors(-1)
 }
 
@@ -153,7 +165,7 @@ func (s *spill) send() error {
 	x := s.x
 	at := s.sent % s.most
 	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := engine.SendFile(x.client, s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
+	n, err := engine.SendFile(x.client, x.spillDisk(), s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
 	x.sent += n
 	s.sent += n
 	x.at.loop.Fire(&s.room)

@@ -62,7 +62,9 @@ type Loop struct {
 	Dialed       uint64 `json:"dialed"`
 	Open         int64  `json:"open"` // connections, to clients and servers
 	Posted       uint64 `json:"posted"`
-	Blocked      uint64 `json:"blocked"` // pieces of work given to workers
+	Blocked      uint64 `json:"blocked"`         // pieces of work given to workers
+	BlockBusy    uint64 `json:"blocked_refused"` // pieces not begun: too many of their kind ran or waited
+	BlockStuck   uint64 `json:"blocked_stuck"`   // pieces given up: the system did not answer
 	Panics       uint64 `json:"panics"`
 	SlowTurns    uint64 `json:"slow_turns"`
 	SplicedBytes uint64 `json:"spliced_bytes"`
