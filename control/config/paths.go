@@ -6,7 +6,7 @@ import "strings"
 // client sent, byte for byte, unless the route rewrites it. A bare value is `servers`.
 type Paths struct {
 	// What the servers are. It sets the other keys to what is known of them. `any` is for servers of which nothing is known: a path that can be read
-	// in two ways is refused with 400 where the readings lead to different routes.
+	// in two ways is refused with 400 where the readings lead to different routes. Whether they tell upper from lower case, `case` says.
 	Servers string `yaml:"servers,short" words:"any apache iis jetty nginx tomcat" example:"iis"`
 
 	// `%2F`: `auto` compares both readings, `pass` takes it for data, `decode` for a slash, `refuse` answers 400.
@@ -22,11 +22,12 @@ type Paths struct {
 	// How often the servers decode percent-encodings: `once`, `twice`, or `auto`, which compares both readings.
 	Decode string `yaml:"decode" words:"auto once twice" example:"once"`
 
-	// Parameters of a segment, as in `/admin;x=1/y`: `keep` takes them for a part of the name, `strip` matches without them, `refuse` answers 400.
-	Parameters string `yaml:"parameters" words:"keep strip refuse" example:"strip"`
+	// Parameters of a segment, as in `/admin;x=1/y`: `keep` takes them for a part of the name, `strip` matches without them, `auto` compares both readings, `refuse`
+	// answers 400.
+	Parameters string `yaml:"parameters" words:"auto keep strip refuse" example:"strip"`
 
-	// Dots and spaces at the end of a segment, and names of NTFS streams (`::$DATA`): `keep`, `strip` or `refuse`, likewise.
-	TrailingDots string `yaml:"trailing_dots" words:"keep strip refuse" example:"strip"`
+	// Dots and spaces at the end of a segment, and names of NTFS streams (`::$DATA`): `auto`, `keep`, `strip` or `refuse`, likewise.
+	TrailingDots string `yaml:"trailing_dots" words:"auto keep strip refuse" example:"strip"`
 
 	// Whether paths that differ in upper and lower case are different: `exact`, or `ignore` where the servers know no case.
 	Case string `yaml:"case" words:"exact ignore" example:"ignore"`
@@ -36,6 +37,7 @@ type Paths struct {
 func (p Paths) Known() Paths {
 	known := map[string]Paths{
 		"":       {EncodedSlash: "auto", Backslash: "auto", MergeSlashes: "auto", Decode: "auto", Parameters: "keep", TrailingDots: "keep", Case: "exact"},
+		"any":    {Parameters: "auto", TrailingDots: "auto"},
 		"apache": {Backslash: "pass", MergeSlashes: "on", Decode: "once"},
 		"iis":    {EncodedSlash: "decode", Backslash: "decode", TrailingDots: "strip", Case: "ignore"},
 		"jetty":  {Parameters: "strip"},
@@ -58,7 +60,11 @@ func (p Paths) Known() Paths {
 
 // warnPathRules tells of access rules that depend on the path, where it is not said how the servers read paths.
 func (r *reader) warnPathRules(site *Site) {
-	if site.Paths.Servers != "" {
+	words := "access depends on the path, which servers may read in other ways (case, \";\", trailing dots): say what they are with path: { servers: iis } or tomcat, jetty, apache, nginx, any"
+	switch {
+	case site.Paths.Servers == "any" && site.Paths.Case == "":
+		words = "access depends on the path: say whether the servers tell upper from lower case with path: { servers: any, case: exact } or case: ignore"
+	case site.Paths.Servers != "":
 		return
 	}
 	differ := func(a, b *Route) bool {
@@ -70,8 +76,7 @@ func (r *reader) warnPathRules(site *Site) {
 				if len(b.Allow)+len(b.Deny) > len(a.Allow)+len(a.Deny) {
 					a = b
 				}
-				r.warn(r.at(a.Key), a.Key, "access depends on the path, which servers may read in other ways (case, \";\", trailing dots): say what they are with "+
-					"path: { servers: iis } or tomcat, jetty, apache, nginx, any")
+				r.warn(r.at(a.Key), a.Key, "%s", words)
 				return
 			}
 		}

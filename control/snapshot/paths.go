@@ -17,7 +17,9 @@ func pathRules(c config.Paths) *site.PathRules {
 		{c.EncodedSlash, message.EncodedSlash}, {c.Backslash, message.Backslash}, {c.MergeSlashes, message.RepeatedSlash},
 		{c.Decode, message.DoubleEncoding}, {c.Parameters, message.Parameters}, {c.TrailingDots, message.TrailingDot | message.DataStream},
 	} {
-		if k.word != "auto" {
+		if k.word == "auto" {
+			rules.Doubts |= k.traits
+		} else {
 			rules.Doubts &^= k.traits
 		}
 		switch k.word {

@@ -26,7 +26,7 @@ func DefaultPathRules() *PathRules {
 // isDefault reports whether the rules find nothing in a path that is normal at a glance.
 func (p *PathRules) isDefault() bool {
 	const needLook = message.Parameters | message.TrailingDot | message.DataStream
-	return (p.Resolves|p.Refuses)&needLook == 0 && !p.Folds
+	return (p.Resolves|p.Doubts|p.Refuses)&needLook == 0 && !p.Folds
 }
 
 // doubtsMost bounds how many kinds of doubt one path may have: each doubles the readings that have to be compared.

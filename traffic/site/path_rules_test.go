@@ -12,6 +12,7 @@ func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
 	tomcat := &PathRules{Resolves: message.NormalReading | message.Parameters, Doubts: doubtful &^ (message.RepeatedSlash | message.DoubleEncoding)}
 	iis := &PathRules{Resolves: message.NormalReading | message.EncodedSlash | message.Backslash | message.TrailingDot | message.DataStream,
 		Doubts: message.DoubleEncoding | message.Overlong | message.DotSegment | message.RepeatedSlash, Folds: true}
+	any := &PathRules{Resolves: message.NormalReading, Doubts: doubtful | message.Parameters | message.TrailingDot | message.DataStream}
 	pass := &PathRules{Resolves: message.NormalReading, Doubts: doubtful &^ message.EncodedSlash}
 	for _, c := range []struct {
 		rules *PathRules
@@ -31,6 +32,19 @@ func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
 		{nil, "/x/../admin", "ambiguous_path"},
 		{nil, "/x/%2e%2e/admin", "ambiguous_path"},
 		{nil, "/x/%252e%252e/admin", "ambiguous_path"},
+		{nil, "/%2561dmin/x", "ambiguous_path"},
+		{nil, "/%25%36%31dmin/x", "ambiguous_path"}, // the digits of an encoding that are encoded themselves
+		{nil, "/%25%2536%31dmin/x", "ambiguous_path"},
+		{nil, "/%25%32%35%36%31dmin/x", "ambiguous_path"},
+		{nil, "/admin%25%32%66x", "ambiguous_path"},
+		{nil, "/admin%252%66x", "ambiguous_path"},
+		{nil, "/admin%25%32fx", "ambiguous_path"},
+		{nil, "/x/%25%32%65%25%32%65/admin/x", "ambiguous_path"},
+		{nil, "/x/..%25%32%66admin/x", "ambiguous_path"},
+		{nil, "/x/..%25%35%63admin/x", "ambiguous_path"},
+		{nil, "/x/..%25c0%25afadmin/x", "ambiguous_path"},
+		{nil, "/100%25%25", "/*"},
+		{nil, "/100%2525%25zz", "/*"},
 		{nil, "/x/..;/admin", "ambiguous_path"},
 		{nil, "/x/..%c0%afadmin", "ambiguous_path"},
 		{nil, "//admin/x", "ambiguous_path"},
@@ -50,6 +64,12 @@ func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
 		{iis, "/admin::$DATA/x", "/admin/*"},
 		{iis, "/admin%5cx", "/admin/*"},
 		{iis, "/LOGIN", "~^/log"},
+		{any, "/admin;/x", "ambiguous_path"},
+		{any, "/;/admin/x", "ambiguous_path"},
+		{any, "/admin./x", "ambiguous_path"},
+		{any, "/admin%20/x", "ambiguous_path"},
+		{any, "/admin::$DATA/x", "ambiguous_path"},
+		{any, "/file;v=1/a.txt.", "/*"},
 		{pass, "/admin%2fx", "/*"},
 		{pass, "/admin%5cx", "ambiguous_path"},
 		{&PathRules{Resolves: message.NormalReading, Refuses: message.EncodedSlash}, "/x%2fy", "path_refused"},

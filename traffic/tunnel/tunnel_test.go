@@ -190,7 +190,7 @@ func TestSilenceAndAgeEndATunnel(t *testing.T) {
 		c.Close()
 		w.want(1, reason.TunnelIdle)
 	})
-	silent := func(c *net.TCPConn) { io.Copy(io.Discard, c); time.Sleep(5 * time.Second) }
+	silent := func(c *net.TCPConn) { defer c.Close(); io.Copy(io.Discard, c); time.Sleep(5 * time.Second) } // the collector closes a connection that nobody has
 	both(t, []serverFunc{silent}, func(_ *pool.Config, way *Way, _ *Setup) { way.HalfClosed = 200 * time.Millisecond }, func(w *world) {
 		t := w.t
 		c, began := w.dial(), time.Now()

@@ -83,29 +83,63 @@ func nextOctet(path []byte, resolve PathTraits) octet {
 	}
 	o := octet{value: v, isEncoded: true, size: n}
 	if v == '%' {
-		// "%25252F" is decoded until nothing is left to decode.
-		end := n
-		for end+1 < len(path) && path[end] == '2' && path[end+1] == '5' {
-			end += 2
-		}
-		for ; end >= n; end -= 2 {
-			if end+1 < len(path) && unhex(path[end]) >= 0 && unhex(path[end+1]) >= 0 {
-				break
-			}
-		}
-		if end < n {
+		full, size := fullByte(path, 0)
+		switch {
+		case size == 0:
+			return octet{}
+		case size == n:
 			return o
 		}
 		o.found = DoubleEncoding
 		if resolve&DoubleEncoding == 0 {
 			return o
 		}
-		o.value, o.size = byte(unhex(path[end])<<4|unhex(path[end+1])), end+2
+		o.value, o.size = full, size
 	}
 	if o.value >= 0xc0 {
 		o.overlong(path[o.size:], resolve)
 	}
 	return o
+}
+
+// encodingsMost bounds how often the digits of an encoding may be encoded themselves, as those of "%25%36%31" are once.
+const encodingsMost = 3
+
+// fullByte is the byte that the encoding at the start of path stands for once it has been decoded until nothing is left to decode, and its length; 0 when there is
+// none, or when it is nested more than encodingsMost deep. "%61", "%2561", "%25%36%31" and "%252561" all stand for "a".
+func fullByte(path []byte, depth int) (v byte, n int) {
+	v, n = percentByte(path)
+	for n > 0 && v == '%' {
+		if depth == encodingsMost && len(path) > n && path[n] == '%' {
+			return 0, 0
+		}
+		hi, size := fullDigit(path[n:], depth+1)
+		if size == 0 {
+			return v, n
+		}
+		lo, size2 := fullDigit(path[n+size:], depth+1)
+		if size2 == 0 {
+			return v, n
+		}
+		v, n = hi<<4|lo, n+size+size2
+	}
+	return v, n
+}
+
+// fullDigit is the hexadecimal digit at the start of path, encoded or not, and its length; 0 when there is none.
+func fullDigit(path []byte, depth int) (digit byte, n int) {
+	if len(path) == 0 {
+		return 0, 0
+	}
+	v, n := path[0], 1
+	if v == '%' {
+		v, n = fullByte(path, depth)
+	}
+	d := unhex(v)
+	if n == 0 || d < 0 {
+		return 0, 0
+	}
+	return byte(d), n
 }
 
 // percentByte is the byte that the encoding at the start of path stands for, and its length; 0 when there is none.
@@ -138,6 +172,9 @@ func (o *octet) overlong(rest []byte, resolve PathTraits) {
 	size := o.size
 	for ; follow > 0; follow-- {
 		v, n := percentByte(rest)
+		if resolve&DoubleEncoding != 0 {
+			v, n = fullByte(rest, 0)
+		}
 		if n == 0 || v&0xc0 != 0x80 {
 			return
 		}
