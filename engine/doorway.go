@@ -12,12 +12,12 @@ type Doorway struct {
 	doorwaySocket
 }
 
-// OpenDoorway listens on an address; port 0 is any that is free.
-func (l *Loop) OpenDoorway(at netip.AddrPort) (*Doorway, error) {
+// OpenDoorway listens on an address; port 0 is any that is free. A transparent one may be at another machine's address, see ListenConfig.
+func (l *Loop) OpenDoorway(at netip.AddrPort, transparent bool) (*Doorway, error) {
 	if l.portable != nil {
 		return l.openDoorwayPortable(at)
 	}
-	return l.openDoorway(at)
+	return l.openDoorway(at, transparent)
 }
 
 // At is where it listens.

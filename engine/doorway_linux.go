@@ -14,8 +14,8 @@ type doorwaySocket struct {
 	net    Door
 }
 
-func (l *Loop) openDoorway(at netip.AddrPort) (*Doorway, error) {
-	fd, err := listenSocket(Address{IP: at}, ListenConfig{Backlog: 8, exclusive: true})
+func (l *Loop) openDoorway(at netip.AddrPort, transparent bool) (*Doorway, error) {
+	fd, err := listenSocket(Address{IP: at}, ListenConfig{Backlog: 8, exclusive: true, Transparent: transparent})
 	if err != nil {
 		return nil, err
 	}

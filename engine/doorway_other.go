@@ -9,7 +9,9 @@ import (
 
 type doorwaySocket struct{ net Door }
 
-func (l *Loop) openDoorway(at netip.AddrPort) (*Doorway, error) { return l.openDoorwayPortable(at) }
+func (l *Loop) openDoorway(at netip.AddrPort, _ bool) (*Doorway, error) {
+	return l.openDoorwayPortable(at)
+}
 
 func (d *Doorway) accept(within time.Duration) (Conn, error) { return d.acceptPortable(within) }
 

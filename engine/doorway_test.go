@@ -15,7 +15,7 @@ func TestDoorwayIsOpenUntilItIsClosed(t *testing.T) {
 		doors, got := make(chan *Doorway, 1), make(chan error, 4)
 		l.Call(func() {
 			l.Go(runnerFunc(func() {
-				d, err := l.OpenDoorway(netip.MustParseAddrPort("127.0.0.1:0"))
+				d, err := l.OpenDoorway(netip.MustParseAddrPort("127.0.0.1:0"), false)
 				if err != nil {
 					t.Error(err)
 					close(doors)

@@ -32,7 +32,7 @@ func program() cli.Program {
 
 // commands are those beside the ones that the command line has of its own. A new command is a row here.
 func commands() []*cobra.Command {
-	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand(), cli.ExplainCommand(explainOffline), doctorCommand(), trustCommand(), echCommand()}
+	return []*cobra.Command{runCommand(), proxyCommand(), demoCommand(), cli.ExplainCommand(explainOffline), doctorCommand(), kernelCommand(), trustCommand(), echCommand()}
 }
 
 // version is the module's, or the commit that was built.

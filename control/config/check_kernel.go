@@ -43,6 +43,7 @@ func (r *reader) checkForwarded(p *Pool) {
 	if p.Fallback != "" {
 		wrong("fallback", "another pool can stand in only where weir carries the connections")
 	}
+	r.warnNotForwarded(p)
 	if p.Mode == "direct" && p.Interface == "" {
 		r.wrong(path, "needs the interface on whose network the servers are, as in interface: eth0")
 	}
@@ -53,6 +54,24 @@ func (r *reader) checkForwarded(p *Pool) {
 		if p.Servers[i].Address.Unix != "" {
 			r.wrong(indexPath(joinPath(path, "servers"), i), "the kernel cannot send packets on to a socket in the file system")
 		}
+	}
+}
+
+// warnNotForwarded warns of keys that have no effect where the kernel carries the connections: a pool that moves to it takes them along.
+func (r *reader) warnNotForwarded(p *Pool) {
+	path := joinPath("pools", p.Name)
+	for _, key := range []string{"hedge", "timeouts", "retries", "eject", "on_down", "connections", "limits", "queue", "source", "buffer", "protocol", "responses"} {
+		if at := joinPath(path, key); r.isWritten(at) {
+			r.warn(r.at(at), at, "has no effect with mode: %s, where the kernel carries the connections", p.Mode)
+		}
+	}
+	for i := range p.Servers {
+		if at := joinPath(indexPath(joinPath(path, "servers"), i), "max_connections"); r.isWritten(at) {
+			r.warn(r.at(at), at, "has no effect with mode: %s, where the kernel carries the connections", p.Mode)
+		}
+	}
+	if c := p.Persistence; c != nil && !c.Off && r.isWritten(joinPath(path, "persistence")) && p.Mode != "proxy" {
+		r.warn(r.at(joinPath(path, "persistence")), joinPath(path, "persistence"), "with mode: %s a client is kept with its server by a hash of its address, and by nothing else", p.Mode)
 	}
 }
 

@@ -107,8 +107,8 @@ type Server struct {
 	// Where it is: `host:port`, a URL such as `https://host`, or `unix:/path`. Without a port: 80, or 443 over TLS.
 	Address ServerAddress `yaml:"address,short,required" example:"10.0.0.1:8080"`
 
-	// Its share beside the others, from 0 (none) to 1000.
-	Weight int `yaml:"weight" default:"1" range:"0 1000" example:"3"`
+	// Its share beside the others, from 0 (none) to 65535.
+	Weight int `yaml:"weight" default:"1" range:"0 65535" example:"3"`
 
 	// Used only while no other server is well.
 	Backup bool `yaml:"backup" example:"true"`

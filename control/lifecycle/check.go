@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -18,7 +19,22 @@ func Check(cfg *config.Config) config.Problems {
 	if built != nil {
 		problems = append(problems, checkAddresses(cfg, built)...)
 	}
-	return append(problems, checkLog(cfg)...)
+	return append(append(problems, checkInterfaces(cfg)...), checkLog(cfg)...)
+}
+
+// checkInterfaces looks for interfaces that this machine does not have.
+func checkInterfaces(cfg *config.Config) (problems config.Problems) {
+	missing := func(path, name string) {
+		if _, err := net.InterfaceByName(name); err != nil {
+			problems = append(problems, cfg.ProblemAt(path, "this machine has no interface %q", name))
+		}
+	}
+	for i := range cfg.Pools {
+		if p := &cfg.Pools[i]; p.Mode == "direct" && p.Interface != "" {
+			missing("pools."+p.Name+".interface", p.Interface)
+		}
+	}
+	return problems
 }
 
 // checkAddresses looks for addresses that this machine does not have, and warns of those that somebody uses, or that only root may open: the user who checks need not

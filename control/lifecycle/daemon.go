@@ -484,6 +484,7 @@ func (d *Daemon) watchFiles() {
 			return
 		case <-tick.C:
 		}
+		d.restoreNetwork()
 		running := d.running.Load()
 		running.Issuer.Refresh()
 		if running.Tickets.Rotate(time.Now()) {

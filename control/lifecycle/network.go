@@ -26,7 +26,7 @@ func (n *network) apply(s *snapshot.Snapshot) error {
 		n.table = t
 	}
 	was := n.routes
-	if s.Rules.Routes() && was != s.Routes {
+	if s.Rules.Routes() { // also if they were there before: somebody may have removed them
 		if err := s.Routes.Add(); err != nil {
 			return err
 		}
@@ -47,6 +47,26 @@ func (n *network) apply(s *snapshot.Snapshot) error {
 	}
 	n.rules = s.Rules
 	return nil
+}
+
+// restore puts the rules and routes back that somebody else has removed, and reports whether there was anything to do.
+func (n *network) restore() (bool, error) {
+	if n.routes.Table == 0 || n.routes.IsThere() {
+		return false, nil
+	}
+	return true, n.routes.Add()
+}
+
+// restoreNetwork restores policy routing, and logs it.
+func (d *Daemon) restoreNetwork() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch restored, err := d.network.restore(); {
+	case err != nil:
+		d.log.Error("somebody else has removed rules or routes that weir needs, and they cannot be put back", "error", err)
+	case restored:
+		d.log.Warn("somebody else has removed rules or routes that weir needs; they are as the configuration has them again", "table", d.network.routes.Table)
+	}
 }
 
 // release captures nothing new: who comes now goes the way that there is without weir. What is under way goes on.

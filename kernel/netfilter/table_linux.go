@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -46,6 +47,9 @@ func (t *Table) Apply(r *Rules) error {
 	t.batch.flushChain(redirectChain)
 	t.batch.flushChain(divertChain)
 	if r.Routes() {
+		if r.Borrowed {
+			t.doors(r.Mark)
+		}
 		t.borrowed(r.Mark)
 	}
 	for i := range r.Captures {
@@ -73,6 +77,32 @@ func (t *Table) borrowed(mark uint32) {
 		list = append(list, setMark(mark)...)
 		t.add(divertChain, append(list, &expr.Verdict{Kind: expr.VerdictAccept}))
 	}
+}
+
+// doors does the same for connections that come to a listening socket with another machine's address, such as a port for FTP's data connections. The socket of a handshake that is
+// not over cannot be told from others, so that the connection carries the mark from its first packet on.
+func (t *Table) doors(mark uint32) {
+	const flags, synchronize = 0x17, 0x02 // FIN, SYN, RST and ACK
+	tcp := metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP})
+	first := slices.Concat(tcp, []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{flags}, Xor: []byte{0}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{synchronize}},
+		&expr.Socket{Key: expr.SocketKeyWildcard, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}},
+		&expr.Socket{Key: expr.SocketKeyTransparent, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{1}},
+		&expr.Immediate{Register: 1, Data: native(mark)},
+		&expr.Ct{Key: expr.CtKeyMARK, Register: 1, SourceRegister: true},
+	}, setMark(mark), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	t.add(divertChain, first)
+	const reply = 1
+	t.add(divertChain, slices.Concat(tcp, []expr.Any{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(mark)},
+		&expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{reply}},
+	}, setMark(mark), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}))
 }
 
 func (t *Table) redirect(c *Capture) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -57,18 +58,22 @@ func (l Local) Remove() error {
 	return all
 }
 
-// IsThere reports whether the rule of a family exists, which doctor asks.
+// IsThere reports whether the rules and routes of all families that the system has exist.
 func (l Local) IsThere() bool {
-	rules, err := netlink.RuleList(unix.AF_INET)
-	if err != nil {
-		return false
-	}
-	for _, r := range rules {
-		if r.Mark == l.Mark && r.Table == l.Table {
-			return true
+	for _, f := range families {
+		rules, err := netlink.RuleList(f.family)
+		if err != nil {
+			if f.family == unix.AF_INET6 && isWithout(err) {
+				continue
+			}
+			return false
+		}
+		routes, err := netlink.RouteListFiltered(f.family, &netlink.Route{Table: l.Table, Type: unix.RTN_LOCAL}, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+		if err != nil || len(routes) == 0 || !slices.ContainsFunc(rules, func(r netlink.Rule) bool { return r.Mark == l.Mark && r.Table == l.Table }) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func (l Local) rule(family int) *netlink.Rule {

@@ -170,7 +170,7 @@ func (c *session) active(to netip.AddrPort, ok bool) bool {
 	}
 	c.replace(nil)
 	own := c.Server.LocalAddr().Addr().Unmap()
-	door, err := c.setup.open(c.loop, own)
+	door, err := c.setup.open(c.loop, own, c.isSpoofed())
 	if err != nil {
 		c.Detail(err.Error())
 		return c.say(425, "No port for data connections")

@@ -120,7 +120,7 @@ func (c *session) passiveReply(k kind, code int, text string) bool {
 	}
 	c.replace(nil)
 	own := c.Client.LocalAddr().Addr().Unmap()
-	door, err := c.setup.open(c.loop, own)
+	door, err := c.setup.open(c.loop, own, false)
 	if err != nil {
 		c.Detail(err.Error())
 		return c.say(425, "No port for data connections")

@@ -42,28 +42,28 @@ const (
 // transferHolds is how many descriptors a data connection takes: a port, and both ends.
 const transferHolds = 3
 
-// open listens for a data connection at an own address, on the next free port. It claims the descriptors of the connection, which transfer.over gives back.
-func (s *Setup) open(l *engine.Loop, at netip.Addr) (*engine.Doorway, error) {
+// open listens for a data connection at an own address, or transparently at the client's, on the next free port. It claims the descriptors of the connection, which transfer.over gives back.
+func (s *Setup) open(l *engine.Loop, at netip.Addr, transparent bool) (*engine.Doorway, error) {
 	if !l.Claim(engine.ShareTunnels, transferHolds) {
 		return nil, errors.New("no descriptors are left for data connections")
 	}
-	d, err := s.listen(l, at)
+	d, err := s.listen(l, at, transparent)
 	if err != nil {
 		l.Unclaim(engine.ShareTunnels, transferHolds)
 	}
 	return d, err
 }
 
-func (s *Setup) listen(l *engine.Loop, at netip.Addr) (*engine.Doorway, error) {
+func (s *Setup) listen(l *engine.Loop, at netip.Addr, transparent bool) (*engine.Doorway, error) {
 	if s.First == 0 {
-		return l.OpenDoorway(netip.AddrPortFrom(at, 0))
+		return l.OpenDoorway(netip.AddrPortFrom(at, 0), transparent)
 	}
 	count := uint32(s.Last-s.First) + 1
 	var err error
 	for range min(count, portsTried) {
 		port := s.First + uint16(s.turn.Add(1)%count)
 		var d *engine.Doorway
-		if d, err = l.OpenDoorway(netip.AddrPortFrom(at, port)); err == nil {
+		if d, err = l.OpenDoorway(netip.AddrPortFrom(at, port), transparent); err == nil {
 			return d, nil
 		}
 	}

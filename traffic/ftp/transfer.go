@@ -90,11 +90,11 @@ func (t *transfer) join() (client, server engine.Conn) {
 	if first == nil {
 		return nil, nil
 	}
-	own := c.Server.LocalAddr().Addr()
+	o := engine.DialOptions{Timeout: acceptWithin, Source: c.Server.LocalAddr().Addr().Unmap(), Spoof: c.isSpoofed()}
 	if !t.isPassive {
-		own = c.Client.LocalAddr().Addr()
+		o.Source, o.Spoof = c.Client.LocalAddr().Addr().Unmap(), false
 	}
-	second, err := c.loop.Dial(engine.Address{IP: t.to}, engine.DialOptions{Timeout: acceptWithin, Source: own.Unmap()})
+	second, err := c.loop.Dial(engine.Address{IP: t.to}, o)
 	if err != nil {
 		c.Detail("data connection: " + err.Error())
 		first.Reset()
@@ -112,6 +112,12 @@ func (t *transfer) join() (client, server engine.Conn) {
 		return nil, nil
 	}
 	return client, server
+}
+
+// isSpoofed reports whether the server sees the client's address, as with source: client. It has to see that of data connections, too.
+func (c *session) isSpoofed() bool {
+	own := c.Server.LocalAddr().Addr().Unmap()
+	return own == c.Peer().Unmap() && own != c.Client.LocalAddr().Addr().Unmap()
 }
 
 // strangersMost is how many connections of others are refused at a port before it is closed.
