@@ -77,13 +77,21 @@ func doctorJob(ctx context.Context, cfg *config.Config, clients []string) (*doct
 	}
 	for i := range cfg.Pools {
 		j.Forwards = j.Forwards || cfg.Pools[i].IsForwarded()
-		j.Pools = append(j.Pools, doctorPool(ctx, &cfg.Pools[i]))
+		p := doctorPool(ctx, &cfg.Pools[i])
+		for k := range cfg.Listeners {
+			l := &cfg.Listeners[k]
+			p.UDP = p.UDP || l.Protocol == "udp" && l.Pool == p.Name
+		}
+		j.Pools = append(j.Pools, p)
 	}
 	return j, nil
 }
 
 func doctorPool(ctx context.Context, p *config.Pool) doctor.Pool {
 	out := doctor.Pool{Name: p.Name, ByClient: p.FromClient() || p.Mode == "nat" && !p.SNAT, Most: p.Connections.Max}
+	if p.Mode == "direct" {
+		out.Direct = p.Interface
+	}
 	for _, text := range p.Source {
 		if a, err := netip.ParseAddr(text); err == nil {
 			out.Sources = append(out.Sources, a)

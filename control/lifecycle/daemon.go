@@ -280,6 +280,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	if previous == nil {
 		d.inheritHealth(next)
 		d.inheritTickets(next)
+		d.warnOfKept(next)
 	}
 	d.resolver.Watch(next.Pools())
 	d.monitor.Watch(next.Checks)

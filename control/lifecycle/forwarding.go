@@ -328,6 +328,40 @@ func (d *Daemon) keepForwarding() {
 	}
 }
 
+// warnOfKept warns of tables that another configuration has left in the kernel, and that take traffic for addresses of this one.
+func (d *Daemon) warnOfKept(next *snapshot.Snapshot) {
+	kept, err := netfilter.ListKept()
+	if err != nil {
+		return // weir may not look: it has nothing to do with the kernel's tables
+	}
+	for _, k := range kept {
+		if k.Kept == d.forwarding.kept {
+			continue
+		}
+		for i := range next.Config.Listeners {
+			l := &next.Config.Listeners[i]
+			for _, at := range l.Address {
+				if at.Unix == "" && takes(k.Addresses, at, l.Protocol == "udp") {
+					d.log.Warn("the kernel takes traffic for an address of this configuration, by tables that another one has left; remove them by weir kernel remove",
+						"table", k.Table, "config", k.Config, "listener", l.Name, "address", at.String())
+				}
+			}
+		}
+	}
+}
+
+func takes(kept []netfilter.Listen, at config.Address, udp bool) bool {
+	families := []netip.Addr{at.IP}
+	if !at.IP.IsValid() {
+		families = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	return slices.ContainsFunc(kept, func(k netfilter.Listen) bool {
+		return slices.ContainsFunc(families, func(ip netip.Addr) bool {
+			return k.Overlaps(netfilter.Listen{UDP: udp, IP: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last}})
+		})
+	})
+}
+
 // restoreForwarding puts back what somebody else has taken out of the kernel's tables.
 func (d *Daemon) restoreForwarding() (problems error) {
 	f := &d.forwarding

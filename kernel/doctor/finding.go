@@ -45,6 +45,8 @@ type Pool struct {
 	ByClient bool         // servers see the client's address, and their replies have to come back here
 	Sources  []netip.Addr // own addresses that connections come from
 	Most     int          // connections to one server; 0: no limit
+	UDP      bool         // datagrams: a connection cannot be tried
+	Direct   string       // the interface of direct return, "" without
 }
 
 // isTransparent reports whether some servers see clients' addresses.
@@ -72,6 +74,8 @@ var checks = []struct {
 	{"ports", ports},
 	{"shared subnet", sharedSubnet},
 	{"return path", returnPath},
+	{"direct return", directReturn},
+	{"kept tables", keptTables},
 }
 
 // Examine runs every check. Each has at least one finding where it has anything to do.

@@ -29,7 +29,10 @@ func returnPath(j *Job) (list []Finding) {
 	for i := range j.Pools {
 		p := &j.Pools[i]
 		for _, s := range p.Servers {
-			if p.ByClient {
+			switch {
+			case p.ByClient && p.UDP:
+				list = append(list, ok("pool %s: server %v takes datagrams: whether its replies come back through weir cannot be tried from here", p.Name, s))
+			case p.ByClient:
 				list = append(list, j.tryBack(p, s))
 			}
 		}
