@@ -75,7 +75,7 @@ func TestSchemaRefusesWhatIsWrong(t *testing.T) {
 		"pools: { a: { servers: [x], respnse: 1s } }",
 		"listeners: { a: {} }",
 		"logs: { level: inof }",
-		"pools: { a: { servers: [{ address: x, weight: 5000 }] } }",
+		"pools: { a: { servers: [{ address: x, weight: 70000 }] } }",
 		"sites: { a: { /x: { pool: a, zzz: 1 } } }",
 	} {
 		if validate(t, schema, []byte(text)) == nil {
