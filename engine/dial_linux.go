@@ -7,6 +7,10 @@ import (
 	"syscall"
 )
 
+// dialsMost is how many connections a loop begins to open in one turn. When many ports towards a server are taken, the system looks for a free one for up to a
+// millisecond, and everybody else on the loop waits.
+const dialsMost = 64
+
 // Dial connects to address; it parks until that is done.
 func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
@@ -15,6 +19,10 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.engine.Open() >= l.engine.dialMost {
 		return nil, os.NewSyscallError("socket", syscall.EMFILE)
 	}
+	for l.dials >= dialsMost {
+		l.Yield()
+	}
+	l.dials++
 	l.Stats.Dialed++
 	fd, err := l.socketFor(address, options)
 	if err != nil {

@@ -39,7 +39,8 @@ type Engine struct {
 	dialMost  int64 // likewise when another connection to a server is opened
 	room      room
 
-	loopback string // congestion control within this machine; immutable after New
+	loopback string    // congestion control within this machine; immutable after New
+	stacksAt time.Time // of the watchdog's last report with stacks; owned by watch
 }
 
 // New makes an engine and starts its loops.
@@ -129,6 +130,7 @@ type Loop struct {
 
 	current        *coroutine
 	moved          int // bytes that current has read since it was entered
+	dials          int // connections that were begun to be opened in this turn
 	freeCoroutines *coroutine
 	idleCoroutines int
 	idleLow        int      // the fewest since the last Trim

@@ -83,6 +83,7 @@ func (l *Loop) run() {
 	for !l.stopped {
 		n := l.wait(lastEvent, more)
 		l.readClock()
+		l.dials = 0
 		if n > 0 {
 			lastEvent = l.now
 			l.turnAt.Store(l.now)

@@ -1,11 +1,22 @@
 package engine
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
-// stuck writes the stacks of all goroutines once for a turn that does not end, and marks the loop so that readiness can say so.
+// stacksEvery is the least time between two reports with all stacks: what makes turns long may be clients, and a report is large.
+const stacksEvery = time.Minute
+
+// stuck reports a turn that does not end, with the stacks of all goroutines if the last report of them is old, and marks the loop so that readiness can say so.
 func (e *Engine) stuck(l *Loop, ms int64) {
 	l.Post(func() { l.Stats.SlowTurns++ }) // once it goes on
-	buf := make([]byte, 256<<10)
+	if !e.stacksAt.IsZero() && time.Since(e.stacksAt) < stacksEvery {
+		e.config.Log("loop %d: its turn has taken %d ms: something waits outside of the engine", l.Index, ms)
+		return
+	}
+	e.stacksAt = time.Now()
+	buf := make([]byte, 64<<10)
 	buf = buf[:runtime.Stack(buf, true)]
 	e.config.Log("loop %d: its turn has taken %d ms: something waits outside of the engine\n%s", l.Index, ms, buf)
 }

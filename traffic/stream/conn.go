@@ -88,6 +88,7 @@ type Conn struct {
 	err      error // why it ended
 	Why      string
 
+	acked     bool         // the peer has acknowledged weir's settings
 	lingering []*Stream    // whose response is complete and whose request is not, in the order of their end
 	patience  engine.Alarm // for the first of them
 }

@@ -162,7 +162,11 @@ func (c *Conn) resetCaused(s *Stream, code http2.Code) *http2.ConnError {
 
 func (c *Conn) settings(h http2.Header, p []byte) *http2.ConnError {
 	if h.Flags&http2.FlagAck != 0 {
-		return nil
+		if !c.acked { // of the settings that weir has sent, once
+			c.acked = true
+			return nil
+		}
+		return c.spend(http2.GlitchSettings)
 	}
 	before := c.theirs.InitialWindow
 	if err := c.theirs.Take(p, c.toServer); err != nil {
@@ -189,9 +193,13 @@ func (c *Conn) settings(h http2.Header, p []byte) *http2.ConnError {
 
 func (c *Conn) ping(h http2.Header, p []byte) *http2.ConnError {
 	if h.Flags&http2.FlagAck != 0 {
+		wasAsked := c.waitsFor
 		c.waitsFor = false
-		if c.asked && [8]byte(p) == leavePing {
+		switch {
+		case c.asked && [8]byte(p) == leavePing:
 			c.leaveNow(http2.NoError)
+		case !wasAsked:
+			return c.spend(http2.GlitchPing)
 		}
 		return nil
 	}
