@@ -33,7 +33,7 @@ pools:
   b: { servers: [SERVER_B] }
 sites:
   app.test:
-    path: any
+    path: { servers: any, case: exact }
     response_headers: { set: { X-Out: weir }, remove: [X-Powered-By] }
     /*: a
     /login: { pool: b, body_limit: 100, via: on, request_headers: { remove: [CDN-Loop, X-Forwarded-Proto], set: { Client-Cert: none } } }
