@@ -58,6 +58,7 @@ logs: { access: { format: json } }
 	if w.weir, err = peers.Weir(binary, w.dir, w.config, w.address); err != nil {
 		t.Fatal(err)
 	}
+	w.awaitServing()
 	t.Cleanup(func() {
 		if err := w.weir.Stop(); err != nil {
 			t.Error(err)
@@ -67,6 +68,15 @@ logs: { access: { format: json } }
 		}
 	})
 	return w
+}
+
+// awaitServing waits until weir says that it serves: TCP is listened on a moment earlier than UDP, and a client whose first packet is lost tries again after 200 ms.
+func (w *world) awaitServing() {
+	for by := time.Now().Add(5 * time.Second); !strings.Contains(w.log(), "msg=serving"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(by) {
+			w.t.Fatal("weir does not say that it serves")
+		}
+	}
 }
 
 func (w *world) log() string {
