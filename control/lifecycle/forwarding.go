@@ -156,8 +156,10 @@ func (f *forwarding) end(kind int) error {
 	if f.tables[withProcess] == nil {
 		f.tables[withProcess] = netfilter.OpenForwarding("", f.file)
 	}
-	if err := f.tables[withProcess].Hold(); err != nil {
-		return err
+	if len(f.told[withProcess]) == 0 {
+		if err := f.tables[withProcess].Hold(); err != nil {
+			return err
+		}
 	}
 	t := f.tables[kind]
 	f.tables[kind], f.told[kind] = nil, nil

@@ -11,7 +11,7 @@ import (
 func TestDescriptorsExhausted(t *testing.T) {
 	s := startUnder(t, `
 listeners:
-  front: { address: "FRONT", timeouts: { header: 60s } }
+  front: { address: "FRONT", timeouts: { header: 60s }, limits: { connections_per_client: off } }
 pools:
   web: { servers: ["`+origin(t, "web")+`"] }
 sites:

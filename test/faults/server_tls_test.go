@@ -87,7 +87,7 @@ func TestServersAreVerified(t *testing.T) {
 		status int
 		body   string // the start of it
 	}{
-		"/good": {200, "good"}, "/named": {200, "named inner.test"}, "/client": {200, "good  CN=weir"}, "/unverified": {200, "foreign"},
+		"/good": {200, "good"}, "/named": {200, "named inner.test"}, "/client": {200, "good good.test CN=weir"}, "/unverified": {200, "foreign"},
 		"/system-roots": {502, ""}, "/wrong-name": {502, ""}, "/wrong-ca": {502, ""}, "/expired": {502, ""},
 	} {
 		c := dial(t, s.address["FRONT"])
