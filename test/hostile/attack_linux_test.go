@@ -362,7 +362,7 @@ listeners:
   clear: { address: CLEAR }
   secure: { address: SECURE, tls: { certificates: [{ cert: DIR/cert.pem, key: DIR/key.pem }] } }
   tunnel: { address: THIRD, protocol: tcp, pool: app }
-admin: { address: ADMIN }
+admin: { address: ADMIN, socket: off }
 data: DIR/data
 logs: { access: { file: DIR/access.log } }
 pools: { app: { servers: ["ORIGIN"] } }

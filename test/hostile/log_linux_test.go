@@ -37,7 +37,7 @@ func unread(t *testing.T) string {
 const unreadConfig = `
 listeners:
   clear: { address: CLEAR }
-admin: { address: ADMIN }
+admin: { address: ADMIN, socket: off }
 data: DIR/data
 logs: { access: { file: LOG } }
 sites: { "*": { respond: { status: 200, body: before } } }

@@ -202,7 +202,7 @@ func everything(server string) string {
 listeners:
   clear: { address: CLEAR, trusted_proxies: [127.0.0.0/8], forwarded: both }
   secure: { address: SECURE, trusted_proxies: [127.0.0.0/8], forwarded: both, tls: { certificates: [{ cert: DIR/cert.pem, key: DIR/key.pem }] } }
-admin: { address: ADMIN }
+admin: { address: ADMIN, socket: off }
 data: DIR/data
 logs: { access: off }
 pools:

@@ -25,7 +25,7 @@ listeners:
   url:  { address: LURL, redirect: https, public_url: "https://pub.test:8443" }
   tls:  { address: LTLS, public_port: 4443, tls: { certificates: [{ cert: app/cert.pem, key: app/key.pem }] } }
 logs: { access: off }
-admin: { address: ADMIN }
+admin: { address: ADMIN, socket: off }
 sites:
   app.test: { respond: { status: 200, headers: { X-Said: "{scheme} {host} {port} {client_ip}" } } }
 `)

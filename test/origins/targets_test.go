@@ -26,7 +26,7 @@ listeners:
   plain: { address: PLAIN }
   tls:   { address: TLS, http: [http1, http2], tls: { certificates: [{ cert: app/cert.pem, key: app/key.pem }] } }
 logs: { access: off }
-admin: { address: ADMIN }
+admin: { address: ADMIN, socket: off }
 pools:
   npm: { servers: [NPM] }
   one: { servers: [ONE] }

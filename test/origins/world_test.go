@@ -88,7 +88,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.weir = keep(peers.Weir(binary, w.dir, fill("weir.yaml"), addresses[:3]...))
+	w.weir = keep(peers.Weir(binary, w.dir, fill("weir.yaml"), addresses[:2]...))
 	return w
 }
 
