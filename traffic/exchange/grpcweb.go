@@ -97,7 +97,12 @@ func (w *webStream) decodeArrived() {
 // decode decodes src into dst, which may be the same, and keeps what is no complete group. Groups may be padded anywhere: "the stream may be base64-encoded in
 // multiple chunks". What is no base64 is skipped: the server finds the message broken.
 func (w *webStream) decode(dst, src []byte) (n int) {
-	for _, c := range src {
+	var first [8]byte // a group from before can end in the first bytes and give more than was read of them; further on what is written stays behind
+	copy(first[:], src)
+	for i, c := range src {
+		if i < len(first) {
+			c = first[i]
+		}
 		w.quads[w.have] = c
 		if w.have++; w.have < 4 {
 			continue
