@@ -6,9 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/wire/message"
 )
 
 // onward is a server that sends each request on to a weir, as a proxy does.
@@ -118,6 +120,21 @@ func TestNamesThatServersCannotTellApart(t *testing.T) {
 		c = w.client()
 		c.send("GET / HTTP/1.1\r\nHost: a\r\nclient_cert: :x:\r\n\r\n")
 		c.want("an alias of a claim", 400, "*")
+		c.Close()
+	})
+}
+
+func TestNoClaimOfAnUntrustedClientPasses(t *testing.T) {
+	var names []string
+	for _, id := range message.Claims() {
+		names = append(names, id.String())
+	}
+	inWorld(t, servers(says(names...)), func(w *world) {
+		c := w.client()
+		for _, name := range names {
+			c.send("GET / HTTP/1.1\r\nHost: a\r\n" + strings.ToLower(name) + ": forged\r\n\r\n")
+			c.want(name, 200, strings.Repeat("[]", len(names)))
+		}
 		c.Close()
 	})
 }

@@ -47,9 +47,8 @@ func MayTrail(name []byte) bool {
 
 // headOnly are the fields of the standards that have their meaning before the content, besides those with an ID of their own.
 var headOnly = [...]string{"Accept-Charset", "Accept-Language", "Accept-Ranges", "Age", "Allow", "Authentication-Info", "Cache-Control",
-	"Clear-Site-Data", "Cookie2", "Early-Data", "Expires", "From", "HTTP2-Settings", "Max-Forwards", "Origin", "Pragma", "Priority", "Set-Cookie2",
-	"Strict-Transport-Security", "True-Client-IP", "Vary", "Warning", "X-Client-IP", "X-Frame-Options", "X-HTTP-Method-Override",
-	"X-Original-URL", "X-Rewrite-URL", "CF-Connecting-IP"}
+	"Clear-Site-Data", "Cookie2", "Early-Data", "Expires", "From", "Max-Forwards", "Pragma", "Priority", "Set-Cookie2",
+	"Strict-Transport-Security", "Vary", "Warning", "X-Frame-Options", "X-HTTP-Method-Override"}
 
 func hasPrefixFold(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && message.EqualFold(b[:len(prefix)], prefix)

@@ -98,6 +98,71 @@ const (
 	FieldXOriginalHost
 	FieldXHost
 	FieldProxy
+	FieldClientIP
+	FieldXAzureClientIP
+	FieldXAzureSocketIP
+	FieldXRemoteIP
+	FieldXRemoteAddr
+	FieldXOriginatingIP
+	FieldIncapClientIP
+	FieldAliCDNRealIP
+	FieldCDNSrcIP
+	FieldFlyClientIP
+	FieldDOConnectingIP
+	FieldCFConnectingIPv6
+	FieldCFPseudoIPv4
+	FieldXNFClientConnectionIP
+	FieldXVercelForwardedFor
+	FieldXAppEngineUserIP
+	FieldXClusterClient
+	FieldXForwardedBy
+	FieldXForwardedURI
+	FieldXForwardedPath
+	FieldXForwardedMethod
+	FieldXOriginalURI
+	FieldXOriginalMethod
+	FieldXRealHost
+	FieldXHTTPHostOverride
+	FieldXHTTPS
+	FieldXTLSClientCert
+	FieldXForwardedTLSClientCert
+	FieldXForwardedTLSClientCertInfo
+	FieldXSSLCert
+	FieldXSSLClientDN
+	FieldXSSLClientSDN
+	FieldXSSLClientCN
+	FieldXSSLClientSHA1
+	FieldSSLClientSDN
+	FieldSSLClientDN
+	FieldXClientVerify
+	FieldXClientDN
+	FieldXClientCertDN
+	FieldXAmznMtlsClientcert
+	FieldXAmznMtlsClientcertLeaf
+	FieldXAmznMtlsClientcertSubject
+	FieldXAmznMtlsClientcertIssuer
+	FieldXAmznMtlsClientcertSerialNumber
+	FieldXAmznMtlsClientcertValidity
+	FieldXAmznOIDCIdentity
+	FieldXGoogAuthenticatedUserEmail
+	FieldXGoogAuthenticatedUserID
+	FieldXMSClientPrincipal
+	FieldXMSClientPrincipalID
+	FieldXMSClientPrincipalName
+	FieldXForwardedUser
+	FieldXForwardedEmail
+	FieldXForwardedGroups
+	FieldXForwardedPreferredUsername
+	FieldXAuthRequestUser
+	FieldXAuthRequestEmail
+	FieldXAuthRequestGroups
+	FieldRemoteUser
+	FieldRemoteGroups
+	FieldXRemoteUser
+	FieldXRemoteGroup
+	FieldXAuthenticatedUser
+	FieldXWebAuthUser
+	FieldTailscaleUserLogin
 	FieldCDNLoop
 	FieldDestination
 	FieldOrigin
@@ -120,60 +185,125 @@ var fieldNames = [fieldCount]string{
 	FieldWWWAuthenticate: "WWW-Authenticate", FieldAcceptEncoding: "Accept-Encoding", FieldIfMatch: "If-Match",
 	FieldIfNoneMatch: "If-None-Match", FieldIfModifiedSince: "If-Modified-Since", FieldIfUnmodifiedSince: "If-Unmodified-Since",
 	FieldIfRange: "If-Range", FieldRange: "Range",
-	FieldContentLocation:       "Content-Location",
-	FieldLink:                  "Link",
-	FieldRefresh:               "Refresh",
-	FieldAltSvc:                "Alt-Svc",
-	FieldXAspNetVersion:        "X-AspNet-Version",
-	FieldXAspNetMVCVersion:     "X-AspNetMvc-Version",
-	FieldXFEServer:             "X-FEServer",
-	FieldXBEServer:             "X-BEServer",
-	FieldXCalculatedBETarget:   "X-CalculatedBETarget",
-	FieldXDiagInfo:             "X-DiagInfo",
-	FieldXTargetBEServer:       "X-TargetBEServer",
-	FieldXMSServerFQDN:         "X-MS-Server-Fqdn",
-	FieldXServedBy:             "X-Served-By",
-	FieldXBackendServer:        "X-Backend-Server",
-	FieldXServer:               "X-Server",
-	FieldXServerName:           "X-Server-Name",
-	FieldXUpstream:             "X-Upstream",
-	FieldAccept:                "Accept",
-	FieldClientCert:            "Client-Cert",
-	FieldClientCertChain:       "Client-Cert-Chain",
-	FieldXForwardedClientCert:  "X-Forwarded-Client-Cert",
-	FieldXClientCert:           "X-Client-Cert",
-	FieldXSSLClientCert:        "X-SSL-Client-Cert",
-	FieldSSLClientCert:         "SSL-Client-Cert",
-	FieldXSSLClientVerify:      "X-SSL-Client-Verify",
-	FieldSSLClientVerify:       "SSL-Client-Verify",
-	FieldXARRClientCert:        "X-ARR-ClientCert",
-	FieldXARRSSL:               "X-ARR-SSL",
-	FieldTrueClientIP:          "True-Client-IP",
-	FieldXClientIP:             "X-Client-IP",
-	FieldXClusterClientIP:      "X-Cluster-Client-IP",
-	FieldCFConnectingIP:        "CF-Connecting-IP",
-	FieldFastlyClientIP:        "Fastly-Client-IP",
-	FieldWLProxyClientIP:       "WL-Proxy-Client-IP",
-	FieldProxyClientIP:         "Proxy-Client-IP",
-	FieldXProxyUserIP:          "X-ProxyUser-IP",
-	FieldXEnvoyExternalAddress: "X-Envoy-External-Address",
-	FieldXOriginalForwardedFor: "X-Original-Forwarded-For",
-	FieldXForwarded:            "X-Forwarded",
-	FieldForwardedFor:          "Forwarded-For",
-	FieldXForwardedScheme:      "X-Forwarded-Scheme",
-	FieldXForwardedProtocol:    "X-Forwarded-Protocol",
-	FieldXScheme:               "X-Scheme",
-	FieldXURLScheme:            "X-Url-Scheme",
-	FieldFrontEndHTTPS:         "Front-End-Https",
-	FieldXOriginalURL:          "X-Original-URL",
-	FieldXRewriteURL:           "X-Rewrite-URL",
-	FieldXOriginalHost:         "X-Original-Host",
-	FieldXHost:                 "X-Host",
-	FieldProxy:                 "Proxy",
-	FieldCDNLoop:               "CDN-Loop",
-	FieldDestination:           "Destination",
-	FieldOrigin:                "Origin",
-	FieldIf:                    "If",
+	FieldContentLocation:                 "Content-Location",
+	FieldLink:                            "Link",
+	FieldRefresh:                         "Refresh",
+	FieldAltSvc:                          "Alt-Svc",
+	FieldXAspNetVersion:                  "X-AspNet-Version",
+	FieldXAspNetMVCVersion:               "X-AspNetMvc-Version",
+	FieldXFEServer:                       "X-FEServer",
+	FieldXBEServer:                       "X-BEServer",
+	FieldXCalculatedBETarget:             "X-CalculatedBETarget",
+	FieldXDiagInfo:                       "X-DiagInfo",
+	FieldXTargetBEServer:                 "X-TargetBEServer",
+	FieldXMSServerFQDN:                   "X-MS-Server-Fqdn",
+	FieldXServedBy:                       "X-Served-By",
+	FieldXBackendServer:                  "X-Backend-Server",
+	FieldXServer:                         "X-Server",
+	FieldXServerName:                     "X-Server-Name",
+	FieldXUpstream:                       "X-Upstream",
+	FieldAccept:                          "Accept",
+	FieldClientCert:                      "Client-Cert",
+	FieldClientCertChain:                 "Client-Cert-Chain",
+	FieldXForwardedClientCert:            "X-Forwarded-Client-Cert",
+	FieldXClientCert:                     "X-Client-Cert",
+	FieldXSSLClientCert:                  "X-SSL-Client-Cert",
+	FieldSSLClientCert:                   "SSL-Client-Cert",
+	FieldXSSLClientVerify:                "X-SSL-Client-Verify",
+	FieldSSLClientVerify:                 "SSL-Client-Verify",
+	FieldXARRClientCert:                  "X-ARR-ClientCert",
+	FieldXARRSSL:                         "X-ARR-SSL",
+	FieldTrueClientIP:                    "True-Client-IP",
+	FieldXClientIP:                       "X-Client-IP",
+	FieldXClusterClientIP:                "X-Cluster-Client-IP",
+	FieldCFConnectingIP:                  "CF-Connecting-IP",
+	FieldFastlyClientIP:                  "Fastly-Client-IP",
+	FieldWLProxyClientIP:                 "WL-Proxy-Client-IP",
+	FieldProxyClientIP:                   "Proxy-Client-IP",
+	FieldXProxyUserIP:                    "X-ProxyUser-IP",
+	FieldXEnvoyExternalAddress:           "X-Envoy-External-Address",
+	FieldXOriginalForwardedFor:           "X-Original-Forwarded-For",
+	FieldXForwarded:                      "X-Forwarded",
+	FieldForwardedFor:                    "Forwarded-For",
+	FieldXForwardedScheme:                "X-Forwarded-Scheme",
+	FieldXForwardedProtocol:              "X-Forwarded-Protocol",
+	FieldXScheme:                         "X-Scheme",
+	FieldXURLScheme:                      "X-Url-Scheme",
+	FieldFrontEndHTTPS:                   "Front-End-Https",
+	FieldXOriginalURL:                    "X-Original-URL",
+	FieldXRewriteURL:                     "X-Rewrite-URL",
+	FieldXOriginalHost:                   "X-Original-Host",
+	FieldXHost:                           "X-Host",
+	FieldProxy:                           "Proxy",
+	FieldClientIP:                        "Client-IP",
+	FieldXAzureClientIP:                  "X-Azure-ClientIP",
+	FieldXAzureSocketIP:                  "X-Azure-SocketIP",
+	FieldXRemoteIP:                       "X-Remote-IP",
+	FieldXRemoteAddr:                     "X-Remote-Addr",
+	FieldXOriginatingIP:                  "X-Originating-IP",
+	FieldIncapClientIP:                   "Incap-Client-IP",
+	FieldAliCDNRealIP:                    "Ali-CDN-Real-IP",
+	FieldCDNSrcIP:                        "CDN-Src-IP",
+	FieldFlyClientIP:                     "Fly-Client-IP",
+	FieldDOConnectingIP:                  "DO-Connecting-IP",
+	FieldCFConnectingIPv6:                "CF-Connecting-IPv6",
+	FieldCFPseudoIPv4:                    "CF-Pseudo-IPv4",
+	FieldXNFClientConnectionIP:           "X-NF-Client-Connection-IP",
+	FieldXVercelForwardedFor:             "X-Vercel-Forwarded-For",
+	FieldXAppEngineUserIP:                "X-AppEngine-User-IP",
+	FieldXClusterClient:                  "X-Cluster-Client",
+	FieldXForwardedBy:                    "X-Forwarded-By",
+	FieldXForwardedURI:                   "X-Forwarded-URI",
+	FieldXForwardedPath:                  "X-Forwarded-Path",
+	FieldXForwardedMethod:                "X-Forwarded-Method",
+	FieldXOriginalURI:                    "X-Original-URI",
+	FieldXOriginalMethod:                 "X-Original-Method",
+	FieldXRealHost:                       "X-Real-Host",
+	FieldXHTTPHostOverride:               "X-HTTP-Host-Override",
+	FieldXHTTPS:                          "X-HTTPS",
+	FieldXTLSClientCert:                  "X-TLS-Client-Cert",
+	FieldXForwardedTLSClientCert:         "X-Forwarded-TLS-Client-Cert",
+	FieldXForwardedTLSClientCertInfo:     "X-Forwarded-TLS-Client-Cert-Info",
+	FieldXSSLCert:                        "X-SSL-Cert",
+	FieldXSSLClientDN:                    "X-SSL-Client-DN",
+	FieldXSSLClientSDN:                   "X-SSL-Client-S-DN",
+	FieldXSSLClientCN:                    "X-SSL-Client-CN",
+	FieldXSSLClientSHA1:                  "X-SSL-Client-SHA1",
+	FieldSSLClientSDN:                    "SSL-Client-S-DN",
+	FieldSSLClientDN:                     "SSL-Client-DN",
+	FieldXClientVerify:                   "X-Client-Verify",
+	FieldXClientDN:                       "X-Client-DN",
+	FieldXClientCertDN:                   "X-Client-Cert-DN",
+	FieldXAmznMtlsClientcert:             "X-Amzn-Mtls-Clientcert",
+	FieldXAmznMtlsClientcertLeaf:         "X-Amzn-Mtls-Clientcert-Leaf",
+	FieldXAmznMtlsClientcertSubject:      "X-Amzn-Mtls-Clientcert-Subject",
+	FieldXAmznMtlsClientcertIssuer:       "X-Amzn-Mtls-Clientcert-Issuer",
+	FieldXAmznMtlsClientcertSerialNumber: "X-Amzn-Mtls-Clientcert-Serial-Number",
+	FieldXAmznMtlsClientcertValidity:     "X-Amzn-Mtls-Clientcert-Validity",
+	FieldXAmznOIDCIdentity:               "X-Amzn-OIDC-Identity",
+	FieldXGoogAuthenticatedUserEmail:     "X-Goog-Authenticated-User-Email",
+	FieldXGoogAuthenticatedUserID:        "X-Goog-Authenticated-User-ID",
+	FieldXMSClientPrincipal:              "X-MS-Client-Principal",
+	FieldXMSClientPrincipalID:            "X-MS-Client-Principal-ID",
+	FieldXMSClientPrincipalName:          "X-MS-Client-Principal-Name",
+	FieldXForwardedUser:                  "X-Forwarded-User",
+	FieldXForwardedEmail:                 "X-Forwarded-Email",
+	FieldXForwardedGroups:                "X-Forwarded-Groups",
+	FieldXForwardedPreferredUsername:     "X-Forwarded-Preferred-Username",
+	FieldXAuthRequestUser:                "X-Auth-Request-User",
+	FieldXAuthRequestEmail:               "X-Auth-Request-Email",
+	FieldXAuthRequestGroups:              "X-Auth-Request-Groups",
+	FieldRemoteUser:                      "Remote-User",
+	FieldRemoteGroups:                    "Remote-Groups",
+	FieldXRemoteUser:                     "X-Remote-User",
+	FieldXRemoteGroup:                    "X-Remote-Group",
+	FieldXAuthenticatedUser:              "X-Authenticated-User",
+	FieldXWebAuthUser:                    "X-WebAuth-User",
+	FieldTailscaleUserLogin:              "Tailscale-User-Login",
+	FieldCDNLoop:                         "CDN-Loop",
+	FieldDestination:                     "Destination",
+	FieldOrigin:                          "Origin",
+	FieldIf:                              "If",
 }
 
 // String returns the field's name as it is written on the wire; "" for FieldOther.
@@ -186,38 +316,43 @@ func FieldIDOf(name []byte) FieldID {
 		return FieldOther
 	}
 	id := fieldsByHash[fieldHash(name)]
-	if id == FieldOther || string(name) != fieldNames[id] && !EqualFold(name, fieldNames[id]) {
-		return FieldOther
+	for id != FieldOther && string(name) != fieldNames[id] && !EqualFold(name, fieldNames[id]) {
+		id = fieldsBehind[id]
 	}
 	return id
 }
 
-const maxFieldName = 24
+const maxFieldName = 36
 
-// fieldHash tells all known names apart by length and four letters, so that one comparison decides. newFieldTable panics when a new
-// name collides: then another letter has to go in.
+// fieldHash tells the names that most requests have apart by length and four letters, so that one comparison decides.
 func fieldHash(name []byte) uint16 {
 	n := len(name)
 	return (uint16(name[0]|0x20)*450 + uint16(name[n-2]|0x20)*872 + uint16(name[n/4]|0x20)*551 + uint16(name[n/2]|0x20)*12 + uint16(n)*465) & 1023
 }
 
-var fieldsByHash = newFieldTable()
+// fieldsByHash has the first field of each hash, and fieldsBehind the next one of the same hash.
+var fieldsByHash, fieldsBehind = newFieldTable()
 
-func newFieldTable() (t [1024]FieldID) {
-	for id := FieldHost; id < fieldCount; id++ {
+func newFieldTable() (first [1024]FieldID, behind [fieldCount]FieldID) {
+	for id := fieldCount - 1; id > FieldOther; id-- { // the first rows come first
 		name := fieldNames[id]
-		at := fieldHash([]byte(name))
-		if t[at] != FieldOther || len(name) > maxFieldName {
-			panic("BUG: field " + name + " needs another hash than " + fieldNames[t[at]])
+		if len(name) > maxFieldName {
+			panic("BUG: field " + name + " is longer than maxFieldName")
 		}
-		t[at] = id
+		at := fieldHash([]byte(name))
+		first[at], behind[id] = id, first[at]
 	}
 	return
 }
 
-// claims are the fields besides Forwarded and X-Forwarded-* in which proxies tell servers who the client is, what its certificate says, or
-// what it has asked for. Servers believe them, so only proxies that are trusted may say them.
-var claims = [...]FieldID{FieldClientCert, FieldClientCertChain, FieldXForwardedClientCert, FieldXClientCert, FieldXSSLClientCert, FieldSSLClientCert, FieldXSSLClientVerify, FieldSSLClientVerify, FieldXARRClientCert, FieldXARRSSL, FieldTrueClientIP, FieldXClientIP, FieldXClusterClientIP, FieldCFConnectingIP, FieldFastlyClientIP, FieldWLProxyClientIP, FieldProxyClientIP, FieldXProxyUserIP, FieldXEnvoyExternalAddress, FieldXOriginalForwardedFor, FieldXForwarded, FieldForwardedFor, FieldXForwardedScheme, FieldXForwardedProtocol, FieldXScheme, FieldXURLScheme, FieldFrontEndHTTPS, FieldXOriginalURL, FieldXRewriteURL, FieldXOriginalHost, FieldXHost, FieldProxy}
+// Fields besides Forwarded and X-Forwarded-* in which proxies tell servers who the client is, what its certificate says, as whom it has signed in, or what it has asked
+// for: those from FieldClientCert to before FieldCDNLoop. Servers believe them, so only proxies that are trusted may say them.
+var claims = func() (ids []FieldID) {
+	for id := FieldClientCert; id < FieldCDNLoop; id++ {
+		ids = append(ids, id)
+	}
+	return
+}()
 
 // Claims are the fields in which only proxies that are trusted may speak.
-func Claims() []FieldID { return claims[:] }
+func Claims() []FieldID { return claims }
