@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/weir-proxy/weir/control/admin/api"
@@ -9,16 +8,9 @@ import (
 
 // postRevoke answers when the authority has.
 func (s *Server) postRevoke(w http.ResponseWriter, r *http.Request) {
-	d := s.daemon.Load()
-	if d == nil {
-		fail(w, http.StatusServiceUnavailable, "weir is starting")
-		return
-	}
 	var c api.Revocation
-	body := json.NewDecoder(r.Body)
-	body.DisallowUnknownFields()
-	if err := body.Decode(&c); err != nil {
-		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+	d := s.running(w, r, &c)
+	if d == nil {
 		return
 	}
 	if c.Name == "" {

@@ -91,6 +91,22 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, v)
 }
 
+// running is the weir that answers for changes, and what the request's body asks of it; nil: there is an answer already.
+func (s *Server) running(w http.ResponseWriter, r *http.Request, asked any) *attached {
+	d := s.daemon.Load()
+	if d == nil {
+		fail(w, http.StatusServiceUnavailable, "weir is starting")
+		return nil
+	}
+	body := json.NewDecoder(r.Body)
+	body.DisallowUnknownFields()
+	if err := body.Decode(asked); err != nil {
+		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+		return nil
+	}
+	return d
+}
+
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, api.Error{Error: text}) }
 
 func answer(w http.ResponseWriter, status int, v any) {

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -10,16 +9,9 @@ import (
 
 // postServers changes a server at run time.
 func (s *Server) postServers(w http.ResponseWriter, r *http.Request) {
-	d := s.daemon.Load()
-	if d == nil {
-		fail(w, http.StatusServiceUnavailable, "weir is starting")
-		return
-	}
 	var c api.ServerChange
-	body := json.NewDecoder(r.Body)
-	body.DisallowUnknownFields()
-	if err := body.Decode(&c); err != nil {
-		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+	d := s.running(w, r, &c)
+	if d == nil {
 		return
 	}
 	states := []string{"", api.Available, api.Drained, api.Disabled, api.AsConfigured}
@@ -44,16 +36,9 @@ func (s *Server) postServers(w http.ResponseWriter, r *http.Request) {
 
 // postKill ends connections.
 func (s *Server) postKill(w http.ResponseWriter, r *http.Request) {
-	d := s.daemon.Load()
-	if d == nil {
-		fail(w, http.StatusServiceUnavailable, "weir is starting")
-		return
-	}
 	var k api.Kill
-	body := json.NewDecoder(r.Body)
-	body.DisallowUnknownFields()
-	if err := body.Decode(&k); err != nil {
-		fail(w, http.StatusBadRequest, "the body: "+err.Error())
+	d := s.running(w, r, &k)
+	if d == nil {
 		return
 	}
 	if k.Server == "" && k.Client == "" {
