@@ -23,43 +23,35 @@ func newState() *state {
 func (s *socket) read(family byte, table string) (now *state, ok bool, err error) {
 	now = newState()
 	inTable := func(kind uint16) func(*batch) { return func(b *batch) { b.text(kind, table) } }
-	err = s.dump(unix.NFT_MSG_GETCHAIN, family, inTable(unix.NFTA_CHAIN_TABLE), func(body []byte) {
-		of, name := "", ""
-		eachAttribute(body, func(kind uint16, data []byte) {
-			switch kind {
-			case unix.NFTA_CHAIN_TABLE:
-				of = textOf(data)
-			case unix.NFTA_CHAIN_NAME:
-				name = textOf(data)
-			}
-		})
-		if of == table {
-			now.chains[name] = ""
-		}
-	})
+	err = s.dump(unix.NFT_MSG_GETCHAIN, family, inTable(unix.NFTA_CHAIN_TABLE), eachNamed(table, unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME, func(name string) { now.chains[name] = "" }))
 	if err == nil && len(now.chains) > 0 {
 		err = s.dump(unix.NFT_MSG_GETRULE, family, inTable(unix.NFTA_RULE_TABLE), now.noteRule(table))
 	}
 	if err == nil && len(now.chains) > 0 {
-		err = s.dump(unix.NFT_MSG_GETSET, family, inTable(unix.NFTA_SET_TABLE), func(body []byte) {
-			of, name := "", ""
-			eachAttribute(body, func(kind uint16, data []byte) {
-				switch kind {
-				case unix.NFTA_SET_TABLE:
-					of = textOf(data)
-				case unix.NFTA_SET_NAME:
-					name = textOf(data)
-				}
-			})
-			if of == table {
-				now.sets[name] = true
-			}
-		})
+		err = s.dump(unix.NFT_MSG_GETSET, family, inTable(unix.NFTA_SET_TABLE), eachNamed(table, unix.NFTA_SET_TABLE, unix.NFTA_SET_NAME, func(name string) { now.sets[name] = true }))
 	}
 	if errors.Is(err, unix.ENOENT) {
 		return now, false, nil
 	}
 	return now, len(now.chains) > 0, err
+}
+
+// eachNamed calls do with the name of each object of the table. The attributes with the table's and the object's names differ between kinds of objects.
+func eachNamed(table string, tableAttribute, nameAttribute uint16, do func(name string)) func(body []byte) {
+	return func(body []byte) {
+		of, name := "", ""
+		eachAttribute(body, func(kind uint16, data []byte) {
+			switch kind {
+			case tableAttribute:
+				of = textOf(data)
+			case nameAttribute:
+				name = textOf(data)
+			}
+		})
+		if of == table {
+			do(name)
+		}
+	}
 }
 
 func (now *state) noteRule(table string) func([]byte) {

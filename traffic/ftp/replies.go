@@ -66,6 +66,9 @@ func (c *session) reply(line []byte) bool {
 	if l.IsLast {
 		c.within = 0
 	}
+	if isPassive(code) && (len(c.pending) == 0 || c.pending[0].kind != passive && c.pending[0].kind != extended) {
+		return false // the client, or what watches it, would take an address of the server's choice for the next transfer
+	}
 	if len(c.pending) == 0 { // unasked, as 421 is
 		return c.toClient(append(append([]byte{}, line...), '\n'))
 	}
@@ -84,6 +87,9 @@ func (c *session) reply(line []byte) bool {
 	c.loop.Fire(&c.settled)
 	return sent || c.isOver
 }
+
+// isPassive reports whether a reply with the code says where to connect to.
+func isPassive(code int) bool { return code >= 227 && code <= 229 }
 
 // answer is what the client gets of a line.
 func (c *session) answer(p pending, code int, l ftp.Line, line []byte) bool {
