@@ -29,6 +29,9 @@ type Paths struct {
 	// Dots and spaces at the end of a segment, and names of NTFS streams (`::$DATA`): `auto`, `keep`, `strip` or `refuse`, likewise.
 	TrailingDots string `yaml:"trailing_dots" words:"auto keep strip refuse" example:"strip"`
 
+	// Sessions of ASP.NET in the path, `/(S(x))/admin`: `auto`, `keep`, `strip` or `refuse`, likewise.
+	Cookieless string `yaml:"cookieless" words:"auto keep strip refuse" example:"strip"`
+
 	// Whether paths that differ in upper and lower case are different: `exact`, or `ignore` where the servers know no case.
 	Case string `yaml:"case" words:"exact ignore" example:"ignore"`
 }
@@ -36,10 +39,10 @@ type Paths struct {
 // Known completes the keys by what is known of the servers.
 func (p Paths) Known() Paths {
 	known := map[string]Paths{
-		"":       {EncodedSlash: "auto", Backslash: "auto", MergeSlashes: "auto", Decode: "auto", Parameters: "keep", TrailingDots: "keep", Case: "exact"},
-		"any":    {Parameters: "auto", TrailingDots: "auto"},
+		"":       {EncodedSlash: "auto", Backslash: "auto", MergeSlashes: "auto", Decode: "auto", Parameters: "keep", TrailingDots: "keep", Cookieless: "keep", Case: "exact"},
+		"any":    {Parameters: "auto", TrailingDots: "auto", Cookieless: "auto"},
 		"apache": {Backslash: "pass", MergeSlashes: "on", Decode: "once"},
-		"iis":    {EncodedSlash: "decode", Backslash: "decode", TrailingDots: "strip", Case: "ignore"},
+		"iis":    {EncodedSlash: "decode", Backslash: "decode", TrailingDots: "strip", Cookieless: "auto", Case: "ignore"},
 		"jetty":  {Parameters: "strip"},
 		"nginx":  {EncodedSlash: "decode", Backslash: "pass", MergeSlashes: "on", Decode: "once"},
 		"tomcat": {MergeSlashes: "on", Decode: "once", Parameters: "strip"},
@@ -48,7 +51,8 @@ func (p Paths) Known() Paths {
 	for _, from := range []Paths{known[p.Servers], known[""]} {
 		for _, k := range []struct{ to, is *string }{
 			{&out.EncodedSlash, &from.EncodedSlash}, {&out.Backslash, &from.Backslash}, {&out.MergeSlashes, &from.MergeSlashes},
-			{&out.Decode, &from.Decode}, {&out.Parameters, &from.Parameters}, {&out.TrailingDots, &from.TrailingDots}, {&out.Case, &from.Case},
+			{&out.Decode, &from.Decode}, {&out.Parameters, &from.Parameters}, {&out.TrailingDots, &from.TrailingDots}, {&out.Cookieless, &from.Cookieless},
+			{&out.Case, &from.Case},
 		} {
 			if *k.to == "" {
 				*k.to = *k.is

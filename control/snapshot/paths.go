@@ -16,6 +16,7 @@ func pathRules(c config.Paths) *site.PathRules {
 	}{
 		{c.EncodedSlash, message.EncodedSlash}, {c.Backslash, message.Backslash}, {c.MergeSlashes, message.RepeatedSlash},
 		{c.Decode, message.DoubleEncoding}, {c.Parameters, message.Parameters}, {c.TrailingDots, message.TrailingDot | message.DataStream},
+		{c.Cookieless, message.Cookieless},
 	} {
 		if k.word == "auto" {
 			rules.Doubts |= k.traits

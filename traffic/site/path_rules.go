@@ -25,7 +25,7 @@ func DefaultPathRules() *PathRules {
 
 // isDefault reports whether the rules find nothing in a path that is normal at a glance.
 func (p *PathRules) isDefault() bool {
-	const needLook = message.Parameters | message.TrailingDot | message.DataStream
+	const needLook = message.Parameters | message.TrailingDot | message.DataStream | message.Cookieless
 	return (p.Resolves|p.Doubts|p.Refuses)&needLook == 0 && !p.Folds
 }
 

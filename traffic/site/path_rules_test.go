@@ -11,8 +11,8 @@ import (
 func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
 	tomcat := &PathRules{Resolves: message.NormalReading | message.Parameters, Doubts: doubtful &^ (message.RepeatedSlash | message.DoubleEncoding)}
 	iis := &PathRules{Resolves: message.NormalReading | message.EncodedSlash | message.Backslash | message.TrailingDot | message.DataStream,
-		Doubts: message.DoubleEncoding | message.Overlong | message.DotSegment | message.RepeatedSlash, Folds: true}
-	any := &PathRules{Resolves: message.NormalReading, Doubts: doubtful | message.Parameters | message.TrailingDot | message.DataStream}
+		Doubts: message.DoubleEncoding | message.Overlong | message.DotSegment | message.RepeatedSlash | message.Cookieless, Folds: true}
+	any := &PathRules{Resolves: message.NormalReading, Doubts: doubtful | message.Parameters | message.TrailingDot | message.DataStream | message.Cookieless}
 	pass := &PathRules{Resolves: message.NormalReading, Doubts: doubtful &^ message.EncodedSlash}
 	for _, c := range []struct {
 		rules *PathRules
@@ -69,6 +69,14 @@ func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
 		{any, "/admin./x", "ambiguous_path"},
 		{any, "/admin%20/x", "ambiguous_path"},
 		{any, "/admin::$DATA/x", "ambiguous_path"},
+		{any, "/(S(x))/admin/y", "ambiguous_path"},
+		{any, "/a(S(x))/y", "/*"},
+		{iis, "/(S(x))/Admin/y", "ambiguous_path"},
+		{iis, "/%28s(x)%29/y", "/*"},
+		{iis, "/(S(x))/y", "/*"},
+		{iis, "/ad/(S(x))min", "bad_path"},
+		{nil, "/(S(x))/admin/y", "/*"},
+		{&PathRules{Resolves: message.NormalReading | message.Cookieless}, "/(S(x))/admin/y", "/admin/*"},
 		{any, "/file;v=1/a.txt.", "/*"},
 		{pass, "/admin%2fx", "/*"},
 		{pass, "/admin%5cx", "ambiguous_path"},

@@ -18,6 +18,7 @@ const (
 	Parameters                            // ";": data, or the beginning of parameters that are no part of the segment's name
 	TrailingDot                           // dots and spaces at the end of a segment: data, or nothing as on Windows
 	DataStream                            // "::" or ":$" in a segment: data, or the name of a stream of the file as on NTFS
+	Cookieless                            // "(S(x))": the beginning of a segment, or a session of ASP.NET that is no part of the path
 )
 
 // NormalReading are the traits that the normal form resolves (RFC 3986 section 6.2.2.3; merged slashes besides).
@@ -242,7 +243,19 @@ func (r *reading) closeSegment(slash bool) bool {
 	r.cut()
 	s := r.out[r.segment:]
 	isFirst := r.segment == r.start
-	switch dots := dotsOf(s); {
+	switch dots, session := dotsOf(s), sessionLen(s); {
+	case session > 0:
+		r.found |= Cookieless
+		if r.resolve&Cookieless == 0 {
+			break
+		}
+		if session < len(s) {
+			return false // old versions glue what is behind it to the segment before: nobody but an attacker sends that
+		}
+		r.out = r.out[:r.segment]
+		if !isFirst {
+			return true
+		}
 	case dots > 0:
 		r.found |= DotSegment
 		if r.resolve&DotSegment == 0 {
@@ -300,26 +313,16 @@ func (r *reading) cut() {
 // streamAt is where the name of a stream begins in a segment: at "::" or ":$"; -1 if there is none.
 func streamAt(s []byte) int {
 	for i := range s {
-		n := colonLen(s[i:])
+		n := encodedLen(s[i:], ':', "%3A")
 		if n == 0 {
 			continue
 		}
 		rest := s[i+n:]
-		if colonLen(rest) > 0 || len(rest) > 0 && rest[0] == '$' || len(rest) > 2 && string(rest[:3]) == "%24" {
+		if encodedLen(rest, ':', "%3A") > 0 || encodedLen(rest, '$', "%24") > 0 {
 			return i
 		}
 	}
 	return -1
-}
-
-func colonLen(s []byte) int {
-	switch {
-	case len(s) > 0 && s[0] == ':':
-		return 1
-	case len(s) > 2 && string(s[:3]) == "%3A":
-		return 3
-	}
-	return 0
 }
 
 // trailing is how many bytes at the end of a segment are dots and encoded spaces.
@@ -339,6 +342,37 @@ func trailing(s []byte) int {
 
 func hasSuffix(s []byte, suffix string) bool {
 	return len(s) >= len(suffix) && string(s[len(s)-len(suffix):]) == suffix
+}
+
+// sessionLen is the length of what ASP.NET takes for its own at the start of a segment, such as "(S(x))" or "(A(x)F(y))"; 0 if there is nothing.
+func sessionLen(s []byte) int {
+	at := encodedLen(s, '(', "%28")
+	if at == 0 || at == len(s) || s[at]|0x20 < 'a' || s[at]|0x20 > 'z' {
+		return 0
+	}
+	if encodedLen(s[at+1:], '(', "%28") == 0 {
+		return 0
+	}
+	for i, closed := at, false; i < len(s); {
+		n := encodedLen(s[i:], ')', "%29")
+		if n > 0 && closed {
+			return i + n
+		}
+		closed = n > 0
+		i += max(n, 1)
+	}
+	return 0
+}
+
+// encodedLen is the length of the character at the start of s, encoded or not; 0 if there is another one.
+func encodedLen(s []byte, c byte, encoded string) int {
+	switch {
+	case len(s) > 0 && s[0] == c:
+		return 1
+	case len(s) > 2 && string(s[:3]) == encoded:
+		return 3
+	}
+	return 0
 }
 
 // dotsOf is 1 for the segment ".", 2 for "..", and 0 for every other. Parameters and spaces behind the dots do not change what some servers make of them.

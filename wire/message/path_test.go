@@ -120,6 +120,15 @@ func TestReadings(t *testing.T) {
 		{"/x.asp::$DATA", windows, "/x.asp", DataStream},
 		{"/x.asp%3A%3a%24DATA", windows, "/x.asp", DataStream},
 		{"/dir:$i30:$INDEX_ALLOCATION/x", windows, "/dir/x", DataStream},
+		{"/(S(abc))/admin", Cookieless, "/admin", Cookieless},
+		{"/(S(abc))/admin", 0, "/(S(abc))/admin", Cookieless},
+		{"/a/%28s%28x%29%29/b", Cookieless, "/a/b", Cookieless},
+		{"/a/(A(x)F(y))", Cookieless, "/a/", Cookieless},
+		{"/a/(S())/(X(1))/b", Cookieless, "/a/b", Cookieless},
+		{"/a/(S(x)).%20/b", Cookieless | TrailingDot, "/a/b", Cookieless | TrailingDot},
+		{"/ad/(S(x))min", Cookieless, "!", Cookieless},
+		{"/ad/(S(x))min", 0, "/ad/(S(x))min", Cookieless},
+		{"/wiki/(a(b)c)/f(x)/(1(2))/(S(x", Cookieless, "/wiki/(a(b)c)/f(x)/(1(2))/(S(x", 0},
 		{"/v1/items:batch", windows, "/v1/items:batch", 0},
 		{"*", all, "*", 0},
 	} {
@@ -135,7 +144,7 @@ func TestReadings(t *testing.T) {
 
 // TestReadingsAreLinear: what a path costs must not grow faster than the path.
 func TestReadingsAreLinear(t *testing.T) {
-	for _, piece := range []string{"%25", "../", "a/../", "//", "%c0%ae", ".", "%20", ":", "%2f", ";", "/a"} {
+	for _, piece := range []string{"%25", "../", "a/../", "//", "%c0%ae", ".", "%20", ":", "%2f", ";", "/a", "/(S(x))", "(S(", ")x", "/(a(b)"} {
 		cost := func(n int) float64 {
 			path := []byte("/" + strings.Repeat(piece, n))
 			buf := make([]byte, 0, 2*len(path))
