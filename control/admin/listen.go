@@ -25,7 +25,7 @@ const (
 	closeTimeout  = 5 * time.Second // answers under way when an address is given up
 	headerMax     = 16 << 10
 	bodyMax       = 64 << 10
-	connectionMax = 256 // at a time, of one address; more are closed at once
+	connectionMax = 256 // at a time, of one address; then one without a request makes room, or the next is closed at once
 )
 
 // listening is an address that is answered on. Each has a server of its own, so that giving it up ends its idle connections too.
@@ -189,7 +189,8 @@ func (s *Server) discard(wanted []string) {
 
 func (s *Server) serve(at string, l *listening) {
 	l.server = &http.Server{
-		Handler:           s.handlerOf(l),
+		Handler:           holding(s.handlerOf(l)),
+		ConnContext:       withConn,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -202,7 +203,7 @@ func (s *Server) serve(at string, l *listening) {
 		s.config.Log.Warn("the admin address is not a loopback address: whoever reaches it can read the metrics, and tokens cross the network unencrypted", "address", at)
 	}
 	s.done.Go(func() {
-		if err := l.server.Serve(limited(l.socket)); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := l.server.Serve(&limited{Listener: l.socket}); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.config.Log.Error("the admin address is not answered on any more", "address", at, "error", err)
 		}
 	})
