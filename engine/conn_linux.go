@@ -303,7 +303,6 @@ func (c *epollConn) expire(now int64) {
 	}
 }
 
-// event takes what epoll says. Loop context.
 // urgent has urgent data read in its place among the others, as Telnet and FTP have it (RFC 6093 section 3.1: "the semantics of the urgent mechanism … does not mean
 // "out-of-band" data"). Sockets that were accepted do so already.
 func (c *epollConn) urgent() {
@@ -313,6 +312,7 @@ func (c *epollConn) urgent() {
 	}
 }
 
+// event takes what epoll says. Loop context.
 func (c *epollConn) event(events uint32) {
 	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	if events&syscall.EPOLLPRI != 0 {

@@ -11,6 +11,30 @@ import (
 // millisecond, and everybody else on the loop waits.
 const dialsMost = 64
 
+// awaitDial waits until l may begin to open another connection in its turn.
+func (l *Loop) awaitDial() {
+	if l.dials < dialsMost {
+		l.dials++
+		return
+	}
+	l.dialers = append(l.dialers, l.current)
+	l.park()
+}
+
+// letDial begins a turn: those that have waited longest go on.
+func (l *Loop) letDial() {
+	l.dials = min(len(l.dialers), dialsMost)
+	if l.dials == 0 {
+		return
+	}
+	for _, co := range l.dialers[:l.dials] {
+		l.unpark(co, wakeReady)
+	}
+	rest := copy(l.dialers, l.dialers[l.dials:])
+	clear(l.dialers[rest:])
+	l.dialers = l.dialers[:rest]
+}
+
 // Dial connects to address; it parks until that is done.
 func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
@@ -19,10 +43,7 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.engine.Open() >= l.engine.dialMost {
 		return nil, os.NewSyscallError("socket", syscall.EMFILE)
 	}
-	for l.dials >= dialsMost {
-		l.Yield()
-	}
-	l.dials++
+	l.awaitDial()
 	l.Stats.Dialed++
 	fd, err := l.socketFor(address, options)
 	if err != nil {

@@ -129,8 +129,9 @@ type Loop struct {
 	wheel    wheel
 
 	current        *coroutine
-	moved          int // bytes that current has read since it was entered
-	dials          int // connections that were begun to be opened in this turn
+	moved          int          // bytes that current has read since it was entered
+	dials          int          // connections that were begun to be opened in this turn
+	dialers        []*coroutine // that wait for a turn in which they may
 	freeCoroutines *coroutine
 	idleCoroutines int
 	idleLow        int      // the fewest since the last Trim

@@ -83,7 +83,7 @@ func (l *Loop) run() {
 	for !l.stopped {
 		n := l.wait(lastEvent, more)
 		l.readClock()
-		l.dials = 0
+		l.letDial()
 		if n > 0 {
 			lastEvent = l.now
 			l.turnAt.Store(l.now)
@@ -98,7 +98,7 @@ func (l *Loop) run() {
 			l.relieve()
 		}
 		l.wheel.advance(l.now)
-		more = l.finishTurn()
+		more = l.finishTurn() || len(l.dialers) > 0
 		if n > 0 || more {
 			l.turnAt.Store(0)
 		}
