@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // DefaultAdminSocket is the socket of a configuration that names none.
@@ -110,8 +111,27 @@ type AccessLog struct {
 	// The file, `stdout` or `stderr`. A file is opened again after it was moved away.
 	File string `yaml:"file,short,file" default:"stdout" example:"/var/log/weir/access.log"`
 
+	// When the file is renamed and a new one begun. Without it, that is left to other programs.
+	Rotate *LogRotation `yaml:"rotate" example:"{ size: 100MiB, every: 24h, keep: 30, compress: on }"`
+
 	// Off is set by `access: off`.
 	Off bool `yaml:"-"`
+}
+
+// LogRotation renames the log's file when it is full or its period is over, and begins a new one. The old file's name is the file's and the time in
+// UTC, such as `access.log.20261129T000000Z`. A bare value is `size`.
+type LogRotation struct {
+	// How large a file may become.
+	Size Size `yaml:"size,short" example:"100MiB"`
+
+	// How long a file is written to. Periods count from midnight, local time: `24h` is a file a day.
+	Every Duration `yaml:"every" example:"24h"`
+
+	// How many old files are kept; older ones are removed.
+	Keep int `yaml:"keep" default:"7" range:"1 10000" example:"30"`
+
+	// Old files are compressed with gzip, slowly, so that traffic does not notice.
+	Compress bool `yaml:"compress" default:"off" example:"on"`
 }
 
 // LogWhen is which exchanges are logged: those of which one of these is so.
@@ -129,6 +149,26 @@ func (a *AccessLog) FromWord(word string) (err error) {
 	return err
 }
 
+// rotateLeast and rotatePeriod are the least that a file may hold, and last.
+const (
+	rotateLeast  = 64 << 10
+	rotatePeriod = time.Minute
+)
+
+func (r *reader) checkRotation(path string, a *AccessLog) {
+	switch c := a.Rotate; {
+	case c == nil:
+	case a.File == "stdout" || a.File == "stderr":
+		r.wrong(path, "%s is no file; name a file, or leave rotation to what reads %s", a.File, a.File)
+	case c.Size <= 0 && c.Every <= 0:
+		r.wrong(path, "nothing says when; give size, every or both")
+	case c.Size > 0 && c.Size < rotateLeast:
+		r.wrong(joinPath(path, "size"), "want at least %s, not %s", Size(rotateLeast), c.Size)
+	case c.Every > 0 && c.Every.Std() < rotatePeriod:
+		r.wrong(joinPath(path, "every"), "want at least %s, not %s", Duration(rotatePeriod), c.Every)
+	}
+}
+
 // LogFields are the names that a log format may have in braces, LogColumns the columns of `w3c`; telemetry/accesslog has the same.
 func LogFields() []string {
 	return strings.Fields(`time local_time date clock client peer peer_port own_port dest method host target path query protocol version status sent received duration_ms match_us send_us
@@ -143,6 +183,7 @@ func LogColumns() []string {
 
 func (r *reader) checkLog(a *AccessLog) {
 	const format, columns = "logs.access.format", "logs.access.fields"
+	r.checkRotation("logs.access.rotate", a)
 	if len(a.Fields) > 0 && a.Format != "w3c" {
 		r.wrong(columns, "only w3c has columns; another format says itself what it has")
 	}

@@ -65,6 +65,9 @@ func checkLog(cfg *config.Config) config.Problems {
 		return nil
 	}
 	err := canAppend(a.File)
+	if err == nil && a.Rotate != nil {
+		err = canMakeIn(filepath.Dir(a.File)) // where the old files stay
+	}
 	if err == nil {
 		return nil
 	}

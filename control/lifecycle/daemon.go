@@ -449,6 +449,9 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 	}
 	c := accesslog.WriterConfig{File: a.File, Format: line, Head: head,
 		Log: func(f string, args ...any) { d.log.Error(fmt.Sprintf(f, args...)) }}
+	if r := a.Rotate; r != nil {
+		c.Rotation = accesslog.Rotation{Size: int64(r.Size), Every: r.Every.Std(), Keep: r.Keep, Compress: r.Compress}
+	}
 	if a.Off {
 		c.File = ""
 	}

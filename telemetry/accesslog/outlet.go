@@ -25,6 +25,13 @@ type outlet struct {
 	failed bool          // the last write did
 	torn   bool          // the file ends within a line
 	lost   atomic.Uint64 // lines that could not be written
+
+	rotation    Rotation    // immutable
+	rotates     bool        // the file is one that can be rotated, and is to be
+	size        int64       // bytes in the file
+	period      int64       // of Rotation.Every, that the file belongs to
+	rotateAfter time.Time   // not before, as it has failed
+	tidying     atomic.Bool // a goroutine compresses and removes old files
 }
 
 const (
@@ -37,7 +44,7 @@ var errOpening = errors.New("its file system does not answer")
 
 // openOutlet opens the outlet of a configuration; nil for one that writes nothing.
 func openOutlet(c *WriterConfig) (*outlet, error) {
-	o := &outlet{name: c.File, head: c.Head, log: c.Log}
+	o := &outlet{name: c.File, head: c.Head, log: c.Log, rotation: c.Rotation}
 	switch c.File {
 	case "", "off":
 		return nil, nil
@@ -51,6 +58,7 @@ func openOutlet(c *WriterConfig) (*outlet, error) {
 			return nil, err
 		}
 		o.out, o.file = f, f
+		o.measure()
 	}
 	o.pen = pen.New(o.write, o.end)
 	o.pen.Put(o.begin())
@@ -115,6 +123,7 @@ func (o *outlet) write(lines []byte) {
 				n = pieceMost
 			}
 		}
+		o.rotate(n)
 		o.writePiece(lines[:n])
 		lines = lines[n:]
 	}
@@ -127,6 +136,7 @@ func (o *outlet) writePiece(lines []byte) {
 	}
 	o.endTorn()
 	n, err := o.out.Write(lines)
+	o.size += int64(n)
 	if err != nil {
 		o.torn = n > 0 && lines[n-1] != '\n' || n == 0 && o.torn
 		o.lost.Add(uint64(bytes.Count(lines[n:], []byte{'\n'})))
@@ -155,22 +165,34 @@ func (o *outlet) reopen() {
 		return
 	}
 	o.looked = time.Now()
+	if o.isMoved() {
+		o.open() // where that fails, the old one still takes lines
+	}
+}
+
+// isMoved reports whether another file, or none, has the name.
+func (o *outlet) isMoved() bool {
 	mine, err := o.file.Stat()
 	if err != nil {
-		return
+		return false
 	}
-	if now, err := os.Stat(o.name); err == nil && os.SameFile(mine, now) {
-		return
-	}
+	now, err := os.Stat(o.name)
+	return err != nil || !os.SameFile(mine, now)
+}
+
+// open goes on in the file that has the name now, which is made where there is none.
+func (o *outlet) open() error {
 	f, err := open(o.name)
 	if err != nil {
-		return // the old one still takes lines
+		return err
 	}
 	o.file.Close()
 	o.file, o.out, o.torn = f, f, false
+	o.measure()
 	if head := o.begin(); len(head) > 0 {
 		o.writePiece(head)
 	}
+	return nil
 }
 
 // end closes the file.

@@ -12,6 +12,8 @@ type WriterConfig struct {
 	Format Format
 	Head   func(now time.Time) string       // what a file begins with, or goes on with after weir has opened it; may be nil
 	Log    func(format string, args ...any) // told when writing fails and when it works again
+
+	Rotation Rotation // of a file
 }
 
 // Writer is the worker that empties the rings. It never waits for what it writes to.

@@ -1,0 +1,232 @@
+package accesslog
+
+import (
+	"cmp"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rotation says when a file is renamed and a new one begun, and what becomes of the old ones. The zero value never rotates.
+type Rotation struct {
+	Size     int64         // bytes after which a file is full; 0: without limit
+	Every    time.Duration // the length of a period, counted from midnight, local time; 0: none
+	Keep     int           // how many old files are kept
+	Compress bool          // old files are compressed with gzip
+}
+
+// The time in an old file's name is UTC, so that names sort by age; it is followed by -2, -3 … where a second has more than one.
+const (
+	rotatedTime = "20060102T150405Z"
+	gzipEnd     = ".gz"
+	partEnd     = ".part" // a compressed file that is being written
+)
+
+// rotateAgain is how long weir waits after a rotation has failed.
+const rotateAgain = time.Minute
+
+// measure notes the size of a file that was opened, and the period that it belongs to.
+func (o *outlet) measure() {
+	st, err := o.file.Stat()
+	o.rotates = err == nil && st.Mode().IsRegular() && (o.rotation.Size > 0 || o.rotation.Every > 0)
+	if !o.rotates {
+		return
+	}
+	o.size, o.period = st.Size(), o.rotation.period(time.Now())
+	if o.size > 0 {
+		o.period = o.rotation.period(st.ModTime())
+	}
+}
+
+// period is the number of the period that t is in.
+func (r *Rotation) period(t time.Time) int64 {
+	if r.Every <= 0 {
+		return 0
+	}
+	_, offset := t.Zone()
+	return (t.Unix() + int64(offset)) / int64(max(r.Every/time.Second, 1))
+}
+
+// rotate begins a new file before n more bytes are written, where the old one is full or of an earlier period.
+func (o *outlet) rotate(n int) {
+	if !o.rotates || o.size == 0 {
+		return
+	}
+	r, now := &o.rotation, time.Now()
+	isFull := r.Size > 0 && o.size+int64(n) > r.Size
+	if !isFull && r.period(now) == o.period || now.Before(o.rotateAfter) {
+		return
+	}
+	next := o.begun
+	if o.isMoved() { // by another process, such as the one that is to replace this one
+		next = func(time.Time) error { return o.open() }
+	}
+	if err := next(now); err != nil {
+		o.rotateAfter = now.Add(rotateAgain)
+		o.log("access log: cannot be rotated, and goes on as it is: %v", err)
+	}
+}
+
+// begun renames the file and begins a new one. Where the name is a symbolic link, the file that it leads to is renamed.
+func (o *outlet) begun(now time.Time) error {
+	name, err := filepath.EvalSymlinks(o.name)
+	if err != nil {
+		return err
+	}
+	old, err := rotatedName(name, now)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(name, old); err != nil {
+		return err
+	}
+	if err := o.open(); err != nil {
+		os.Rename(old, name) // better one large file than none
+		return err
+	}
+	if o.tidying.CompareAndSwap(false, true) {
+		go o.tidy(name)
+	}
+	return nil
+}
+
+// tidy runs on a goroutine of its own, of which an outlet has one at most.
+func (o *outlet) tidy(name string) {
+	defer o.tidying.Store(false)
+	if err := tidy(name, o.rotation, time.Now()); err != nil {
+		o.log("access log: old files: %v", err)
+	}
+}
+
+// rotatedName is a name that no old file has, and that is behind all of the same second.
+func rotatedName(name string, now time.Time) (string, error) {
+	old, err := rotated(name)
+	if err != nil {
+		return "", err
+	}
+	at, nth := now.UTC().Format(rotatedTime), 1
+	for _, f := range old {
+		if f.at == at {
+			nth = f.nth + 1
+		}
+	}
+	if nth == 1 {
+		return name + "." + at, nil
+	}
+	return fmt.Sprintf("%s.%s-%d", name, at, nth), nil
+}
+
+// tidy compresses the old files of a log and removes those that are not to be kept. Files with other names are left alone.
+func tidy(name string, r Rotation, now time.Time) error {
+	old, err := rotated(name)
+	if err != nil {
+		return err
+	}
+	for len(old) > r.Keep {
+		if err := os.Remove(old[0].name); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		old = old[1:]
+	}
+	for _, f := range old {
+		if r.Compress && !strings.HasSuffix(f.name, gzipEnd) {
+			if err := compress(f.name, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// oldFile is a file that was rotated.
+type oldFile struct {
+	name string
+	at   string // the time in its name
+	nth  int    // of that second
+}
+
+// rotated lists the old files of a log, the oldest first.
+func rotated(name string) (old []oldFile, err error) {
+	dir := filepath.Dir(name)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		f := oldFile{name: filepath.Join(dir, e.Name()), nth: 1}
+		rest, ok := strings.CutPrefix(e.Name(), filepath.Base(name)+".")
+		if !ok || !e.Type().IsRegular() {
+			continue
+		}
+		at, count, isCounted := strings.Cut(strings.TrimSuffix(rest, gzipEnd), "-")
+		if f.at = at; isCounted {
+			f.nth, _ = strconv.Atoi(count)
+		}
+		if _, err := time.Parse(rotatedTime, at); err == nil && f.nth > 0 {
+			old = append(old, f)
+		}
+	}
+	slices.SortFunc(old, func(a, b oldFile) int { return cmp.Or(strings.Compare(a.at, b.at), a.nth-b.nth) })
+	return old, nil
+}
+
+const (
+	compressPiece = 256 << 10
+	compressRest  = 3         // how often the time of a piece is rested after it: a quarter of one processor
+	partMost      = time.Hour // after which a half-written file was left behind by a process that is gone
+)
+
+// compress replaces a file by a compressed one. Where another process does so already, it does nothing.
+func compress(file string, now time.Time) error {
+	part := file + gzipEnd + partEnd
+	if st, err := os.Stat(part); err == nil && now.Sub(st.ModTime()) > partMost {
+		os.Remove(part)
+	}
+	from, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if os.IsExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = compressInto(to, from)
+	if closed := to.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(part, file+gzipEnd)
+	}
+	if err != nil {
+		os.Remove(part)
+		return err
+	}
+	return os.Remove(file)
+}
+
+func compressInto(to io.Writer, from io.Reader) error {
+	z := gzip.NewWriter(to)
+	for {
+		began := time.Now()
+		n, err := io.CopyN(z, from, compressPiece)
+		if err == io.EOF {
+			return z.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if n == compressPiece {
+			time.Sleep(compressRest * time.Since(began))
+		}
+	}
+}
