@@ -59,8 +59,8 @@ func (r *reader) checkRoutes(cfg *Config, path string, site *Site) {
 			r.wrongKey(route.Key, "does nothing; give it pool, servers, redirect or respond")
 		}
 	}
-	if len(site.Routes) == 0 && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && !r.failedBelow(path) {
-		r.wrongKey(path, "has no route; give it pool, servers, redirect, respond, or paths")
+	if len(site.Routes) == 0 && site.Redirects == nil && !site.Action.isSet() && !r.hasAction(path) && r.isMapping("sites", site.Name) && !r.failedBelow(path) {
+		r.wrongKey(path, "has no route; give it pool, servers, redirect, respond, redirects, or paths")
 	}
 }
 

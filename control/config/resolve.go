@@ -68,6 +68,7 @@ func (r *reader) resolveSite(cfg *Config, site *Site) {
 	if site.Paths.Servers == "" {
 		inherit(reflect.ValueOf(&site.Paths).Elem(), reflect.ValueOf(cfg.Defaults.Paths))
 	}
+	r.moved(cfg, site)
 	r.addCatchAll(site)
 	for i := range site.Routes {
 		route := &site.Routes[i]

@@ -15,6 +15,12 @@ type Site struct {
 	Action   `yaml:",inline"`
 	Settings `yaml:",inline"`
 
+	// Paths that have moved, listed in a file. They are asked for as exact paths are, behind those written here.
+	Redirects *Redirects `yaml:"redirects" example:"/etc/weir/moved.map"`
+
+	// Moved is the route of what `redirects` lists.
+	Moved *Route `yaml:"-"`
+
 	// How the servers read paths, so that routes and access rules read them the same way.
 	Paths Paths `yaml:"path" example:"{ servers: tomcat }"`
 

@@ -26,11 +26,17 @@ func (a *asking) apply() {
 	a.responseEdits()
 }
 
+func (a *asking) redirect(to *site.Redirect) {
+	a.out.Local = &Local{Status: to.Status, Reason: reason.Redirected.String(), Location: string(to.AppendLocation(nil, &a.facts))}
+}
+
 func (a *asking) act() {
 	r := a.route
 	switch {
+	case r.Moved != nil:
+		a.redirect(r.Moved.Of(a.facts.Path, a.facts.Query))
 	case r.Redirect != nil:
-		a.out.Local = &Local{Status: r.Redirect.Status, Reason: reason.Redirected.String(), Location: string(r.Redirect.AppendLocation(nil, &a.facts))}
+		a.redirect(r.Redirect)
 	case r.Split != nil:
 		a.divide(r.Split)
 		a.act()

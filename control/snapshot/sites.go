@@ -49,7 +49,45 @@ func (b *siteBuilder) site(s *config.Site) site.Spec {
 			b.written[r] = &s.Routes[i]
 		}
 	}
+	b.moved(s, &spec)
 	return spec
+}
+
+// moved adds the routes of what a redirects file lists.
+func (b *siteBuilder) moved(s *config.Site, spec *site.Spec) {
+	if s.Moved == nil {
+		return
+	}
+	c := s.Redirects
+	entries := make([]site.MovedPath, len(c.Entries))
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		entries[i] = site.MovedPath{Path: e.Path, Query: e.Query, HasQuery: e.HasQuery, Redirect: b.redirect(s.Moved.Key, &e.Redirect, nil)}
+		entries[i].Redirect.LeavesQuery = e.HasQuery
+	}
+	plain, withQuery := site.NewMoved(entries, spec.Paths.Folds, func(i int, err error) {
+		b.refuse(s.Moved.Key, "%s:%d: %q: %v", c.File, c.Entries[i].Line, c.Entries[i].Path, err)
+	})
+	for _, m := range []*site.Moved{withQuery, plain} {
+		if m == nil {
+			continue
+		}
+		name := "redirects of " + c.File
+		if m == withQuery {
+			name += " with queries"
+		}
+		r := b.route(s.Name, s.Moved)
+		if r == nil {
+			return
+		}
+		r.Pattern, r.Name, r.Redirect, r.Moved = name, s.Name+" "+name, nil, m
+		r.Match.Path = m.Pattern(name)
+		if m == withQuery {
+			r.Match.Moved = m
+		}
+		spec.Routes = append(spec.Routes, r)
+		b.written[r] = s.Moved
+	}
 }
 
 func (b *siteBuilder) refuse(path, format string, args ...any) {

@@ -3,9 +3,18 @@ package exchange
 import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
+
+// redirect is where the route sends the client; nil where it does something else.
+func (x *Exchange) redirect() *site.Redirect {
+	if x.route.Moved == nil {
+		return x.route.Redirect
+	}
+	return x.route.Moved.Of(x.path, x.req.Query.Of(x.req.Buf))
+}
 
 // request does what the route says before a server is involved.
 func (x *Exchange) request() Stage {
@@ -22,7 +31,7 @@ func (x *Exchange) request() Stage {
 	if r.BodyLimit > 0 && x.body.announced() > r.BodyLimit {
 		return x.refuse(http1.FaultBodyTooLarge, reason.ClientBodyTooLarge)
 	}
-	if d := r.Redirect; d != nil {
+	if d := x.redirect(); d != nil {
 		x.gather()
 		x.reason = reason.Redirected
 		x.local = localAnswer{status: d.Status, location: d}

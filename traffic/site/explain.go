@@ -116,6 +116,8 @@ func (m *Match) describe(c condition, q *Query) string {
 			return v.describe("client certificate's", []byte(strings.Join(values, ",")))
 		}
 		return "the client has shown no certificate with " + v.Name
+	case failsMoved:
+		return fmt.Sprintf("query %q is none that the path has moved with", q.Query)
 	case failsPrint:
 		return "the client's TLS has another fingerprint"
 	}
@@ -154,7 +156,9 @@ func (m *Match) whyBefore(other *Match) string {
 		return "an expression is asked before prefixes"
 	case m.Path.kind == pathPrefix && len(m.Path.text) != len(other.Path.text):
 		return "a longer prefix is more specific"
-	case m.Path.text != other.Path.text:
+	case m.Moved != nil && other.Moved == nil && m.Path.kind == other.Path.kind:
+		return "one that asks for the whole query is more specific"
+	case m.Path.kind != pathExact && m.Path.text != other.Path.text:
 		return "an expression that stands before it matches"
 	case len(m.Methods) > 0 && len(other.Methods) == 0:
 		return "one that asks for a method is more specific"

@@ -19,6 +19,7 @@ type Match struct {
 	Cert     []ValueMatch     // fields of the client's certificate
 	Prints   []string         // any of these JA4 fingerprints; none: every
 	To       Destinations     // where the client wanted to go
+	Moved    *Moved           // nil, or the whole query must be one that the path has moved with
 	Priority int              // a higher one is asked first, whatever the path
 }
 
@@ -47,11 +48,12 @@ const (
 	failsCert
 	failsPrint
 	failsDestination
+	failsMoved
 )
 
 // isPlain reports whether the path alone decides.
 func (m *Match) isPlain() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil && m.To.isAny()
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil && m.To.isAny() && m.Moved == nil
 }
 
 // check finds the first condition besides the path that the request fails.
@@ -74,6 +76,9 @@ func (m *Match) check(q *Query) condition {
 		if !m.Query[i].inQuery(q.Query) {
 			return condition{failsQuery, i}
 		}
+	}
+	if m.Moved != nil && m.Moved.Of(q.Path, q.Query) == nil {
+		return condition{kind: failsMoved}
 	}
 	for i := range m.Cert {
 		if !m.Cert[i].inCertificate(q.TLS) {

@@ -1,6 +1,10 @@
 package site
 
-import "github.com/weir-proxy/weir/wire/message"
+import (
+	"slices"
+
+	"github.com/weir-proxy/weir/wire/message"
+)
 
 // trustedNames are the request fields by which a site's routes decide, or which they pass on in other places. A name that servers cannot tell apart from
 // one of them is refused, as it is for weir's own: a client could say one thing to weir and another to the server.
@@ -18,6 +22,13 @@ func trustedNames(routes []*Route) (names []string) {
 		names = append(names, r.RequestHeaders.FieldNames()...)
 		if r.Redirect != nil {
 			names = append(names, r.Redirect.To.FieldNames()...)
+		}
+		for d := range r.Moved.all() {
+			for _, name := range d.To.FieldNames() {
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
 		}
 		if r.Persistence != nil {
 			add(r.Persistence.Key)

@@ -18,6 +18,7 @@ type PathPattern struct {
 	expression *regexp.Regexp
 	literal    string // regexp: what the path must begin with
 	isLiteral  bool   // regexp: and that is all it asks
+	moved      *Moved // exact: these paths, and text is what the pattern is called
 }
 
 type pathKind uint8
@@ -130,6 +131,9 @@ func (p *PathPattern) Matches(path []byte) bool {
 	n := len(p.text)
 	switch p.kind {
 	case pathExact:
+		if p.moved != nil {
+			return p.moved.has(path)
+		}
 		return string(path) == p.text
 	case pathPrefix:
 		return n == 0 || len(path) >= n && string(path[:n]) == p.text && (len(path) == n || path[n] == '/')

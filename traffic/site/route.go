@@ -10,7 +10,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/transport"
 )
 
-// Route is what happens with the requests that it matches: exactly one of Destination, Split, Redirect, Respond and Files. Immutable.
+// Route is what happens with the requests that it matches: exactly one of Destination, Split, Redirect, Moved, Respond and Files. Immutable.
 type Route struct {
 	Site    string // the host pattern
 	Pattern string // the path pattern
@@ -21,6 +21,7 @@ type Route struct {
 	Destination *Destination
 	Split       *Split // another route, by chance or key, has what follows
 	Redirect    *Redirect
+	Moved       *Moved // what Redirect is for each path; nil: Redirect is for all
 	Respond     *Respond
 	Files       *files.Root
 	FilesSkip   int // bytes of the path that are the route's and not the file's
@@ -70,15 +71,16 @@ const (
 
 // Redirect sends the client elsewhere.
 type Redirect struct {
-	To     *filter.Template
-	Status int
+	To          *filter.Template
+	Status      int
+	LeavesQuery bool // the query does not go along
 }
 
 // AppendLocation appends the Location. The query goes along, as in a rewrite, unless To says what becomes of it: links that were
 // shared with parameters are why most redirects exist.
 func (r *Redirect) AppendLocation(dst []byte, f *filter.Facts) []byte {
 	dst = r.To.Append(dst, f)
-	if !f.HasQuery || r.To.SaysQuery() {
+	if !f.HasQuery || r.LeavesQuery || r.To.SaysQuery() {
 		return dst
 	}
 	dst = append(dst, '?')

@@ -86,7 +86,7 @@ func newSite(spec Spec) *Site {
 func (s *Site) Routes() []*Route { return s.routes }
 
 // sorted puts the routes in the order of precedence: priority; exact path, expression in written order, longest prefix; method, number of
-// headers, number of parameters, client network, destination; first written.
+// headers, number of parameters, a moved path's query, client network, destination; first written.
 func sorted(written []*Route) []*Route {
 	firstOf := map[string]int{}
 	for i, r := range written {
@@ -106,6 +106,7 @@ func sorted(written []*Route) []*Route {
 			cmp.Compare(least1(len(b.Methods)), least1(len(a.Methods))),
 			cmp.Compare(len(b.Headers), len(a.Headers)),
 			cmp.Compare(len(b.Query), len(a.Query)),
+			compareBool(b.Moved != nil, a.Moved != nil),
 			compareBool(b.Clients != nil, a.Clients != nil),
 			cmp.Compare(len(b.Cert)+len(b.Prints), len(a.Cert)+len(a.Prints)),
 			compareBool(!b.To.isAny(), !a.To.isAny()),
@@ -142,7 +143,9 @@ func newLevel(routes []*Route) level {
 		p := r.Match.Path
 		switch p.kind {
 		case pathExact:
-			l.exact[p.text] = l.exact[p.text].add(r)
+			for path := range p.exact() {
+				l.exact[path] = l.exact[path].add(r)
+			}
 		case pathPrefix:
 			l.prefixes[p.text] = l.prefixes[p.text].add(r)
 			l.longest = max(l.longest, len(p.text))

@@ -29,6 +29,8 @@ func (p *PathPattern) covers(other *PathPattern) bool {
 	switch {
 	case p.kind == other.kind && p.text == other.text:
 		return true
+	case other.moved != nil:
+		return p.kind == pathPrefix && p.text == ""
 	case other.kind == pathExact:
 		return p.Matches([]byte(other.text))
 	case other.kind == pathPrefix && p.kind == pathPrefix:
@@ -47,7 +49,7 @@ func (m *Match) covers(other *Match) bool {
 	if m.Clients != nil && (other.Clients == nil || !m.Clients.Covers(other.Clients)) {
 		return false
 	}
-	if !m.To.isAny() && !m.To.covers(&other.To) {
+	if !m.To.isAny() && !m.To.covers(&other.To) || m.Moved != nil {
 		return false
 	}
 	return coversValues(m.Headers, other.Headers) && coversValues(m.Query, other.Query)

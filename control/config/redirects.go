@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Redirects are paths of a site that have moved, listed in a file. A bare value is the file.
+type Redirects struct {
+	// The file. Each line has a path, what it has become, and perhaps a status: `/old.html /new 301`. The path is exact; with a query behind it
+	// (`/index.php?id=12 /articles/12`) only that query is meant, byte for byte. The target is as `to` of `redirect` is. Empty lines and what
+	// follows a # at the beginning of a line are left out. A file has at most 16MiB.
+	File string `yaml:"file,short,required,file" example:"/etc/weir/moved.map"`
+
+	// The status of lines without one: 301, 302, 303, 307 or 308.
+	Status int `yaml:"status" default:"308" words:"301 302 303 307 308" example:"301"`
+
+	// Entries are the file's lines.
+	Entries []Moved `yaml:"-"`
+}
+
+// Moved is a line of a redirects file.
+type Moved struct {
+	Line     int
+	Path     string // without query
+	Query    string // without '?'
+	HasQuery bool
+	Redirect Redirect
+}
+
+// movedProblemsMost bounds how many lines of a file are complained of.
+const movedProblemsMost = 20
+
+// moved reads a site's redirects and gives them a route, which inherits what the site's other routes do.
+func (r *reader) moved(cfg *Config, site *Site) {
+	c := site.Redirects
+	path := joinPath(joinPath("sites", site.Name), "redirects")
+	if c == nil || c.File == "" || r.failedBelow(path) {
+		return
+	}
+	at := path
+	if place := joinPath(path, "file"); r.isWritten(place) {
+		at = place
+	}
+	data, ok := r.readMoved(at, c.File)
+	if !ok {
+		return
+	}
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	r.lines[c.File] = strings.Split(text, "\n")
+	wrong := 0
+	for i, line := range r.lines[c.File] {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		before := len(r.problems)
+		r.addMoved(path, c, i+1, fields)
+		if len(r.problems) > before {
+			if wrong++; wrong == movedProblemsMost {
+				r.problem(Pos{File: c.File, Line: i + 1, Col: 1}, path, "and more; the rest of the file was not looked at")
+				return
+			}
+		}
+	}
+	if len(c.Entries) == 0 && wrong == 0 {
+		r.warn(r.at(at), path, "%s lists no path", c.File)
+	}
+	route := newIn[Route](r.shapes)
+	site.Moved = &route
+	site.Moved.Path, site.Moved.Key = "/", path
+	site.Moved.Redirect = &Redirect{To: "/", Status: c.Status}
+	inheritSettings(&site.Moved.Settings, &site.Settings)
+	r.complete(cfg, site.Moved)
+}
+
+func (r *reader) readMoved(path, file string) ([]byte, bool) {
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		r.wrong(path, "%v", err)
+	case !info.Mode().IsRegular():
+		r.wrong(path, "%s: want a regular file", file)
+	case info.Size() > sizeMax:
+		r.wrong(path, "%s is larger than %v", file, Size(sizeMax))
+	default:
+		return r.readFile(file, r.at(path))
+	}
+	return nil, false
+}
+
+// addMoved takes a line's fields apart.
+func (r *reader) addMoved(path string, c *Redirects, line int, fields []string) {
+	pos := Pos{File: c.File, Line: line, Col: 1}
+	if len(fields) == 1 || len(fields) > 3 {
+		r.problem(pos, path, "want a path, a target and perhaps a status, such as: /old.html /new 301")
+		return
+	}
+	m := Moved{Line: line, Redirect: Redirect{To: fields[1], Status: c.Status}}
+	m.Path, m.Query, m.HasQuery = strings.Cut(fields[0], "?")
+	switch {
+	case !strings.HasPrefix(m.Path, "/"):
+		r.problem(pos, path, "a path starts with /, not %q; hosts are sites of their own", fields[0])
+		return
+	case strings.Contains(m.Path, "*"):
+		r.problem(pos, path, "%q: paths are exact here; write a prefix as a route of the site", fields[0])
+		return
+	case strings.Contains(fields[0], "#") || hasControl(fields[0]):
+		r.problem(pos, path, "%q holds bytes that a request's path and query cannot have", fields[0])
+		return
+	}
+	if len(fields) == 3 {
+		status, err := strconv.Atoi(fields[2])
+		if err != nil || !isRedirectStatus(status) {
+			r.problem(pos, path, "want the status 301, 302, 303, 307 or 308, not %q", fields[2])
+			return
+		}
+		m.Redirect.Status = status
+	}
+	key := fmt.Sprintf("%s:%d", path, line)
+	r.place[key] = pos
+	before := len(r.problems)
+	r.checkRedirect(key, "/", &m.Redirect)
+	if len(r.problems) == before {
+		delete(r.place, key) // a file may have very many lines
+		c.Entries = append(c.Entries, m)
+	}
+}
+
+func isRedirectStatus(status int) bool {
+	switch status {
+	case 301, 302, 303, 307, 308:
+		return true
+	}
+	return false
+}

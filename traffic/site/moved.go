@@ -1,0 +1,136 @@
+package site
+
+import (
+	"errors"
+	"iter"
+)
+
+var errMovedTwice = errors.New("stands in the file already, or another path of it means the same")
+
+// Moved is a table of exact paths, each with what it has become: all queries of a path, or certain ones. Immutable.
+type Moved struct {
+	folds   bool
+	paths   map[string]*Redirect
+	queries map[string]map[string]*Redirect // by path and query; not nil: paths is nil
+}
+
+// MovedPath is an entry of a table.
+type MovedPath struct {
+	Path     string
+	Query    string // without '?'
+	HasQuery bool
+	Redirect *Redirect
+}
+
+// NewMoved makes a table of the entries with a query, and one of the others; nil without any. With folds, paths know no case. refuse is told of
+// entries that cannot be.
+func NewMoved(entries []MovedPath, folds bool, refuse func(i int, err error)) (plain, withQuery *Moved) {
+	plain, withQuery = &Moved{folds: folds, paths: map[string]*Redirect{}}, &Moved{folds: folds, queries: map[string]map[string]*Redirect{}}
+	for i := range entries {
+		e := &entries[i]
+		path, err := normalPath(e.Path)
+		if err == nil {
+			if folds {
+				path = string(appendLower(nil, []byte(path)))
+			}
+			table := plain
+			if e.HasQuery {
+				table = withQuery
+			}
+			err = table.add(path, e)
+		}
+		if err != nil {
+			refuse(i, err)
+		}
+	}
+	if len(plain.paths) == 0 {
+		plain = nil
+	}
+	if len(withQuery.queries) == 0 {
+		withQuery = nil
+	}
+	return plain, withQuery
+}
+
+func (m *Moved) add(path string, e *MovedPath) error {
+	of, key := m.paths, path
+	if e.HasQuery {
+		if m.queries[path] == nil {
+			m.queries[path] = map[string]*Redirect{}
+		}
+		of, key = m.queries[path], e.Query
+	}
+	if of[key] != nil {
+		return errMovedTwice
+	}
+	of[key] = e.Redirect
+	return nil
+}
+
+// Pattern is the path pattern of the table's paths; name stands for it where people read it.
+func (m *Moved) Pattern(name string) *PathPattern {
+	return &PathPattern{kind: pathExact, text: name, moved: m}
+}
+
+// Of is what a path in normal form has become; nil if it has not moved, or not with that query.
+func (m *Moved) Of(path, query []byte) *Redirect {
+	if m.folds {
+		var short [256]byte
+		path = appendLower(short[:0], path)
+	}
+	if m.queries != nil {
+		return m.queries[string(path)][string(query)]
+	}
+	return m.paths[string(path)]
+}
+
+// has reports whether the table has the path, in lower case where it knows no case.
+func (m *Moved) has(path []byte) bool {
+	if m.queries != nil {
+		return m.queries[string(path)] != nil
+	}
+	return m.paths[string(path)] != nil
+}
+
+// all is every redirect.
+func (m *Moved) all() iter.Seq[*Redirect] {
+	return func(yield func(*Redirect) bool) {
+		if m == nil {
+			return
+		}
+		for _, d := range m.paths {
+			if !yield(d) {
+				return
+			}
+		}
+		for _, of := range m.queries {
+			for _, d := range of {
+				if !yield(d) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// exact is the paths that a pattern of kind pathExact takes.
+func (p *PathPattern) exact() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		switch m := p.moved; {
+		case m == nil:
+			yield(p.text)
+		case m.queries != nil:
+			for path := range m.queries {
+				if !yield(path) {
+					return
+				}
+			}
+		default:
+			for path := range m.paths {
+				if !yield(path) {
+					return
+				}
+			}
+		}
+	}
+}
