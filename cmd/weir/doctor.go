@@ -13,6 +13,7 @@ import (
 
 	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/lifecycle"
 	"github.com/weir-proxy/weir/kernel/doctor"
 )
 
@@ -25,7 +26,8 @@ func doctorCommand() *cobra.Command {
 		Short: "Find what of this machine and its network stands in the way",
 		Long: `Looks at what the configuration needs of this machine and its network: privileges, descriptors, forwarding, rp_filter, conntrack, MTU, ports, shared
 networks and, where servers see the client's address, whether their replies come back through weir. That is tried: a connection to each server is opened as
-a client (192.0.2.1 and 2001:db8::1, or --client) and closed again. One line for each finding, and how to mend it.
+a client (192.0.2.1 and 2001:db8::1, or --client) and closed again. Where a weir runs with the file, what it has told the kernel is compared with what is there.
+One line for each finding, and how to mend it.
 
 Nothing is left changed. The exit status is 0 when weir could do its work, warnings or not, and 1 when something stands in its way.`,
 		Example: `  weir doctor
@@ -41,7 +43,7 @@ Nothing is left changed. The exit status is 0 when weir could do its work, warni
 				problems.Write(c.ErrOrStderr(), false)
 				return cli.ErrNotSo
 			}
-			job, err := doctorJob(c.Context(), cfg, clients)
+			job, err := doctorJob(c.Context(), cfg, path, clients)
 			if err != nil {
 				return err
 			}
@@ -55,8 +57,9 @@ Nothing is left changed. The exit status is 0 when weir could do its work, warni
 }
 
 // doctorJob is what the configuration needs.
-func doctorJob(ctx context.Context, cfg *config.Config, clients []string) (*doctor.Job, error) {
-	j := &doctor.Job{Mark: uint32(cfg.Network.Mark), Table: cfg.Network.Table}
+func doctorJob(ctx context.Context, cfg *config.Config, path string, clients []string) (*doctor.Job, error) {
+	j := &doctor.Job{Config: absolute(path), Mark: uint32(cfg.Network.Mark), Table: cfg.Network.Table}
+	j.Tables, j.Routes = lifecycle.Expected(cfg, j.Config)
 	for _, text := range clients {
 		a, err := netip.ParseAddr(text)
 		if err != nil {

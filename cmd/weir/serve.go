@@ -104,12 +104,17 @@ func (s *server) run() error {
 	return s.serve(d, saved)
 }
 
+// absolute is the name of the configuration's file by which what outlives a process is found again.
+func absolute(file string) string {
+	if all, err := filepath.Abs(file); err == nil {
+		return all
+	}
+	return file
+}
+
 // start brings the daemon to serve, by itself or in the place of another process.
 func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
-	file, err := filepath.Abs(s.file)
-	if err != nil {
-		file = s.file
-	}
+	file := absolute(s.file)
 	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
 		Inherited: before.state, Paused: before.channel != nil, File: file, Loops: s.loops, SingleSends: os.Getenv("WEIR_IO_URING") == "off", Log: s.log})
 	if err := s.report(problems, err); err != nil {

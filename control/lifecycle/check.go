@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -11,28 +12,68 @@ import (
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/kernel/netfilter"
 )
 
 // Check reports why a weir started now, on this machine, would refuse the configuration. It changes nothing, and what a running weir has open is no obstacle.
 func Check(cfg *config.Config) config.Problems {
 	built, problems := snapshot.Build(cfg, nil, 1)
+	problems = append(problems, checkInterfaces(cfg)...)
 	if built != nil {
 		problems = append(problems, checkAddresses(cfg, built)...)
 	}
-	return append(append(problems, checkInterfaces(cfg)...), checkLog(cfg)...)
+	if built != nil && len(problems.Errors()) == 0 {
+		problems = append(problems, checkKernel(cfg, built)...)
+	}
+	return append(problems, checkLog(cfg)...)
 }
 
-// checkInterfaces looks for interfaces that this machine does not have.
+// checkInterfaces looks for interfaces that this machine does not have, or that cannot do what is asked of them. A start and a reload refuse what it refuses.
 func checkInterfaces(cfg *config.Config) (problems config.Problems) {
-	missing := func(path, name string) {
-		if _, err := net.InterfaceByName(name); err != nil {
-			problems = append(problems, cfg.ProblemAt(path, "this machine has no interface %q", name))
+	for i := range cfg.Pools {
+		p := &cfg.Pools[i]
+		if p.Mode != "direct" || p.Interface == "" {
+			continue
+		}
+		path := "pools." + p.Name + ".interface"
+		if link, err := net.InterfaceByName(p.Interface); err != nil {
+			problems = append(problems, cfg.ProblemAt(path, "this machine has no interface %q", p.Interface))
+		} else if err := netfilter.CanSendFrames(link); err != nil {
+			problems = append(problems, cfg.ProblemAt(path, "%v, which mode: direct needs", err))
 		}
 	}
-	for i := range cfg.Pools {
-		if p := &cfg.Pools[i]; p.Mode == "direct" && p.Interface != "" {
-			missing("pools."+p.Name+".interface", p.Interface)
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		if l.Capture == nil {
+			continue
 		}
+		for k, name := range l.Capture.Interfaces {
+			if _, err := net.InterfaceByName(name); err != nil {
+				problems = append(problems, cfg.WarningAt(fmt.Sprintf("listeners.%s.capture.interfaces[%d]", l.Name, k), "this machine has no interface %q: nothing is captured there until it has", name))
+			}
+		}
+	}
+	return problems
+}
+
+// checkKernel has the kernel try what it would be told, without doing it. Servers' hardware addresses need not be known for that.
+func checkKernel(cfg *config.Config, built *snapshot.Snapshot) (problems config.Problems) {
+	try := func(path string, told []netfilter.Service, rules *netfilter.Rules) {
+		switch err := netfilter.Check(told, rules); {
+		case err == nil:
+		case errors.Is(err, os.ErrPermission):
+			problems = append(problems, cfg.WarningAt(path, "it cannot be tried whether this kernel can do it: %v", err))
+		default:
+			problems = append(problems, cfg.ProblemAt(path, "this machine's kernel cannot do it: %v", err))
+		}
+	}
+	for i := range built.Forwards {
+		f := &built.Forwards[i]
+		told, _ := services(f, func(string, netip.Addr) (some [6]byte, err error) { return some, nil })
+		try("listeners."+f.Listener, told, &netfilter.Rules{})
+	}
+	if !built.Rules.IsEmpty() {
+		try("network", nil, built.Rules)
 	}
 	return problems
 }

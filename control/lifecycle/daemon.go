@@ -107,7 +107,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 		return nil, nil, err
 	}
 	d.engine = e
-	d.forwarding.kept, d.forwarding.file = keptName(options.File), options.File
+	d.forwarding.kept, d.forwarding.file, d.network.file = keptName(options.File), options.File, options.File
 	d.driver = exchange.NewDriver(e)
 	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
 	d.flows = flow.NewDriver(e, d.driver.Rings())
@@ -179,6 +179,7 @@ func (d *Daemon) reload() (*api.Plan, config.Problems, error) {
 	if problems, err = ask(d.options.Prepare, next.Config, problems); err != nil {
 		return nil, problems, err
 	}
+	d.restoreKernel()
 	var plan *api.Plan
 	if running := d.running.Load(); running != nil {
 		plan = newPlan(running, next)
@@ -236,8 +237,8 @@ func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 		return nil, problems, &Refused{problems}
 	}
 	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
-	problems = append(problems, more...)
-	if next == nil {
+	problems = append(append(problems, more...), checkInterfaces(cfg)...)
+	if next == nil || len(problems.Errors()) > 0 {
 		return nil, problems, &Refused{problems}
 	}
 	return next, problems, nil
@@ -488,7 +489,9 @@ func (d *Daemon) watchFiles() {
 			return
 		case <-tick.C:
 		}
+		d.mu.Lock()
 		d.restoreNetwork()
+		d.mu.Unlock()
 		running := d.running.Load()
 		running.Issuer.Refresh()
 		if running.Tickets.Rotate(time.Now()) {

@@ -23,17 +23,10 @@ type forwarding struct {
 	file string // the configuration
 
 	mu      sync.Mutex // guards the rest: reloads, changes of servers and the status come from different goroutines
-	tables  [2]*netfilter.Forwarding
-	told    [2][]netfilter.Service
+	tables  *netfilter.Forwarding
+	told    []netfilter.Service
 	leaving map[route]bool // the ways of datagrams that have left the rotation, and may still have flows
-	forgot  bool           // what a process before has kept
 }
-
-// The two kinds of tables.
-const (
-	withProcess = iota // goes with it
-	outliving
-)
 
 // keptName tells configurations on one machine from each other.
 func keptName(file string) string {
@@ -44,25 +37,23 @@ func keptName(file string) string {
 func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var want [2][]netfilter.Service
+	var want []netfilter.Service
 	for i := range forwards {
-		kind := withProcess
-		if forwards[i].Keep {
-			kind = outliving
-		}
-		services, err := services(&forwards[i])
+		services, err := services(&forwards[i], routing.Neighbour)
 		problems = errors.Join(problems, err)
-		want[kind] = append(want[kind], services...)
+		want = append(want, services...)
 	}
-	var befores, wants []netfilter.Service
-	for kind := range want {
-		before := f.told[kind]
-		if err := f.tell(kind, want[kind]); err != nil {
+	before := f.told
+	if f.tables == nil || !reflect.DeepEqual(want, f.told) {
+		if f.tables == nil {
+			f.tables = netfilter.OpenForwarding(f.kept, f.file)
+		}
+		if err := f.tables.Apply(want); err != nil {
 			return err
 		}
-		befores, wants = append(befores, before...), append(wants, want[kind]...)
+		f.told = want
 	}
-	return errors.Join(problems, f.moveFlows(forwards, befores, wants))
+	return errors.Join(problems, f.moveFlows(forwards, before, want))
 }
 
 // route is the way of datagrams from a service's address to a server.
@@ -124,63 +115,14 @@ func isDrained(forwards []snapshot.Forward, server netip.AddrPort) bool {
 	return false
 }
 
-func (f *forwarding) tell(kind int, want []netfilter.Service) error {
-	if f.tables[kind] == nil {
-		if len(want) == 0 {
-			if kind == outliving && !f.forgot {
-				f.forgot = true
-				netfilter.Forget(f.kept) // of a process before; without the power to there is nothing of it either
-			}
-			return nil
-		}
-		f.tables[kind] = netfilter.OpenForwarding([...]string{withProcess: "", outliving: f.kept}[kind], f.file)
-	} else if reflect.DeepEqual(want, f.told[kind]) {
-		return nil
-	}
-	if err := f.tables[kind].Apply(want); err != nil {
-		return err
-	}
-	f.told[kind] = want
-	if len(want) == 0 {
-		return f.end(kind)
-	}
-	return nil
-}
-
-// end removes what outlives the process and is not wanted any more. The tables of the process stay, empty: without one the kernel would not rewrite for the connections that
-// it has, and their next packet would come to this machine itself.
-func (f *forwarding) end(kind int) error {
-	if kind == withProcess {
-		return nil
-	}
-	if f.tables[withProcess] == nil {
-		f.tables[withProcess] = netfilter.OpenForwarding("", f.file)
-	}
-	if len(f.told[withProcess]) == 0 {
-		if err := f.tables[withProcess].Hold(); err != nil {
-			return err
-		}
-	}
-	t := f.tables[kind]
-	f.tables[kind], f.told[kind] = nil, nil
-	return errors.Join(netfilter.Forget(f.kept), t.Close())
-}
-
 // count is what the kernel has counted.
 func (f *forwarding) count() map[netfilter.Way]netfilter.Counted {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := map[netfilter.Way]netfilter.Counted{}
-	for _, t := range f.tables {
-		if t == nil {
-			continue
-		}
-		if now, err := t.Count(); err == nil {
-			for who, n := range now {
-				all[who] = all[who].Plus(n)
-			}
-		}
+	if f.tables == nil {
+		return nil
 	}
+	all, _ := f.tables.Count()
 	return all
 }
 
@@ -208,11 +150,8 @@ func (f *forwarding) carried(forwards []snapshot.Forward) map[netfilter.Way]int 
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, t := range f.tables {
-		if t == nil || !isDirect {
-			continue
-		}
-		flows, _ := t.Flows()
+	if f.tables != nil && isDirect {
+		flows, _ := f.tables.Flows()
 		for w, n := range flows {
 			all[w] += n
 		}
@@ -223,15 +162,19 @@ func (f *forwarding) carried(forwards []snapshot.Forward) map[netfilter.Way]int 
 func (f *forwarding) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if t := f.tables[withProcess]; t != nil {
-		f.tables[withProcess] = nil
-		return t.Close()
+	if f.tables == nil {
+		return nil
 	}
-	return nil
+	t := f.tables
+	f.tables = nil
+	return t.Close()
 }
 
+// neighbour finds the hardware address of a machine on an interface's network.
+type neighbour func(device string, of netip.Addr) ([6]byte, error)
+
 // services are one for each address of the listener, and family.
-func services(f *snapshot.Forward) (list []netfilter.Service, problems error) {
+func services(f *snapshot.Forward, hardware neighbour) (list []netfilter.Service, problems error) {
 	for _, at := range f.Address {
 		families := []netip.Addr{at.IP}
 		if !at.IP.IsValid() {
@@ -239,9 +182,9 @@ func services(f *snapshot.Forward) (list []netfilter.Service, problems error) {
 		}
 		for _, ip := range families {
 			s := netfilter.Service{Name: serviceName(f.Listener, ip, at), UDP: f.UDP, Address: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last},
-				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device}
+				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device, Keep: f.Keep}
 			var err error
-			if s.Servers, err = inRotation(f, ip.Is4()); err != nil {
+			if s.Servers, err = inRotation(f, ip.Is4(), hardware); err != nil {
 				problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
 			}
 			list = append(list, s)
@@ -256,7 +199,7 @@ func serviceName(listener string, ip netip.Addr, at config.Address) string {
 
 // inRotation are the servers that new connections go to: those of the family that are up, not drained, and of the first priority of which there is one. With direct return
 // those that are drained are among them, with no weight: nothing but these tables knows which flows they have.
-func inRotation(f *snapshot.Forward, is4 bool) (list []netfilter.Server, problems error) {
+func inRotation(f *snapshot.Forward, is4 bool, hardware neighbour) (list []netfilter.Server, problems error) {
 	set := f.Pool.Set()
 	first := set.First()
 	add := func(s *pool.Server, weight int) {
@@ -267,7 +210,7 @@ func inRotation(f *snapshot.Forward, is4 bool) (list []netfilter.Server, problem
 		server := netfilter.Server{Name: s.Name, Address: address, Weight: weight}
 		if f.Device != "" {
 			var err error
-			if server.Hardware, err = routing.Neighbour(f.Device, address.Addr()); err != nil {
+			if server.Hardware, err = hardware(f.Device, address.Addr()); err != nil {
 				problems = errors.Join(problems, err)
 				return
 			}
@@ -365,21 +308,18 @@ func takes(kept []netfilter.Listen, at config.Address, udp bool) bool {
 }
 
 // restoreForwarding puts back what somebody else has taken out of the kernel's tables.
-func (d *Daemon) restoreForwarding() (problems error) {
+func (d *Daemon) restoreForwarding() error {
 	f := &d.forwarding
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, t := range f.tables {
-		if t == nil {
-			continue
-		}
-		restored, err := t.Restore()
-		if restored && err == nil {
-			d.log.Warn("somebody else has changed the kernel's forwarding tables; they are as the configuration has them again")
-		}
-		problems = errors.Join(problems, err)
+	if f.tables == nil {
+		return nil
 	}
-	return problems
+	restored, err := f.tables.Restore()
+	if restored && err == nil {
+		d.log.Warn("somebody else has changed the kernel's forwarding tables; they are as the configuration has them again")
+	}
+	return err
 }
 
 // forwardedOf sums up what a map of ways has of a pool's server: the kernel does not tell services of one pool from each other.
@@ -397,4 +337,32 @@ func forwardedOf[T any](all map[netfilter.Way]T, forwards []snapshot.Forward, p 
 			add(n)
 		}
 	}
+}
+
+// Expected lists the tables that a weir with this configuration has in the kernel, and reports whether it has marked packets routed to this machine.
+func Expected(cfg *config.Config, file string) (tables []netfilter.Expected, routes bool) {
+	built, _ := snapshot.Build(cfg, nil, 1)
+	if built == nil {
+		return nil, false
+	}
+	for i := range built.Forwards {
+		f := &built.Forwards[i]
+		e := netfilter.Expected{Device: f.Device}
+		if f.Keep {
+			e.Kept = keptName(file)
+		}
+		told, _ := services(f, func(string, netip.Addr) (some [6]byte, err error) { return some, nil })
+		for k := range told {
+			if len(told[k].Servers) > 0 {
+				e.Addresses = append(e.Addresses, listenOf(&told[k]))
+			}
+		}
+		at := slices.IndexFunc(tables, func(o netfilter.Expected) bool { return o.Device == e.Device && o.Kept == e.Kept })
+		if at < 0 {
+			tables = append(tables, e)
+		} else {
+			tables[at].Addresses = append(tables[at].Addresses, e.Addresses...)
+		}
+	}
+	return tables, built.Rules.Routes()
 }

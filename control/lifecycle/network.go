@@ -10,6 +10,7 @@ import (
 type network struct {
 	table  *netfilter.Table // nil: nothing was ever to do
 	rules  *netfilter.Rules
+	file   string        // the configuration
 	routes routing.Local // Table is 0 while there are none
 }
 
@@ -19,7 +20,7 @@ func (n *network) apply(s *snapshot.Snapshot) error {
 		return nil
 	}
 	if n.table == nil {
-		t, err := netfilter.Open()
+		t, err := netfilter.Open(n.file)
 		if err != nil {
 			return err
 		}
@@ -57,10 +58,16 @@ func (n *network) restore() (bool, error) {
 	return true, n.routes.Add()
 }
 
-// restoreNetwork restores policy routing, and logs it.
+// restoreKernel restores, at a reload, all that weir has set up in the kernel and somebody else has changed.
+func (d *Daemon) restoreKernel() {
+	d.restoreNetwork()
+	if err := d.restoreForwarding(); err != nil {
+		d.log.Error("somebody else has changed the kernel's forwarding tables, and they cannot be put back", "error", err)
+	}
+}
+
+// restoreNetwork restores policy routing, and logs it. The caller holds mu.
 func (d *Daemon) restoreNetwork() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	switch restored, err := d.network.restore(); {
 	case err != nil:
 		d.log.Error("somebody else has removed rules or routes that weir needs, and they cannot be put back", "error", err)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"github.com/weir-proxy/weir/kernel/netfilter"
 )
 
 // Verdict is how good a finding is.
@@ -32,6 +34,9 @@ type Job struct {
 	TPROXY   bool     // one of them keeps destinations
 	Forwards bool     // the kernel carries connections through this machine
 	Pools    []Pool
+	Config   string // the configuration's file, by which a weir that runs with it is found
+	Routes   bool   // marked packets are to be routed to this machine
+	Tables   []netfilter.Expected
 	Mark     uint32
 	Table    int
 	Client   []netip.Addr  // as which client the way back is tried; one of each family
@@ -76,6 +81,7 @@ var checks = []struct {
 	{"return path", returnPath},
 	{"direct return", directReturn},
 	{"kept tables", keptTables},
+	{"running weir", runningWeir},
 }
 
 // Examine runs every check. Each has at least one finding where it has anything to do.

@@ -15,5 +15,5 @@ var (
 	descriptors, forwarding, reversePath, conntrack = nothing, nothing, nothing, nothing
 	kernel                                          = nothing
 	mtu, ports, sharedSubnet, returnPath            = nothing, nothing, nothing, nothing
-	directReturn, keptTables                        = nothing, nothing
+	directReturn, keptTables, runningWeir           = nothing, nothing, nothing
 )

@@ -42,7 +42,7 @@ func returnPath(j *Job) (list []Finding) {
 
 // setUp does for the time of the check what `network: on` does.
 func (j *Job) setUp() (end func(), err error) {
-	t, err := netfilter.Open()
+	t, err := netfilter.Open("")
 	if err != nil {
 		return nil, err
 	}

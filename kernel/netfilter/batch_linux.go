@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch is a transaction of nf_tables for one table, in the form that the kernel reads: it applies all of its messages or none. The nftables library is not used for it, because
+// batch is a transaction of nf_tables, in the form that the kernel reads: it applies all of its messages or none. The nftables library is not used for it, because
 // that asks for one answer per message, and an answer that finds no room in the socket's buffer looks like a refusal of what the kernel has committed.
 type batch struct {
 	bytes  []byte
-	family byte
-	table  string
-	last   int // where the last message begins
+	family byte   // of the table that the next messages are for
+	table  string // its name
+	last   int    // where the last message begins
 	count  uint32
 	sets   uint32
 	err    error // of an expression that could not be encoded
@@ -36,9 +36,16 @@ func (b *batch) isEmpty() bool { return b.count == 1 }
 
 // finish ends the batch. Only the last message that changes something is acknowledged; errors of others are reported without being asked for.
 func (b *batch) finish() []byte {
+	b.withoutEnd()
+	b.message(unix.NFNL_MSG_BATCH_END, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
+	b.close(b.last)
+	return b.bytes
+}
+
+// withoutEnd is the batch as far as it is written, with an acknowledgement asked for.
+func (b *batch) withoutEnd() []byte {
 	flags := binary.NativeEndian.Uint16(b.bytes[b.last+6:])
 	binary.NativeEndian.PutUint16(b.bytes[b.last+6:], flags|unix.NLM_F_ACK)
-	b.message(unix.NFNL_MSG_BATCH_END, 0, unix.AF_UNSPEC, unix.NFNL_SUBSYS_NFTABLES)
 	b.close(b.last)
 	return b.bytes
 }
@@ -111,10 +118,13 @@ func (b *batch) addTable(owned bool, comment string) {
 		b.number(unix.NFTA_TABLE_FLAGS, owner)
 	}
 	if comment != "" {
-		comment = comment[max(0, len(comment)-commentMax):]
+		comment = commentOf(comment)
 		b.attribute(userdata, append([]byte{commentKind, byte(len(comment) + 1)}, append([]byte(comment), 0)...))
 	}
 }
+
+// commentOf is what there is room for.
+func commentOf(text string) string { return text[max(0, len(text)-commentMax):] }
 
 // commentMax is the kernel's bound for the data that belongs to a table, less its head.
 const commentMax = 120

@@ -2,8 +2,12 @@ package netfilter
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/nftables/expr"
@@ -165,4 +169,78 @@ func (f *Forwarding) Flows() (map[Way]int, error) {
 		}
 	}
 	return all, nil
+}
+
+// moveFlows takes the memory of flows along to the table that their service moves to, so that they stay with their servers.
+func (f *Forwarding) moveFlows(b *batch, next []planned, drop []tableHead) error {
+	for i := range next {
+		to := &next[i]
+		moved := to.moved()
+		if to.table.device == "" || len(moved) == 0 {
+			continue
+		}
+		var from []string
+		for j := range next {
+			if other := next[j].table; other != to.table && other.device == to.table.device && other.wanted != nil {
+				from = append(from, other.name)
+			}
+		}
+		for _, h := range drop {
+			if strings.HasSuffix(h.name, "-"+directKind+to.table.device) {
+				from = append(from, h.name)
+			}
+		}
+		b.family, b.table = to.table.family, to.table.name
+		for _, table := range from {
+			if err := to.table.takeFlows(b, table, moved); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// moved are the services that the table did not have before.
+func (p *planned) moved() (list []Listen) {
+	had := map[string]bool{}
+	for i := range p.table.services {
+		had[p.table.services[i].Name] = true
+	}
+	for i := range p.services {
+		if s := &p.services[i]; !had[s.Name] {
+			list = append(list, Listen{UDP: s.UDP, IP: s.Address, Ports: s.Ports})
+		}
+	}
+	return list
+}
+
+// takeFlows adds the flows to these services that another table remembers, and this one does not.
+func (t *forwardTable) takeFlows(b *batch, from string, services []Listen) error {
+	for _, f := range families() {
+		name := flowSet + f.suffix
+		list, err := t.socket.listElements(t.family, from, name)
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+		has := map[string]element{}
+		if len(list) > 0 && t.have.sets[name] {
+			own, err := t.socket.listElements(t.family, t.name, name)
+			if err != nil {
+				return err
+			}
+			has = byKey(own)
+		}
+		b.addElements(name, slices.DeleteFunc(list, func(e element) bool {
+			_, known := has[e.identity()]
+			return known || !slices.ContainsFunc(services, f.flowTo(&e).Overlaps)
+		}))
+	}
+	return nil
+}
+
+// flowTo is where the flow of an element goes to.
+func (f *family) flowTo(e *element) Listen {
+	at := 8 + f.size // protocol, the client's address, its port
+	ip, _ := netip.AddrFromSlice([]byte(e.key[at : at+f.size]))
+	return listenOf(e, ip, int(at+f.size))
 }

@@ -17,6 +17,7 @@ type Service struct {
 	ByHost  bool     // with Hash: servers are told from each other by their address alone, so that services whose servers differ in ports choose the same ones
 	Hide    bool     // servers see this machine's address, and need not have it for their gateway (source NAT)
 	Direct  string   // servers answer clients themselves: frames are sent on by this interface, with other hardware addresses; "": destination NAT
+	Keep    bool     // it goes on when this process ends
 	Servers []Server // in rotation, and those that keep the flows that they have; none: nothing is forwarded
 }
 
@@ -62,6 +63,14 @@ type Kept struct {
 	Config    string   // the configuration's file
 	Device    string   // of direct return; "" for NAT
 	Addresses []Listen // that it takes traffic for
+}
+
+// Expected is a table that a running weir should have.
+type Expected struct {
+	Kept      string // the name under which it is kept; "": it goes with the process PID
+	PID       int
+	Device    string // of direct return; "" for NAT
+	Addresses []Listen
 }
 
 // Listen is an address with ports. An unspecified IP is all of this machine's.

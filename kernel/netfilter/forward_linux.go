@@ -17,95 +17,208 @@ import (
 
 // Forwarding is the tables in which the kernel sends traffic on by itself. Used by one goroutine at a time.
 type Forwarding struct {
-	tables map[string]*forwardTable // by the interface that they are of; "" for destination NAT
+	socket *socket // owns the tables that go with the process; nil until there is something to do
+	tables map[tableKey]*forwardTable
 	kept   string
 	config string
-	alone  bool // see dropOthers
+	alone  bool // tables of a process before have been removed, or taken over
+	marked bool // the table that says who keeps tables is there
+
+	generation uint32 // of all tables of the network namespace, when they were last read
+}
+
+// tableKey says which services a table has: those of an interface, "" for destination NAT, that outlive the process or do not.
+type tableKey struct {
+	device string
+	keep   bool
 }
 
 // forwardTable is one table. Kept ones have no owner in the kernel, so that they outlive the process.
 type forwardTable struct {
-	socket  *socket
-	family  byte
-	name    string
-	device  string
-	keep    bool
-	comment string
-	link    string // the interface that the rules were last written for
+	tableKey
+	socket *socket
+	family byte
+	name   string
 
-	services   []Service
-	wanted     *layout
-	have       *state // what the kernel has in it; nil: not known
-	generation uint32 // of all tables, when have was read
+	laid
+	have *state // what the kernel has in it; nil: not known
 }
 
-// OpenForwarding begins without services. kept is the name under which they outlive this process, and are taken over by the first Apply of another with that
-// name; "" has them go with it. config is the configuration's file, which Kept shows.
+// laid is what a table is to hold.
+type laid struct {
+	services []Service
+	wanted   *layout // nil: the table is not to be there
+	link     string  // the interface that the rules were written for
+}
+
+// OpenForwarding begins without services. kept is the name under which services with Keep outlive this process, and are taken over by the first Apply of another process with
+// that name. config is the configuration's file, which Kept shows.
 func OpenForwarding(kept, config string) *Forwarding {
-	return &Forwarding{tables: map[string]*forwardTable{}, kept: kept, config: config}
+	return &Forwarding{tables: map[tableKey]*forwardTable{}, kept: kept, config: config}
 }
 
-// Apply makes the kernel send on these services and no others, each table in one transaction, and reads back what it has made of it. Connections that are established stay
-// where they are. After an error the table that it names is as it was.
+// Apply makes the kernel send on these services and no others, and reads back what it has made of it. All tables change by one transaction, or two where a service
+// moves from one table to another: it is in both, then. Connections that are established stay where they are. After an error everything is as it was.
 func (f *Forwarding) Apply(services []Service) error {
-	byDevice := map[string][]Service{}
-	for _, s := range services {
-		byDevice[s.Direct] = append(byDevice[s.Direct], s)
+	left, err := f.open()
+	if err != nil && len(services) == 0 && len(f.tables) == 0 {
+		err = nil // without the power to look there are no tables of weir's either
+	} else if err == nil {
+		err = f.apply(services, left)
 	}
-	for device := range f.tables {
-		if _, wanted := byDevice[device]; !wanted {
-			byDevice[device] = nil
-		}
+	if len(f.tables) == 0 {
+		err = errors.Join(err, f.Close())
 	}
-	for _, device := range slices.Sorted(maps.Keys(byDevice)) {
-		t, err := f.table(device)
-		if err != nil {
-			return err
-		}
-		if err := t.apply(byDevice[device]); err != nil {
-			return fmt.Errorf("table %s: %w", t.name, explain(err))
-		}
-	}
-	return f.dropOthers()
-}
-
-// dropOthers removes, once, what a process before has kept under the name and this one does not want: tables for other interfaces, and those of other versions of weir.
-func (f *Forwarding) dropOthers() error {
-	if f.kept == "" || f.alone {
-		return nil
-	}
-	err := removeTables(func(h tableHead) bool {
-		for _, t := range f.tables {
-			if t.name == h.name {
-				return false
-			}
-		}
-		return strings.HasPrefix(h.name, keptPrefix+f.kept+"-")
-	})
-	f.alone = err == nil
 	return err
 }
 
-func (f *Forwarding) table(device string) (*forwardTable, error) {
-	if t := f.tables[device]; t != nil {
-		return t, nil
+// open opens the socket if there is none, and lists the tables that a process before has left.
+func (f *Forwarding) open() (left []tableHead, err error) {
+	if f.socket == nil {
+		if f.socket, err = openSocket(); err != nil {
+			return nil, explain(err)
+		}
 	}
-	s, err := openSocket()
+	left, err = f.leftBefore()
+	return left, explain(err)
+}
+
+func (f *Forwarding) apply(services []Service, left []tableHead) error {
+	next, err := f.lay(services, left)
 	if err != nil {
-		return nil, explain(err)
+		return err
 	}
-	t := &forwardTable{socket: s, device: device, keep: f.kept != "", family: unix.NFPROTO_INET, comment: f.config}
+	drop := slices.DeleteFunc(left, func(h tableHead) bool {
+		return slices.ContainsFunc(next, func(p planned) bool { return p.table.name == h.name })
+	})
+	if both, isMove := f.both(next, drop); isMove {
+		err = f.move(both, next, drop)
+	} else {
+		_, err = f.bring(next, drop)
+	}
+	f.alone = f.alone || err == nil
+	return err
+}
+
+// both has services that move from one table to another be in both, so that a packet finds its service in one of them at any moment. One transaction for all would not do: the
+// kernel replaces interval maps one after the other, some time after it has begun with the new rules. isMove is false if no service moves.
+func (f *Forwarding) both(next []planned, drop []tableHead) (list []planned, isMove bool) {
+	where := map[string]*forwardTable{}
+	for i := range next {
+		for j := range next[i].services {
+			where[next[i].services[j].Name] = next[i].table
+		}
+	}
+	for _, p := range next {
+		var leaving []Service
+		for i := range p.table.services {
+			if s := &p.table.services[i]; where[s.Name] != nil && where[s.Name] != p.table {
+				leaving = append(leaving, *s)
+			}
+		}
+		if len(leaving) > 0 {
+			p.laid = laid{services: append(leaving, p.services...), link: p.link}
+			isMove = true
+		}
+		list = append(list, p)
+	}
+	return list, isMove || len(drop) > 0
+}
+
+// move brings services to both tables first, and then leaves each in one. If the second step fails, everything is as it was.
+func (f *Forwarding) move(both, next []planned, drop []tableHead) error {
+	back := make([]planned, len(next))
+	for i, p := range next {
+		back[i] = planned{p.table, p.table.laid}
+	}
+	for i := range both {
+		if p := &both[i]; p.wanted == nil && len(p.services) > 0 {
+			if err := p.table.lay(&p.laid); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := f.bringKeeping(both, drop); err != nil {
+		return err
+	}
+	_, err := f.bring(next, drop)
+	if err != nil {
+		_, undone := f.bring(back, nil)
+		err = errors.Join(err, undone)
+	}
+	return err
+}
+
+// planned is what a table is to become.
+type planned struct {
+	table *forwardTable
+	laid
+}
+
+// leftBefore lists, at the first call, the tables that a process before has kept under the name, also those of other versions of weir.
+func (f *Forwarding) leftBefore() (left []tableHead, err error) {
+	if f.alone || f.kept == "" {
+		return nil, nil
+	}
+	list, err := f.socket.tableHeads()
+	for _, h := range list {
+		if strings.HasPrefix(h.name, keptPrefix+f.kept+"-") {
+			left = append(left, h)
+		}
+	}
+	return left, err
+}
+
+// lay plans every table: those that are there already and those that services need. A table of the process stays when it is empty; a kept one goes. Where the last table for NAT
+// would go, an empty one of the process takes its place: the kernel would stop rewriting for the connections that it has, and their next packet would come to this machine itself.
+func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, err error) {
+	by := map[tableKey][]Service{}
+	for _, s := range services {
+		key := tableKey{s.Direct, s.Keep}
+		by[key] = append(by[key], s)
+	}
+	rewrites := slices.ContainsFunc(left, func(h tableHead) bool { return strings.HasSuffix(h.name, "-"+natKind) })
+	for key := range f.tables {
+		rewrites = rewrites || key.device == ""
+		if _, wanted := by[key]; !wanted && !key.keep {
+			by[key] = nil
+		}
+	}
+	if _, is := by[tableKey{keep: true}]; rewrites && !is {
+		by[tableKey{}] = by[tableKey{}]
+	}
+	for key, t := range f.tables {
+		if _, stays := by[key]; !stays {
+			next = append(next, planned{table: t})
+		}
+	}
+	for key, of := range by {
+		t := f.tables[key]
+		if t == nil {
+			t = f.newTable(key)
+		}
+		p := planned{table: t, laid: laid{services: of}}
+		if err := t.lay(&p.laid); err != nil {
+			return nil, fmt.Errorf("table %s: %w", t.name, err)
+		}
+		next = append(next, p)
+	}
+	slices.SortFunc(next, func(a, b planned) int { return strings.Compare(a.table.name, b.table.name) })
+	return next, nil
+}
+
+func (f *Forwarding) newTable(key tableKey) *forwardTable {
+	t := &forwardTable{tableKey: key, socket: f.socket, family: unix.NFPROTO_INET}
 	kind := natKind
-	if device != "" {
-		t.family, kind = unix.NFPROTO_NETDEV, directKind+device
+	if key.device != "" {
+		t.family, kind = unix.NFPROTO_NETDEV, directKind+key.device
 	}
 	prefix := fmt.Sprintf("weir-%d-", os.Getpid())
-	if t.keep {
+	if key.keep {
 		prefix = keptPrefix + f.kept + "-"
 	}
 	t.name = prefix + kind
-	f.tables[device] = t
-	return t, nil
+	return t
 }
 
 // What the names of tables are made of.
@@ -115,150 +228,237 @@ const (
 	directKind = "return-"
 )
 
-// Hold keeps the kernel rewriting for connections that there are, when there are no services any more: it would stop with the last table that does.
-func (f *Forwarding) Hold() error {
-	t, err := f.table("")
-	if err != nil {
-		return err
+// Close ends the services that do not outlive the process.
+func (f *Forwarding) Close() error {
+	f.tables = map[tableKey]*forwardTable{}
+	if f.socket == nil {
+		return nil
 	}
-	return explain(t.apply(nil))
-}
-
-// Close takes the services back, unless they are to be kept.
-func (f *Forwarding) Close() (err error) {
-	for _, t := range f.tables {
-		err = errors.Join(err, t.socket.close()) // a table that is not to be kept goes with its socket
-	}
-	f.tables = map[string]*forwardTable{}
-	return err
+	s := f.socket
+	f.socket, f.marked = nil, false
+	return s.close() // the kernel removes the tables that the socket owns
 }
 
 // Restore puts back what somebody else has changed or removed, and reports whether there was anything. It costs one system call as long as nobody has changed any table.
 func (f *Forwarding) Restore() (restored bool, err error) {
-	for _, t := range f.tables {
-		if t.wanted == nil {
-			continue
-		}
-		now, err := t.socket.generation()
-		if err != nil {
-			return restored, explain(err)
-		}
-		if now == t.generation && t.have != nil {
-			continue
-		}
-		changed, err := t.bring(t.wanted)
-		restored = restored || changed
-		if err != nil {
-			return restored, fmt.Errorf("table %s: %w", t.name, explain(err))
-		}
+	if f.socket == nil || len(f.tables) == 0 {
+		return false, nil
 	}
-	return restored, nil
-}
-
-func (t *forwardTable) apply(services []Service) error {
-	wanted, err := t.lay(services)
+	now, err := f.socket.generation()
 	if err != nil {
-		return err
+		return false, explain(err)
 	}
-	if _, err = t.bring(wanted); err == nil {
-		t.services, t.wanted = services, wanted
+	isKnown := true
+	var next []planned
+	for _, t := range f.tables {
+		isKnown = isKnown && t.have != nil
+		next = append(next, planned{t, t.laid})
 	}
-	return err
+	if isKnown && now == f.generation {
+		return false, nil
+	}
+	return f.bring(next, nil)
 }
 
-func (t *forwardTable) lay(services []Service) (*layout, error) {
+// CanSendFrames reports why an interface cannot be that of direct return.
+func CanSendFrames(link *net.Interface) error {
+	if len(link.HardwareAddr) != 6 {
+		return fmt.Errorf("interface %s has no Ethernet address", link.Name)
+	}
+	return nil
+}
+
+func (t *forwardTable) lay(l *laid) error {
 	if t.device == "" {
-		return layNAT(services, t.wanted), nil
+		l.wanted = layNAT(l.services, t.wanted)
+		return nil
 	}
 	link, err := net.InterfaceByName(t.device)
 	if err != nil {
-		return nil, fmt.Errorf("interface %s: %w", t.device, err)
+		return fmt.Errorf("interface %s: %w", t.device, err)
 	}
-	if len(link.HardwareAddr) != 6 {
-		return nil, fmt.Errorf("interface %s has no Ethernet address", t.device)
+	if err := CanSendFrames(link); err != nil {
+		return err
 	}
 	before := t.wanted
-	if t.link != link.HardwareAddr.String()+strconv.Itoa(link.Index) {
+	l.link = link.HardwareAddr.String() + strconv.Itoa(link.Index)
+	if t.link != l.link {
 		before = nil // rules name both
 	}
-	t.link = link.HardwareAddr.String() + strconv.Itoa(link.Index)
-	return layDirect(services, link, before), nil
+	l.wanted = layDirect(l.services, link, before)
+	return nil
 }
 
-// bring makes the kernel's table be as wanted, by one transaction that changes what differs; changed reports whether anything did. A second transaction removes maps that no rule
-// reads any more: a packet that is in an old rule while the first is committed still finds its map.
-func (t *forwardTable) bring(wanted *layout) (changed bool, err error) {
-	if err := t.refresh(wanted, nil); err != nil {
+// bring makes the kernel's tables be as planned, by one transaction that changes what differs; changed reports whether anything did. A second transaction removes maps that no rule
+// reads any more: a packet that is in an old rule while the first is committed still finds its map. Flows that tables remember are taken along; drop are tables that go.
+func (f *Forwarding) bring(next []planned, drop []tableHead) (changed bool, err error) {
+	return f.transact(next, drop, drop)
+}
+
+// bringKeeping is bring, but the tables to drop stay: only their flows are taken over.
+func (f *Forwarding) bringKeeping(next []planned, drop []tableHead) (changed bool, err error) {
+	return f.transact(next, drop, nil)
+}
+
+// transact takes flows over from old tables, and deletes those in drop.
+func (f *Forwarding) transact(next []planned, old, drop []tableHead) (changed bool, err error) {
+	if err := f.refresh(next, nil); err != nil {
 		return false, err
 	}
-	b := newBatch(t.family, t.name)
-	before := t.have
-	t.change(b, wanted)
-	if b.isEmpty() {
+	b := newBatch(unix.NFPROTO_INET, "")
+	before := map[*forwardTable]*state{}
+	for i := range next {
+		p := &next[i]
+		before[p.table] = p.table.have
+		b.family, b.table = p.table.family, p.table.name
+		if p.wanted != nil {
+			p.table.change(b, p.wanted, f.config)
+		} else if len(p.table.have.chains) > 0 {
+			b.deleteTable()
+		}
+	}
+	marks := f.mark(b, next)
+	if err := f.moveFlows(b, next, old); err != nil {
+		f.forget(next)
+		return false, explain(err)
+	}
+	for _, h := range drop {
+		b.family, b.table = h.family, h.name
+		b.deleteTable()
+	}
+	if !b.isEmpty() {
+		changed = true
+		if err := f.socket.commit(b); err != nil {
+			f.forget(next)
+			return true, explain(err)
+		}
+		f.marked = f.marked || marks
+	}
+	for i := range next {
+		next[i].table.settle(f, next[i].laid)
+	}
+	if !changed {
 		return false, nil
 	}
-	t.have = nil // not known, until it is read back
-	if err := t.socket.commit(b); err != nil {
-		return true, err
+	if err := f.refresh(next, before); err != nil {
+		return true, fmt.Errorf("what was written cannot be read back: %w", err)
 	}
-	if err := t.refresh(wanted, before); err != nil {
-		return true, fmt.Errorf("it cannot be read back: %w", err)
+	for i := range next {
+		p := &next[i]
+		if p.wanted == nil {
+			continue
+		}
+		if err := p.table.verify(p.wanted); err != nil {
+			f.forget(next)
+			return true, fmt.Errorf("table %s: %w", p.table.name, err)
+		}
 	}
-	if err := t.verify(wanted); err != nil {
-		t.have = nil
-		return true, err
+	return true, explain(f.dropMaps())
+}
+
+// mark has a process that keeps tables own an empty one besides: it is there for as long as the process is, see RunningWith.
+func (f *Forwarding) mark(b *batch, next []planned) bool {
+	if f.marked || !slices.ContainsFunc(next, func(p planned) bool { return p.table.keep && p.wanted != nil }) {
+		return false
 	}
-	return true, t.dropMaps(wanted)
+	b.family, b.table = unix.NFPROTO_INET, fmt.Sprintf("weir-%d-keeps", os.Getpid())
+	b.addTable(true, f.config)
+	return true
+}
+
+// settle notes what the kernel has taken.
+func (t *forwardTable) settle(f *Forwarding, l laid) {
+	t.laid = l
+	if l.wanted == nil {
+		delete(f.tables, t.tableKey)
+		return
+	}
+	f.tables[t.tableKey] = t
+}
+
+// forget has the next call read the tables anew.
+func (f *Forwarding) forget(next []planned) {
+	for i := range next {
+		next[i].table.have = nil
+	}
 }
 
 // dropMaps removes the maps that no rule reads.
-func (t *forwardTable) dropMaps(wanted *layout) (err error) {
-	b := newBatch(t.family, t.name)
-	for name := range t.have.sets {
-		if wanted.sets[name] == nil {
-			b.deleteSet(name)
-			delete(t.have.sets, name)
-			delete(t.have.sums, name)
+func (f *Forwarding) dropMaps() (err error) {
+	b := newBatch(unix.NFPROTO_INET, "")
+	for _, t := range f.tables {
+		b.family, b.table = t.family, t.name
+		for name := range t.have.sets {
+			if t.wanted.sets[name] == nil {
+				b.deleteSet(name)
+				delete(t.have.sets, name)
+				delete(t.have.sums, name)
+			}
 		}
 	}
 	if b.isEmpty() {
 		return nil
 	}
-	if err = t.socket.commit(b); err == nil {
-		t.generation, err = t.socket.generation()
+	was := f.generation
+	if err = f.socket.commit(b); err == nil {
+		f.generation, err = f.socket.generation()
 	}
-	if err != nil {
-		t.have = nil
+	if err != nil || f.generation != was+1 { // else somebody else was at work as well
+		for _, t := range f.tables {
+			t.have = nil
+		}
 	}
 	return err
 }
 
-// refresh learns what the kernel has, if somebody may have changed it since it was last known. before is what it had before a transaction of this table, if that has
+// refresh learns what the kernel has, if somebody may have changed it since it was last known. before is what the tables had before a transaction of weir's, if that has
 // just been committed: then, unless somebody else was at work as well, maps with the old names and the counters need not be read again.
-func (t *forwardTable) refresh(wanted *layout, before *state) error {
-	now, err := t.socket.generation()
+func (f *Forwarding) refresh(next []planned, before map[*forwardTable]*state) error {
+	now, err := f.socket.generation()
 	if err != nil {
-		return err
+		return explain(err)
 	}
-	if t.have != nil && t.generation == now {
-		return nil
+	isOurs := before != nil && now == f.generation+1
+	isSame := now == f.generation
+	for i := range next {
+		p := &next[i]
+		if p.table.have != nil && isSame {
+			continue
+		}
+		var known *state
+		if isOurs {
+			known = before[p.table]
+		}
+		wanted := p.wanted
+		if wanted == nil {
+			wanted = newLayout()
+		}
+		if err := p.table.read(wanted, known); err != nil {
+			f.forget(next)
+			return fmt.Errorf("table %s: %w", p.table.name, explain(err))
+		}
 	}
+	f.generation = now
+	return nil
+}
+
+// read learns what the kernel has in the table.
+func (t *forwardTable) read(wanted *layout, before *state) error {
 	have, _, err := t.socket.read(t.family, t.name)
 	if err != nil {
 		return err
 	}
-	isOurs := before != nil && now == t.generation+1
 	for name, s := range wanted.sets {
 		if !have.sets[name] || s.memory {
 			continue
 		}
-		if isOurs && s.isConstant {
+		if before != nil && s.isConstant {
 			if sum, known := before.sums[name]; known {
 				have.sums[name] = sum
 				continue
 			}
 		}
-		if isOurs && s.counts {
+		if before != nil && s.counts && before.elements[name] != nil {
 			have.elements[name] = before.elements[name]
 			continue
 		}
@@ -272,14 +472,14 @@ func (t *forwardTable) refresh(wanted *layout, before *state) error {
 			have.elements[name] = byKey(list)
 		}
 	}
-	t.have, t.generation = have, now
+	t.have = have
 	return nil
 }
 
 // change writes what makes the table that there is be the wanted one.
-func (t *forwardTable) change(b *batch, wanted *layout) {
+func (t *forwardTable) change(b *batch, wanted *layout, comment string) {
 	if len(t.have.chains) == 0 {
-		b.addTable(!t.keep, t.comment)
+		b.addTable(!t.keep, comment)
 	}
 	for _, name := range wanted.setNames() {
 		switch s := wanted.sets[name]; {
@@ -378,11 +578,6 @@ func (t *forwardTable) verify(wanted *layout) error {
 	return nil
 }
 
-// Forget removes what a process before has kept under that name.
-func Forget(kept string) error {
-	return removeTables(func(h tableHead) bool { return strings.HasPrefix(h.name, keptPrefix+kept+"-") })
-}
-
 // RemoveKept removes one kept table, as ListKept names it.
 func RemoveKept(table string) error {
 	return removeTables(func(h tableHead) bool { return h.name == table && keptName(h.name) != "" })
@@ -439,14 +634,8 @@ func ListKept() (list []Kept, err error) {
 		}
 		k := Kept{Table: h.name, Kept: name, Config: h.comment}
 		_, k.Device, _ = strings.Cut(h.name, "-"+directKind)
-		for _, set := range listenSets() {
-			elements, err := s.listElements(h.family, h.name, set.name)
-			if err != nil && !errors.Is(err, unix.ENOENT) {
-				return nil, explain(err)
-			}
-			for i := range elements {
-				k.Addresses = append(k.Addresses, set.listen(&elements[i]))
-			}
+		if k.Addresses, err = s.listens(h.family, h.name); err != nil {
+			return nil, explain(err)
 		}
 		slices.SortFunc(k.Addresses, func(a, b Listen) int { return strings.Compare(a.String(), b.String()) })
 		list = append(list, k)

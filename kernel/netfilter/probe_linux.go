@@ -30,7 +30,7 @@ var parts = []struct {
 // Probe names the modules that the kernel lacks, of those that weir's rules need. It puts each into a chain that nothing passes, in a table that is gone
 // when it returns.
 func Probe() (missing []string, err error) {
-	table, err := open(fmt.Sprintf("weir-%d-probe", os.Getpid()))
+	table, err := open(fmt.Sprintf("weir-%d-probe", os.Getpid()), "")
 	if err != nil {
 		return nil, err
 	}

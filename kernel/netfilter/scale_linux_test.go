@@ -45,6 +45,14 @@ func many(services, servers int) (list []Service) {
 	return list
 }
 
+// keep says of all services whether they outlive the process.
+func keep(list []Service, is bool) []Service {
+	for i := range list {
+		list[i].Keep = is
+	}
+	return list
+}
+
 // applied is how long a change may take: a second on a machine that has nothing else to do, and this test runs beside others.
 const applied = 4 * time.Second
 
@@ -55,6 +63,7 @@ func TestAThousandServicesOfTwentyServers(t *testing.T) {
 			f := OpenForwarding(kept, "weir.yaml")
 			defer f.Close()
 			list := many(1000, 20)
+			keep(list, kept != "")
 			change := func(what string, list []Service) {
 				t.Helper()
 				began := time.Now()
@@ -94,7 +103,7 @@ func TestATableIsRestored(t *testing.T) {
 	const kept = KeptPrefix + "00000002"
 	f := OpenForwarding(kept, "weir.yaml")
 	defer f.Close()
-	list := many(4, 3)
+	list := keep(many(4, 3), true)
 	if err := f.Apply(list); err != nil {
 		t.Fatal(err)
 	}
@@ -126,16 +135,17 @@ func TestAKeptTableIsListedTakenOverAndRemoved(t *testing.T) {
 	f := OpenForwarding(kept, "/etc/weir/weir.yaml")
 	services := append(many(2, 2), Service{Name: "any", UDP: true, Address: netip.IPv4Unspecified(), Ports: PortRange{53, 53},
 		Servers: []Server{{Name: "a", Address: netip.MustParseAddrPort("10.0.0.1:53"), Weight: 1}}})
+	keep(services, true)
 	if err := f.Apply(services); err != nil {
 		t.Fatal(err)
 	}
-	before := command(t, "nft -a list ruleset")
+	before := command(t, "nft -a list table inet weir-"+kept+"-nat")
 	f.Close()
 	f = OpenForwarding(kept, "/etc/weir/weir.yaml")
 	if err := f.Apply(services); err != nil {
 		t.Fatal(err)
 	}
-	if after := command(t, "nft -a list ruleset"); after != before {
+	if after := command(t, "nft -a list table inet weir-"+kept+"-nat"); after != before {
 		t.Errorf("the same services are written anew:\n%s\n%s", before, after)
 	}
 	f.Close()

@@ -41,7 +41,18 @@ func (s *socket) commit(b *batch) error {
 	if b.isEmpty() {
 		return nil
 	}
-	message := b.finish()
+	return s.send(b.finish())
+}
+
+// rehearse has the kernel do all that commit does but the last step: a batch without an end is checked, and aborted.
+func (s *socket) rehearse(b *batch) error {
+	if b.err != nil {
+		return fmt.Errorf("BUG: a rule cannot be encoded: %w", b.err)
+	}
+	return s.send(b.withoutEnd())
+}
+
+func (s *socket) send(message []byte) error {
 	if err := s.makeRoom(len(message)); err != nil {
 		return err
 	}

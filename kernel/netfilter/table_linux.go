@@ -21,17 +21,17 @@ type Table struct {
 // The chains of the table.
 const redirectChain, divertChain = "redirect", "divert"
 
-// Open makes an empty table, which belongs to the process. It needs CAP_NET_ADMIN, which the error says.
-func Open() (*Table, error) { return open(fmt.Sprintf("weir-%d", os.Getpid())) }
+// Open makes an empty table, which belongs to the process. config is the configuration's file, which RunningWith goes by. It needs CAP_NET_ADMIN, which the error says.
+func Open(config string) (*Table, error) { return open(fmt.Sprintf("weir-%d", os.Getpid()), config) }
 
-func open(name string) (*Table, error) {
+func open(name, config string) (*Table, error) {
 	s, err := openSocket()
 	if err != nil {
 		return nil, explain(err)
 	}
 	t := &Table{socket: s, name: name}
 	b := newBatch(unix.NFPROTO_INET, name)
-	b.addTable(true, "")
+	b.addTable(true, config)
 	if err := s.commit(b); err != nil {
 		s.close()
 		return nil, explain(err)
@@ -42,6 +42,12 @@ func open(name string) (*Table, error) {
 // Apply makes the table hold these rules and no others, all at once. Connections that are established are not touched.
 func (t *Table) Apply(r *Rules) error {
 	t.batch = newBatch(unix.NFPROTO_INET, t.name)
+	t.write(r)
+	return explain(t.socket.commit(t.batch))
+}
+
+// write writes the chains, empties them and fills them with these rules.
+func (t *Table) write(r *Rules) {
 	t.batch.addChain(redirectChain, &hook{unix.NF_INET_PRE_ROUTING, destinationPriority, "nat", ""})
 	t.batch.addChain(divertChain, &hook{unix.NF_INET_PRE_ROUTING, manglePriority, "filter", ""})
 	t.batch.flushChain(redirectChain)
@@ -60,7 +66,6 @@ func (t *Table) Apply(r *Rules) error {
 			t.redirect(c)
 		}
 	}
-	return explain(t.socket.commit(t.batch))
 }
 
 const manglePriority = -150

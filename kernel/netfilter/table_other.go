@@ -2,13 +2,16 @@
 
 package netfilter
 
-import "errors"
+import (
+	"errors"
+	"net"
+)
 
 // Table is weir's own.
 type Table struct{}
 
 // Open fails: there is no nftables here.
-func Open() (*Table, error) { return nil, errors.New("nftables: only Linux has it") }
+func Open(config string) (*Table, error) { return nil, errors.New("nftables: only Linux has it") }
 
 // Apply and Close are of a table that there cannot be.
 func (t *Table) Apply(*Rules) error { return nil }
@@ -33,8 +36,10 @@ func (f *Forwarding) Count() (map[Way]Counted, error) { return nil, nil }
 func (f *Forwarding) Flows() (map[Way]int, error)     { return nil, nil }
 func (f *Forwarding) Restore() (bool, error)          { return false, nil }
 func (f *Forwarding) Close() error                    { return nil }
-func (f *Forwarding) Hold() error                     { return nil }
-func Forget(string) error                             { return nil }
+func CanSendFrames(*net.Interface) error              { return nil }
+func RunningWith(string) ([]int, error)               { return nil, nil }
+func Inspect(Expected) ([]string, error)              { return nil, nil }
+func Check([]Service, *Rules) error                   { return nil }
 func ListKept() ([]Kept, error)                       { return nil, nil }
 func RemoveKept(string) error                         { return errors.New("nftables: only Linux has it") }
 

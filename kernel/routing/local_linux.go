@@ -17,9 +17,10 @@ type Local struct {
 }
 
 var families = [...]struct {
-	family int
-	all    string
-}{{unix.AF_INET, "0.0.0.0/0"}, {unix.AF_INET6, "::/0"}}
+	family  int
+	all     string
+	command string
+}{{unix.AF_INET, "0.0.0.0/0", "ip"}, {unix.AF_INET6, "::/0", "ip -6"}}
 
 // Add sets the rules and routes. It needs CAP_NET_ADMIN. A family that the system does not have is left alone.
 func (l Local) Add() error {
@@ -59,22 +60,28 @@ func (l Local) Remove() error {
 }
 
 // IsThere reports whether the rules and routes of all families that the system has exist.
-func (l Local) IsThere() bool {
+func (l Local) IsThere() bool { return len(l.Missing()) == 0 }
+
+// Missing lists the commands of iproute2 that add what is missing of the rules and routes, in all families that the system has.
+func (l Local) Missing() (commands []string) {
 	for _, f := range families {
 		rules, err := netlink.RuleList(f.family)
-		if err != nil {
-			if f.family == unix.AF_INET6 && isWithout(err) {
-				continue
-			}
-			return false
+		if err != nil && f.family == unix.AF_INET6 && isWithout(err) {
+			continue
+		}
+		if err != nil || !slices.ContainsFunc(rules, func(r netlink.Rule) bool { return r.Mark == l.Mark && r.Table == l.Table }) {
+			commands = append(commands, fmt.Sprintf("%s rule add fwmark %#x lookup %d priority %d", f.command, l.Mark, l.Table, l.Table))
 		}
 		routes, err := netlink.RouteListFiltered(f.family, &netlink.Route{Table: l.Table, Type: unix.RTN_LOCAL}, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
-		if err != nil || len(routes) == 0 || !slices.ContainsFunc(rules, func(r netlink.Rule) bool { return r.Mark == l.Mark && r.Table == l.Table }) {
-			return false
+		if err != nil || !slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Dst == nil || isZero(r.Dst) }) {
+			commands = append(commands, fmt.Sprintf("%s route add local %s dev lo table %d", f.command, f.all, l.Table))
 		}
 	}
-	return true
+	return commands
 }
+
+// isZero reports whether the network is that of all addresses.
+func isZero(n *net.IPNet) bool { ones, _ := n.Mask.Size(); return ones == 0 }
 
 func (l Local) rule(family int) *netlink.Rule {
 	r := netlink.NewRule()

@@ -20,3 +20,6 @@ func (l Local) Remove() error { return nil }
 
 // IsThere is never so here.
 func (l Local) IsThere() bool { return false }
+
+// Missing knows no commands here.
+func (l Local) Missing() []string { return nil }

@@ -1,0 +1,109 @@
+package netfilter
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// RunningWith lists the processes that have told the kernel something for a configuration's file, besides this one. A table that a process owns is there for as long as the process is.
+func RunningWith(config string) (pids []int, err error) {
+	s, err := openSocket()
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer s.close()
+	heads, err := s.tableHeads()
+	for _, h := range heads {
+		rest, isOurs := strings.CutPrefix(h.name, keptPrefix)
+		digits, _, _ := strings.Cut(rest, "-")
+		pid, e := strconv.Atoi(digits)
+		if isOurs && e == nil && h.comment == commentOf(config) && pid != os.Getpid() && !slices.Contains(pids, pid) {
+			pids = append(pids, pid)
+		}
+	}
+	slices.Sort(pids)
+	return pids, explain(err)
+}
+
+// Inspect says what is missing of a table, or is not as weir has written it. Services without a server in rotation are not in the kernel's tables, and so are missing, too.
+func Inspect(e Expected) (missing []string, err error) {
+	s, err := openSocket()
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer s.close()
+	f := Forwarding{socket: s, kept: e.Kept}
+	t := f.newTable(tableKey{e.Device, e.Kept != ""})
+	if e.Kept == "" {
+		t.name = strings.Replace(t.name, strconv.Itoa(os.Getpid()), strconv.Itoa(e.PID), 1)
+	}
+	base, err := e.base()
+	if err != nil {
+		return nil, err
+	}
+	have, isThere, err := s.read(t.family, t.name)
+	if err != nil {
+		return nil, explain(err)
+	}
+	if !isThere {
+		return []string{"table " + t.name}, nil
+	}
+	for _, name := range base.chainNames() {
+		if now, is := have.chains[name]; !is {
+			missing = append(missing, fmt.Sprintf("chain %s of table %s", name, t.name))
+		} else if now != base.chains[name].tags() {
+			missing = append(missing, fmt.Sprintf("rules of chain %s of table %s", name, t.name))
+		}
+	}
+	for _, name := range base.setNames() {
+		if !have.sets[name] {
+			missing = append(missing, fmt.Sprintf("set %s of table %s", name, t.name))
+		}
+	}
+	takes, err := s.listens(t.family, t.name)
+	if err != nil {
+		return nil, explain(err)
+	}
+	for _, at := range e.Addresses {
+		if !slices.Contains(takes, at) {
+			missing = append(missing, fmt.Sprintf("%v in table %s", at, t.name))
+		}
+	}
+	return missing, nil
+}
+
+// base is what the table has whatever its services are.
+func (e *Expected) base() (*layout, error) {
+	if e.Device == "" {
+		return layNAT(nil, nil), nil
+	}
+	link, err := net.InterfaceByName(e.Device)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", e.Device, err)
+	}
+	return layDirect(nil, link, nil), nil
+}
+
+// listens lists the addresses that a table takes traffic for.
+func (s *socket) listens(family byte, table string) (list []Listen, err error) {
+	have := map[string]bool{}
+	err = s.dump(unix.NFT_MSG_GETSET, family, func(b *batch) { b.text(unix.NFTA_SET_TABLE, table) },
+		eachNamed(table, unix.NFTA_SET_TABLE, unix.NFTA_SET_NAME, func(name string) { have[name] = true }))
+	for _, set := range listenSets() {
+		if err != nil || !have[set.name] {
+			continue
+		}
+		var elements []element
+		elements, err = s.listElements(family, table, set.name)
+		for i := range elements {
+			list = append(list, set.listen(&elements[i]))
+		}
+	}
+	return list, err
+}

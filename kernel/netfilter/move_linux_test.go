@@ -1,0 +1,158 @@
+package netfilter
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A service that moves to a table that outlives the process, or back, or from one kind of table to another, is missing in no generation of the tables.
+func TestAServiceThatMovesBetweenTablesIsNeverMissing(t *testing.T) {
+	alone(t)
+	command(t, "ip link add lan0 type veth peer name lan1 && ip link set lan0 up")
+	f := OpenForwarding(KeptPrefix+"00000004", "weir.yaml")
+	defer f.Close()
+	service := func(keep bool, device string) []Service {
+		return []Service{{Name: "web", Address: netip.MustParseAddr("10.0.0.1"), Ports: PortRange{80, 80}, Keep: keep, Direct: device,
+			Servers: []Server{{Name: "a", Address: netip.MustParseAddrPort("10.0.0.2:80"), Weight: 1, Hardware: [6]byte{2, 0, 0, 0, 0, 1}}}}}
+	}
+	if err := f.Apply(service(false, "")); err != nil {
+		t.Fatal(err)
+	}
+	watched, err := openSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watched.close()
+	stop, looked := make(chan struct{}), make(chan int)
+	go func() { looked <- countServices(t, watched, stop) }()
+	for range 20 {
+		for _, to := range [][]Service{service(true, ""), service(false, ""), service(false, "lan0"), service(true, "lan0"), service(false, "lan0"), service(true, "")} {
+			if err := f.Apply(to); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(stop)
+	if n := <-looked; n < 100 {
+		t.Errorf("only %d generations were seen whole", n)
+	}
+	if list, err := ListKept(); err != nil || len(list) != 1 || list[0].Device != "" {
+		t.Errorf("what is kept: %+v, %v", list, err)
+	}
+}
+
+// countServices reads the tables again and again; whenever no transaction came between, at least one of them must have the service.
+func countServices(t *testing.T, s *socket, stop <-chan struct{}) (whole int) {
+	for {
+		select {
+		case <-stop:
+			return whole
+		default:
+		}
+		before, err := s.generation()
+		if err != nil {
+			t.Error(err)
+			return whole
+		}
+		services := 0
+		heads, err := s.tableHeads()
+		for _, h := range heads {
+			list, e := s.listElements(h.family, h.name, "services4")
+			err, services = errors.Join(err, e), services+len(list)
+		}
+		after, e := s.generation()
+		if err != nil || e != nil || before != after {
+			continue // a table came or went while it was read
+		}
+		if whole++; services == 0 {
+			t.Errorf("no table has the service: %v", heads)
+			return whole
+		}
+	}
+}
+
+// Flows of direct return are remembered across a move.
+func TestFlowsMoveWithTheirService(t *testing.T) {
+	alone(t)
+	command(t, "ip link add lan0 type veth peer name lan1 && ip link set lan0 up")
+	const kept = KeptPrefix + "00000005"
+	f := OpenForwarding(kept, "weir.yaml")
+	services := []Service{{Name: "web", Address: netip.MustParseAddr("10.0.0.1"), Ports: PortRange{80, 80}, Direct: "lan0",
+		Servers: []Server{{Name: "a", Address: netip.MustParseAddrPort("10.0.0.2:80"), Weight: 1, Hardware: [6]byte{2, 0, 0, 0, 0, 1}}}}}
+	if err := f.Apply(services); err != nil {
+		t.Fatal(err)
+	}
+	remember := func(client string) {
+		t.Helper()
+		table := f.tables[tableKey{"lan0", services[0].Keep}]
+		b := newBatch(table.family, table.name)
+		key := endpoint(6, netip.MustParseAddr(client), 4000) + endpoint(0, netip.MustParseAddr("10.0.0.1"), 80)[4:]
+		b.addElements(flowSet+"4", []element{{key: key, data: idOf(&services[0], &services[0].Servers[0])}})
+		if err := f.socket.commit(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (n int) {
+		t.Helper()
+		all, err := f.Flows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[Way{Device: "lan0", Server: netip.MustParseAddrPort("10.0.0.2:0")}]
+	}
+	remember("192.0.2.1")
+	for i, isKept := range []bool{true, false, true} {
+		services = keep(slices.Clone(services), isKept)
+		if err := f.Apply(services); err != nil {
+			t.Fatal(err)
+		}
+		if isKept {
+			remember(fmt.Sprintf("192.0.2.%d", 10+i))
+		}
+		if n, want := count(), i+2-i/2; isKept && n < want {
+			t.Errorf("kept %v: %d flows are remembered, expected %d", isKept, n, want)
+		} else if n == 0 {
+			t.Errorf("kept %v: no flow is remembered", isKept)
+		}
+	}
+	f.Close() // and to another process that does not keep the table
+	f = OpenForwarding(kept, "weir.yaml")
+	defer f.Close()
+	services = keep(slices.Clone(services), false)
+	if err := f.Apply(services); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(); n < 3 {
+		t.Errorf("the next process: %d flows are remembered", n)
+	}
+	if list, err := ListKept(); err != nil || len(list) != 0 {
+		t.Errorf("what is kept: %+v, %v", list, err)
+	}
+}
+
+// Check finds what the kernel would refuse, and leaves nothing.
+func TestCheckRefusesWhatApplyWould(t *testing.T) {
+	alone(t)
+	none := &Rules{}
+	good := many(20, 3)
+	if err := Check(good, &Rules{Mark: 1, Borrowed: true, Captures: []Capture{{Listener: 80, Keep: true, Ports: []PortRange{{1, 100}}}}}); err != nil {
+		t.Errorf("good services: %v", err)
+	}
+	bad := slices.Clone(good)
+	bad[19].Ports = PortRange{65535, 1}
+	if err := Check(bad, none); err == nil {
+		t.Error("a range that ends before it begins is not refused")
+	}
+	direct := slices.Clone(good)
+	direct[0].Direct = "lo"
+	if err := Check(direct, none); err == nil || !strings.Contains(err.Error(), "lo has no Ethernet address") {
+		t.Errorf("direct return on lo: %v", err)
+	}
+	if got := command(t, "nft list ruleset"); got != "" {
+		t.Errorf("it leaves %s", got)
+	}
+}
