@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A service that moves to a table that outlives the process, or back, or from one kind of table to another, is missing in no generation of the tables.
@@ -27,50 +29,57 @@ func TestAServiceThatMovesBetweenTablesIsNeverMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer watched.close()
-	stop, looked := make(chan struct{}), make(chan int)
-	go func() { looked <- countServices(t, watched, stop) }()
+	stop, done := make(chan struct{}), make(chan struct{})
+	var looked atomic.Int64
+	go func() {
+		defer close(done)
+		countServices(t, watched, stop, &looked)
+	}()
 	for range 20 {
 		for _, to := range [][]Service{service(true, ""), service(false, ""), service(false, "lan0"), service(true, "lan0"), service(false, "lan0"), service(true, "")} {
 			if err := f.Apply(to); err != nil {
 				t.Fatal(err)
 			}
+			for before, by := looked.Load(), time.Now().Add(10*time.Second); looked.Load() == before && !t.Failed(); time.Sleep(100 * time.Microsecond) {
+				if time.Now().After(by) {
+					t.Fatal("the tables cannot be read")
+				}
+			}
 		}
 	}
 	close(stop)
-	if n := <-looked; n < 100 {
-		t.Errorf("only %d generations were seen whole", n)
-	}
+	<-done
 	if list, err := ListKept(); err != nil || len(list) != 1 || list[0].Device != "" {
 		t.Errorf("what is kept: %+v, %v", list, err)
 	}
 }
 
 // countServices reads the tables again and again; whenever no transaction came between, at least one of them must have the service.
-func countServices(t *testing.T, s *socket, stop <-chan struct{}) (whole int) {
+func countServices(t *testing.T, s *socket, stop <-chan struct{}, whole *atomic.Int64) {
 	for {
 		select {
 		case <-stop:
-			return whole
+			return
 		default:
 		}
 		before, err := s.generation()
 		if err != nil {
 			t.Error(err)
-			return whole
+			return
 		}
 		services := 0
 		heads, err := s.tableHeads()
 		for _, h := range heads {
-			list, e := s.listElements(h.family, h.name, "services4")
+			list, e := s.listens(h.family, h.name)
 			err, services = errors.Join(err, e), services+len(list)
 		}
 		after, e := s.generation()
 		if err != nil || e != nil || before != after {
 			continue // a table came or went while it was read
 		}
-		if whole++; services == 0 {
+		if whole.Add(1); services == 0 {
 			t.Errorf("no table has the service: %v", heads)
-			return whole
+			return
 		}
 	}
 }
