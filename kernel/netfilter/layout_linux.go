@@ -294,3 +294,23 @@ func (s *Service) number(all uint32) []expr.Any {
 const hashed = register + 4
 
 func native(n uint32) []byte { return binaryutil.NativeEndian.PutUint32(n) }
+
+// hashOf is a short name for what may be long: names in the kernel are limited.
+func hashOf(parts ...string) string {
+	h := fnv.New64a()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// idLen is the bytes of an id: by chance two of 20,000 servers have the same one in one case of a million.
+const idLen = 6
+
+// idOf stands for a server of a service in the memory of flows, whatever becomes of the others.
+func idOf(s *Service, server *Server) string {
+	h := fnv.New64a()
+	h.Write([]byte(s.Name + "\x00" + server.Name))
+	return string(binary.BigEndian.AppendUint64(nil, h.Sum64())[:idLen])
+}
