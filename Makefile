@@ -12,7 +12,7 @@ FUZZTIME ?= 30s
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
 
 .PHONY: build setup newer test hostile soak bench fuzz
 

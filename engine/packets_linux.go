@@ -340,11 +340,37 @@ func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, se
 		s.sendPortable(to, data, segment)
 		return
 	}
-	p := s.loop.packets()
+	s.queue(to, local, nil, data, segment)
+}
+
+// SendBehind sends the datagrams of a packet to the peer of a connected socket, each behind the bytes of head, which must stay as they are too.
+func (s *PacketSocket) SendBehind(head, data []byte, segment int) {
+	if s.closed {
+		return
+	}
+	if s.net != nil {
+		s.sendPortableBehind(head, data, segment)
+		return
+	}
 	if segment <= 0 || segment > len(data) {
 		segment = len(data)
 	}
-	if s.pending && p.outbox[s.last].join(to, local, data, segment, p.noSegments) {
+	for {
+		piece := data[:min(segment, len(data))]
+		s.queue(netip.AddrPort{}, netip.Addr{}, head, piece, 0)
+		if data = data[len(piece):]; len(data) == 0 {
+			return
+		}
+	}
+}
+
+// queue puts a packet into the outbox: head, which may be empty, and data.
+func (s *PacketSocket) queue(to netip.AddrPort, local netip.Addr, head, data []byte, segment int) {
+	p, size := s.loop.packets(), len(head)+len(data)
+	if segment <= 0 || segment > size {
+		segment = size
+	}
+	if s.pending && p.outbox[s.last].join(to, local, head, data, segment, p.noSegments) {
 		return
 	}
 	i := len(p.outbox)
@@ -355,7 +381,7 @@ func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, se
 	}
 	m := &p.outbox[i]
 	*m = message{to: to, local: local, segment: segment, parts: m.parts[:0], next: -1}
-	m.add(data)
+	m.add(head, data)
 	if s.pending {
 		p.outbox[s.last].next = i
 	} else {
@@ -366,21 +392,31 @@ func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, se
 }
 
 // join reports whether the packet goes along with m: the system takes several of one size to one peer in one piece (UDP GSO), the last may be shorter.
-func (m *message) join(to netip.AddrPort, local netip.Addr, data []byte, segment int, noSegments bool) bool {
-	if noSegments || m.isFull || segment != m.segment && !(len(data) < m.segment && segment == len(data)) || m.to != to || m.local != local ||
-		len(data) == 0 || m.segment == 0 || m.size+len(data) > payloadMost || (m.size+len(data)+m.segment-1)/m.segment > segmentsMost {
+func (m *message) join(to netip.AddrPort, local netip.Addr, head, data []byte, segment int, noSegments bool) bool {
+	size := len(head) + len(data)
+	if noSegments || m.isFull || segment != m.segment && !(size < m.segment && segment == size) || m.to != to || m.local != local ||
+		size == 0 || m.segment == 0 || m.size+size > payloadMost || (m.size+size+m.segment-1)/m.segment > segmentsMost {
 		return false
 	}
-	m.add(data)
+	m.add(head, data)
 	return true
 }
 
-func (m *message) add(data []byte) {
-	part := syscall.Iovec{Base: unsafe.SliceData(data)}
-	part.SetLen(len(data))
-	m.parts = append(m.parts, part)
-	m.size += len(data)
+func (m *message) add(head, data []byte) {
+	if len(head) > 0 {
+		m.parts = append(m.parts, iovec(head))
+	}
+	if len(data) > 0 || len(head) == 0 {
+		m.parts = append(m.parts, iovec(data))
+	}
+	m.size += len(head) + len(data)
 	m.isFull = m.segment > 0 && m.size%m.segment != 0
+}
+
+func iovec(b []byte) syscall.Iovec {
+	part := syscall.Iovec{Base: unsafe.SliceData(b)}
+	part.SetLen(len(b))
+	return part
 }
 
 // flushPackets sends everything in the outbox.
@@ -520,18 +556,32 @@ func (s *PacketSocket) failed(p *packets, i int, errno syscall.Errno) {
 
 // sendApart sends the datagrams of a message one by one.
 func (s *PacketSocket) sendApart(h *syscall.Msghdr, m *message) {
+	var pieces []syscall.Iovec // of one datagram
+	room := m.segment
 	for i := range m.parts {
-		for part := unsafe.Slice(m.parts[i].Base, int(m.parts[i].Len)); len(part) > 0; part = part[min(m.segment, len(part)):] {
-			piece := syscall.Iovec{Base: &part[0]}
-			piece.SetLen(min(m.segment, len(part)))
-			one := syscall.Msghdr{Name: h.Name, Namelen: h.Namelen, Iov: &piece, Iovlen: 1}
-			if _, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&one)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL); errno != 0 {
-				s.loop.Stats.Packets.Dropped++
-				continue
+		for part := unsafe.Slice(m.parts[i].Base, int(m.parts[i].Len)); len(part) > 0; {
+			n := min(room, len(part))
+			pieces = append(pieces, iovec(part[:n]))
+			part = part[n:]
+			if room -= n; room == 0 {
+				s.sendOne(h, pieces)
+				pieces, room = pieces[:0], m.segment
 			}
-			s.loop.Stats.Packets.Sent++
 		}
 	}
+	if len(pieces) > 0 {
+		s.sendOne(h, pieces)
+	}
+}
+
+// sendOne sends a datagram to the message's peer.
+func (s *PacketSocket) sendOne(h *syscall.Msghdr, pieces []syscall.Iovec) {
+	one := syscall.Msghdr{Name: h.Name, Namelen: h.Namelen, Iov: &pieces[0], Iovlen: uint64(len(pieces))}
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&one)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL); errno != 0 {
+		s.loop.Stats.Packets.Dropped++
+		return
+	}
+	s.loop.Stats.Packets.Sent++
 }
 
 // Loop is whose it is.

@@ -33,6 +33,13 @@ func (s *PacketSocket) Send(to netip.AddrPort, local netip.Addr, data []byte, se
 	}
 }
 
+// SendBehind sends the datagrams of a packet to the peer of a connected socket, each behind the bytes of head.
+func (s *PacketSocket) SendBehind(head, data []byte, segment int) {
+	if !s.closed {
+		s.sendPortableBehind(head, data, segment)
+	}
+}
+
 // Flush has nothing to do here: what is sent goes out at once.
 func (s *PacketSocket) Flush() {}
 
@@ -48,6 +55,9 @@ func (ln *Listener) PacketSockets() []*PacketSocket { return nil }
 
 // Index is 0: there is one socket.
 func (s *PacketSocket) Index() int { return 0 }
+
+// LocalAddr is the own address that the socket is bound to.
+func (s *PacketSocket) LocalAddr() netip.AddrPort { return netAddrPort(s.net.LocalAddr()) }
 
 // Descriptor cannot be had here.
 func (s *PacketSocket) Descriptor() int { return -1 }

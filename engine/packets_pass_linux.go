@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"os"
 	"syscall"
 )
@@ -10,6 +11,18 @@ func (ln *Listener) PacketSockets() []*PacketSocket { return ln.packets }
 
 // Index is the socket's place among those of its listener.
 func (s *PacketSocket) Index() int { return s.index }
+
+// LocalAddr is the own address that the socket is bound to; it asks the system. Invalid if the socket is closed.
+func (s *PacketSocket) LocalAddr() netip.AddrPort {
+	if s.net != nil {
+		return netAddrPort(s.net.LocalAddr())
+	}
+	sa, err := syscall.Getsockname(s.fd)
+	if s.closed || err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(sa)
+}
 
 // Descriptor is what another process may be given; it stays the socket's.
 func (s *PacketSocket) Descriptor() int { return s.fd }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -94,6 +95,19 @@ func (s *PacketSocket) sendPortable(to netip.AddrPort, data []byte, segment int)
 			s.handler.Refused(s, syscall.ECONNREFUSED)
 		default:
 			st.Dropped++
+		}
+	}
+}
+
+func (s *PacketSocket) sendPortableBehind(head, data []byte, segment int) {
+	if segment <= 0 || segment > len(data) {
+		segment = len(data)
+	}
+	for {
+		n := min(segment, len(data))
+		s.sendPortable(netip.AddrPort{}, slices.Concat(head, data[:n]), 0)
+		if data = data[n:]; len(data) == 0 {
+			return
 		}
 	}
 }

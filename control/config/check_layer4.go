@@ -29,7 +29,9 @@ func (r *reader) checkProtocol(path string, l *Listener) {
 		wrong("udp", "only a listener with protocol: udp has datagrams")
 	} else {
 		wrong("tls", "weir ends no TLS over UDP")
-		wrong("proxy_protocol", "the PROXY protocol is read from connections, not from datagrams")
+		if l.Capture != nil {
+			wrong("proxy_protocol", "datagrams that are captured come from clients, and no proxy is in front of them")
+		}
 		for i, a := range l.Address {
 			if a.Unix != "" {
 				r.wrong(indexPath(joinPath(path, "address"), i), "a socket in the file system takes connections, not datagrams")
@@ -98,8 +100,8 @@ func (r *reader) checkDatagrams(path string, l *Listener, p *Pool) {
 	if p.TLS != nil && !p.TLS.Off {
 		r.wrong(path+".tls", "listener %s carries datagrams, and weir speaks no TLS over them", l.Name)
 	}
-	if p.ProxyProtocol != "" {
-		r.wrong(path+".proxy_protocol", "listener %s carries datagrams, which have no room for it", l.Name)
+	if p.ProxyProtocol == "v1" {
+		r.wrong(path+".proxy_protocol", "listener %s carries datagrams, and only v2 has a form for them", l.Name)
 	}
 	for i := range p.Servers {
 		if p.Servers[i].Address.Unix != "" {

@@ -40,7 +40,7 @@ type Listener struct {
 	// another Host), `rfc7239` (`Forwarded`), `both`, or `off`.
 	Forwarded string `yaml:"forwarded" default:"x_forwarded" words:"x_forwarded rfc7239 both off" example:"both"`
 
-	// Reads the PROXY protocol, of either version, from proxies in these networks, whose connections must begin with it.
+	// Reads the PROXY protocol, of either version, from proxies in these networks, whose connections must begin with it; over UDP each datagram, with version 2.
 	// From anywhere else it is not read, so nobody can claim another's address.
 	ProxyProtocol *ProxyFrom `yaml:"proxy_protocol" example:"{ from: [10.0.0.0/8] }"`
 

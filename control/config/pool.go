@@ -66,7 +66,7 @@ type Pool struct {
 	Buffer *Buffer `yaml:"buffer" example:"1MiB"`
 
 	// Tells the servers who the client is, by the PROXY protocol in front of each connection. Clients then share none. `v2` passes on
-	// what another proxy has told besides addresses, and adds what weir knows of the TLS that it has ended.
+	// what another proxy has told besides addresses, and adds what weir knows of the TLS that it has ended. Of a UDP listener's datagrams each has the header, of `v2`, in front.
 	ProxyProtocol string `yaml:"proxy_protocol" words:"v1 v2" example:"v2"`
 
 	// What may be under way at all servers together.

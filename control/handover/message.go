@@ -43,6 +43,8 @@ type Flow struct {
 	Client     netip.AddrPort `json:"client"`
 	Local      netip.Addr     `json:"local"`
 	Port       uint16         `json:"port,omitempty"`
+	Proxy      netip.AddrPort `json:"proxy,omitzero"` // in front, that tells of the client
+	To         netip.AddrPort `json:"to,omitzero"`    // where the client wanted to go, as that proxy tells
 	Pool       string         `json:"pool"`
 	Server     string         `json:"server"`
 	Address    string         `json:"address"` // of the server

@@ -74,7 +74,7 @@ func saidFlows(list []flow.Passed) []handover.Flow {
 	said := make([]handover.Flow, len(list))
 	for i := range list {
 		p := &list[i]
-		said[i] = handover.Flow{Socket: p.Socket, Client: p.Client, Local: p.Local, Port: p.Port, Pool: p.Pool, Server: p.Server, Address: p.Address,
+		said[i] = handover.Flow{Socket: p.Socket, Client: p.Client, Local: p.Local, Port: p.Port, Proxy: p.Proxy, To: p.To, Pool: p.Pool, Server: p.Server, Address: p.Address,
 			Age: p.Age, Silent: p.Silent, Received: p.Received, Sent: p.Sent, Credit: p.Credit, Owed: p.Owed, Awaited: p.Awaited, Replies: p.Replies,
 			Confirmed: p.Confirmed, HasAnswers: p.ToClient >= 0}
 	}
@@ -151,7 +151,7 @@ func takenFlow(said *handover.Flow, fds []int) (*flow.Passed, []int) {
 		closeAll(fds)
 		return nil, nil
 	}
-	p := &flow.Passed{Socket: said.Socket, Client: said.Client, Local: said.Local, Port: said.Port, Pool: said.Pool, Server: said.Server, Address: said.Address,
+	p := &flow.Passed{Socket: said.Socket, Client: said.Client, Local: said.Local, Port: said.Port, Proxy: said.Proxy, To: said.To, Pool: said.Pool, Server: said.Server, Address: said.Address,
 		Age: said.Age, Silent: said.Silent, Received: said.Received, Sent: said.Sent, Credit: said.Credit, Owed: said.Owed, Awaited: said.Awaited, Replies: said.Replies,
 		Confirmed: said.Confirmed, ToServer: fds[0], ToClient: -1}
 	if n == 2 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
+	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/flow"
 	"github.com/weir-proxy/weir/traffic/persistence"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -103,6 +104,10 @@ func (b *builder) flows(l *config.Listener) *flow.Setup {
 	if l.Capture != nil {
 		captured = l.Address[0].First
 	}
-	return &flow.Setup{Listener: l.Name, To: way.To, Persistence: way.Persistence, Idle: bounded(l.UDP.Idle), Replies: l.UDP.Replies,
+	var proxies *filter.Networks
+	if p := l.ProxyProtocol; p != nil {
+		proxies = filter.NewNetworks(p.From)
+	}
+	return &flow.Setup{Listener: l.Name, Proxies: proxies, To: way.To, Persistence: way.Persistence, Idle: bounded(l.UDP.Idle), Replies: l.UDP.Replies,
 		Most: perLoop(l.UDP.Flows, b.loops), Amplify: l.UDP.Amplification, CapturedAt: captured, Log: logFilter(&b.cfg.Logs.Access)}
 }

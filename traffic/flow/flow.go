@@ -17,6 +17,8 @@ type Flow struct {
 	table    *table
 	setup    *Setup // it began under, whatever is swapped meanwhile
 	client   client
+	told     told              // by a proxy in front
+	head     []byte            // in front of each datagram for the server; may be nil
 	to       *site.Destination // the setup's, or one that stands in for it
 	server   *pool.Server
 	held     pool.Held
@@ -68,6 +70,7 @@ func (f *Flow) open() reason.Reason {
 		return why
 	}
 	f.server, f.socket = s, socket
+	f.wrap()
 	s.Load(l.Index).ConnectionsOpened++
 	return reason.Done
 }
@@ -157,6 +160,10 @@ func (f *Flow) up(p *engine.Packet) {
 		f.asked = f.table.at.loop.Micros()
 	}
 	f.server.Load(f.table.at.loop.Index).BytesSent += n
+	if f.head != nil {
+		f.socket.SendBehind(f.head, p.Data, p.Segment)
+		return
+	}
 	f.socket.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
 }
 
@@ -226,7 +233,7 @@ func (f *Flow) answer(p *engine.Packet) {
 		f.answers.Send(netip.AddrPort{}, netip.Addr{}, p.Data, p.Segment)
 		return
 	}
-	f.by.Send(f.client.from, f.client.local, p.Data, p.Segment)
+	f.by.Send(f.peer(), f.client.local, p.Data, p.Segment)
 }
 
 // goOn takes what a captured client sends after its first datagrams: the system gives it to the socket that answers.
@@ -328,7 +335,7 @@ func (f *Flow) log(why reason.Reason, pool, server string) {
 		at.scratch[i] = append(at.scratch[i][:0], s...)
 		return at.scratch[i]
 	}
-	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.client.from.Addr(), PeerPort: f.client.from.Port(),
+	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.peer().Addr(), PeerPort: f.peer().Port(),
 		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
 		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, pool), Server: text(2, server)}
 	if f.isCaptured() {

@@ -60,12 +60,12 @@ func both(t *testing.T, servers []serverFunc, change func(cfg *pool.Config, setu
 			for _, s := range servers {
 				cfg.Servers = append(cfg.Servers, pool.ServerConfig{Address: serve(t, s)})
 			}
-			setup := &Setup{Listener: "test", Idle: time.Minute, Most: 1000}
+			setup := &Setup{Listener: "test", To: &site.Destination{}, Idle: time.Minute, Most: 1000}
 			if change != nil {
 				change(&cfg, setup)
 			}
 			w.pool = pool.New(cfg, nil)
-			setup.To = &site.Destination{Pool: w.pool, Transport: &transport.Config{}, Loops: make([]site.DestinationLoop, 2)}
+			setup.To.Pool, setup.To.Transport, setup.To.Loops = w.pool, &transport.Config{}, make([]site.DestinationLoop, 2)
 			w.driver = NewDriver(e, []*accesslog.Ring{accesslog.NewRing(1 << 16), accesslog.NewRing(1 << 16)})
 			w.flows = w.driver.NewFlows(setup)
 			ln, err := e.ListenPackets(engine.Address{IP: netip.MustParseAddrPort("127.0.0.1:0"), IsDatagram: true}, engine.ListenConfig{}, w.flows.On)

@@ -16,6 +16,8 @@ type Passed struct {
 	Client    netip.AddrPort
 	Local     netip.Addr
 	Port      uint16
+	Proxy     netip.AddrPort // that tells of the client; invalid: none does
+	To        netip.AddrPort // where the client wanted to go, as the proxy tells
 	Pool      string
 	Server    string
 	Address   string // of the server
@@ -57,7 +59,7 @@ func (h *Flows) Rest(loop int) (flows []Passed) {
 
 func (f *Flow) passed() Passed {
 	l := f.table.at.loop
-	p := Passed{Socket: f.by.Index(), Client: f.client.from, Local: f.client.local, Port: f.client.port, Pool: f.to.Pool.Name, Server: f.server.Name,
+	p := Passed{Socket: f.by.Index(), Client: f.client.from, Local: f.client.local, Port: f.client.port, Proxy: f.told.proxy, To: f.told.to, Pool: f.to.Pool.Name, Server: f.server.Name,
 		Address: f.server.Address.String(), Age: l.Micros() - f.begun, Silent: l.Now() - f.last, Received: f.received, Sent: f.sent, Credit: f.credit, Owed: f.owed,
 		Awaited: f.awaited, Replies: f.replies, Confirmed: f.in == &f.table.confirmed, ToServer: f.socket.Descriptor(), ToClient: -1, flow: f}
 	if f.answers != nil {
@@ -106,7 +108,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 		return false
 	}
 	t.socket = by
-	f := &Flow{table: t, setup: setup, client: client{p.Client, p.Local, p.Port}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
+	f := &Flow{table: t, setup: setup, client: client{p.Client, p.Local, p.Port}, told: told{p.Proxy, p.To}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
 		received: p.Received, sent: p.Sent, credit: p.Credit, owed: p.Owed, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
@@ -117,6 +119,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 		}
 		return false
 	}
+	f.wrap()
 	in := &t.fresh
 	if p.Confirmed {
 		in = &t.confirmed

@@ -15,6 +15,7 @@ import (
 // Setup is what the flows of a listener are carried by. Immutable; a reload swaps it whole.
 type Setup struct {
 	Listener    string
+	Proxies     *filter.Networks // whose datagrams begin with a header of the PROXY protocol; nil: nobody's
 	To          *site.Destination
 	Persistence *site.Persistence // nil: any server will do
 	Idle        time.Duration     // silence in both directions that ends a flow

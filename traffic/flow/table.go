@@ -26,6 +26,7 @@ type table struct {
 	known      map[client]*Flow
 	fresh      list // those whose client has not answered a reply
 	confirmed  list
+	told       told // of the packet that is being taken
 	isSweeping bool
 	isResting  bool // its flows are on their way to another process: none ends
 }
@@ -34,29 +35,38 @@ type table struct {
 func (t *table) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	t.socket = s
 	setup := t.flows.setup.Load()
+	if setup != nil && setup.Proxies != nil {
+		t.unwrap(setup, packets)
+		return
+	}
 	var f *Flow
 	for i := range packets {
 		p := &packets[i]
-		who := client{p.From, p.Local, p.Port}
-		if f == nil || f.client != who || f.hasEnded {
-			f = t.known[who]
-		}
-		n, count := uint64(len(p.Data)), uint64(p.Count())
-		t.at.Received += n
-		t.at.ReceivedPackets += count
-		if f != nil {
-			if why, must := f.mustMove(); must {
-				f.end(why)
-				f = nil
-			}
-		}
-		if f == nil {
-			if f = t.begin(setup, who); f == nil {
-				continue
-			}
-		}
-		f.up(p)
+		f = t.take(setup, f, client{p.From, p.Local, p.Port}, p)
 	}
+}
+
+// take gives a packet to its flow, which is returned; nil if there is no place for it. last is the flow of the packet before, if there is one.
+func (t *table) take(setup *Setup, last *Flow, who client, p *engine.Packet) *Flow {
+	f := last
+	if f == nil || f.client != who || f.hasEnded {
+		f = t.known[who]
+	}
+	t.at.Received += uint64(len(p.Data))
+	t.at.ReceivedPackets += uint64(p.Count())
+	if f != nil {
+		if why, must := f.mustMove(); must {
+			f.end(why)
+			f = nil
+		}
+	}
+	if f == nil {
+		if f = t.begin(setup, who); f == nil {
+			return nil
+		}
+	}
+	f.up(p)
+	return f
 }
 
 // Refused is about no flow: a client is gone, and its flow will be.
@@ -76,7 +86,7 @@ func (t *table) begin(setup *Setup, who client) *Flow {
 		t.at.Reasons[reason.FlowTableFull]++
 		return nil
 	}
-	f := &Flow{table: t, setup: setup, client: who, by: t.socket, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
+	f := &Flow{table: t, setup: setup, client: who, told: t.told, by: t.socket, begun: t.at.loop.Micros(), last: t.at.loop.Now()}
 	if why := f.open(); why != reason.Done {
 		t.at.loop.Unclaim(engine.ShareFlows, setup.descriptors())
 		t.at.Reasons[why]++

@@ -12,6 +12,7 @@ type Header struct {
 	Source      netip.AddrPort
 	Destination netip.AddrPort
 	TLVs        TLVs // version 2; borrowed
+	IsDatagram  bool // version 2: it stands in front of a datagram, and not of a byte stream
 }
 
 // Fault is what is wrong with a header.
@@ -34,5 +35,5 @@ func Parse(b []byte) (h Header, n int, err error) {
 	case bytes.HasPrefix(b, []byte("PROXY ")) || bytes.HasPrefix([]byte("PROXY "), b):
 		return parseV1(b)
 	}
-	return h, 0, Fault("the connection does not begin with a header")
+	return h, 0, Fault("there is no header")
 }

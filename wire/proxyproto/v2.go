@@ -41,6 +41,7 @@ func parseV2(b []byte) (h Header, n int, err error) {
 	if !ok {
 		return h, 0, Fault("malformed addresses in version 2")
 	}
+	h.IsDatagram = b[13]&0xf == datagram
 	h.TLVs = TLVs(b[v2Fixed+size : n])
 	if !h.TLVs.isWhole() {
 		return h, 0, Fault("malformed TLV")
@@ -97,21 +98,25 @@ func isSum(b, sum []byte) bool {
 	return crc32.Update(crc, castagnoli, b[at+4:]) == binary.BigEndian.Uint32(sum)
 }
 
-// AppendV2 appends a header of version 2 for a byte stream, with the TLVs of h but for checksum and padding, and a checksum of its own.
+// AppendV2 appends a header of version 2, with the TLVs of h but for checksum and padding, and a checksum of its own.
 func AppendV2(dst []byte, h *Header) []byte {
 	begin := len(dst)
 	from, to := h.Source.Addr().Unmap().WithZone(""), h.Destination.Addr().Unmap().WithZone("")
+	transport := byte(stream)
+	if h.IsDatagram {
+		transport = datagram
+	}
 	dst = append(dst, signature...)
 	switch {
 	case h.IsLocal || !from.IsValid() || !to.IsValid():
 		dst = append(dst, local, 0, 0, 0)
 	case from.Is4() && to.Is4():
-		dst = append(dst, proxied, inet|stream, 0, 0)
+		dst = append(dst, proxied, inet|transport, 0, 0)
 		dst = append(dst, from.AsSlice()...)
 		dst = append(dst, to.AsSlice()...)
 		dst = appendPorts(dst, h)
 	default:
-		dst = append(dst, proxied, inet6|stream, 0, 0)
+		dst = append(dst, proxied, inet6|transport, 0, 0)
 		source, destination := from.As16(), to.As16()
 		dst = append(dst, source[:]...)
 		dst = append(dst, destination[:]...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -132,8 +133,11 @@ func open(ctx context.Context, p *probe, network string) error {
 // dialFrom opens a connection as traffic does: from an own address of the pool, and with the PROXY header in front.
 func (p *probe) dialFrom(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := p.dial(ctx, network, p.source(), address)
-	if err != nil || p.Proxy == 0 || network == "udp" {
+	if err != nil || p.Proxy == 0 {
 		return conn, err
+	}
+	if network == "udp" {
+		return headed{conn, proxyproto.AppendV2(nil, &proxyproto.Header{IsLocal: true, IsDatagram: true})}, nil
 	}
 	if deadline, isSet := ctx.Deadline(); isSet {
 		conn.SetDeadline(deadline)
@@ -143,6 +147,18 @@ func (p *probe) dialFrom(ctx context.Context, network, address string) (net.Conn
 		return nil, fmt.Errorf("PROXY header: %w", err)
 	}
 	return conn, nil
+}
+
+// headed is a connection of datagrams, each of which has a header in front.
+type headed struct {
+	net.Conn
+	head []byte
+}
+
+// Write sends a datagram.
+func (c headed) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(slices.Concat(c.head, b))
+	return max(0, n-len(c.head)), err
 }
 
 // proxyHeader says that the connection is weir's own, as no client's.
