@@ -9,10 +9,11 @@
 
 GO       ?= go
 FUZZTIME ?= 30s
+POSTGRES := 15
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 python3-hpack
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack
 
 .PHONY: build setup newer test hostile soak bench fuzz
 
@@ -29,9 +30,11 @@ setup:
 	    echo "the tests need: $$(echo $$missing); install with: sudo make setup" >&2; exit 1; fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing
-# Debian has one FTP server installed at a time; the other is unpacked.
+# Debian has one FTP server installed at a time, and starts a PostgreSQL that it installs; these are unpacked.
 	@test -x build/proftpd/usr/sbin/proftpd || { mkdir -p build/proftpd && cd build/proftpd && apt-get download -q proftpd-core && \
 	    dpkg-deb -x proftpd-core_*.deb . && rm proftpd-core_*.deb; }
+	@test -d build/postgresql/usr/lib/postgresql || { mkdir -p build/postgresql && cd build/postgresql && \
+	    apt-get download -q postgresql-$(POSTGRES) postgresql-client-$(POSTGRES) && for p in *.deb; do dpkg-deb -x $$p . && rm $$p || exit 1; done; }
 
 test: setup build
 	$(GO) vet ./...

@@ -2,7 +2,11 @@ package peers
 
 import "syscall"
 
-// group is a process group of the program's own, which the system ends with the thread that has started it.
-func group() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+// group gives a program a process group of its own, which the system ends with the thread that has started it. What else attr says stays.
+func group(attr *syscall.SysProcAttr) *syscall.SysProcAttr {
+	if attr == nil {
+		attr = &syscall.SysProcAttr{}
+	}
+	attr.Setpgid, attr.Pdeathsig = true, syscall.SIGTERM
+	return attr
 }

@@ -57,7 +57,7 @@ func Start(name, dir string, cmd *exec.Cmd, addresses ...string) (*Process, erro
 func (p *Process) keep(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	p.cmd.SysProcAttr = group()
+	p.cmd.SysProcAttr = group(p.cmd.SysProcAttr)
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {

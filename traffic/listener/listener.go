@@ -179,7 +179,7 @@ func (l *Listener) Serve(c engine.Conn) {
 // passOrEnd goes by the name that the client asks for.
 func (l *Listener) passOrEnd(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	buf := c.Loop().Buffer(sniff.SizeMax)
-	h, ok := l.readHello(c, setup, buf)
+	h, ok := l.readHello(c, setup, buf, &o)
 	o.Name = h.ServerName // a copy of its own
 	var way *tunnel.Way
 	var terminate bool
@@ -189,6 +189,8 @@ func (l *Listener) passOrEnd(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	c.Loop().Release(buf)
 	switch {
 	case !ok:
+	case terminate && o.AsksTLS:
+		l.drop(c, reason.HelloMalformed, errPostgres)
 	case terminate:
 		l.endTLS(c, setup, o)
 	default:
@@ -196,6 +198,8 @@ func (l *Listener) passOrEnd(c engine.Conn, setup *Setup, o tunnel.Opened) {
 		l.tunnels.Serve(c, way, o)
 	}
 }
+
+var errPostgres = errors.New("a client of PostgreSQL asks for a name whose TLS is ended here for HTTP; give the name a pool")
 
 // endTLS does the handshake, and hands on what is inside.
 func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {

@@ -80,12 +80,29 @@ func orMadeRoom(err error, why reason.Reason) reason.Reason {
 	return why
 }
 
-// readHello looks at the ClientHello of a connection whose TLS is not ended here, or not for every name. false: the connection has ended.
-func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte) (h sniff.Hello, ok bool) {
+// readHello looks at the ClientHello of a connection whose TLS is not ended here, or not for every name. A client of PostgreSQL asks first whether it may
+// begin TLS: it may, and its server will be asked the same. false: the connection has ended.
+func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte, o *tunnel.Opened) (h sniff.Hello, ok bool) {
 	c.SetReadTimeout(setup.Opening)
+	hasAsked := false
 	for seen := 0; ; {
 		n, err := engine.Peek(c, buf, seen)
 		h, enough, fault := sniff.ClientHello(buf[:n])
+		if fault != nil && !o.AsksTLS {
+			switch asks, isWhole := sniff.Postgres(buf[:n]); {
+			case !isWhole:
+				fault = nil
+			case n > sniff.AskingSize || asks == sniff.AsksNothing || asks == sniff.AsksEncryption && hasAsked:
+				// What comes behind the request before it is answered may be somebody else's (CVE-2021-23214).
+			default:
+				hasAsked, o.AsksTLS = true, asks == sniff.AsksTLS
+				if l.answer(c, setup, buf[:n], asks) {
+					seen = 0
+					continue
+				}
+				fault, err = nil, io.EOF
+			}
+		}
 		switch {
 		case fault != nil, !enough && n == len(buf):
 			if fault == nil {
@@ -104,6 +121,18 @@ func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte) (h sniff.H
 		}
 		seen = n
 	}
+}
+
+// answer takes a request of a client of PostgreSQL off its connection, and answers it; false: the client has left.
+func (l *Listener) answer(c engine.Conn, setup *Setup, request []byte, asks sniff.Asking) bool {
+	l.take(c, request)
+	answer := [1]byte{sniff.AnswerNo}
+	if asks == sniff.AsksTLS {
+		answer[0] = sniff.AnswerYes
+	}
+	c.SetWriteTimeout(setup.Opening)
+	_, err := c.Write(answer[:])
+	return err == nil
 }
 
 // speaksTLS reports whether the client's first byte is that of a handshake. One that says nothing waits for the server to speak, which none does

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -164,6 +165,7 @@ type Dialing struct {
 	Reuse   bool          // one that has had requests before will do as well
 	Cancel  *Cancel       // ends the Dial early; nil: nobody does
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
+	Awaits  byte          // what the server must answer to Preface before anything else; 0: nothing
 }
 
 // Dial opens a connection, or takes room on one that many share; it parks. The connection has its place until it is closed.
@@ -210,7 +212,11 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	}
 	if len(d.Preface) > 0 {
 		ec.SetWriteTimeout(connect)
-		if _, err := ec.Write(d.Preface); err != nil {
+		_, err := ec.Write(d.Preface)
+		if err == nil && d.Awaits != 0 {
+			err = await(ec, d.Awaits, connect)
+		}
+		if err != nil {
 			ec.Close()
 			s.Open--
 			return nil, err
@@ -232,6 +238,19 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 		return s.shareHTTP2(ec, config, d.Asked), nil
 	}
 	return &Conn{Conn: ec, home: s, name: d.Asked, source: source, generation: config.Generation, Requests: 1, Private: config.Private}, nil
+}
+
+// await reads one byte, by which a server takes up TLS.
+func await(c engine.Conn, want byte, within time.Duration) error {
+	var got [1]byte
+	c.SetReadTimeout(within)
+	if _, err := c.Read(got[:]); err != nil {
+		return err
+	}
+	if got[0] != want {
+		return &TLSError{fmt.Errorf("the server was asked for TLS and answered %q", got[:])}
+	}
+	return nil
 }
 
 func (c *Config) tls(opaque bool) TLS {

@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/proxyproto"
+	"github.com/weir-proxy/weir/wire/sniff"
 )
 
 // opening is what a tunnel needs until its server's connection stands, and no longer. Owned by its loop and reused.
@@ -69,6 +70,10 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		d := attempt.Dialing(s, t.way.Connect, &op.place.Held)
 		d.Source, d.Cancel = t.peer, &op.cancel
 		d.Opaque, d.Preface = true, op.proxyHeader(o)
+		if o.AsksTLS {
+			op.preface = sniff.AppendPostgresTLS(op.preface)
+			d.Preface, d.Awaits = op.preface, sniff.AnswerYes
+		}
 		began := l.Micros()
 		conn, err := attempt.Dial(l, s, t.to.Transport, d)
 		if err == nil {

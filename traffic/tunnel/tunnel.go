@@ -42,6 +42,7 @@ type Tunnel struct {
 type Opened struct {
 	Name     []byte // the server name that the client asked for; borrowed
 	IsSecure bool   // TLS has ended here
+	AsksTLS  bool   // the client has asked for TLS as PostgreSQL's do, and the server is to be asked for it
 	TLVs     []byte // what servers are told by the PROXY protocol besides addresses; borrowed
 }
 
