@@ -18,7 +18,7 @@ func killCommand() *cobra.Command {
 		Short: "End the connections of a server or a client",
 		Long: `Ends what is in progress at a server, or for a client: tunnels, WebSockets, requests and UDP flows. An address without a port is a client's.
 Requests that only read and lose their server are sent to another one. New connections are not refused: to take a server out, use 'weir disable'
-first.`,
+first. Connections that the kernel forwards (mode: nat and direct) are reset when one of their ends next sends.`,
 		Example: "  weir kill 10.0.0.1:5432\n  weir kill 10.0.0.1:5432 --pool mysql\n  weir kill 192.0.2.7\n  weir kill 10.0.0.1:5432 --client 192.0.2.7",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -60,7 +60,7 @@ func (r *reader) checkForwarded(p *Pool) {
 // warnNotForwarded warns of keys that have no effect where the kernel carries the connections: a pool that moves to it takes them along.
 func (r *reader) warnNotForwarded(p *Pool) {
 	path := joinPath("pools", p.Name)
-	for _, key := range []string{"hedge", "timeouts", "retries", "eject", "on_down", "connections", "limits", "queue", "source", "buffer", "responses"} {
+	for _, key := range []string{"hedge", "timeouts", "retries", "eject", "connections", "limits", "queue", "source", "buffer", "responses"} {
 		if at := joinPath(path, key); r.isWritten(at) {
 			r.warn(r.at(at), at, "has no effect with mode: %s, where the kernel carries the connections", p.Mode)
 		}

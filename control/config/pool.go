@@ -42,7 +42,8 @@ type Pool struct {
 	Retries Retries `yaml:"retries" example:"{ count: 1, budget: 10% }"`
 
 	// What becomes of the tunnels of a server that its health checks find down: `keep` lets them go on, `close` ends them, so that their clients connect anew. Tunnels
-	// are those of layer 4 listeners and upgraded connections (WebSocket).
+	// are those of layer 4 listeners and upgraded connections (WebSocket), and TCP connections that the kernel forwards (`mode: nat` and `direct`): both ends of those
+	// are reset when they next send.
 	OnDown string `yaml:"on_down" default:"keep" words:"keep close" example:"close"`
 
 	// How many connections are opened and kept.

@@ -1,11 +1,13 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/kernel/routing"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -40,6 +42,10 @@ func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
 		}
 	}
 	killed.Ended = d.end(e, reason.Ended)
+	carried, err := d.endForwarded(e)
+	if killed.Ended += carried; err != nil {
+		return nil, fmt.Errorf("%d connections have ended; of those that the kernel carries not all could be: %w", killed.Ended, err)
+	}
 	d.log.Info("connections ended by the operator", "server", k.Server, "client", k.Client, "pools", killed.Pools, "ended", killed.Ended)
 	return killed, nil
 }
@@ -55,13 +61,31 @@ func (d *Daemon) end(e *attempt.Ending, why reason.Reason) (n int) {
 	return n
 }
 
+// endForwarded ends what the kernel carries of what is meant. Its tables follow the servers first, so that who connects again does not come to a server that is out.
+func (d *Daemon) endForwarded(e *attempt.Ending) (n int, err error) {
+	running := d.running.Load()
+	if len(running.Forwards) == 0 || d.left.Load() {
+		return 0, nil
+	}
+	if err := d.forwarding.apply(running.Forwards); err != nil && !errors.Is(err, routing.ErrUnknown) {
+		d.log.Warn("not everything is forwarded as the configuration has it", "error", err)
+	}
+	return d.forwarding.end(running.Forwards, e)
+}
+
 // endTunnelsTo ends the tunnels to a server that is down, where its pool says so.
 func (d *Daemon) endTunnelsTo(name string, s *pool.Server) {
 	to := d.running.Load().Destinations[name]
 	if to == nil || !to.EndsDown {
 		return
 	}
-	if n := d.end(&attempt.Ending{Servers: []*pool.Server{s}, Tunnels: true}, reason.ServerDown); n > 0 {
+	e := &attempt.Ending{Servers: []*pool.Server{s}, Tunnels: true}
+	n := d.end(e, reason.ServerDown)
+	carried, err := d.endForwarded(e)
+	if err != nil {
+		d.log.Warn("not all connections that the kernel carries to a server that is down could be ended", "pool", name, "server", s.Name, "error", err)
+	}
+	if n += carried; n > 0 {
 		d.log.Info("tunnels ended: their server is down", "pool", name, "server", s.Name, "tunnels", n)
 	}
 }

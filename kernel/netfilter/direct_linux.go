@@ -36,7 +36,7 @@ func serverSet(name string) set {
 
 // layDirect gives frames for a service's address other hardware addresses and sends them out again, before anything else of the network sees them. The source becomes the
 // interface's: a switch that learns from it would otherwise believe that the client is where weir is.
-func layDirect(services []Service, link *net.Interface, before *layout) *layout {
+func layDirect(services []Service, link *net.Interface, before *layout, ends bool) *layout {
 	l := newLayout()
 	hardware := serverSet(hardwareSet)
 	hardware.dataType, hardware.dataLen = typeHardware, 6
@@ -45,12 +45,19 @@ func layDirect(services []Service, link *net.Interface, before *layout) *layout 
 	l.add(hardware)
 	l.add(sent)
 	var rules []rule
+	if ends {
+		l.endedSets()
+	}
 	for _, f := range families() {
 		l.add(f.servicesByAddress())
-		l.add(set{name: flowSet + f.suffix, keyType: typesOf(typeProtocol, f.addressType, typePort, f.addressType, typePort), fields: []uint32{1, f.size, 2, f.size, 2},
-			dataType: typeHardware, dataLen: idLen, memory: true, timeout: flowTimeout, size: flowsMost})
+		flows := f.flowSet(flowSet + f.suffix)
+		flows.dataType, flows.dataLen, flows.timeout, flows.size = typeHardware, idLen, flowTimeout, flowsMost
+		l.add(flows)
 		frame := metaIs(expr.MetaKeyPROTOCOL, f.frame)
 		known := []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowHardware, IsDestRegSet: true, SetName: flowSet + f.suffix}}
+		if ends { // to this machine, which resets connections that it does not know
+			rules = append(rules, f.endedRules(frame, []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})...)
+		}
 		rules = append(rules,
 			tagged("known"+link.HardwareAddr.String()+f.suffix, frame, f.flowKey(), known, serverID(), f.sendOn(link, false)),
 			tagged("new"+f.suffix, frame, find(f.endpointKey(f.destination, destinationPort), f.servicesByAddress().name)))
@@ -60,6 +67,11 @@ func layDirect(services []Service, link *net.Interface, before *layout) *layout 
 		l.directService(&services[i], link, before)
 	}
 	return l
+}
+
+// flowSet is a set of flows, which packets may change.
+func (f *family) flowSet(name string) set {
+	return set{name: name, keyType: typesOf(typeProtocol, f.addressType, typePort, f.addressType, typePort), fields: []uint32{1, f.size, 2, f.size, 2}, memory: true}
 }
 
 // flowKey loads what a flow is known by, the client's end first.
@@ -157,7 +169,7 @@ func (f *Forwarding) Flows() (map[Way]int, error) {
 		}
 		servers := t.servers()
 		for _, family := range families() {
-			list, err := t.socket.listElements(t.family, t.name, flowSet+family.suffix)
+			list, err := t.listFlows(family)
 			if err != nil {
 				return nil, explain(err)
 			}

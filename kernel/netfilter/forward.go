@@ -176,3 +176,10 @@ func score(seed uint64, slot, weight int) float64 {
 	u := (float64(x>>11) + 0.5) / (1 << 53)
 	return -float64(weight) / math.Log(u)
 }
+
+// Connection is one that the kernel carries, as it goes over both sides of this machine.
+type Connection struct {
+	UDP            bool
+	Client, Listen netip.AddrPort // as the client sends
+	Server, Back   netip.AddrPort // as the server answers: Back is the client, or this machine where it hides clients
+}

@@ -19,6 +19,7 @@ type Forwarding struct {
 	kept   string
 	config string
 	alone  bool // tables of a process before have been removed, or taken over
+	ends   bool // connections were ended
 	marked bool // the table that says who keeps tables is there
 
 	generation uint32 // of all tables of the network namespace, when they were last read
@@ -36,6 +37,7 @@ type forwardTable struct {
 	socket *socket
 	family byte
 	name   string
+	ends   bool // it can refuse connections that were ended
 
 	laid
 	have *state // what the kernel has in it; nil: not known
@@ -205,7 +207,7 @@ func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, 
 }
 
 func (f *Forwarding) newTable(key tableKey) *forwardTable {
-	t := &forwardTable{tableKey: key, socket: f.socket, family: unix.NFPROTO_INET}
+	t := &forwardTable{tableKey: key, socket: f.socket, family: unix.NFPROTO_INET, ends: f.ends}
 	kind := natKind
 	if key.device != "" {
 		t.family, kind = unix.NFPROTO_NETDEV, directKind+key.device
@@ -267,7 +269,7 @@ func CanSendFrames(link *net.Interface) error {
 
 func (t *forwardTable) lay(l *laid) error {
 	if t.device == "" {
-		l.wanted = layNAT(l.services, t.wanted)
+		l.wanted = layNAT(l.services, t.wanted, t.ends)
 		return nil
 	}
 	link, err := net.InterfaceByName(t.device)
@@ -282,6 +284,6 @@ func (t *forwardTable) lay(l *laid) error {
 	if t.link != l.link {
 		before = nil // rules name both
 	}
-	l.wanted = layDirect(l.services, link, before)
+	l.wanted = layDirect(l.services, link, before, t.ends)
 	return nil
 }

@@ -81,13 +81,13 @@ func Inspect(e Expected) (missing []string, err error) {
 // base is what the table has whatever its services are.
 func (e *Expected) base() (*layout, error) {
 	if e.Device == "" {
-		return layNAT(nil, nil), nil
+		return layNAT(nil, nil, false), nil
 	}
 	link, err := net.InterfaceByName(e.Device)
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", e.Device, err)
 	}
-	return layDirect(nil, link, nil), nil
+	return layDirect(nil, link, nil, false), nil
 }
 
 // listens lists the addresses that a table takes traffic for.

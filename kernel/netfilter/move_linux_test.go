@@ -165,3 +165,46 @@ func TestCheckRefusesWhatApplyWould(t *testing.T) {
 		t.Errorf("it leaves %s", got)
 	}
 }
+
+// The sets and rules of ended connections are made by the first End, are put back when somebody removes them, and nft shows them.
+func TestEndedConnectionsAreKeptInTheKernel(t *testing.T) {
+	alone(t)
+	command(t, "ip link add lan0 type veth peer name lan1 && ip link set lan0 up")
+	f := OpenForwarding(KeptPrefix+"00000006", "weir.yaml")
+	defer f.Close()
+	services := keep(many(4, 2), true)
+	services[3].Direct, services[3].Hide, services[3].Ports = "lan0", false, PortRange{80, 80}
+	for i := range services[3].Servers {
+		services[3].Servers[i].Hardware = [6]byte{2, 0, 0, 0, 0, byte(i)}
+	}
+	if err := f.Apply(services); err != nil {
+		t.Fatal(err)
+	}
+	var list []Connection
+	for i := range 3000 {
+		client := netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(1000+i))
+		list = append(list, Connection{Client: client, Listen: netip.MustParseAddrPort("10.9.0.0:10000"), Server: netip.MustParseAddrPort("10.100.0.0:8080"), Back: client})
+	}
+	for range 2 { // the same ones again are no error
+		if err := f.End(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := "inet weir-" + KeptPrefix + "00000006-nat"
+	if n := strings.Count(command(t, "nft list set "+table+" ended4"), "expires"); n != 6000 {
+		t.Errorf("%d directions of 6000 are refused", n)
+	}
+	if !strings.Contains(command(t, "nft list ruleset"), "reject with tcp reset") {
+		t.Error("nft does not show the rule that resets")
+	}
+	command(t, "nft flush chain "+table+" ended")
+	if restored, err := f.Restore(); !restored || err != nil {
+		t.Errorf("%v, %v", restored, err)
+	}
+	if err := f.Apply(services[:2]); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(command(t, "nft list set "+table+" ended4"), "expires"); n != 6000 {
+		t.Errorf("after a change: %d directions of 6000 are refused", n)
+	}
+}

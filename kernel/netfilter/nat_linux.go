@@ -12,7 +12,7 @@ import (
 const destinationPriority, sourcePriority, filterPriority = -100, 100, 0
 
 // layNAT rewrites destinations of connections that come in, and of this machine's own.
-func layNAT(services []Service, before *layout) *layout {
+func layNAT(services []Service, before *layout, ends bool) *layout {
 	l := newLayout()
 	find, hide, count := []rule{tagged("tunnels", keepTunnels())}, []rule(nil), []rule(nil)
 	for _, f := range families() {
@@ -35,6 +35,9 @@ func layNAT(services []Service, before *layout) *layout {
 	l.base("own", hook{unix.NF_INET_LOCAL_OUT, destinationPriority, "nat", ""}, find[1:]...)
 	l.base("out", hook{unix.NF_INET_POST_ROUTING, sourcePriority, "nat", ""}, hide...)
 	l.base("count", hook{unix.NF_INET_FORWARD, filterPriority, "filter", ""}, count...)
+	if ends {
+		l.endNAT()
+	}
 	for i := range services {
 		l.natService(&services[i], before)
 	}

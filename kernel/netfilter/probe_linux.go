@@ -20,6 +20,7 @@ var parts = []struct {
 	{"nft_redir", []expr.Any{toPort(1), &expr.Redir{RegisterProtoMin: 1, RegisterProtoMax: 1}}},
 	{"nft_nat", []expr.Any{&expr.Immediate{Register: 1, Data: []byte{127, 0, 0, 1}}, &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}}},
 	{"nft_masq", []expr.Any{&expr.Masq{}}},
+	{"nft_reject_inet", []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_TCP}}, &expr.Reject{Type: 1}}},
 	{"nft_ct", []expr.Any{&expr.Ct{Key: expr.CtKeySTATUS, Register: 1}}},
 	{"nft_fib_inet", []expr.Any{&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true}}},
 	{"nft_numgen", []expr.Any{&expr.Numgen{Register: 1, Modulus: 2, Type: unix.NFT_NG_RANDOM}}},

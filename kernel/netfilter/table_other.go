@@ -5,6 +5,7 @@ package netfilter
 import (
 	"errors"
 	"net"
+	"net/netip"
 )
 
 // Table is weir's own.
@@ -32,16 +33,18 @@ func (f *Forwarding) Apply(services []Service) error {
 }
 
 // The rest has nothing to do.
-func (f *Forwarding) Count() (map[Way]Counted, error) { return nil, nil }
-func (f *Forwarding) Flows() (map[Way]int, error)     { return nil, nil }
-func (f *Forwarding) Restore() (bool, error)          { return false, nil }
-func (f *Forwarding) Close() error                    { return nil }
-func CanSendFrames(*net.Interface) error              { return nil }
-func RunningWith(string) ([]int, error)               { return nil, nil }
-func Inspect(Expected) ([]string, error)              { return nil, nil }
-func Check([]Service, *Rules) error                   { return nil }
-func ListKept() ([]Kept, error)                       { return nil, nil }
-func RemoveKept(string) error                         { return errors.New("nftables: only Linux has it") }
+func (f *Forwarding) Count() (map[Way]Counted, error)                      { return nil, nil }
+func (f *Forwarding) Flows() (map[Way]int, error)                          { return nil, nil }
+func (f *Forwarding) Restore() (bool, error)                               { return false, nil }
+func (f *Forwarding) Close() error                                         { return nil }
+func CanSendFrames(*net.Interface) error                                   { return nil }
+func RunningWith(string) ([]int, error)                                    { return nil, nil }
+func Inspect(Expected) ([]string, error)                                   { return nil, nil }
+func Check([]Service, *Rules) error                                        { return nil }
+func (f *Forwarding) End([]Connection) error                               { return nil }
+func (f *Forwarding) EndFlows(func(netip.AddrPort, Way) bool) (int, error) { return 0, nil }
+func ListKept() ([]Kept, error)                                            { return nil, nil }
+func RemoveKept(string) error                                              { return errors.New("nftables: only Linux has it") }
 
 // Probe knows nothing here.
 func Probe() (missing []string, err error) { return nil, errors.New("nftables: only Linux has it") }

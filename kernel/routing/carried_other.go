@@ -1,0 +1,7 @@
+//go:build !linux
+
+package routing
+
+// ListCarried and ForgetCarried have nothing to do here: no kernel forwards for weir.
+func ListCarried(func(Carried) bool) ([]Carried, error) { return nil, nil }
+func ForgetCarried([]Carried) error                     { return nil }
