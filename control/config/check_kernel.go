@@ -108,15 +108,23 @@ func (r *reader) checkForwardingListener(cfg *Config, l *Listener) {
 // eachRoutesPool calls do for every pool that a route leads to, with the place that says so.
 func (r *reader) eachRoutesPool(cfg *Config, do func(path, pool string)) {
 	for i := range cfg.Sites {
-		do(joinPath(joinPath("sites", cfg.Sites[i].Name), "pool"), cfg.Sites[i].Action.Pool)
+		path := joinPath("sites", cfg.Sites[i].Name)
+		do(joinPath(path, "pool"), cfg.Sites[i].Action.Pool)
+		if s := cfg.Sites[i].Action.Split; s != nil {
+			for _, arm := range s.Pools {
+				do(joinPath(joinPath(path, "split"), arm.Pool), arm.Pool)
+			}
+		}
 		for j := range cfg.Sites[i].Routes {
 			route := &cfg.Sites[i].Routes[j]
 			pools := map[string]string{joinPath(route.Key, "pool"): route.Pool}
 			if m := route.Mirror; m != nil {
 				pools[joinPath(route.Key, "mirror")] = m.Pool
 			}
-			for k := range route.Arms {
-				pools[joinPath(route.Key, "split")] = route.Arms[k].Pool
+			if route.Split != nil {
+				for _, arm := range route.Split.Pools {
+					pools[joinPath(joinPath(route.Key, "split"), arm.Pool)] = arm.Pool
+				}
 			}
 			for _, at := range slices.Sorted(maps.Keys(pools)) {
 				do(at, pools[at])

@@ -89,7 +89,7 @@ func (r *reader) checkWays(cfg *Config) {
 			r.checkPoolName(cfg, at, pools[at])
 			if p := cfg.Pool(pools[at]); p != nil && !told[p.Name] {
 				told[p.Name] = true
-				r.checkWay(&cfg.Listeners[i], p)
+				r.checkWay(cfg, &cfg.Listeners[i], p)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func (r *reader) checkDatagrams(path string, l *Listener, p *Pool) {
 	}
 }
 
-func (r *reader) checkWay(l *Listener, p *Pool) {
+func (r *reader) checkWay(cfg *Config, l *Listener, p *Pool) {
 	path := joinPath("pools", p.Name)
 	if s := p.Persistence; s != nil && !s.Off && (s.Cookie != nil || s.On.Kind != "client_ip" && s.On.Kind != "") {
 		r.wrong(path+".persistence", "listener %s carries connections and knows their clients by { on: client_ip } alone", l.Name)
@@ -126,9 +126,47 @@ func (r *reader) checkWay(l *Listener, p *Pool) {
 	if l.Protocol == "udp" {
 		r.checkDatagrams(path, l, p)
 	}
+	r.checkPorts(cfg, path, l, p)
+}
+
+// checkPorts looks at servers without a port, which are reached by the port that clients ask for.
+func (r *reader) checkPorts(cfg *Config, path string, l *Listener, p *Pool) {
 	for i := range p.Servers {
-		if a := p.Servers[i].Address; a.Port == 0 && a.Unix == "" && a.Host != "" {
-			r.wrong(indexPath(path+".servers", i), "%v needs a port: listener %s speaks no protocol that would have one", a, l.Name)
+		a, at := p.Servers[i].Address, indexPath(path+".servers", i)
+		if a.Port != 0 || a.Unix != "" || a.Host == "" {
+			continue
+		}
+		_, isIP := a.IP()
+		switch {
+		case l.Protocol == "ftp":
+			r.wrong(at, "%v needs a port: listener %s does not tell which", a, l.Name)
+		case p.IsForwarded():
+			r.wrong(at, "%v needs a port: with mode: %s only proxy keeps the one that clients ask for", a, p.Mode)
+		case !isIP:
+			r.wrong(at, "%v needs a port: listener %s speaks no protocol that would have one, and only an IP address is reached by the port that clients ask for", a, l.Name)
+		case r.leadsRoute(cfg, p.Name):
+			r.wrong(at, "%v needs a port: routes lead to the pool too, and listener %s speaks no protocol that would have one", a, l.Name)
+		case p.Connections.Warm > 0:
+			r.wrong(path+".connections", "connections cannot be kept ready to servers without a port, which are reached by the one that clients ask for")
+		default:
+			p.SamePort = true
 		}
 	}
+	if h := r.healthOf(cfg, p); p.SamePort && h != nil && h.Port == 0 && h.Type != "exec" && len(h.Command) == 0 {
+		r.wrong(path+".health", "needs a port to check: servers without one are reached by the port that clients ask for")
+	}
+}
+
+// leadsRoute reports whether requests can come to a pool, also where it stands in for another.
+func (r *reader) leadsRoute(cfg *Config, pool string) (does bool) {
+	r.eachRoutesPool(cfg, func(_, name string) {
+		for range len(cfg.Pools) { // fallbacks may go round
+			p := cfg.Pool(name)
+			if does = does || name == pool; p == nil || does || p.Fallback == "" {
+				return
+			}
+			name = p.Fallback
+		}
+	})
+	return does
 }

@@ -49,6 +49,9 @@ type Pool struct {
 	// How many connections are opened and kept.
 	Connections Connections `yaml:"connections" example:"{ max: 500, idle: 64 }"`
 
+	// SamePort is set where servers without a port are reached by the one that clients ask for.
+	SamePort bool `yaml:"-"`
+
 	// Raises the share of a server that is new in a running pool, or well again, over this time, from a tenth. Not for `hash`, `maglev`
 	// and `first`, whose requests have one place. `off` gives it its full share at once.
 	SlowStart Duration `yaml:"slow_start" default:"10s" example:"30s"`
@@ -105,7 +108,8 @@ func (p *Pool) FromClient() bool { return slices.Contains(p.Source, "client") }
 
 // Server is one server of a pool. A bare value is its address.
 type Server struct {
-	// Where it is: `host:port`, a URL such as `https://host`, or `unix:/path`. Without a port: 80, or 443 over TLS.
+	// Where it is: `host:port`, a URL such as `https://host`, or `unix:/path`. Without a port: 80, or 443 over TLS. Behind a listener of `tcp`, `udp` or
+	// `tls`, an IP address without a port is reached by the port that the client asks for, so that a range of ports needs one server.
 	Address ServerAddress `yaml:"address,short,required" example:"10.0.0.1:8080"`
 
 	// Its share beside the others, from 0 (none) to 65535.

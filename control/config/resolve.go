@@ -233,7 +233,7 @@ func (r *reader) resolvePool(cfg *Config, p *Pool) {
 		port = 443
 	}
 	for i := range p.Servers {
-		if a := &p.Servers[i].Address; a.Port == 0 && a.Unix == "" {
+		if a := &p.Servers[i].Address; a.Port == 0 && a.Unix == "" && !p.SamePort {
 			a.Port = port
 		}
 	}

@@ -15,7 +15,7 @@ type ServerAddress struct {
 	// Host is a name in lower case or an IP address without brackets.
 	Host string
 
-	// Port is set in a loaded Config, unless Unix is.
+	// Port is set in a loaded Config, unless Unix or Pool.SamePort is.
 	Port uint16
 
 	// Unix is the path of a socket in the file system.

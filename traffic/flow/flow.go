@@ -56,7 +56,11 @@ func (f *Flow) open() reason.Reason {
 		return attempt.NoServer(why)
 	}
 	f.to.Loops[l.Index].Clients++
-	socket, err := l.DialPackets(s.Address.AddrPort, f.dialing(s.Address.AddrPort.Addr()), f)
+	to := s.Address.AddrPort
+	if to.Port() == 0 {
+		to = s.Address.At(f.calledAt().Port())
+	}
+	socket, err := l.DialPackets(to, f.dialing(s.Address.AddrPort.Addr()), f)
 	if err == nil && f.isCaptured() {
 		f.answers, err = l.DialPackets(f.client.from, engine.PacketDial{Source: f.client.to(), Spoof: true}, f)
 		if err != nil {

@@ -8,10 +8,13 @@ import (
 	"strings"
 )
 
+// SamePort stands in place of a port where a server is reached by the port that its client asks for.
+const SamePort = ":*"
+
 // Address is where a server is reached: an IP address with port, or the path of a unix socket. Comparable.
 type Address struct {
-	AddrPort netip.AddrPort
-	Path     string // "" unless a unix socket
+	AddrPort netip.AddrPort // port 0: the one that the client asks for
+	Path     string         // "" unless a unix socket
 }
 
 // Network is "tcp" or "unix", as package net has it.
@@ -40,7 +43,15 @@ type Target struct {
 // IsSRV reports whether the target's hosts, ports, weights and priorities come from SRV records.
 func (t Target) IsSRV() bool { return t.Name != "" && t.Port == 0 }
 
-// ParseTarget takes `10.0.0.1:80`, `[::1]:80`, `host:80`, `unix:/run/app.sock` and `srv:_http._tcp.example.com`.
+// At is the address for a client that asks for a port.
+func (a Address) At(port uint16) netip.AddrPort {
+	if a.AddrPort.Port() != 0 {
+		return a.AddrPort
+	}
+	return netip.AddrPortFrom(a.AddrPort.Addr(), port)
+}
+
+// ParseTarget takes `10.0.0.1:80`, `[::1]:80`, `10.0.0.1:*`, `host:80`, `unix:/run/app.sock` and `srv:_http._tcp.example.com`.
 func ParseTarget(text string) (Target, error) {
 	if path, isUnix := strings.CutPrefix(text, "unix:"); isUnix {
 		if path == "" {
@@ -56,6 +67,13 @@ func ParseTarget(text string) (Target, error) {
 			return Target{}, fmt.Errorf("address %q: port 0", text)
 		}
 		return Target{Address: Address{AddrPort: unmap(address)}}, nil
+	}
+	if host, isSame := strings.CutSuffix(text, SamePort); isSame {
+		ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+		if err != nil {
+			return Target{}, fmt.Errorf("address %q: only an IP address goes without a port", text)
+		}
+		return Target{Address: Address{AddrPort: netip.AddrPortFrom(ip.Unmap(), 0)}}, nil
 	}
 	host, portText, err := net.SplitHostPort(text)
 	if err != nil {

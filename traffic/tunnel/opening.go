@@ -69,6 +69,9 @@ func (op *opening) connect(o *Opened) (*transport.Conn, reason.Reason) {
 		t.attempts++
 		d := attempt.Dialing(s, t.way.Connect, &op.place.Held)
 		d.Source, d.Cancel = t.peer, &op.cancel
+		if d.Address.Path == "" && d.Address.IP.Port() == 0 {
+			d.Address.IP = s.Address.At(t.client.LocalAddr().Port())
+		}
 		d.Opaque, d.Preface = true, op.proxyHeader(o)
 		if o.AsksTLS {
 			op.preface = sniff.AppendPostgresTLS(op.preface)
