@@ -63,14 +63,22 @@ func (d *Daemon) end(e *attempt.Ending, why reason.Reason) (n int) {
 
 // endForwarded ends what the kernel carries of what is meant. Its tables follow the servers first, so that who connects again does not come to a server that is out.
 func (d *Daemon) endForwarded(e *attempt.Ending) (n int, err error) {
+	if !d.followServers() {
+		return 0, nil
+	}
+	return d.forwarding.end(d.running.Load().Forwards, e)
+}
+
+// followServers has the kernel follow what has become of servers, now and not at the next look. It reports whether the kernel carries anything for this process.
+func (d *Daemon) followServers() bool {
 	running := d.running.Load()
 	if len(running.Forwards) == 0 || d.left.Load() {
-		return 0, nil
+		return false
 	}
 	if err := d.forwarding.apply(running.Forwards); err != nil && !errors.Is(err, routing.ErrUnknown) {
 		d.log.Warn("not everything is forwarded as the configuration has it", "error", err)
 	}
-	return d.forwarding.end(running.Forwards, e)
+	return true
 }
 
 // endTunnelsTo ends the tunnels to a server that is down, where its pool says so.

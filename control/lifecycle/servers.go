@@ -44,7 +44,7 @@ func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 	if len(changed.Pools) == 0 {
 		return nil, unknownServer(running.Pools(), c)
 	}
-	wake(d.forwardNow)
+	d.followServers() // who is told that a server is drained may count on it
 	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "until_reload", c.UntilReload)
 	return changed, nil
 }

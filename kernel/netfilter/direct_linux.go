@@ -14,14 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A flow is remembered until it has been silent for flowTimeout; flowsMost bounds how many are, beyond which they go by the hash alone.
+// A flow is remembered until it has been silent for flowTimeout, or for closingTimeout once its client has closed it; flowsMost bounds how many are, beyond which they go by the
+// hash alone.
 const (
-	flowTimeout = 15 * time.Minute
-	flowsMost   = 1 << 20
+	flowTimeout    = 15 * time.Minute
+	closingTimeout = time.Minute
+	flowsMost      = 1 << 20
 )
 
 // Sets of direct return.
-const flowSet, hardwareSet, directSentSet = "flows", "hardware", "sent"
+const flowSet, closingSet, hardwareSet, directSentSet = "flows", "closing", "hardware", "sent"
 
 // The registers of direct return: a flow's key is in the first ones.
 const (
@@ -50,16 +52,23 @@ func layDirect(services []Service, link *net.Interface, before *layout, ends boo
 	}
 	for _, f := range families() {
 		l.add(f.servicesByAddress())
-		flows := f.flowSet(flowSet + f.suffix)
-		flows.dataType, flows.dataLen, flows.timeout, flows.size = typeHardware, idLen, flowTimeout, flowsMost
-		l.add(flows)
+		for name, timeout := range map[string]time.Duration{flowSet: flowTimeout, closingSet: closingTimeout} {
+			flows := f.flowSet(name + f.suffix)
+			flows.dataType, flows.dataLen, flows.timeout, flows.size = typeHardware, idLen, timeout, flowsMost
+			l.add(flows)
+		}
 		frame := metaIs(expr.MetaKeyPROTOCOL, f.frame)
-		known := []expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowHardware, IsDestRegSet: true, SetName: flowSet + f.suffix}}
+		known := func(set string) []expr.Any {
+			return append(f.flowKey(), append([]expr.Any{&expr.Lookup{SourceRegister: register, DestRegister: flowHardware, IsDestRegSet: true, SetName: set + f.suffix}}, serverID()...)...)
+		}
+		machine := link.HardwareAddr.String() + f.suffix
 		if ends { // to this machine, which resets connections that it does not know
 			rules = append(rules, f.endedRules(frame, []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})...)
 		}
 		rules = append(rules,
-			tagged("known"+link.HardwareAddr.String()+f.suffix, frame, f.flowKey(), known, serverID(), f.sendOn(link, false)),
+			tagged("closes"+machine, frame, flagged(finish|reset, expr.CmpOpNeq), known(flowSet), f.sendOn(link, f.forget(flowSet), f.forget(closingSet), f.remember(closingSet, closingTimeout))),
+			tagged("known"+machine, frame, known(flowSet), f.sendOn(link, f.remember(flowSet, flowTimeout))),
+			tagged("closing"+machine, frame, flagged(synchronize, expr.CmpOpEq), known(closingSet), f.sendOn(link, f.remember(closingSet, closingTimeout))),
 			tagged("new"+f.suffix, frame, find(f.endpointKey(f.destination, destinationPort), f.servicesByAddress().name)))
 	}
 	l.base("in", hook{unix.NF_NETDEV_INGRESS, filterPriority, "filter", link.Name}, rules...)
@@ -82,19 +91,15 @@ func (f *family) flowKey() []expr.Any {
 		&expr.Payload{DestRegister: register + 2 + 2*words, Base: expr.PayloadBaseTransportHeader, Offset: destinationPort, Len: 2})
 }
 
-// sendOn sends the frame to the server, if that still takes flows; the rule is broken off otherwise. The flow's memory begins anew.
-func (f *family) sendOn(link *net.Interface, isNew bool) []expr.Any {
+// sendOn sends the frame to the server, if that still takes flows; the rule is broken off otherwise. memory is what becomes of the flow's memory.
+func (f *family) sendOn(link *net.Interface, memory ...expr.Any) []expr.Any {
 	hardware := func(offset uint32) expr.Any {
 		return &expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: flowHardware, Base: expr.PayloadBaseLLHeader, Offset: offset, Len: 6}
 	}
 	const destination, source = 0, 6
 	list := []expr.Any{&expr.Lookup{SourceRegister: flowServer, DestRegister: flowHardware, IsDestRegSet: true, SetName: hardwareSet}}
-	if isNew { // an update would only prolong the memory of a server that is gone
-		const forget = 2 // NFT_DYNSET_OP_DELETE
-		list = append(list, f.remember(forget))
-	}
+	list = append(list, memory...)
 	return append(list,
-		f.remember(unix.NFT_DYNSET_OP_UPDATE),
 		&expr.Lookup{SourceRegister: flowServer, SetName: directSentSet},
 		hardware(destination),
 		&expr.Immediate{Register: flowHardware, Data: link.HardwareAddr},
@@ -112,8 +117,25 @@ func serverID() []expr.Any {
 	}
 }
 
-func (f *family) remember(operation uint32) expr.Any {
-	return &expr.Dynset{SrcRegKey: register, SrcRegData: flowServer, SetName: flowSet + f.suffix, Operation: operation, Timeout: flowTimeout}
+// remember adds the flow to a memory, or prolongs it there: with the server that it had.
+func (f *family) remember(set string, timeout time.Duration) expr.Any {
+	return &expr.Dynset{SrcRegKey: register, SrcRegData: flowServer, SetName: set + f.suffix, Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: timeout}
+}
+
+func (f *family) forget(set string) expr.Any {
+	const remove = 2 // NFT_DYNSET_OP_DELETE
+	return &expr.Dynset{SrcRegKey: register, SrcRegData: flowServer, SetName: set + f.suffix, Operation: remove}
+}
+
+// Flags of TCP.
+const finish, synchronize, reset = 0x01, 0x02, 0x04
+
+// flagged are packets of TCP of which some of the flags are set, or with CmpOpEq none.
+func flagged(flags byte, are expr.CmpOp) []expr.Any {
+	return append(metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP}),
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{flags}, Xor: []byte{0}},
+		&expr.Cmp{Op: are, Register: 1, Data: []byte{0}})
 }
 
 func (l *layout) directService(s *Service, link *net.Interface, before *layout) {
@@ -129,7 +151,7 @@ func (l *layout) directService(s *Service, link *net.Interface, before *layout) 
 		if p.draw == nil {
 			return // nothing new; flows that are known go on
 		}
-		list = append(append(append(list, serverID()...), f.flowKey()...), f.sendOn(link, true)...)
+		list = append(append(append(list, serverID()...), f.flowKey()...), f.sendOn(link, f.forget(flowSet), f.remember(flowSet, flowTimeout))...)
 		p.laid = &laidChain{nil, []rule{tagged(fmt.Sprint(p.draw.name, s.Hash, link.Index, link.HardwareAddr), list)}}
 	})
 }
@@ -160,7 +182,7 @@ func (t *forwardTable) countDirect(all map[Way]Counted) error {
 	return nil
 }
 
-// Flows counts the flows of direct return that are remembered, by server.
+// Flows counts the flows of direct return that are remembered and that their clients have not closed, by server.
 func (f *Forwarding) Flows() (map[Way]int, error) {
 	all := map[Way]int{}
 	for _, t := range f.tables {
@@ -228,8 +250,11 @@ func (p *planned) moved() (list []Listen) {
 
 // takeFlows adds the flows to these services that another table remembers, and this one does not.
 func (t *forwardTable) takeFlows(b *batch, from string, services []Listen) error {
-	for _, f := range families() {
-		name := flowSet + f.suffix
+	for _, name := range []string{flowSet + "4", flowSet + "6", closingSet + "4", closingSet + "6"} {
+		f := families()[0]
+		if strings.HasSuffix(name, "6") {
+			f = families()[1]
+		}
 		list, err := t.socket.listElements(t.family, from, name)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return err

@@ -30,34 +30,22 @@ func (l *layout) endedSets() {
 
 // endedRules match packets of connections that were ended, but resets, and take a connection out of the set that begins anew between the same ends.
 func (f *family) endedRules(known, end []expr.Any) []rule {
-	const synchronize, reset = 0x02, 0x04
-	const forget = 2 // NFT_DYNSET_OP_DELETE
-	tcp := append(append([]expr.Any(nil), known...), metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP})...)
-	begins := []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{synchronize}, Xor: []byte{0}},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{0}},
-	}
-	notReset := []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{reset}, Xor: []byte{0}},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}},
-	}
+	const remove = 2 // NFT_DYNSET_OP_DELETE
 	name := endedSet + f.suffix
 	lookup := []expr.Any{&expr.Lookup{SourceRegister: register, SetName: name}}
 	return []rule{
-		tagged("begins"+f.suffix, tcp, begins, f.flowKey(), lookup, []expr.Any{&expr.Dynset{SrcRegKey: register, SetName: name, Operation: forget}}),
-		tagged("ended"+f.suffix, tcp, notReset, f.flowKey(), lookup, end),
+		tagged("begins"+f.suffix, known, flagged(synchronize, expr.CmpOpNeq), f.flowKey(), lookup, []expr.Any{&expr.Dynset{SrcRegKey: register, SetName: name, Operation: remove}}),
+		tagged("ended"+f.suffix, known, flagged(reset, expr.CmpOpEq), f.flowKey(), lookup, end),
 	}
 }
 
 // endNAT answers packets of connections that were ended with a reset, to whichever end sends one.
 func (l *layout) endNAT() {
 	l.endedSets()
-	const reset = 1 // NFT_REJECT_TCP_RST
+	const tcpReset = 1 // NFT_REJECT_TCP_RST
 	var rules []rule
 	for _, f := range families() {
-		rules = append(rules, f.endedRules(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), []expr.Any{&expr.Reject{Type: reset}})...)
+		rules = append(rules, f.endedRules(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), []expr.Any{&expr.Reject{Type: tcpReset}})...)
 	}
 	l.base("ended", hook{unix.NF_INET_PRE_ROUTING, rawPriority, "filter", ""}, rules...)
 }

@@ -126,6 +126,7 @@ pools:
   web:  { servers: ["10.2.0.2:9000", "10.2.0.3:9000"], mode: nat, OPTIONS health: { type: tcp, every: 100ms, timeout: 100ms, fall: 1, rise: 1 } }
   web6: { servers: ["[fd02::2]:9000", "[fd02::3]:9000"], mode: nat }
 admin: { socket: DIR/admin.sock }
+data: DIR/data
 logs: { access: off }
 `
 
@@ -199,6 +200,7 @@ pools:
   web:  { servers: ["10.2.0.2:9000", "10.2.0.3:9000"], mode: direct, interface: eth0 }
   web6: { servers: ["[fd02::2]:9000", "[fd02::3]:9000"], mode: direct, interface: eth0 }
 admin: { socket: DIR/admin.sock }
+data: DIR/data
 logs: { access: off }
 `
 
