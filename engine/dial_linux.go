@@ -11,28 +11,46 @@ import (
 // millisecond, and everybody else on the loop waits.
 const dialsMost = 64
 
-// awaitDial waits until l may begin to open another connection in its turn.
-func (l *Loop) awaitDial() {
-	if l.dials < dialsMost {
-		l.dials++
-		return
-	}
-	l.dialers = append(l.dialers, l.current)
-	l.park()
+// dialer is a coroutine that waits for a turn in which it may begin to open a connection.
+type dialer struct {
+	coroutine *coroutine
+	givenUp   *bool // nobody wants the connection any more; nil: somebody always does
 }
 
-// letDial begins a turn: those that have waited longest go on.
+func (d *dialer) isGivenUp() bool { return d.givenUp != nil && *d.givenUp }
+
+// awaitDial waits until l may begin to open another connection in its turn; false if nobody wants it any more.
+func (l *Loop) awaitDial(givenUp *bool) bool {
+	if l.dials < dialsMost {
+		l.dials++
+		return true
+	}
+	d := dialer{l.current, givenUp}
+	l.dialers = append(l.dialers, d)
+	l.park()
+	return !d.isGivenUp()
+}
+
+// letDial begins a turn: those that have waited longest go on, and all whose connection nobody wants.
 func (l *Loop) letDial() {
-	l.dials = min(len(l.dialers), dialsMost)
-	if l.dials == 0 {
+	l.dials = 0
+	if len(l.dialers) == 0 {
 		return
 	}
-	for _, co := range l.dialers[:l.dials] {
-		l.unpark(co, wakeReady)
+	rest := l.dialers[:0]
+	for _, d := range l.dialers {
+		switch {
+		case d.isGivenUp():
+		case l.dials < dialsMost:
+			l.dials++
+		default:
+			rest = append(rest, d)
+			continue
+		}
+		l.unpark(d.coroutine, wakeReady)
 	}
-	rest := copy(l.dialers, l.dialers[l.dials:])
-	clear(l.dialers[rest:])
-	l.dialers = l.dialers[:rest]
+	clear(l.dialers[len(rest):])
+	l.dialers = rest
 }
 
 // Dial connects to address; it parks until that is done.
@@ -43,7 +61,9 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.engine.Open() >= l.engine.dialMost {
 		return nil, os.NewSyscallError("socket", syscall.EMFILE)
 	}
-	l.awaitDial()
+	if !l.awaitDial(options.GivenUp) {
+		return nil, ErrInterrupted
+	}
 	l.Stats.Dialed++
 	fd, err := l.socketFor(address, options)
 	if err != nil {

@@ -129,9 +129,11 @@ type Loop struct {
 	wheel    wheel
 
 	current        *coroutine
-	moved          int          // bytes that current has read since it was entered
-	dials          int          // connections that were begun to be opened in this turn
-	dialers        []*coroutine // that wait for a turn in which they may
+	moved          int       // bytes that current has read since it was entered
+	dials          int       // connections that were begun to be opened in this turn
+	dialers        []dialer  // that wait for a turn in which they may
+	starts         int       // what GoInTurn has begun in this turn
+	starters       []GivenUp // what waits for a turn in which it may begin
 	freeCoroutines *coroutine
 	idleCoroutines int
 	idleLow        int      // the fewest since the last Trim
@@ -204,6 +206,49 @@ func (l *Loop) Go(r Runner) {
 		return
 	}
 	l.spawned = append(l.spawned, spawn{r: r})
+}
+
+// GivenUp is work that somebody may have lost interest in before it begins.
+type GivenUp interface {
+	Runner
+	// IsGivenUp reports whether there is next to nothing left to do.
+	IsGivenUp() bool
+}
+
+// startsMost is how much work a loop begins in one turn that peers have asked for side by side: one connection may ask for hundreds of things at once, and everybody else on the loop
+// waits until the turn has ended.
+const startsMost = 256
+
+// GoInTurn runs r on a coroutine of its own, soon, and in a later turn if this one has begun enough. What is given up meanwhile keeps nobody waiting.
+func (l *Loop) GoInTurn(r GivenUp) {
+	if l.portable != nil || l.starts < startsMost {
+		l.starts++
+		l.Go(r)
+		return
+	}
+	l.starters = append(l.starters, r)
+}
+
+// letStart begins a turn: what has waited longest begins, and all that is given up.
+func (l *Loop) letStart() {
+	l.starts = 0
+	if len(l.starters) == 0 {
+		return
+	}
+	rest := l.starters[:0]
+	for _, r := range l.starters {
+		switch {
+		case r.IsGivenUp():
+			l.Go(r)
+		case l.starts < startsMost:
+			l.starts++
+			l.Go(r)
+		default:
+			rest = append(rest, r)
+		}
+	}
+	clear(l.starters[len(rest):])
+	l.starters = rest
 }
 
 // GoLast runs r on a coroutine of its own at the end of the turn, when all else that is ready has run: what many have collected in a turn

@@ -84,6 +84,7 @@ func (l *Loop) run() {
 		n := l.wait(lastEvent, more)
 		l.readClock()
 		l.letDial()
+		l.letStart()
 		if n > 0 {
 			lastEvent = l.now
 			l.turnAt.Store(l.now)
@@ -98,7 +99,7 @@ func (l *Loop) run() {
 			l.relieve()
 		}
 		l.wheel.advance(l.now)
-		more = l.finishTurn() || len(l.dialers) > 0
+		more = l.finishTurn() || len(l.dialers) > 0 || len(l.starters) > 0
 		if n > 0 || more {
 			l.turnAt.Store(0)
 		}

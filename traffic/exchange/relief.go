@@ -36,14 +36,27 @@ func (p *perLoop) relieve() {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b heavy) int { return b.held - a.held })
-	excess := p.loop.Held() - p.loop.Share()*3/4
+	excess := p.loop.Held() - p.loop.Share()*3/4 - p.leaving()
 	for _, h := range list {
 		if excess <= 0 {
 			return
 		}
+		if h.s.http == nil {
+			continue // another's end was its end too
+		}
 		excess -= int64(h.held)
 		h.s.evict(reason.MemoryFull)
 	}
+}
+
+// leaving is what exchanges hold whose clients have left: it will be free without anybody's end.
+func (p *perLoop) leaving() (n int64) {
+	for x := p.active; x != nil; x = x.nextActive {
+		if x.left || x.stream != nil && x.stream.IsGone() {
+			n += int64(x.held())
+		}
+	}
+	return n
 }
 
 // held is how much a client connection has weir hold.

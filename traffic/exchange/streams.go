@@ -72,7 +72,7 @@ func (s *Streams) Open(stream Stream) {
 	if setup := from.http.setup.Load(); setup.Closing || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {
 		s.via.Leave(http2.NoError)
 	}
-	p.loop.Go(o)
+	p.loop.GoInTurn(o)
 }
 
 // End is called when the connection has ended.
@@ -138,12 +138,22 @@ func (p *perLoop) openStream() *openStream {
 	return &openStream{}
 }
 
-// Run is the exchange.
+// IsGivenUp reports whether the client has reset the stream, or is gone.
+func (o *openStream) IsGivenUp() bool { return o.session.stream.IsGone() }
+
+// Run is the exchange. Of a client that has left before it begins there is only the record.
 func (o *openStream) Run() {
 	x := o.session.at.take()
 	o.session.x = x
 	x.reset(&o.session)
-	x.run()
+	if o.IsGivenUp() {
+		x.from = o.session.peer
+		x.readStream()
+		x.abandon(reason.ClientGone)
+		x.finish()
+	} else {
+		x.run()
+	}
 	o.session.drop()
 	o.end(x.code)
 }

@@ -33,6 +33,14 @@ func (c *Cancel) pending() *engine.Conn {
 	return &c.conn
 }
 
+// called is set once the work is given up; nil where it never is, or others wait for the connection too.
+func (c *Cancel) called() *bool {
+	if c == nil || c.opening != nil {
+		return nil
+	}
+	return &c.isCalled
+}
+
 // settle forgets what a Dial was doing.
 func (c *Cancel) settle() {
 	if c != nil {

@@ -203,7 +203,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	}
 	connect := connectTime(d.Connect, config)
 	s.Open++
-	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion, Pending: d.Cancel.pending()}
+	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion, Pending: d.Cancel.pending(), GivenUp: d.Cancel.called()}
 	source := config.Spoofed(d.Source, d.Address.IP.Addr())
 	ec, err := s.dialFrom(source, d.Address, config, o)
 	if err != nil {
