@@ -63,10 +63,11 @@ const (
 	calmEvery = time.Second           // how often it is looked at, seldomer and seldomer while it stays calm: each look of an idle weir costs
 	calmMost  = 20 * time.Millisecond // of processor time in a second: there is nothing to do
 	calmRest  = 8 * time.Second
-	wasteMost = 16 << 20 // bytes that are not worth it, and a quarter of what lives
+	wasteMost = 8 << 20 // bytes that are not worth it, and a quarter of what lives
 )
 
-// Under load memory is given back too when much of it is not in use: twice what lives and wasteRush more, for rushEvery.
+// Under load memory is given back too when much of it is not in use: twice what lives and wasteRush more, for rushEvery. What lives is known as of the last collection, which with little
+// to do may have been in the middle of a rush: so twice what lived when memory was given back last is enough as well.
 const (
 	wasteRush = 64 << 20
 	rushEvery = 15 * time.Second
@@ -93,7 +94,7 @@ func (d *Daemon) giveMemoryBack() {
 			continue
 		}
 		live, other := heap()
-		if other > 2*live+wasteRush {
+		if other > 2*live+wasteRush || live+other > 3*settled+2*wasteRush {
 			rush += wait
 		} else {
 			rush = 0

@@ -238,7 +238,55 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http2, pings whose answers are not read": {conns: 200, open: func(s *scene) error {
+	"http1, clients that ask and leave": {conns: 4000, costly: true, open: func(s *scene) error {
+		c, err := s.dial(s.clear)
+		if err == nil {
+			io.WriteString(c, "GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			err = c.Close()
+		}
+		return err
+	}},
+	"http2, clients that ask much and leave": {conns: 3000, costly: true, short: true, open: func(s *scene) error {
+		a, err := s.http2(1 << 20)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = a.request("/hang", true)
+		}
+		if err == nil {
+			err = a.conn.Close()
+		}
+		return err
+	}},
+	"http2, requests that are reset": {conns: 200, open: func(s *scene) error {
+		a, err := s.http2(1 << 20)
+		for i := 0; i < 500 && err == nil; i++ {
+			var id uint32
+			if id, err = a.request("/hang", true); err == nil {
+				err = a.WriteRSTStream(id, http2.ErrCodeCancel)
+			}
+		}
+		return err
+	}},
+	"http3, clients that ask much and leave": {conns: 100, costly: true, open: func(s *scene) error {
+		c, err := s.http3(1 << 20)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = s.request3(c, "/hang", true)
+		}
+		if err == nil {
+			err = c.CloseWithError(0x100, "")
+		}
+		return err
+	}},
+	"http3, requests that are reset": {conns: 20, costly: true, open: func(s *scene) error {
+		c, err := s.http3(1 << 20)
+		for i := 0; i < 500 && err == nil; i++ {
+			var stream *quicgo.Stream
+			if stream, err = s.request3(c, "/hang", true); err == nil {
+				stream.CancelRead(0x10c)
+			}
+		}
+		return err
+	}},
+	"http2, pings whose answers are not read": {conns: 200, costly: true, open: func(s *scene) error {
 		a, err := s.http2(0)
 		for i := 0; i < 5000 && err == nil; i++ {
 			err = a.WritePing(false, [8]byte{})
