@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// Match is what a request must be besides its path; all that is written must hold.
+// Match is what a request must be besides its path; all that is written must hold. A new condition goes into IsEmpty; a test holds it.
 type Match struct {
 	// Any of these methods.
 	Methods []string `yaml:"methods" example:"[GET, HEAD]"`

@@ -9,7 +9,7 @@ import (
 	"github.com/weir-proxy/weir/wire/message"
 )
 
-// Match is what a request must be besides its host; all that is set must hold. Immutable.
+// Match is what a request must be besides its host; all that is set must hold. Immutable. A test lists the fields, and what has to know each of them.
 type Match struct {
 	Path     *PathPattern
 	Methods  []string         // any of these; none: every method

@@ -52,11 +52,15 @@ func (m *Match) covers(other *Match) bool {
 	if !m.To.isAny() && !m.To.covers(&other.To) || m.Moved != nil {
 		return false
 	}
-	return coversValues(m.Headers, other.Headers) && coversValues(m.Query, other.Query)
+	if len(m.Prints) > 0 && !isSubset(other.Prints, m.Prints) {
+		return false
+	}
+	return coversValues(m.Headers, other.Headers) && coversValues(m.Query, other.Query) && coversValues(m.Cert, other.Cert)
 }
 
-func isSubset(methods, of []string) bool {
-	return len(methods) > 0 && !slices.ContainsFunc(methods, func(m string) bool { return !slices.Contains(of, m) })
+// isSubset reports whether words has at least one word, and all of them are in of.
+func isSubset(words, of []string) bool {
+	return len(words) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(of, w) })
 }
 
 // coversValues reports whether each of what is asked is asked by others too.
