@@ -8,6 +8,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/traffic/pool"
 )
 
 func (p *planner) pools() {
@@ -76,11 +77,11 @@ func serversDiffering(old, now *config.Pool) (details []string) {
 	return details
 }
 
-// operator lists what was said of servers at run time, which the file does not show.
+// operator lists what was said of servers at run time, which the file does not show: what stays, and what this reload ends.
 func (p *planner) operator() {
 	for i := range p.after.Config.Pools {
 		name := p.after.Config.Pools[i].Name
-		said := p.after.Destinations[name].Pool.Overrides()
+		said := p.said(name)
 		for _, server := range slices.Sorted(maps.Keys(said)) {
 			o, what := said[server], "changed"
 			switch {
@@ -96,4 +97,15 @@ func (p *planner) operator() {
 			p.plan.Operator = append(p.plan.Operator, fmt.Sprintf("pools.%s: server %s was %s by the operator, %s", quoted(name), server, what, how))
 		}
 	}
+}
+
+// said is what was said of a pool's servers, those words included that end with this reload: a pool that has changed does not inherit them.
+func (p *planner) said(name string) map[string]pool.Override {
+	said := map[string]pool.Override{}
+	if was := p.before.Destinations[name]; was != nil {
+		maps.Copy(said, was.Pool.Overrides())
+		maps.DeleteFunc(said, func(_ string, o pool.Override) bool { return !o.UntilReload })
+	}
+	maps.Copy(said, p.after.Destinations[name].Pool.Overrides())
+	return said
 }

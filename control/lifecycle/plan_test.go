@@ -2,13 +2,16 @@ package lifecycle
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/traffic/pool"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -54,4 +57,28 @@ func built(t *testing.T, name, text string, previous *snapshot.Snapshot) *snapsh
 		t.Fatal(problems)
 	}
 	return s
+}
+
+// What is said only until the next reload ends with any, whether or not the pool changes; the plan says so either way.
+func TestPlansNameWhatTheReloadEnds(t *testing.T) {
+	const pools = "listeners: { http: \":80\" }\npools: { app: { servers: [10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80], health: { path: /, every: %ds } } }\nsites: { a: app }\nadmin: off\n"
+	for _, seconds := range []int{2, 3} {
+		before := built(t, "before", fmt.Sprintf(pools, 2), nil)
+		for server, o := range map[string]pool.Override{
+			"10.0.0.1:80": {HasState: true, State: pool.Disabled, UntilReload: true},
+			"10.0.0.2:80": {HasWeight: true, Weight: 3, UntilReload: true},
+			"10.0.0.3:80": {HasState: true, State: pool.Drained},
+		} {
+			before.Destinations["app"].Pool.Override(server, func(to *pool.Override) { *to = o })
+		}
+		after := built(t, "after", fmt.Sprintf(pools, seconds), before)
+		want := []string{
+			"pools.app: server 10.0.0.1:80 was disabled by the operator, until this reload, which ends that",
+			"pools.app: server 10.0.0.2:80 was given the weight 3 by the operator, until this reload, which ends that",
+			"pools.app: server 10.0.0.3:80 was drained by the operator, and stays so; 'weir enable 10.0.0.3:80' ends that",
+		}
+		if got := newPlan(before, after).Operator; !slices.Equal(got, want) {
+			t.Errorf("every %d s: got\n%s\nwant\n%s", seconds, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
 }
