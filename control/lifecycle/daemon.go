@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -449,7 +450,9 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 		return err // the configuration has been checked
 	}
 	c := accesslog.WriterConfig{File: a.File, Format: line, Head: head,
-		Log: func(f string, args ...any) { d.log.Error(fmt.Sprintf(f, args...)) }}
+		Log: func(level slog.Level, f string, args ...any) {
+			d.log.Log(context.Background(), level, fmt.Sprintf(f, args...))
+		}}
 	if r := a.Rotate; r != nil {
 		c.Rotation = accesslog.Rotation{Size: int64(r.Size), Every: r.Every.Std(), Keep: r.Keep, Compress: r.Compress}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -16,9 +17,9 @@ import (
 // outlet is where lines go. Its pen's goroutine does all that may hang, and owns what is not said otherwise.
 type outlet struct {
 	pen    *pen.Pen
-	name   string                           // immutable
-	head   func(now time.Time) string       // immutable; may be nil
-	log    func(format string, args ...any) // immutable
+	name   string                                             // immutable
+	head   func(now time.Time) string                         // immutable; may be nil
+	log    func(level slog.Level, format string, args ...any) // immutable
 	out    io.Writer
 	file   *os.File      // nil for standard output and error
 	looked time.Time     // when the file was last looked for under its name
@@ -26,11 +27,16 @@ type outlet struct {
 	torn   bool          // the file ends within a line
 	lost   atomic.Uint64 // lines that could not be written
 
+	isRegular  bool // the file is a regular one
+	isMissing  bool // the file was moved away, and could not be opened anew
+	isUnlinked bool // the file has no name any more: what is written to it is gone
+
 	rotation    Rotation    // immutable
 	rotates     bool        // the file is one that can be rotated, and is to be
 	size        int64       // bytes in the file
 	period      int64       // of Rotation.Every, that the file belongs to
 	rotateAfter time.Time   // not before, as it has failed
+	unrotated   bool        // the last rotation failed
 	tidying     atomic.Bool // a goroutine compresses and removes old files
 }
 
@@ -115,6 +121,10 @@ func (o *outlet) begin() []byte {
 // write is what the pen calls.
 func (o *outlet) write(lines []byte) {
 	o.reopen()
+	if o.isUnlinked {
+		o.lost.Add(uint64(bytes.Count(lines, []byte{'\n'})))
+		return
+	}
 	for len(lines) > 0 {
 		n := len(lines)
 		if n > pieceMost {
@@ -129,7 +139,7 @@ func (o *outlet) write(lines []byte) {
 	}
 }
 
-// writePiece writes lines. A full disk loses lines and says so, and ends nothing.
+// writePiece writes lines. When the disk is full it loses lines and logs that once; nothing ends.
 func (o *outlet) writePiece(lines []byte) {
 	if o.file != nil {
 		o.file.SetWriteDeadline(time.Now().Add(writeMost)) // of a pipe; other files have none
@@ -138,18 +148,34 @@ func (o *outlet) writePiece(lines []byte) {
 	n, err := o.out.Write(lines)
 	o.size += int64(n)
 	if err != nil {
-		o.torn = n > 0 && lines[n-1] != '\n' || n == 0 && o.torn
+		whole := bytes.LastIndexByte(lines[:n], '\n') + 1
+		o.torn = n > whole && !o.cutOff(n-whole) || n == 0 && o.torn
 		o.lost.Add(uint64(bytes.Count(lines[n:], []byte{'\n'})))
 		if !o.failed {
-			o.log("access log: %v; serving goes on, lines are lost until it can be written again", err)
+			o.log(slog.LevelError, "access log: %v; serving goes on, lines are lost until it can be written again", err)
 		}
 	} else if o.failed {
-		o.log("access log: can be written again; %d lines were lost", o.lost.Load())
+		o.log(slog.LevelInfo, "access log: can be written again; %d lines were lost", o.lost.Load())
 	}
 	o.failed = err != nil
 }
 
-// endTorn ends a line of which a full disk took only a part, or the next one would be lost with it.
+// cutOff removes the last n bytes, the part of a line that a full disk took. It does so only in a regular file in which nothing follows them:
+// a process that takes over from this one writes to the same file. It reports whether they are removed.
+func (o *outlet) cutOff(n int) bool {
+	if !o.isRegular {
+		return false
+	}
+	end, err := o.file.Seek(0, io.SeekCurrent) // after a write to an O_APPEND file: behind what was written
+	st, statErr := o.file.Stat()
+	if err != nil || statErr != nil || st.Size() != end || o.file.Truncate(end-int64(n)) != nil {
+		return false
+	}
+	o.size -= int64(n)
+	return true
+}
+
+// endTorn ends a line of which only a part was written and could not be removed, or the next line would be lost with it.
 func (o *outlet) endTorn() {
 	if !o.torn {
 		return
@@ -157,42 +183,6 @@ func (o *outlet) endTorn() {
 	if _, err := o.out.Write([]byte{'\n'}); err == nil {
 		o.torn = false
 	}
-}
-
-// reopen follows a file that was moved away, as log rotation does.
-func (o *outlet) reopen() {
-	if o.file == nil || time.Since(o.looked) < lookMost {
-		return
-	}
-	o.looked = time.Now()
-	if o.isMoved() {
-		o.open() // where that fails, the old one still takes lines
-	}
-}
-
-// isMoved reports whether another file, or none, has the name.
-func (o *outlet) isMoved() bool {
-	mine, err := o.file.Stat()
-	if err != nil {
-		return false
-	}
-	now, err := os.Stat(o.name)
-	return err != nil || !os.SameFile(mine, now)
-}
-
-// open goes on in the file that has the name now, which is made where there is none.
-func (o *outlet) open() error {
-	f, err := open(o.name)
-	if err != nil {
-		return err
-	}
-	o.file.Close()
-	o.file, o.out, o.torn = f, f, false
-	o.measure()
-	if head := o.begin(); len(head) > 0 {
-		o.writePiece(head)
-	}
-	return nil
 }
 
 // end closes the file.

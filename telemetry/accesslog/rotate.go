@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,10 +32,11 @@ const (
 // rotateAgain is how long weir waits after a rotation has failed.
 const rotateAgain = time.Minute
 
-// measure notes the size of a file that was opened, and the period that it belongs to.
+// measure notes what kind of file was opened, its size, and the period that it belongs to.
 func (o *outlet) measure() {
 	st, err := o.file.Stat()
-	o.rotates = err == nil && st.Mode().IsRegular() && (o.rotation.Size > 0 || o.rotation.Every > 0)
+	o.isRegular = err == nil && st.Mode().IsRegular()
+	o.rotates = o.isRegular && (o.rotation.Size > 0 || o.rotation.Every > 0)
 	if !o.rotates {
 		return
 	}
@@ -69,7 +71,13 @@ func (o *outlet) rotate(n int) {
 	}
 	if err := next(now); err != nil {
 		o.rotateAfter = now.Add(rotateAgain)
-		o.log("access log: cannot be rotated, and goes on as it is: %v", err)
+		if !o.unrotated {
+			o.log(slog.LevelError, "access log: cannot be rotated, and goes on as it is: %v", err)
+		}
+		o.unrotated = true
+	} else if o.unrotated {
+		o.log(slog.LevelInfo, "access log: is rotated again")
+		o.unrotated = false
 	}
 }
 
@@ -100,7 +108,7 @@ func (o *outlet) begun(now time.Time) error {
 func (o *outlet) tidy(name string) {
 	defer o.tidying.Store(false)
 	if err := tidy(name, o.rotation, time.Now()); err != nil {
-		o.log("access log: old files: %v", err)
+		o.log(slog.LevelError, "access log: old files: %v", err)
 	}
 }
 

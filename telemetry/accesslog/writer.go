@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -10,8 +11,8 @@ import (
 type WriterConfig struct {
 	File   string // a path, "stdout" or "stderr"; "" writes nothing
 	Format Format
-	Head   func(now time.Time) string       // what a file begins with, or goes on with after weir has opened it; may be nil
-	Log    func(format string, args ...any) // told when writing fails and when it works again
+	Head   func(now time.Time) string                         // what a file begins with, or goes on with after weir has opened it; may be nil
+	Log    func(level slog.Level, format string, args ...any) // told when writing fails and when it works again
 
 	Rotation Rotation // of a file
 }
@@ -58,7 +59,7 @@ func NewWriter(rings []*Ring) *Writer {
 // the same: another would hang too, and hold another thread.
 func (w *Writer) Configure(c WriterConfig) error {
 	if c.Log == nil {
-		c.Log = func(string, ...any) {}
+		c.Log = func(slog.Level, string, ...any) {}
 	}
 	if w.keepStuck(c) {
 		return nil
@@ -195,7 +196,7 @@ func (w *Writer) flush() {
 	}
 	isTaken := w.outlet.pen.Put(w.buf)
 	if !isTaken && !w.dropping {
-		w.config.Log("access log: nothing is taken; serving goes on, lines are dropped until it can be written again")
+		w.config.Log(slog.LevelError, "access log: nothing is taken; serving goes on, lines are dropped until it can be written again")
 	}
 	w.dropping = !isTaken
 	w.buf = w.buf[:0]

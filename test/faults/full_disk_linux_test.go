@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,10 +68,10 @@ func TestAccessLogGoesOnWhenThereIsRoomAgain(t *testing.T) {
 		text = string(b)
 		return strings.Contains(text, "/again/19")
 	})
-	if !strings.Contains(s.log(), "can be written again") {
-		t.Error("weir does not say that the log can be written again")
+	if !regexp.MustCompile(`(?i)level\W{1,4}info.*can be written again; `).MatchString(s.log()) {
+		t.Errorf("weir does not say, as information, that the log can be written again:\n%s", s.log())
 	}
-	// The line that was being written when the disk was full is cut short, and takes no other with it.
+	// Of the line that was being written when the disk was full, nothing stays.
 	again, broken := 0, 0
 	for _, line := range lines(text) {
 		var l struct{ Target string }
@@ -80,7 +81,7 @@ func TestAccessLogGoesOnWhenThereIsRoomAgain(t *testing.T) {
 			again++
 		}
 	}
-	if broken > 1 {
+	if broken > 0 {
 		t.Errorf("%d lines are broken", broken)
 	}
 	if again != 20 {

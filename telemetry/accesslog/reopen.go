@@ -1,0 +1,83 @@
+package accesslog
+
+import (
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+)
+
+// reopen follows a file that was moved away, as log rotation does. The name is looked for once a second, and at once when the file has no name
+// any more: its lines could not be read by anybody.
+func (o *outlet) reopen() {
+	if o.file == nil {
+		return
+	}
+	wasUnlinked := o.isUnlinked
+	o.isUnlinked = o.isRegular && isUnlinked(o.file)
+	if time.Since(o.looked) < lookMost && (wasUnlinked || !o.isUnlinked) {
+		return
+	}
+	o.looked = time.Now()
+	if !o.isMoved() {
+		return
+	}
+	if err := o.open(); err != nil {
+		o.cannotReopen(err)
+	}
+}
+
+// cannotReopen logs that the file could not be opened anew: once, and once more when its lines begin to be lost.
+func (o *outlet) cannotReopen(err error) {
+	if o.isMissing && !o.isUnlinked {
+		return
+	}
+	level, effect := slog.LevelWarn, "lines go on into the file that was moved away"
+	if o.isUnlinked {
+		if o.failed {
+			return
+		}
+		o.failed, level, effect = true, slog.LevelError, "the file that was open is deleted, and lines are lost until it can be opened"
+	}
+	o.isMissing = true
+	o.log(level, "access log: cannot be opened anew: %v; serving goes on, %s", err, effect)
+}
+
+// isMoved reports whether another file, or none, has the name.
+func (o *outlet) isMoved() bool {
+	mine, err := o.file.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(o.name)
+	return err != nil || !os.SameFile(mine, now)
+}
+
+// isUnlinked reports whether the file has no name any more.
+func isUnlinked(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	return ok && sys.Nlink == 0
+}
+
+// open goes on in the file that has the name now, which is made where there is none.
+func (o *outlet) open() error {
+	f, err := open(o.name)
+	if err != nil {
+		return err
+	}
+	o.file.Close()
+	o.file, o.out, o.torn = f, f, false
+	o.measure()
+	if o.isMissing && !o.failed {
+		o.log(slog.LevelInfo, "access log: is opened anew")
+	}
+	o.isMissing, o.isUnlinked = false, false
+	if head := o.begin(); len(head) > 0 {
+		o.writePiece(head)
+	}
+	return nil
+}
