@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// Match is what a request must be besides its path; all that is written must hold. A new condition goes into IsEmpty; a test holds it.
+// Match is what a request must be besides its path; all that is written must hold.
 type Match struct {
 	// Any of these methods.
 	Methods []string `yaml:"methods" example:"[GET, HEAD]"`
@@ -36,7 +36,7 @@ type Match struct {
 	When Later `yaml:"when"`
 }
 
-// IsEmpty reports whether every request matches.
+// IsEmpty reports whether every request matches. A new condition goes in here; a test holds it.
 func (m *Match) IsEmpty() bool {
 	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Clients)+len(m.ClientCert)+len(m.JA4)+len(m.Destinations)+len(m.Ports) == 0
 }
