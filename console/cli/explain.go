@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,9 @@ Without a scheme the URL is asked of the first listener that serves sites. The c
 	return c
 }
 
+// explainedSchemes are the schemes of URLs that can be explained: of requests, and of what layer 4 listeners take.
+var explainedSchemes = []string{"http", "https", "tcp", "tls", "udp", "ftp"}
+
 // take checks what was asked on the command line: what is wrong here is wrong usage.
 func (q *Question) take(args []string, client, to string) (err error) {
 	q.Method, q.URL = "GET", args[len(args)-1]
@@ -91,8 +95,11 @@ func (q *Question) take(args []string, client, to string) (err error) {
 		q.Method = args[0]
 	}
 	scheme, rest, found := strings.Cut(q.URL, "://")
-	if found && scheme != "http" && scheme != "https" || rest == "" && found || strings.ContainsAny(q.URL, " \r\n") || strings.HasPrefix(q.URL, "/") || q.URL == "" {
-		return fmt.Errorf("%q is no URL; write it like https://app.example.com/path", q.URL)
+	if rest == "" && found || strings.ContainsAny(q.URL, " \r\n") || strings.HasPrefix(q.URL, "/") || q.URL == "" {
+		return fmt.Errorf("%q is not a URL; write it like https://app.example.com/path", q.URL)
+	}
+	if found && !slices.Contains(explainedSchemes, strings.ToLower(scheme)) {
+		return fmt.Errorf("%q: expected a URL with one of the schemes %s", q.URL, strings.Join(explainedSchemes, ", "))
 	}
 	if q.Client, err = netip.ParseAddr(client); err != nil {
 		return fmt.Errorf("--client %q is no IP address", client)

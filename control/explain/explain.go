@@ -38,6 +38,9 @@ func (w *World) Explain(r *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if connection := w.passed(&t, r); connection != nil {
+		return w.layer4(connection)
+	}
 	raw, err := r.raw(&t)
 	if err != nil {
 		return nil, err

@@ -14,12 +14,14 @@ import (
 // name that the client asks for, and whose path, if there is one, the protocol that it offers.
 func isLayer4(url string) bool {
 	scheme, _, found := strings.Cut(url, "://")
+	scheme = strings.ToLower(scheme)
 	return found && (scheme == "tcp" || scheme == "udp" || scheme == "tls" || scheme == "ftp")
 }
 
 // layer4 says what becomes of a connection or a datagram.
 func (w *World) layer4(r *Request) (*Answer, error) {
 	scheme, rest, _ := strings.Cut(r.URL, "://")
+	scheme = strings.ToLower(scheme)
 	rest, offered, _ := strings.Cut(rest, "/")
 	host, port := splitHost([]byte(rest))
 	if len(port) == 0 {
@@ -102,32 +104,50 @@ func (a *Answer) opening(l *config.Listener) {
 
 // byName finds what becomes of a TLS connection that asks for a name, as the running weir does.
 func (a *Answer) byName(l *config.Listener, name, offered string) (pool string, terminates bool) {
+	s := passthroughOf(l, name)
+	if s == nil {
+		a.Why = append(a.Why, Step{What: "site", Why: "no site of the listener takes the name " + name})
+		return l.Pool, false
+	}
+	a.Site = s.Name
+	a.Why = append(a.Why, Step{What: "site", Name: s.Name, Taken: true, Why: "is the most specific that takes the name " + name})
+	for _, p := range s.ALPN {
+		if p.Name == offered {
+			a.step("alpn", "%s goes to pool %s", p.Name, p.Pool)
+			return p.Pool, false
+		}
+	}
+	return s.Pool, s.Terminate
+}
+
+// passthroughOf is what a listener of protocol tls does with connections that ask for the name; nil if no pattern takes it.
+func passthroughOf(l *config.Listener, name string) *config.Passthrough {
 	var specs []site.Spec
 	for i := range l.Sites {
 		specs = append(specs, site.Spec{Pattern: l.Sites[i].Name})
 	}
 	index, _ := site.NewIndex(specs)
 	found := index.FindSite([]byte(name))
-	if found == nil {
-		a.Why = append(a.Why, Step{What: "site", Why: "no site of the listener takes the name " + name})
-		return l.Pool, false
-	}
 	for i := range l.Sites {
-		s := &l.Sites[i]
-		if s.Name != found.Pattern {
-			continue
+		if found != nil && l.Sites[i].Name == found.Pattern {
+			return &l.Sites[i]
 		}
-		a.Site = s.Name
-		a.Why = append(a.Why, Step{What: "site", Name: s.Name, Taken: true, Why: "is the most specific that takes the name " + name})
-		for _, p := range s.ALPN {
-			if p.Name == offered {
-				a.step("alpn", "%s goes to pool %s", p.Name, p.Pool)
-				return p.Pool, false
-			}
-		}
-		return s.Pool, s.Terminate
 	}
-	return "", false
+	return nil
+}
+
+// passed is the question about the TLS connection of an https URL: where a listener of protocol tls takes its port, and carries the name to a
+// pool; nil where requests are served.
+func (w *World) passed(t *target, r *Request) *Request {
+	l := w.layer4Listener("tls", t.portOrDefault())
+	if t.scheme != "https" || l == nil {
+		return nil
+	}
+	host, _ := splitHost([]byte(t.host))
+	if s := passthroughOf(l, string(host)); s != nil && s.Terminate {
+		return nil
+	}
+	return &Request{URL: "tls://" + string(host) + ":" + t.portOrDefault(), Client: r.Client}
 }
 
 // carry says how connections come to a server of the pool.

@@ -26,14 +26,17 @@ sites: { "*": { respond: { body: x } } }
 		t.Fatal(problems)
 	}
 	for url, want := range map[string][]string{
-		"tcp://db:3306":               {"tcp://db:3306 from 192.0.2.1", "takes port 3306", "must come, from proxies in [10.0.0.0/8]", "pool db answers: hash on client_ip among 10.0.0.1:3306, 10.0.0.2:3306, at most 3 attempts", "persistence", "queue"},
-		"udp://names:53":              {"takes port 53", "1 replies to each datagram", "at most 1 attempts"},
-		"tls://a.example.com:8443":    {"site", "a.example.com", "pool db"},
-		"tls://a.example.com:8443/h2": {"alpn", "pool other answers", "v2, in front", "1h at most"},
-		"tls://b.example.com:8443":    {"*.example.com", "pool other answers"},
-		"tls://www.example.com:8443":  {"terminate", "as with https://www.example.com:8443"},
-		"tls://elsewhere.org:8443":    {"nobody answers: weir.match.no_site", "no site of the listener takes the name elsewhere.org"},
-		"tcp://db:3307":               {"nobody answers: no listener", "no listener with protocol tcp takes port 3307"},
+		"tcp://db:3306":                  {"tcp://db:3306 from 192.0.2.1", "takes port 3306", "must come, from proxies in [10.0.0.0/8]", "pool db answers: hash on client_ip among 10.0.0.1:3306, 10.0.0.2:3306, at most 3 attempts", "persistence", "queue"},
+		"udp://names:53":                 {"takes port 53", "1 replies to each datagram", "at most 1 attempts"},
+		"tls://a.example.com:8443":       {"site", "a.example.com", "pool db"},
+		"tls://a.example.com:8443/h2":    {"alpn", "pool other answers", "v2, in front", "1h at most"},
+		"tls://b.example.com:8443":       {"*.example.com", "pool other answers"},
+		"tls://www.example.com:8443":     {"terminate", "as with https://www.example.com:8443"},
+		"tls://elsewhere.org:8443":       {"nobody answers: weir.match.no_site", "no site of the listener takes the name elsewhere.org"},
+		"https://www.example.com:8443/x": {"sni", "takes port 8443, and terminates TLS for this name", "GET https://www.example.com/x", "weir answers 200"},
+		"https://a.example.com:8443/x":   {"tls://a.example.com:8443", "pool db"},
+		"TCP://db:3306":                  {"pool db answers"},
+		"tcp://db:3307":                  {"nobody answers: no listener", "no listener with protocol tcp takes port 3307"},
 	} {
 		a, err := w.Explain(&Request{URL: url})
 		if err != nil {

@@ -41,6 +41,14 @@ type target struct {
 	path   string // with query
 }
 
+// portOrDefault is the port, or the one of the scheme; "" without either.
+func (t *target) portOrDefault() string {
+	if t.port != "" {
+		return t.port
+	}
+	return map[string]string{"http": "80", "https": "443"}[t.scheme]
+}
+
 func parseURL(url string) (target, error) {
 	var t target
 	rest := url
@@ -59,7 +67,7 @@ func parseURL(url string) (target, error) {
 		t.path = "/" + t.path
 	}
 	if t.host == "" || strings.Contains(t.host, "@") {
-		return t, fmt.Errorf("%q is no URL; write it like https://app.example.com/path", url)
+		return t, fmt.Errorf("%q is not a URL; write it like https://app.example.com/path", url)
 	}
 	if i := strings.LastIndexByte(t.host, ':'); i > strings.LastIndexByte(t.host, ']') {
 		t.port = t.host[i+1:]

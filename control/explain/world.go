@@ -23,6 +23,7 @@ type World struct {
 type listener struct {
 	name          string
 	addresses     []config.Address
+	passthrough   *config.Listener // of protocol tls: serves the names that it terminates; nil: serves every name
 	isSecure      bool
 	redirectHTTPS string // port to which it sends everybody, "" if it serves
 	trusted       *filter.Networks
@@ -36,7 +37,7 @@ type listener struct {
 func New(cfg *config.Config, sites *site.Index) *World {
 	w := &World{cfg: cfg, sites: sites}
 	for i := range cfg.Listeners {
-		if l := &cfg.Listeners[i]; l.Protocol == "http" {
+		if l := &cfg.Listeners[i]; l.IsHTTP() || l.Terminates() {
 			w.listeners = append(w.listeners, newListener(cfg, l))
 		}
 	}
@@ -64,6 +65,9 @@ func newListener(cfg *config.Config, l *config.Listener) listener {
 		forwarded: filter.ForwardedModes()[l.Forwarded],
 		limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
 	}
+	if !l.IsHTTP() {
+		out.passthrough = l
+	}
 	if l.Redirect == "https" {
 		out.redirectHTTPS = snapshot.SecurePort(cfg, l)
 	}
@@ -73,29 +77,49 @@ func newListener(cfg *config.Config, l *config.Listener) listener {
 // listenerOf is the listener that takes a URL, and why: the one with its port and scheme. Where a configuration has none, as behind
 // another proxy that ends TLS, the first that serves; nil if there is no listener.
 func (w *World) listenerOf(t *target) (*listener, string) {
-	port := t.port
-	if port == "" && t.scheme != "" {
-		port = map[string]string{"http": "80", "https": "443"}[t.scheme]
-	}
+	port := t.portOrDefault()
+	var serving []*listener // those that serve the name of the URL
 	for i := range w.listeners {
-		if l := &w.listeners[i]; port != "" && l.takesPort(port) && (t.scheme == "" || l.isSecure == (t.scheme == "https")) {
-			return l, "takes port " + port
+		if l := &w.listeners[i]; l.servesName(t) {
+			serving = append(serving, l)
 		}
 	}
-	for i := range w.listeners {
-		if l := &w.listeners[i]; l.redirectHTTPS == "" && (t.scheme == "" || l.isSecure == (t.scheme == "https")) {
+	for _, l := range serving {
+		if port != "" && l.takesPort(port) && (t.scheme == "" || l.isSecure == (t.scheme == "https")) {
+			return l, l.whyTaken(port)
+		}
+	}
+	for _, l := range serving {
+		if l.redirectHTTPS == "" && (t.scheme == "" || l.isSecure == (t.scheme == "https")) {
 			return l, w.whyFirst(t, port, " and serves sites")
 		}
 	}
-	for i := range w.listeners {
-		if l := &w.listeners[i]; l.redirectHTTPS == "" {
+	for _, l := range serving {
+		if l.redirectHTTPS == "" {
 			return l, "no listener takes " + t.scheme + "; the first that serves sites"
 		}
 	}
-	if len(w.listeners) > 0 {
-		return &w.listeners[0], "is the only one"
+	if len(serving) > 0 {
+		return serving[0], "is the only one"
 	}
 	return nil, ""
+}
+
+// servesName reports whether requests for the URL's name are served: a listener of protocol tls does so where it terminates TLS for the name.
+func (l *listener) servesName(t *target) bool {
+	if l.passthrough == nil {
+		return true
+	}
+	host, _ := splitHost([]byte(t.host))
+	s := passthroughOf(l.passthrough, string(host))
+	return s != nil && s.Terminate
+}
+
+func (l *listener) whyTaken(port string) string {
+	if l.passthrough != nil {
+		return "takes port " + port + ", and terminates TLS for this name"
+	}
+	return "takes port " + port
 }
 
 func (w *World) whyFirst(t *target, port, serves string) string {
