@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
 )
@@ -23,7 +24,7 @@ func demoCommand() *cobra.Command {
 		Long:  `Starts two small web servers and a weir that balances over them, all on this machine, and prints what to try. Needs no file.`,
 		Example: `  weir demo
   weir demo --listen 127.0.0.1:8888`,
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(),
 	}
 	c.Flags().StringVar(&listen, "listen", listen, "address to listen on")
 	c.Flags().StringVar(&admin, "admin", admin, "TCP address of metrics and health; off: no admin address and no socket")
@@ -84,7 +85,7 @@ const demoText = `
     curl -i http://%[1]s/hello              an answer of weir's own
     curl http://%[1]s/fail/red              the red server fails its health check: see where requests go,
     curl http://%[1]s/heal/red              and make it well again
-    go run ./cmd/weir status --address %[4]s      pools, servers, how many connections share how few
+    weir status --address %[4]s      pools, servers, how many connections share how few
     curl http://%[5]s/metrics               the same for Prometheus
 
   Ctrl-C ends it. The configuration it runs with:

@@ -33,7 +33,7 @@ Nothing is left changed. The exit status is 0 when weir could do its work, warni
 		Example: `  weir doctor
   weir doctor -c /etc/weir/weir.yaml --client 10.1.2.3
   weir doctor --json | jq '.[] | select(.verdict != "ok")'`,
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, problems, err := cli.LoadConfig(path, c.InOrStdin())
 			if err != nil {

@@ -25,7 +25,7 @@ find its key in a record of type HTTPS. This prints the lines for a zone file. K
 understood for four, and a client that has a key of before is told the new one in the handshake.`,
 		Example: `  weir ech
   weir ech -c /etc/weir/weir.yaml`,
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(),
 	}
 	cli.AddConfigFlag(c, &path)
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/kernel/netfilter"
 )
 
@@ -20,7 +21,6 @@ configuration that was renamed or removed are taken over by nobody, and go on ta
 		Example: `  weir kernel list
   weir kernel remove weir-kept-1f2e3d4c-nat
   weir kernel remove --all`,
-		Args: cobra.NoArgs,
 	}
 	c.AddCommand(kernelListCommand(), kernelRemoveCommand())
 	return c
@@ -31,7 +31,7 @@ func kernelListCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the tables that outlive their weir",
-		Args:  cobra.NoArgs,
+		Args:  cli.Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := netfilter.ListKept()
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/weir-proxy/weir/console/cli"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/lifecycle"
 )
@@ -25,7 +26,12 @@ func proxyCommand() *cobra.Command {
   weir proxy --listen :80 http://10.0.0.1:8080 http://10.0.0.2:8080
   weir proxy --health /healthz --log stdout 10.0.0.1:8080 10.0.0.2:8080
   weir proxy --print localhost:3000 > weir.yaml`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if health != "" && !strings.HasPrefix(health, "/") {
+				return fmt.Errorf("--health %q: expected a path that starts with \"/\", such as /%s", health, health)
+			}
+			return cli.Arguments("URL…")(c, args)
+		},
 	}
 	only := c.Flags().Bool("print", false, "print the configuration and stop")
 	c.Flags().StringVar(&listen, "listen", listen, "address to listen on")
@@ -35,6 +41,10 @@ func proxyCommand() *cobra.Command {
 	c.RunE = func(c *cobra.Command, urls []string) error {
 		text := proxyConfig(listen, admin, access, health, urls)
 		if *only {
+			if _, problems := config.Parse("weir proxy", []byte(text)); len(problems.Errors()) > 0 {
+				problems.Write(c.ErrOrStderr(), cli.UsesColor(c.ErrOrStderr()))
+				return cli.ErrNotSo
+			}
 			_, err := fmt.Fprint(c.OutOrStdout(), text)
 			return err
 		}

@@ -32,7 +32,7 @@ Small sends leave together by io_uring where the system has it; with WEIR_IO_URI
   weir run --watch                  # reload when the file is saved
   kill -HUP $(pidof weir)           # reload
   kill -USR2 $(pidof weir)          # the new binary takes over`,
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.load = func() (*config.Config, config.Problems) { return config.Load(path) }
 			s.file = path

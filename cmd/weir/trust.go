@@ -32,7 +32,7 @@ For other machines: weir trust --print > weir-root.pem`,
   weir trust --print
   weir trust --remove
   weir trust --data /var/lib/weir`,
-		Args: cobra.NoArgs,
+		Args: cli.Arguments(),
 	}
 	cli.AddConfigFlag(c, &path)
 	c.Flags().StringVar(&data, "data", "", "directory of data, in place of what the configuration says")

@@ -16,7 +16,6 @@ func certsCommand() *cobra.Command {
 		Long:  "What can be done with the certificates that the running weir has obtained by ACME. Which there are, 'weir status' says.",
 		Example: `  weir status
   weir certs revoke app.example.com`,
-		Args: cobra.NoArgs,
 	}
 	c.AddCommand(revokeCommand())
 	return c
@@ -37,7 +36,7 @@ For a name that no site has any more, no other certificate is obtained.`,
 		Example: `  weir certs revoke app.example.com
   weir certs revoke app.example.com --reason key_compromise
   weir certs revoke "*.example.com" --address /run/weir/other.sock`,
-		Args: cobra.ExactArgs(1),
+		Args: Arguments("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Name = args[0]
 			revoked, err := client.New(address).Revoke(c.Context(), r)

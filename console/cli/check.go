@@ -28,7 +28,7 @@ The exit status is 0 when weir could run with it, warnings or not, and 1 when it
   weir check --skip-files                # on a laptop, or in CI
   weir check --json | jq '.problems[].path'
   weir check -c - < candidate.yaml`,
-		Args: cobra.NoArgs,
+		Args: Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			report, err := p.check(path, c.InOrStdin(), skipFiles)
 			if err != nil {

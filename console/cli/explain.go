@@ -51,7 +51,11 @@ Without a scheme the URL is asked of the first listener that serves sites. The c
   weir explain tls://a.example.com:8443/h2
   weir explain --json https://app.example.com/ | jq -r .pool.name`,
 		Args: func(c *cobra.Command, args []string) error {
-			if err := cobra.RangeArgs(1, 2)(c, args); err != nil {
+			names := []string{"METHOD", "URL"}
+			if len(args) < 2 {
+				names = names[1:]
+			}
+			if err := Arguments(names...)(c, args); err != nil {
 				return err
 			}
 			return q.take(args, client, to)

@@ -68,3 +68,15 @@ func TestExplainRefusesAWrongFile(t *testing.T) {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }
+
+func TestExplainSaysWhatIsMissing(t *testing.T) {
+	for args, want := range map[string]string{
+		"explain":            "URL is missing; usage: weir explain [METHOD] URL",
+		"explain GET a b":    `unexpected argument "b"`,
+		"explain gopher://a": "expected a URL with one of the schemes http, https, tcp, tls, udp, ftp",
+	} {
+		if status, _, errs := run(t, explaining(), good, strings.Fields(args)...); status != 2 || !strings.Contains(errs, want) {
+			t.Errorf("weir %s: status %d: %s", args, status, errs)
+		}
+	}
+}

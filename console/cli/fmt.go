@@ -26,7 +26,7 @@ Files that it includes are formatted on their own.`,
   weir fmt -w                      # write it back
   weir fmt --check                 # exit status 1 when it is not in canonical form
   weir fmt -w -c conf.d/mail.yaml`,
-		Args: cobra.NoArgs,
+		Args: Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			before, err := readAll(path, c.InOrStdin())
 			if err != nil {

@@ -20,7 +20,7 @@ func killCommand() *cobra.Command {
 Requests that only read and lose their server are sent to another one. New connections are not refused: to take a server out, use 'weir disable'
 first. Connections that the kernel forwards (mode: nat and direct) are reset when one of their ends next sends.`,
 		Example: "  weir kill 10.0.0.1:5432\n  weir kill 10.0.0.1:5432 --pool mysql\n  weir kill 192.0.2.7\n  weir kill 10.0.0.1:5432 --client 192.0.2.7",
-		Args:    cobra.ExactArgs(1),
+		Args:    Arguments("SERVER|CLIENT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if _, err := netip.ParseAddr(args[0]); err == nil && k.Client == "" && k.Pool == "" {
 				k.Client = args[0]
@@ -37,6 +37,7 @@ first. Connections that the kernel forwards (mode: nat and direct) are reset whe
 	}
 	AddAddressFlag(c, &address)
 	c.Flags().StringVar(&k.Pool, "pool", "", "only what goes to this pool; SERVER is one of its servers")
+	completePools(c)
 	c.Flags().StringVar(&k.Client, "client", "", "only what this client has at SERVER")
 	return c
 }

@@ -39,6 +39,8 @@ func Run(p Program, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	root.InitDefaultCompletionCmd() // it keeps the output that is set
+	refuseUnknown(root)
 	began := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { began = true }
 	switch err := root.Execute(); {
@@ -84,19 +86,8 @@ One file says what it does, weir.yaml; 'weir check' finds what is wrong with it 
 			c.ValidArgsFunction = completeServers
 		}
 	}
+	root.SetHelpCommand(helpCommand())
 	return root
-}
-
-// noSuchCommand reports an unknown command, with those that are spelt like it.
-func noSuchCommand(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("unknown command %q", args[0])
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean \"%s\"?", strings.Join(near, `" or "`))
-	}
-	return errors.New(text)
 }
 
 // AddConfigFlag adds `-c`, the same in every command that reads the configuration.

@@ -172,5 +172,11 @@ func TestNamesOfServersAreCompleted(t *testing.T) {
 		if !strings.Contains(out, "a.internal:80\n") {
 			t.Errorf("%s: %q %q", command, out, errs)
 		}
+		pool := sampleStatus().Pools[0].Name
+		for server, has := range map[string]bool{"a.internal:80": true, "nobody:80": false} {
+			if _, out, errs = run(t, Program{}, good, "__complete", command, server, "--address", address, "--pool", ""); strings.Contains(out, pool+"\n") != has {
+				t.Errorf("%s %s --pool: %q %q", command, server, out, errs)
+			}
+		}
 	}
 }

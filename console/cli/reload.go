@@ -29,7 +29,7 @@ The exit status is 0 when the configuration was taken, or would be, warnings or 
   weir reload --dry-run
   weir check && weir reload
   weir reload --address /run/weir/other.sock`,
-		Args: cobra.NoArgs,
+		Args: Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			out := c.OutOrStdout()
 			options.Color = UsesColor(out) && !asJSON

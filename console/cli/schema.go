@@ -17,7 +17,7 @@ What a schema cannot say, such as pools that do not exist, is found by 'weir che
 		Example: `  weir schema > weir.schema.json
   # then, as the first line of weir.yaml:
   # yaml-language-server: $schema=weir.schema.json`,
-		Args: cobra.NoArgs,
+		Args: Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(p.Schema)
 			return err
@@ -31,7 +31,7 @@ func versionCommand(p Program) *cobra.Command {
 		Short:   "Print the version",
 		Long:    "Prints the version of weir and of the Go that built it.",
 		Example: "  weir version",
-		Args:    cobra.NoArgs,
+		Args:    Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), p.Version)
 			return err
@@ -46,7 +46,7 @@ func manCommand() *cobra.Command {
 		Long:  "Writes one man page for each command into a directory that exists.",
 		Example: `  weir man /usr/local/share/man/man1
   man weir-check`,
-		Args: cobra.ExactArgs(1),
+		Args: Arguments("DIRECTORY"),
 		RunE: func(c *cobra.Command, args []string) error {
 			root := c.Root()
 			root.DisableAutoGenTag = true

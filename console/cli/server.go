@@ -33,6 +33,7 @@ type meant struct {
 func (m *meant) flags(c *cobra.Command) {
 	AddAddressFlag(c, &m.address)
 	c.Flags().StringVar(&m.change.Pool, "pool", "", "only in this pool; all that have the server otherwise")
+	completePools(c)
 	c.Flags().BoolVar(&m.change.UntilReload, "until-reload", false, "only until the next reload; without it, until 'weir enable', across reloads and restarts")
 }
 
@@ -49,7 +50,7 @@ func stateCommand(name, state, short, long, example string) *cobra.Command {
 	m := &meant{change: api.ServerChange{State: state}}
 	force := false
 	c := &cobra.Command{
-		Use: name + " SERVER", Short: short, Long: long, Example: example, Args: cobra.ExactArgs(1),
+		Use: name + " SERVER", Short: short, Long: long, Example: example, Args: Arguments("SERVER"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if force {
 				m.change.State = api.Available
@@ -77,11 +78,11 @@ func weightCommand() *cobra.Command {
 		Long: `Changes a server's share beside the others of its pool, from 0 (none) to 1000. 'weir enable' gives it back what the
 configuration says.`,
 		Example: "  weir weight 10.0.0.1:8080 10\n  weir weight 10.0.0.1:8080 1 --pool api --until-reload",
-		Args:    cobra.ExactArgs(2),
+		Args:    Arguments("SERVER", "N"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[1])
 			if err != nil {
-				return fmt.Errorf("the weight: want a number from 0 to 1000, not %q", args[1])
+				return fmt.Errorf("the weight: expected a number from 0 to 1000, not %q", args[1])
 			}
 			m.change.Weight = &n
 			changed, err := m.apply(c, args[0])
@@ -93,6 +94,12 @@ configuration says.`,
 		},
 	}
 	m.flags(c)
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if _, n, found := strings.Cut(err.Error(), " in -"); found && n != "" && strings.Trim(n, "0123456789") == "" {
+			return fmt.Errorf("the weight: expected a number from 0 to 1000, not -%s", n)
+		}
+		return err
+	})
 	return c
 }
 
@@ -113,7 +120,7 @@ The exit status is 0 when the server is drained and, with --wait, empty, and 1 w
 		Example: `  weir drain 10.0.0.1:8080
   weir drain 10.0.0.1:8080 --wait --timeout 10m && ssh 10.0.0.1 reboot
   weir drain 10.0.0.1:8080 --wait --timeout 1m --disable`,
-		Args: cobra.ExactArgs(1),
+		Args: Arguments("SERVER"),
 		RunE: func(c *cobra.Command, args []string) error {
 			changed, err := m.apply(c, args[0])
 			if err != nil {

@@ -29,7 +29,7 @@ carried and the share of the requests that found one open.`,
   WEIR_TOKEN=$(cat weir.token) weir status --address 10.0.0.1:9180
   weir status --json | jq '.pools[] | {name, ratio: .multiplexing.text}'
   watch -n1 weir status`,
-		Args: cobra.NoArgs,
+		Args: Arguments(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			st, err := client.New(address).Status(c.Context())
 			if err != nil {

@@ -71,24 +71,34 @@ func override(o *pool.Override, c api.ServerChange) {
 	o.UntilReload = c.UntilReload
 }
 
+// unknownServer says that no server has the name, or no pool; and which there are.
 func unknownServer(pools []*pool.Pool, c api.ServerChange) error {
-	known := []string{}
+	var servers, names []string
 	for _, p := range pools {
+		names = append(names, p.Name)
 		if c.Pool != "" && p.Name != c.Pool {
 			continue
 		}
 		for _, s := range p.Set().Servers {
-			if !slices.Contains(known, s.Name) {
-				known = append(known, s.Name)
-			}
+			servers = append(servers, s.Name)
 		}
 	}
+	switch {
+	case c.Pool != "" && !slices.Contains(names, c.Pool):
+		return fmt.Errorf("no pool %q; there are %v", c.Pool, few(names))
+	case c.Pool != "":
+		return fmt.Errorf("no server %q in pool %q; there are %v", c.Server, c.Pool, few(servers))
+	}
+	return fmt.Errorf("no server %q in any pool; there are %v", c.Server, few(servers))
+}
+
+// few is the names in their order, each once, and a count in place of those beyond twenty.
+func few(names []string) []string {
 	const most = 20
-	if len(known) > most {
-		known = append(known[:most], fmt.Sprintf("and %d more", len(known)-most))
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if len(names) > most {
+		names = append(names[:most:most], fmt.Sprintf("and %d more", len(names)-most))
 	}
-	if c.Pool != "" {
-		return fmt.Errorf("no server %q in pool %q; there are %v", c.Server, c.Pool, known)
-	}
-	return fmt.Errorf("no server %q in any pool; there are %v", c.Server, known)
+	return names
 }

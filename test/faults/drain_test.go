@@ -98,6 +98,11 @@ func TestDrainWaitsForWhatIsUnderWay(t *testing.T) {
 	if out, status := s.weir("drain", "nobody:80"); status != 1 || !strings.Contains(out, `no server "nobody:80" in any pool; there are [`+a) {
 		t.Errorf("unknown server: %d %s", status, out)
 	}
+	for _, command := range []string{"drain", "disable", "enable", "kill"} {
+		if out, status := s.weir(command, a, "--pool", "nopool"); status != 1 || !strings.Contains(out, `no pool "nopool"; there are [`) {
+			t.Errorf("%s with an unknown pool: %d %s", command, status, out)
+		}
+	}
 }
 
 func TestDrainedServerKeepsItsClientsAndADisabledOneDoesNot(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ const answerMax = 256 << 20
 type Client struct {
 	address string
 	token   string
+	wrong   error // the address cannot be one
 	http    *http.Client
 }
 
@@ -43,22 +45,16 @@ func found() string {
 	return "unix:" + places[0]
 }
 
-// New makes a client for an admin address: unix:/path or /path for a socket, host:port or a bare port for TCP. Without an address it is the first default socket that
-// exists. Over TCP it shows the token of the environment variable WEIR_TOKEN, if there is one: on a command line every user of the machine could read it.
+// New makes a client for an admin address: unix:/path or a path for a socket, host:port or a bare port for TCP, also as http://host:port. Without an address it is the
+// first default socket that exists. Over TCP it shows the token of the environment variable WEIR_TOKEN, if there is one: on a command line every user of the machine could
+// read it.
 func New(address string) *Client {
 	if address == "" {
 		address = found()
 	}
-	if strings.HasPrefix(address, "/") {
-		address = "unix:" + address
-	}
-	network, at := "tcp", address
-	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
-		network, at = "unix", path
-	} else if !strings.Contains(address, ":") {
-		at = "127.0.0.1:" + address
-	} else if strings.HasPrefix(address, ":") {
-		at = "127.0.0.1" + address
+	network, at, wrong := split(address)
+	if network == "unix" {
+		address = "unix:" + at
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, at)
@@ -67,10 +63,34 @@ func New(address string) *Client {
 	if network == "tcp" {
 		token = os.Getenv(TokenVariable)
 	}
-	return &Client{address: address, token: token, http: &http.Client{Timeout: Timeout,
+	return &Client{address: address, token: token, wrong: wrong, http: &http.Client{Timeout: Timeout,
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
 		// A redirect is no answer of a weir.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// split tells sockets from TCP addresses. What has neither a colon nor is a number is the path of a socket.
+func split(address string) (network, at string, err error) {
+	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
+		return "unix", path, nil
+	}
+	if scheme, rest, isURL := strings.Cut(address, "://"); isURL {
+		rest = strings.TrimSuffix(rest, "/")
+		if _, _, err := net.SplitHostPort(rest); scheme != "http" || err != nil {
+			return "", "", fmt.Errorf("--address %s: expected the path of a socket, such as /run/weir/admin.sock, or host:port", address)
+		}
+		return "tcp", rest, nil
+	}
+	_, notPort := strconv.ParseUint(address, 10, 16)
+	switch {
+	case notPort == nil:
+		return "tcp", "127.0.0.1:" + address, nil
+	case strings.Contains(address, "/") || !strings.Contains(address, ":"):
+		return "unix", address, nil
+	case strings.HasPrefix(address, ":"):
+		return "tcp", "127.0.0.1" + address, nil
+	}
+	return "tcp", address, nil
 }
 
 // Unreachable is an address at which nobody answers.
@@ -154,6 +174,9 @@ func (c *Client) ask(ctx context.Context, method, path string, into any, expecte
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body []byte, into any, expected ...int) error {
+	if c.wrong != nil {
+		return c.wrong
+	}
 	request, err := http.NewRequestWithContext(ctx, method, "http://localhost"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
