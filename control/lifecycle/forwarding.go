@@ -353,9 +353,7 @@ func Expected(cfg *config.Config, file string) (tables []netfilter.Expected, rou
 		}
 		told, _ := services(f, func(string, netip.Addr) (some [6]byte, err error) { return some, nil })
 		for k := range told {
-			if len(told[k].Servers) > 0 {
-				e.Addresses = append(e.Addresses, listenOf(&told[k]))
-			}
+			e.Addresses = append(e.Addresses, listenOf(&told[k]))
 		}
 		at := slices.IndexFunc(tables, func(o netfilter.Expected) bool { return o.Device == e.Device && o.Kept == e.Kept })
 		if at < 0 {

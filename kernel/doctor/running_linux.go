@@ -33,8 +33,6 @@ func runningWeir(j *Job) (list []Finding) {
 		case len(missing) == 0:
 		case len(pids) == 0:
 			list = append(list, doubt("start weir", "weir does not run, and the kernel does not have what it keeps for weir: %s", first(missing, enough)))
-		case isOnlyAddresses(missing):
-			list = append(list, doubt("weir status, for the servers; if some are up: "+repair, "weir runs (process %d), and the kernel takes nothing for %s: no server is up, or somebody has changed the table", pids[0], first(missing, enough)))
 		default:
 			list = append(list, fail(repair, "weir runs (process %d), and somebody has removed from the kernel: %s", pids[0], first(missing, enough)))
 		}
@@ -61,16 +59,6 @@ func inspect(e netfilter.Expected, pids []int) (missing []string, err error) {
 		}
 	}
 	return missing, nil
-}
-
-// isOnlyAddresses reports whether nothing but services is missing.
-func isOnlyAddresses(missing []string) bool {
-	for _, m := range missing {
-		if !strings.HasPrefix(m, "tcp ") && !strings.HasPrefix(m, "udp ") {
-			return false
-		}
-	}
-	return true
 }
 
 func first(list []string, n int) string {

@@ -31,7 +31,7 @@ func RunningWith(config string) (pids []int, err error) {
 	return pids, explain(err)
 }
 
-// Inspect says what is missing of a table, or is not as weir has written it. Services without a server in rotation are not in the kernel's tables, and so are missing, too.
+// Inspect says what is missing of a table, or is not as weir has written it.
 func Inspect(e Expected) (missing []string, err error) {
 	s, err := openSocket()
 	if err != nil {

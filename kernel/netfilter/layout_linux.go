@@ -203,15 +203,12 @@ func (l *layout) service(s *Service, before *layout, lay func(*part)) {
 		p = before.parts[s.Name]
 	}
 	if p == nil || !p.service.isSame(s) {
-		p = &part{service: *s, chain: "s" + hashOf(s.Name), at: s.key()}
+		p = &part{service: *s, chain: "s" + hashOf(s.Name), at: s.key(), laid: &laidChain{}}
 		p.at.chain = p.chain
 		lay(p)
 	}
 	l.parts[s.Name] = p
-	if p.draw == nil {
-		return
-	}
-	if l.sets[p.draw.name] == nil {
+	if p.draw != nil && l.sets[p.draw.name] == nil {
 		l.sets[p.draw.name] = p.draw
 	}
 	l.chains[p.chain] = p.laid

@@ -11,10 +11,14 @@ import (
 // natPriority are those of nft: dstnat, srcnat and filter.
 const destinationPriority, sourcePriority, filterPriority = -100, 100, 0
 
+// wildcardPriority has services of all addresses looked for after those of one address, which may be in another table.
+const wildcardPriority = destinationPriority + 1
+
 // layNAT rewrites destinations of connections that come in, and of this machine's own.
 func layNAT(services []Service, before *layout, ends bool) *layout {
 	l := newLayout()
-	find, hide, count := []rule{tagged("tunnels", keepTunnels())}, []rule(nil), []rule(nil)
+	byAddress, byPort := []rule{tagged("tunnels", keepTunnels())}, []rule{tagged("tunnels", keepTunnels())}
+	var hide, count []rule
 	for _, f := range families() {
 		l.add(f.servicesByAddress())
 		l.add(f.servicesByPort())
@@ -24,15 +28,17 @@ func layNAT(services []Service, before *layout, ends bool) *layout {
 			l.sets[name+f.suffix].elements = servers
 		}
 		l.add(set{name: hideSet + f.suffix, keyType: f.endpointType(), fields: f.endpointFields()})
-		find = append(find, f.findByAddress(), f.findByPort())
+		byAddress, byPort = append(byAddress, f.findByAddress()), append(byPort, f.findByPort())
 		toServer, fromServer := f.endpointKey(f.destination, destinationPort), f.endpointKey(f.source, sourcePort)
 		hide = append(hide, tagged(connectionSet+f.suffix, f.rewritten(), toServer, in(connectionSet+f.suffix)),
 			tagged(hideSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), []expr.Any{&expr.Masq{}}))
 		count = append(count, tagged(sentSet+f.suffix, f.rewritten(), toServer, in(sentSet+f.suffix)),
 			tagged(receivedSet+f.suffix, f.rewritten(), fromServer, in(receivedSet+f.suffix)))
 	}
-	l.base("in", hook{unix.NF_INET_PRE_ROUTING, destinationPriority, "nat", ""}, find...)
-	l.base("own", hook{unix.NF_INET_LOCAL_OUT, destinationPriority, "nat", ""}, find[1:]...)
+	l.base("in", hook{unix.NF_INET_PRE_ROUTING, destinationPriority, "nat", ""}, byAddress...)
+	l.base("in-all", hook{unix.NF_INET_PRE_ROUTING, wildcardPriority, "nat", ""}, byPort...)
+	l.base("own", hook{unix.NF_INET_LOCAL_OUT, destinationPriority, "nat", ""}, byAddress[1:]...)
+	l.base("own-all", hook{unix.NF_INET_LOCAL_OUT, wildcardPriority, "nat", ""}, byPort[1:]...)
 	l.base("out", hook{unix.NF_INET_POST_ROUTING, sourcePriority, "nat", ""}, hide...)
 	l.base("count", hook{unix.NF_INET_FORWARD, filterPriority, "filter", ""}, count...)
 	if ends {
@@ -99,6 +105,9 @@ func (l *layout) natService(s *Service, before *layout) {
 		p.draw, list = s.drawing(typesOf(f.addressType, typePort), f.size+4, to, func(server *Server) string {
 			return endpoint(0, server.Address.Addr(), server.Address.Port())[4:]
 		})
+		if p.draw == nil && !s.Address.IsUnspecified() {
+			p.laid = &laidChain{nil, []rule{f.keepDestination(s)}}
+		}
 		if p.draw == nil {
 			return
 		}
@@ -113,6 +122,13 @@ func (l *layout) natService(s *Service, before *layout) {
 			l.put(hideSet+f.suffix, e)
 		}
 	}
+}
+
+// keepDestination settles that the destination stays as it is, so that a service without a server does not go to that of all addresses.
+func (f *family) keepDestination(s *Service) rule {
+	return tagged(fmt.Sprint("nobody", s.protocol()), metaIs(expr.MetaKeyL4PROTO, []byte{s.protocol()}), []expr.Any{
+		&expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: f.destination, Len: f.size},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.number), RegAddrMin: register}})
 }
 
 // countNAT reads what the kernel has counted.

@@ -74,7 +74,7 @@ func TestWhatOthersRemoveFromTheKernelIsFoundAndRestored(t *testing.T) {
 		{"everything", keptNAT, "nft flush ruleset", "removed from the kernel: table weir-kept-", "http://10.1.0.1/", false},
 		{"a chain", keptNAT, "nft flush chain inet TABLE count; nft delete chain inet TABLE count", "removed from the kernel: chain count", "http://10.1.0.1/", false},
 		{"rules of a chain", keptNAT, "nft flush chain inet TABLE in", "removed from the kernel: rules of chain in", "http://10.1.0.1/", false},
-		{"a service", keptNAT, "nft flush map inet TABLE services4", "takes nothing for tcp 10.1.0.1:80", "http://10.1.0.1/", true},
+		{"a service", keptNAT, "nft flush map inet TABLE services4", "removed from the kernel: tcp 10.1.0.1:80 in table", "http://10.1.0.1/", false},
 		{"the table of direct return", keptDirect, "nft delete table netdev TABLE", "removed from the kernel: table weir-kept-", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
