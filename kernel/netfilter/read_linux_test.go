@@ -1,0 +1,179 @@
+package netfilter
+
+import (
+	"encoding/json"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// tables is what nft has read.
+type tables struct {
+	names []string
+	maps  map[string][][2]any  // by table and map
+	draws map[string][2]string // by table and chain: what is drawn, and the map that it is looked up in
+	sets  map[string][]any
+}
+
+// readTables reads elements as JSON, and rules as text: nft 1.0.6 breaks off JSON at a table that has an owner.
+func readTables(t *testing.T) *tables {
+	t.Helper()
+	r := &tables{maps: map[string][][2]any{}, draws: map[string][2]string{}, sets: map[string][]any{}}
+	for _, kind := range []string{"map", "set"} {
+		var all struct {
+			NFTables []map[string]struct {
+				Name, Table string
+				Elem        json.RawMessage
+			}
+		}
+		if out := command(t, "nft -j list "+kind+"s"); json.Unmarshal([]byte(out), &all) != nil {
+			t.Fatalf("nft list %ss: %.300s", kind, out)
+		}
+		for _, one := range all.NFTables {
+			o, is := one[kind]
+			switch at := o.Table + " " + o.Name; {
+			case !is || len(o.Elem) == 0:
+			case kind == "map":
+				var list [][2]any
+				if err := json.Unmarshal(o.Elem, &list); err != nil {
+					t.Fatal(err)
+				}
+				r.maps[at] = list
+			default:
+				var list []any
+				if err := json.Unmarshal(o.Elem, &list); err != nil {
+					t.Fatal(err)
+				}
+				r.sets[at] = list
+			}
+		}
+	}
+	draw := regexp.MustCompile(`(numgen random|jhash .*?) mod .*?map @(\w+)`)
+	table, chain := "", ""
+	for line := range strings.Lines(command(t, "nft list ruleset")) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) > 2 && words[0] == "table":
+			table = words[2]
+			r.names = append(r.names, table)
+		case len(words) > 1 && words[0] == "chain":
+			chain = words[1]
+		default:
+			if m := draw.FindStringSubmatch(line); m != nil {
+				r.draws[table+" "+chain] = [2]string{m[1], m[2]}
+			}
+		}
+	}
+	return r
+}
+
+// lookup is what becomes of a new connection, as the rules say; owners are the servers of a hash's slots.
+func (r *tables) lookup(t *testing.T, udp bool, to netip.Addr, port uint16) (d drawn, owners []string) {
+	t.Helper()
+	for _, isWildcard := range []bool{false, true} {
+		found := 0
+		for _, table := range r.names {
+			chain := r.service(table, udp, to, port, isWildcard)
+			if chain == "" {
+				continue
+			}
+			if found++; r.draws[table+" "+chain][0] != "" {
+				d, owners = r.draw(table, r.draws[table+" "+chain])
+			}
+		}
+		if found > 1 {
+			t.Errorf("%v port %d: %d tables have it", to, port, found)
+		}
+		if found > 0 {
+			break
+		}
+	}
+	return d, owners
+}
+
+// service is the chain of the service of the address, or of that of all addresses, which rules ask for later.
+func (r *tables) service(table string, udp bool, to netip.Addr, port uint16, isWildcard bool) string {
+	protocol, suffix := "tcp", "4"
+	if udp {
+		protocol = "udp"
+	}
+	if to.Is6() {
+		suffix = "6"
+	}
+	isPort := func(v any) bool {
+		if m, is := v.(map[string]any); is {
+			limits := m["range"].([]any)
+			return float64(port) >= limits[0].(float64) && float64(port) <= limits[1].(float64)
+		}
+		return v.(float64) == float64(port)
+	}
+	target := func(e [2]any) string { return e[1].(map[string]any)["goto"].(map[string]any)["target"].(string) }
+	for _, e := range r.maps[table+" services"+suffix] {
+		if isWildcard {
+			break
+		}
+		if key := e[0].(map[string]any)["concat"].([]any); key[0] == protocol && netip.MustParseAddr(key[1].(string)) == to && isPort(key[2]) {
+			return target(e)
+		}
+	}
+	for _, e := range r.maps[table+" ports"+suffix] {
+		if key := e[0].(map[string]any)["concat"].([]any); isWildcard && to.IsLoopback() && key[0] == protocol && isPort(key[1]) {
+			return target(e)
+		}
+	}
+	return ""
+}
+
+func (r *tables) draw(table string, how [2]string) (d drawn, owners []string) {
+	d = drawn{kind: "chance", tickets: map[string]int{}}
+	if strings.HasPrefix(how[0], "jhash") {
+		d.kind, owners = "client", make([]string, slots)
+		if strings.Contains(how[0], " . ") {
+			d.kind = "client and port"
+		}
+	}
+	for _, e := range r.maps[table+" "+how[1]] {
+		server := r.server(table, e[1])
+		switch k := e[0].(type) {
+		case float64:
+			d.tickets[server]++
+			if owners != nil { // nft shows marks in the other byte order here
+				owners[byteSwapped(uint32(k))] = server
+			}
+		case map[string]any:
+			if limits, is := k["range"].([]any); is {
+				d.tickets[server] += int(limits[1].(float64)-limits[0].(float64)) + 1
+			} else {
+				prefix := k["prefix"].(map[string]any)
+				d.tickets[server] += 1 << (32 - int(prefix["len"].(float64)))
+			}
+		}
+		for _, suffix := range []string{"4", "6"} {
+			for _, hidden := range r.sets[table+" hidden"+suffix] {
+				list := hidden.(map[string]any)["concat"].([]any)
+				d.hidden = d.hidden || addressOf(list[1:]) == server
+			}
+		}
+	}
+	return d, owners
+}
+
+func byteSwapped(n uint32) uint32 { return n>>24 | n>>8&0xff00 | n<<8&0xff0000 | n<<24 }
+
+// server is that of a map's element: an address with its port, or a hardware address by way of an id.
+func (r *tables) server(table string, v any) string {
+	if m, is := v.(map[string]any); is {
+		return addressOf(m["concat"].([]any))
+	}
+	for _, e := range r.maps[table+" hardware"] {
+		if e[0] == v {
+			return e[1].(string)
+		}
+	}
+	return "nobody"
+}
+
+func addressOf(list []any) string {
+	return netip.AddrPortFrom(netip.MustParseAddr(list[0].(string)), uint16(list[1].(float64))).String()
+}
