@@ -312,7 +312,7 @@ func (d *Daemon) mayFail(next, previous *snapshot.Snapshot) error {
 	if err := d.configureLog(next.Config); err != nil {
 		return back(err)
 	}
-	if err := d.forwarding.apply(next.Forwards); err != nil && !errors.Is(err, routing.ErrUnknown) {
+	if err := d.forwarding.apply(next); err != nil && !errors.Is(err, routing.ErrUnknown) {
 		return back(err)
 	}
 	return nil

@@ -34,7 +34,8 @@ func keptName(file string) string {
 }
 
 // apply makes the kernel do what the snapshot says, with the servers that are well now. What is unchanged is not touched.
-func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
+func (f *forwarding) apply(next *snapshot.Snapshot) (problems error) {
+	forwards := next.Forwards
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var want []netfilter.Service
@@ -42,6 +43,9 @@ func (f *forwarding) apply(forwards []snapshot.Forward) (problems error) {
 		services, err := services(&forwards[i], routing.Neighbour)
 		problems = errors.Join(problems, err)
 		want = append(want, services...)
+	}
+	for _, at := range next.Own { // without servers: their traffic stays here
+		want = append(want, netfilter.Service{Name: "own/" + at.String(), UDP: at.UDP, Address: at.IP, Ports: at.Ports})
 	}
 	before := f.told
 	if f.tables == nil || !reflect.DeepEqual(want, f.told) {
@@ -263,7 +267,7 @@ func (d *Daemon) keepForwarding() {
 		}
 		timer.Reset(forwardEvery)
 		text := ""
-		if err := errors.Join(d.forwarding.apply(running.Forwards), d.restoreForwarding()); err != nil {
+		if err := errors.Join(d.forwarding.apply(running), d.restoreForwarding()); err != nil {
 			text = err.Error()
 		}
 		if text != said && text != "" {

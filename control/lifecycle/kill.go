@@ -75,7 +75,7 @@ func (d *Daemon) followServers() bool {
 	if len(running.Forwards) == 0 || d.left.Load() {
 		return false
 	}
-	if err := d.forwarding.apply(running.Forwards); err != nil && !errors.Is(err, routing.ErrUnknown) {
+	if err := d.forwarding.apply(running); err != nil && !errors.Is(err, routing.ErrUnknown) {
 		d.log.Warn("not everything is forwarded as the configuration has it", "error", err)
 	}
 	return true

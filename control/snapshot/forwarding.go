@@ -1,7 +1,10 @@
 package snapshot
 
 import (
+	"slices"
+
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/kernel/netfilter"
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
@@ -33,4 +36,33 @@ func (b *builder) forward(l *config.Listener) bool {
 	f.Address = l.Address
 	b.out.Forwards = append(b.out.Forwards, f)
 	return true
+}
+
+// own finds the addresses that weir itself listens on and that a service of all addresses would take from it: a socket that is bound to one address comes before those bound to all.
+func (b *builder) own() {
+	for i := range b.out.Listeners {
+		l := &b.out.Listeners[i]
+		for _, a := range l.Addresses {
+			at := netfilter.Listen{UDP: a.IsDatagram, IP: a.IP.Addr().Unmap(), Ports: netfilter.PortRange{First: a.IP.Port(), Last: a.IP.Port()}}
+			if a.Path != "" || !at.IP.IsValid() || at.IP.IsUnspecified() {
+				continue
+			}
+			b.keepOwn(at)
+			if l.Setup.QUIC {
+				at.UDP = true
+				b.keepOwn(at)
+			}
+		}
+	}
+}
+
+func (b *builder) keepOwn(at netfilter.Listen) {
+	for i := range b.out.Forwards {
+		f := &b.out.Forwards[i]
+		for _, a := range f.Address {
+			if f.UDP == at.UDP && f.Device == "" && (!a.IP.IsValid() || a.IP.IsUnspecified()) && a.First <= at.Ports.First && at.Ports.First <= a.Last && !slices.Contains(b.out.Own, at) {
+				b.out.Own = append(b.out.Own, at)
+			}
+		}
+	}
 }

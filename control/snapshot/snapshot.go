@@ -30,6 +30,7 @@ type Snapshot struct {
 	Rules        *netfilter.Rules               // what the kernel has to do
 	Routes       routing.Local                  // of the packets that they mark
 	Forwards     []Forward                      // what the kernel carries
+	Own          []netfilter.Listen             // addresses that weir listens on, and that services of all addresses in Forwards are not to take from it
 	Key          *Key                           // signs their cookies; nil if nothing needs it
 	files        map[string]fingerprint         // of what TLS is built from besides the Stores, by key of the object
 }
@@ -82,6 +83,7 @@ func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config
 	b.out.Sites = index
 	b.listeners()
 	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
+	b.own()
 	b.network()
 	if _, _, err := LogFormat(&cfg.Logs.Access); err != nil {
 		b.refuse("logs.access", err.Error())

@@ -232,3 +232,43 @@ func TestKillEndsConnectionsOfDirectReturn(t *testing.T) {
 	}
 	w.stop()
 }
+
+const besideOwn = `
+listeners:
+  all:  { address: ":80-90", protocol: tcp, pool: web }
+  own:  { address: "10.1.0.1:85", protocol: tcp, pool: carried }
+  own6: { address: "[fd01::1]:85", protocol: tcp, pool: carried }
+pools:
+  web:     { servers: ["10.2.0.2:8080", "[fd02::2]:8080"], mode: nat }
+  carried: { servers: ["10.2.0.3:8080", "[fd02::3]:8080"] }
+admin: off
+logs: { access: off }
+`
+
+// A service of all addresses does not take what comes to an address that weir itself listens on.
+func TestAServiceOfAllAddressesLeavesWeirsOwn(t *testing.T) {
+	client, weir, _ := farm(t)
+	w := weir.weir(besideOwn)
+	holds := func(url, by string) {
+		t.Helper()
+		if got := client.get(url); !strings.HasPrefix(got, "200") || !strings.HasSuffix(got, by) {
+			t.Errorf("%s: %q, expected %s", url, got, by)
+		}
+	}
+	holds("http://10.1.0.1:85/", "") // by weir, to any server
+	holds("http://10.1.0.1:84/", "server2 was asked by 10.1.0.2")
+	holds("http://10.2.0.1:85/", "server2 was asked by 10.1.0.2")
+	holds("http://[fd01::1]:84/", "server2 was asked by fd01::2")
+	for range 4 {
+		if got := client.get("http://10.1.0.1:85/"); !strings.HasPrefix(got, "200 server3 ") || strings.HasSuffix(got, " 10.1.0.2") {
+			t.Errorf("weir's own address: %q", got)
+		}
+		if got := client.get("http://[fd01::1]:85/"); !strings.HasPrefix(got, "200 server3 ") || strings.HasSuffix(got, " fd01::2") {
+			t.Errorf("weir's own address of IPv6: %q", got)
+		}
+	}
+	w.reload(t, strings.ReplaceAll(besideOwn, `  own:  { address: "10.1.0.1:85", protocol: tcp, pool: carried }`, ""))
+	holds("http://10.1.0.1:85/", "server2 was asked by 10.1.0.2")
+	w.stop()
+	weir.isClean(t)
+}
