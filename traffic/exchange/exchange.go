@@ -122,36 +122,50 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	return x
 }
 
-// reset makes x ready for a request of s. Buffers with bytes of a pipelined request stay.
+// reset makes x ready for a request of s. Nothing of the exchange before stays, which may be another client's: a request can be refused before the stage that would set a field, and answers,
+// counters and the log read them all. Until a trusted proxy is read, the client is the peer. What stays are buffers, those with bytes of a pipelined request among them.
 func (x *Exchange) reset(s *session) {
 	x.session, x.client, x.stream = s, s.conn, s.stream
-	x.code = http2.InternalError
 	x.setup = s.http.setup.Load()
-	x.headLen = 0
-	if cap(x.res.List) > len(x.fields[1]) { // grown for a response of very many fields
-		x.res.List = x.fields[1][:0]
-	}
-	x.req.Method, x.req.Major, x.req.Minor, x.req.Framing, x.req.Expect = message.MethodOther, 1, 1, message.FramingNone, false
+	x.stage = Read
+	x.code = http2.InternalError
+
+	// The request.
+	x.headLen, x.aheadLen = 0, 0
+	x.req = message.Request{Head: message.Head{Fields: message.Fields{List: x.req.List[:0]}, Major: s.major(), Minor: 1}}
 	x.forward, x.path, x.host, x.port = nil, nil, nil, nil
-	x.route, x.destination, x.server, x.load, x.conn = nil, nil, nil, nil, nil
-	x.attempts, x.stale = 0, 0
-	x.stay.forgets = false
-	x.division.split = nil
-	x.outcome, x.attempted, x.isClean = pool.OK, false, false
-	x.respFrom, x.respLen, x.respHead = 0, 0, 0
-	x.status, x.interims = 0, http1.Interims{}
-	x.ended = reason.Done
-	x.finished, x.left, x.cancel = false, false, transport.Cancel{}
-	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
-	x.reason, x.detail = reason.Done, ""
-	x.received, x.sent = 0, 0
-	x.times = [Done]int64{}
+	x.from, x.told = s.peer, filter.Told{Client: s.peer}
 	x.body = requestBody{}
 	x.by, x.hedge = 0, nil
 	x.kept, x.tee, x.twin = nil, nil, nil
-	x.rest, x.arrived = responseBody{}, false
+	x.route, x.destination, x.division = nil, nil, division{}
+
+	// The attempt.
+	x.server, x.load, x.conn = nil, nil, nil
+	x.tried.Reset()
+	x.stay, x.ownPort = stay{}, 0
+	x.attempts, x.stale, x.begun = 0, 0, 0
 	x.up.started = false
+	x.outcome, x.attempted, x.isClean = pool.OK, false, false
+
+	// The answer.
+	list := x.res.List
+	if cap(list) > len(x.fields[1]) { // grown for a response of very many fields
+		list = x.fields[1][:]
+	}
+	x.res = message.Response{Head: message.Head{Fields: message.Fields{List: list[:0]}}}
+	x.respFrom, x.respLen, x.respHead = 0, 0, 0
+	x.rest, x.arrived = responseBody{}, false
+	x.status, x.interims = 0, http1.Interims{}
 	x.local = localAnswer{}
+	x.ended = reason.Done
+	x.finished, x.left, x.cancel = false, false, transport.Cancel{}
+	x.moved, x.madeKey = 0, nil
+	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
+
+	x.reason, x.detail = reason.Done, ""
+	x.received, x.sent = 0, 0
+	x.times = [Done]int64{}
 }
 
 // forget lets go of all that belongs to a snapshot: an exchange that waits for work would keep one that a reload has replaced, with all its sites.

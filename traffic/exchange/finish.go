@@ -183,8 +183,8 @@ func (x *Exchange) log() {
 
 // version is that of HTTP, as 10, 11, 20 or 30.
 func (x *Exchange) version() uint8 {
-	if x.session.stream != nil || x.req.Major > 1 {
-		return max(2, x.req.Major) * 10
+	if x.req.Major > 1 {
+		return x.req.Major * 10
 	}
 	return 10 + x.req.Minor
 }

@@ -47,7 +47,7 @@ func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, told proxy
 	}
 	client := &http2Client{}
 	client.conn = stream.Accept(c, setup.Streams, client, begun)
-	client.streams = h.NewStreams(c, handshake, client.conn)
+	client.streams = h.NewStreams(2, c, handshake, client.conn)
 	client.streams.session.told = kept(told)
 	defer func() {
 		if r := recover(); r != nil {

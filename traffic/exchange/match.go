@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"github.com/weir-proxy/weir/telemetry/reason"
-	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
@@ -18,6 +17,10 @@ func (x *Exchange) match() Stage {
 	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.setup.Closing || x.isLast() {
 		x.keepAlive = false
 	}
+	if x.setup.Trusted != nil { // before anything is refused: else the trusted proxy would be blamed for its client
+		x.told = x.setup.Source.Read(&x.req.Fields, x.session.peer, x.setup.Trusted)
+		x.from = x.told.Client
+	}
 	x.splitHost()
 	raw := x.rawPath()
 	if x.path = raw; !message.IsNormalPath(raw) {
@@ -27,12 +30,6 @@ func (x *Exchange) match() Stage {
 		}
 		x.path = x.pathBuf
 	}
-	if x.setup.Trusted != nil {
-		x.told = x.setup.Source.Read(&x.req.Fields, x.session.peer, x.setup.Trusted)
-	} else {
-		x.told = filter.Told{Client: x.session.peer}
-	}
-	x.from = x.told.Client
 	if s := x.session.shadow; s != nil {
 		if of := x.setup.Sites.FindSite(x.host); of != nil {
 			if normal, fault := of.Normal(raw, &x.paths); fault == nil {

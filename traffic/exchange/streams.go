@@ -42,16 +42,17 @@ type Connection interface {
 type Streams struct {
 	session   session
 	via       Connection
+	major     uint8       // the version of HTTP
 	open      *openStream // the exchanges under way
 	exchanges int
 	tunnels   int
 	unlogged  unlogged
 }
 
-// NewStreams begins the exchanges of a connection: c and handshake tell who the client is, via carries the streams.
-func (h *HTTP) NewStreams(c engine.Conn, handshake *filter.Handshake, via Connection) *Streams {
+// NewStreams begins the exchanges of a connection of HTTP/major: c and handshake tell who the client is, via carries the streams.
+func (h *HTTP) NewStreams(major uint8, c engine.Conn, handshake *filter.Handshake, via Connection) *Streams {
 	p := h.driver.loops[c.Loop().Index]
-	s := &Streams{via: via}
+	s := &Streams{via: via, major: major}
 	h.begin(&s.session, p, c, handshake, h.setup.Load())
 	s.session.streams = s
 	p.Stats.Accepted++
@@ -87,14 +88,20 @@ func (s *Streams) blame(why reason.Reason, detail string) {
 	x := p.borrow()
 	x.reset(&s.session)
 	x.reason, x.detail = why, detail
-	x.from = s.session.peer
 	x.stamp(Read)
-	x.req.Major = 2
 	x.count()
 	if x.isLogged() {
 		x.log()
 	}
 	p.giveBack(x)
+}
+
+// major is the version of HTTP that the client speaks, as far as its connection says.
+func (s *session) major() uint8 {
+	if s.streams != nil {
+		return s.streams.major
+	}
+	return 1
 }
 
 // isLast reports whether the connection is to take no further request.

@@ -58,9 +58,8 @@ func (s *Streams) logRest() {
 	p := s.session.at
 	x := p.borrow()
 	x.reset(&s.session)
-	x.reason, x.detail, x.from = s.unlogged.why, s.unlogged.take(""), s.session.peer
+	x.reason, x.detail = s.unlogged.why, s.unlogged.take("")
 	x.stamp(Read)
-	x.req.Major = 2
 	if x.isLogged() {
 		x.log()
 	}

@@ -2,6 +2,7 @@ package quic
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -44,14 +45,15 @@ type Conn struct {
 	highest  atomic.Int64 // the last stream that was taken; -1: none was
 	control  atomic.Pointer[quicgo.SendStream]
 	readers  sync.WaitGroup
+	isClosed atomic.Bool // weir has begun to close it: nothing further is read
+	account  account
 	openErr  error  // why the last stream to a server was not opened; nil: it was
 	goneFrom uint64 // the peer's last GOAWAY: a server processes no stream from there on; of the goroutine that reads its control stream
 	pushMost uint64 // the client's MAX_PUSH_ID; of the same goroutine
 
 	owner    Owner
-	running  int // streams whose exchange has not ended
-	late     int // streams whose exchange has ended, and that are not sent yet
-	budget   http2.Budget
+	running  int          // streams whose exchange has not ended
+	late     int          // streams whose exchange has ended, and that are not sent yet
 	pieces   int          // in use by its streams
 	held     int          // bytes of content that wait to be read
 	bringers atomic.Int32 // streams that bring content
@@ -98,6 +100,9 @@ func (c *Conn) Serve() {
 		if err != nil {
 			break
 		}
+		if c.isClosed.Load() {
+			continue // until quic-go has closed it
+		}
 		c.highest.Store(int64(raw.StreamID()))
 		c.read(func() { c.request(raw) })
 	}
@@ -138,9 +143,21 @@ func (c *Conn) sendControl() {
 	}
 }
 
-// fail ends the connection because of what the peer has sent. It may be called on the loop, and does not wait.
+// Fault is why weir has closed a connection that has ended; http3.NoError: the peer has, or nobody is to blame.
+func (c *Conn) Fault() (code http3.Code, why string) {
+	var closed *quicgo.ApplicationError
+	if errors.As(context.Cause(c.raw.Context()), &closed) && !closed.Remote {
+		return http3.Code(closed.ErrorCode), closed.ErrorMessage
+	}
+	return http3.NoError, ""
+}
+
+// fail ends the connection because of what the peer has sent. Any goroutine may call it; it does not wait. The first call counts: a peer that breaks a rule a thousand times starts one
+// goroutine, not a thousand.
 func (c *Conn) fail(code http3.Code, why string) {
-	go c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
+	if c.isClosed.CompareAndSwap(false, true) {
+		go c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
+	}
 }
 
 // isEarly reports whether the handshake has not ended, so that what has come may be a replay.
@@ -168,7 +185,7 @@ func (c *Conn) settle() bool {
 
 // open takes a stream whose head is complete. On the loop.
 func (c *Conn) open(s *Stream) {
-	if c.ended || c.leaving && uint64(s.raw.StreamID()) >= c.beyond {
+	if c.ended || c.isClosed.Load() || c.leaving && uint64(s.raw.StreamID()) >= c.beyond {
 		s.refuse(http3.RequestRejected)
 		return
 	}
@@ -191,33 +208,6 @@ func (c *Conn) open(s *Stream) {
 
 // fewStreams is how many requests a client may have under way whatever the loop holds.
 const fewStreams = 8
-
-// spend takes from the peer's budget; a connection beyond it is closed.
-func (c *Conn) spend(g http2.Glitch) {
-	if !c.budget.Spend(g, c.loop.Now()) {
-		c.fail(http3.ExcessiveLoad, "budget_"+g.String())
-	}
-}
-
-// spendTimes is spend for a glitch that was there n times.
-func (c *Conn) spendTimes(g http2.Glitch, n int) {
-	if !c.budget.SpendTimes(g, n, c.loop.Now()) {
-		c.fail(http3.ExcessiveLoad, "budget_"+g.String())
-	}
-}
-
-// spendExpansion takes from the peer's budget what a head costs that is much larger than it was sent.
-func (c *Conn) spendExpansion(l *http2.Layout, received int) {
-	decoded := l.Decoded()
-	if decoded <= 2*received {
-		return
-	}
-	c.loop.Post(func() {
-		if !c.budget.SpendExpansion(decoded, received, c.loop.Now()) {
-			c.fail(http3.ExcessiveLoad, "budget_"+http2.GlitchExpansion.String())
-		}
-	})
-}
 
 // Leave lets what is under way end, takes nothing further, and closes. RFC 9114 section 5.2: "An endpoint that is attempting to gracefully shut down a connection can
 // send a GOAWAY frame with a value set to the maximum possible value (2^62-4 for servers …). … After allowing time for any in-flight requests or pushes to arrive, the

@@ -21,8 +21,6 @@ type content struct {
 	credit chan struct{} // says that the piece has been read
 	gone   chan struct{} // closed when nobody wants more
 	piece  []byte        // content that was not brought to the loop yet
-	odd    [http2.GlitchCount]int
-	odds   int // glitches that the connection has not paid for yet
 }
 
 // open makes ready for content that comes later than its head.
@@ -81,18 +79,19 @@ func (b *content) bring() {
 			b.breaks(http3.FrameUnexpected, "frame_unexpected")
 			return
 		case kind != http3.FrameData:
+			if !b.s.conn.spend(http2.GlitchUnknown) {
+				b.lost()
+				return
+			}
 			if length > controlMost || !b.r.skip(length) {
 				b.malformed("bad_frame")
 				return
 			}
-			b.note(http2.GlitchUnknown)
 			continue
 		}
-		switch {
-		case length == 0:
-			b.note(http2.GlitchEmpty)
-		case length < tinyData:
-			b.note(http2.GlitchTiny)
+		if length == 0 && !b.s.conn.spend(http2.GlitchEmpty) || 0 < length && length < tinyData && !b.s.conn.spend(http2.GlitchTiny) {
+			b.lost()
+			return
 		}
 		if !b.data(length) {
 			return
@@ -103,35 +102,8 @@ func (b *content) bring() {
 // tinyData is content of so little that a stream of it is work and nothing else.
 const tinyData = 4
 
-// oddsMost is how many glitches a stream may have before its connection pays for them.
-const oddsMost = 64
-
-// note has the connection pay for a glitch, together with others.
-func (b *content) note(g http2.Glitch) {
-	b.odd[g]++
-	if b.odds++; b.odds >= oddsMost {
-		b.pay()
-	}
-}
-
-func (b *content) pay() {
-	if b.odds == 0 {
-		return
-	}
-	c, odd := b.s.conn, b.odd
-	b.odd, b.odds = [http2.GlitchCount]int{}, 0
-	c.loop.Post(func() {
-		for g, n := range odd {
-			if n > 0 {
-				c.spendTimes(http2.Glitch(g), n)
-			}
-		}
-	})
-}
-
 // flush brings the piece that has come to the loop, and waits until it is read; false if nothing further is wanted.
 func (b *content) flush() bool {
-	b.pay()
 	if len(b.piece) == 0 {
 		return true
 	}
@@ -217,7 +189,10 @@ func (b *content) trail(length uint64) {
 		b.breaks(http3.DecompressionFailed, "bad_field_section")
 		return
 	}
-	b.s.conn.spendExpansion(layout, len(block))
+	if !b.s.conn.spendExpansion(layout, len(block)) {
+		b.lost()
+		return
+	}
 	if why := b.badTrailers(layout); why != "" {
 		b.malformed(why)
 		return

@@ -2,6 +2,8 @@ package quic
 
 import (
 	"io"
+	"net"
+	"sync/atomic"
 	"time"
 
 	quicgo "github.com/quic-go/quic-go"
@@ -17,6 +19,8 @@ type reader struct {
 	end   int
 	ended bool // the stream's end, or a fault, has come behind what is in buf
 	err   error
+
+	isClosed *atomic.Bool // weir has begun to close the connection: nothing further is read
 }
 
 // readSize is enough for most heads.
@@ -25,6 +29,10 @@ const readSize = 4 << 10
 // fill reads what there is, at least one byte; false at the end.
 func (r *reader) fill() bool {
 	if r.ended {
+		return false
+	}
+	if r.isClosed.Load() {
+		r.ended, r.err = true, net.ErrClosed
 		return false
 	}
 	if r.buf == nil {

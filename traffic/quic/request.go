@@ -16,7 +16,7 @@ import (
 // request reads a request.
 func (c *Conn) request(raw *quicgo.Stream) {
 	raw.SetReadDeadline(time.Now().Add(c.config.Header))
-	r := &reader{from: raw}
+	r := &reader{from: raw, isClosed: &c.isClosed}
 	block, code := c.readHead(r)
 	if code != 0 {
 		c.malformed(raw, code)
@@ -29,7 +29,9 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		c.fail(http3.DecompressionFailed, "bad_field_section")
 		return
 	}
-	c.spendExpansion(layout, len(block))
+	if !c.spendExpansion(layout, len(block)) {
+		return
+	}
 	if c.isEarly() && !c.takesEarly(layout) && !c.settle() {
 		return
 	}
@@ -80,7 +82,7 @@ func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {
 		case kind == http3.FrameData || !http3.MayStandInRequest(kind):
 			// RFC 9114 section 4.1: "Receipt of an invalid sequence of frames MUST be treated as a connection error of type H3_FRAME_UNEXPECTED."
 			return nil, http3.FrameUnexpected
-		case length > controlMost || skipped > 16 || !r.skip(length):
+		case !c.spend(http2.GlitchUnknown), length > controlMost, skipped > 16, !r.skip(length):
 			return nil, http3.ExcessiveLoad
 		}
 	}
@@ -94,7 +96,7 @@ func (c *Conn) malformed(raw *quicgo.Stream, code http3.Code) {
 	}
 	raw.CancelRead(quicgo.StreamErrorCode(code))
 	raw.CancelWrite(quicgo.StreamErrorCode(code))
-	c.loop.Post(func() { c.spend(http2.GlitchResetCaused) })
+	c.spend(http2.GlitchResetCaused)
 }
 
 // takesEarly reports whether a request may go on before the handshake has ended, and marks it so for servers. RFC 8470 section 4: a server may wait for the

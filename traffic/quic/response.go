@@ -59,7 +59,7 @@ func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 
 // answered reads the answer to a request.
 func (s *Stream) answered(method message.Method) {
-	b := &content{s: s, r: &reader{from: s.raw}, length: -1}
+	b := &content{s: s, r: &reader{from: s.raw, isClosed: &s.conn.isClosed}, length: -1}
 	var interims http1.Interims
 	began := time.Now()
 	for {
@@ -105,7 +105,10 @@ func (b *content) nextHead(method message.Method) *answer {
 		b.breaks(http3.DecompressionFailed, "bad_field_section")
 		return nil
 	}
-	c.spendExpansion(layout, len(block))
+	if !c.spendExpansion(layout, len(block)) {
+		b.lost()
+		return nil
+	}
 	a := &answer{}
 	if why := layout.Response(&a.response, method); why != "" {
 		b.malformed(why)

@@ -227,7 +227,7 @@ func (s *Stream) Done(code http2.Code) {
 	}
 	switch {
 	case s.finished && s.err == nil && s.ended:
-		s.conn.budget.Earn()
+		s.conn.account.earn()
 		s.dismiss()
 	case s.finished && s.err == nil && !s.conn.toServer:
 		s.raw.CancelRead(quicgo.StreamErrorCode(http3.NoError))

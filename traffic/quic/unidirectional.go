@@ -15,10 +15,14 @@ func (c *Conn) takeUnidirectional() {
 		if err != nil {
 			return
 		}
-		r := reader{from: s}
+		r := reader{from: s, isClosed: &c.isClosed}
 		kind, ok := r.varint()
 		if !ok {
-			continue // RFC 9114 section 6.2: a stream may end, or be reset, before its type has come
+			// RFC 9114 section 6.2: a stream may end, or be reset, before its type has come. It makes room for the next one.
+			if !c.spend(http2.GlitchUnknown) {
+				return
+			}
+			continue
 		}
 		switch kind {
 		case http3.StreamControl, http3.StreamEncoder, http3.StreamDecoder:
@@ -42,7 +46,9 @@ func (c *Conn) takeUnidirectional() {
 			return
 		default:
 			s.CancelRead(quicgo.StreamErrorCode(http3.StreamCreationError)) // section 6.2.3: unknown ones are not of interest
-			c.loop.Post(func() { c.spend(http2.GlitchUnknown) })            // and make room for the next one
+			if !c.spend(http2.GlitchUnknown) {                              // and make room for the next one
+				return
+			}
 		}
 	}
 }
@@ -55,7 +61,7 @@ func (c *Conn) critical(kind uint64, r *reader) {
 			c.fail(code, why)
 			return
 		}
-	} else if code, why := readQPACK(kind, r); code != 0 {
+	} else if code, why := c.readQPACK(kind, r); code != 0 {
 		c.fail(code, why)
 		return
 	}
@@ -65,8 +71,9 @@ func (c *Conn) critical(kind uint64, r *reader) {
 // qpackMost bounds what a peer may say on a stream of QPACK, on which there is hardly anything to say.
 const qpackMost = 1 << 20
 
-// readQPACK reads a stream of QPACK until its end, or says what is wrong with it.
-func readQPACK(kind uint64, r *reader) (code http3.Code, why string) {
+// readQPACK reads a stream of QPACK until its end, or says what is wrong with it. Without a dynamic table an encoder has one thing to say, once; a decoder may say of each stream that it
+// was given up.
+func (c *Conn) readQPACK(kind uint64, r *reader) (code http3.Code, why string) {
 	var decoder http3.DecoderStream
 	for range qpackMost {
 		if r.at == r.end && !r.fill() {
@@ -77,6 +84,8 @@ func readQPACK(kind uint64, r *reader) (code http3.Code, why string) {
 		switch {
 		case kind == http3.StreamEncoder && !http3.MayEncode(b):
 			return http3.EncoderStreamError, "no_dynamic_table"
+		case kind == http3.StreamEncoder && !c.spend(http2.GlitchSettings), kind == http3.StreamDecoder && !c.spend(http2.GlitchTiny):
+			return 0, ""
 		case kind == http3.StreamDecoder && !decoder.Take(b):
 			return http3.DecoderStreamError, "no_dynamic_table"
 		}
@@ -102,6 +111,10 @@ func (c *Conn) readControl(r *reader) (code http3.Code, why string) {
 		case length > controlMost:
 			return http3.ExcessiveLoad, "control_frame_too_large"
 		}
+		// The settings come once. All else is of no use to weir, and costs the peer something.
+		if !first && !c.spend(http2.GlitchPriority) {
+			return 0, ""
+		}
 		payload, ok := r.take(int(length))
 		if !ok {
 			return 0, ""
@@ -122,8 +135,6 @@ func (c *Conn) readControl(r *reader) (code http3.Code, why string) {
 		if code != 0 {
 			return code, why
 		}
-		// What else is said is of no use to weir, and costs the peer something.
-		c.loop.Post(func() { c.spend(http2.GlitchPriority) })
 	}
 }
 
@@ -191,8 +202,10 @@ func (c *Conn) fromServer(kind uint64, payload []byte) (code http3.Code, why str
 			// than the identifier in any previous frame"; section 7.2.6: one of another kind of stream is likewise "a connection error of type H3_ID_ERROR."
 			return http3.IDError, "goaway"
 		}
+		if id < c.goneFrom { // a repeated one says nothing new
+			c.loop.Post(func() { c.goaway(id) })
+		}
 		c.goneFrom = id
-		c.loop.Post(func() { c.goaway(id) })
 	}
 	return 0, ""
 }
