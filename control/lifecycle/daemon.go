@@ -493,7 +493,9 @@ func (d *Daemon) watchFiles() {
 		case <-tick.C:
 		}
 		d.mu.Lock()
-		d.restoreNetwork()
+		if !d.stopping.Load() { // what a stop has released is not to be put back
+			d.restoreNetwork()
+		}
 		d.mu.Unlock()
 		running := d.running.Load()
 		running.Issuer.Refresh()

@@ -31,9 +31,24 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 	if !d.stopping.CompareAndSwap(false, true) {
 		return errors.New("weir is stopping already")
 	}
+	d.driver.Drain()
+	open := d.stopListening()
+	left, ended := d.drain(ctx, nil, progress)
+	d.endFlows()
+	for _, o := range open {
+		o.end()
+	}
+	d.close() // without mu, for which the goroutines that it waits for may be waiting
+	if !ended {
+		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
+	}
+	return nil
+}
+
+// stopListening closes the listeners, whose connections go on, and returns them.
+func (d *Daemon) stopListening() map[string]*openListener {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.driver.Drain()
 	if err := d.network.release(); err != nil {
 		d.log.Error("connections are still captured", "error", err)
 	}
@@ -43,16 +58,7 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 		o.handler.Close()
 		o.close()
 	}
-	left, ended := d.drain(ctx, nil, progress)
-	d.endFlows()
-	for _, o := range open {
-		o.end()
-	}
-	d.close()
-	if !ended {
-		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
-	}
-	return nil
+	return open
 }
 
 // drain ends idle connections until nothing is under way; when ctx ends before, it cuts the rest and says what that was. only is the

@@ -53,6 +53,23 @@ func TestSIGTERMLetsWorkUnderWayEnd(t *testing.T) {
 	w.exits(3 * time.Second)
 }
 
+// The goroutines that look after things every few seconds go on while weir drains: weir must not wait for one that waits for it.
+func TestSIGTERMEndsAtOnceAfterALongDrain(t *testing.T) {
+	w := startProcess(t, `{ listeners: { front: "FRONT" }, sites: { "*": "http://`+origin(t, "web")+`" }, admin: off, logs: { access: off } }`)
+	ends := make(chan error)
+	c := dial(t, w.address)
+	go func() {
+		_, _, err := c.get("/after/7s")
+		ends <- err
+	}()
+	time.Sleep(300 * time.Millisecond)
+	w.Process.Signal(syscall.SIGTERM)
+	if err := <-ends; err != nil {
+		t.Error(err)
+	}
+	w.exits(3 * time.Second)
+}
+
 // Tunnels have no end of their own, and a client that never takes its answer has none either.
 func TestSIGTERMEndsIdleConnectionsAtOnceAndTheRestAtTheLimit(t *testing.T) {
 	const limit = 2 * time.Second
