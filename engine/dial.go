@@ -14,3 +14,11 @@ type DialOptions struct {
 	Pending    *Conn      // where the connection is put before it stands, so that an Interrupt of it ends the wait; nil: nowhere
 	Spoof      bool       // Source is somebody else's address; needs CAP_NET_ADMIN, and that replies are routed to this machine
 }
+
+// dialer is a coroutine that waits for a turn in which it may begin to open a connection.
+type dialer struct {
+	coroutine *coroutine
+	givenUp   *bool // nobody wants the connection any more; nil: somebody always does
+}
+
+func (d *dialer) isGivenUp() bool { return d.givenUp != nil && *d.givenUp }

@@ -11,14 +11,6 @@ import (
 // millisecond, and everybody else on the loop waits.
 const dialsMost = 64
 
-// dialer is a coroutine that waits for a turn in which it may begin to open a connection.
-type dialer struct {
-	coroutine *coroutine
-	givenUp   *bool // nobody wants the connection any more; nil: somebody always does
-}
-
-func (d *dialer) isGivenUp() bool { return d.givenUp != nil && *d.givenUp }
-
 // awaitDial waits until l may begin to open another connection in its turn; false if nobody wants it any more.
 func (l *Loop) awaitDial(givenUp *bool) bool {
 	if l.dials < dialsMost {
@@ -58,8 +50,8 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
 		return l.dialPortable(address, options)
 	}
-	if l.engine.Open() >= l.engine.dialMost {
-		return nil, os.NewSyscallError("socket", syscall.EMFILE)
+	if err := l.awaitDescriptor(options.Timeout, options.GivenUp); err != nil {
+		return nil, err
 	}
 	if !l.awaitDial(options.GivenUp) {
 		return nil, ErrInterrupted

@@ -139,6 +139,7 @@ type Loop struct {
 	idleLow        int      // the fewest since the last Trim
 	trims          []func() // what Trim calls
 	spares         []func(list []Spare) []Spare
+	keepers        []Keeper
 	others         int64        // descriptors held besides connections
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine

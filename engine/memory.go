@@ -47,6 +47,7 @@ func (l *Loop) Trim() {
 	for _, f := range l.trims {
 		f()
 	}
+	l.dropKeepers()
 	for k := range l.buffers.free {
 		list := l.buffers.free[k]
 		n := min(l.buffers.low[k], len(list))

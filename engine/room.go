@@ -2,8 +2,11 @@ package engine
 
 import (
 	"net/netip"
+	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // This file counts descriptors and makes room when they run short. Accepting stops when Engine.connsMost are in use. Shortly before that, the loops end the connections that their clients and
@@ -110,6 +113,9 @@ func (e *Engine) makeRoom(open int64) {
 	for _, l := range e.loops {
 		n := (excess*l.openSeen.Load() + open - 1) / open
 		l.Post(func() {
+			kept := l.closeKept(int(n), l.now-SpareAfter)
+			l.Stats.MadeRoom += uint64(kept)
+			n -= int64(kept)
 			list := l.beginnings(nil)
 			for _, f := range l.spares {
 				list = f(list)
@@ -117,6 +123,80 @@ func (e *Engine) makeRoom(open int64) {
 			l.EndSpares(list, int(n))
 		})
 	}
+}
+
+// Keeper has connections to servers that wait for work.
+type Keeper interface {
+	// CloseOldest closes the connection that has waited longest, if that is since a time of the loop's clock, in ms; false: there is none.
+	CloseOldest(since int64) bool
+	// Waiting is how many wait.
+	Waiting() int
+	// Dropped says that the loop does not know the keeper any more.
+	Dropped()
+}
+
+// Keeps makes a keeper known, whose connections are closed when descriptors run short. Trim drops those that have none, and so does running short.
+func (l *Loop) Keeps(k Keeper) { l.keepers = append(l.keepers, k) }
+
+// closeKept closes up to n connections that have waited for work since a time, one of each keeper after the other, and says how many it was.
+func (l *Loop) closeKept(n int, since int64) (closed int) {
+	for isAny := true; isAny && closed < n; {
+		isAny = false
+		for _, k := range l.keepers {
+			if closed < n && k.CloseOldest(since) {
+				closed++
+				isAny = true
+			}
+		}
+	}
+	l.dropKeepers()
+	return closed
+}
+
+// dropKeepers forgets keepers that have nothing.
+func (l *Loop) dropKeepers() {
+	l.keepers = slices.DeleteFunc(l.keepers, func(k Keeper) bool {
+		if k.Waiting() > 0 {
+			return false
+		}
+		k.Dropped()
+		return true
+	})
+}
+
+// mayDial reports whether one more descriptor may be taken for a connection to a server. Servers may have three quarters, so that clients which ask much at once lock no others out.
+func (l *Loop) mayDial() bool {
+	e, open := l.engine, l.engine.Open()
+	servers := e.connsMost * 3 / 4
+	return open < servers || open < e.dialMost && open-e.clients() < servers
+}
+
+// clients is how many connections of clients there are.
+func (e *Engine) clients() (n int64) {
+	for _, l := range e.loops {
+		n += l.accepted.Load()
+	}
+	return n
+}
+
+// dialAgain is how often a dial that waits for a descriptor looks whether there is one.
+const dialAgain = 100 * time.Millisecond
+
+// awaitDescriptor waits until a connection to a server may be opened, for at most so long; a connection to another server that waits for work is closed for it.
+func (l *Loop) awaitDescriptor(timeout time.Duration, givenUp *bool) error {
+	for by := l.now + timeout.Milliseconds(); !l.mayDial(); {
+		switch {
+		case givenUp != nil && *givenUp:
+			return ErrInterrupted
+		case l.closeKept(1, l.now) > 0:
+			continue
+		case l.now >= by:
+			return os.NewSyscallError("socket", syscall.EMFILE)
+		}
+		l.engine.makeRoom(l.engine.Open())
+		l.Sleep(dialAgain)
+	}
+	return nil
 }
 
 // EndSpares ends up to n of the connections, and says how many it was. Those that have been silent for a moment only are left. The lowest rank goes first. Within a rank, clients with many connections go before those with few, by powers of two, and

@@ -344,6 +344,9 @@ func origin(t *testing.T) string {
 					return
 				}
 			}
+		case "/slow":
+			time.Sleep(time.Second)
+			io.WriteString(w, "ok")
 		case "/hang":
 			select {
 			case <-hang:

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -282,4 +284,57 @@ func TestTunnelsLeaveDescriptorsForHTTP(t *testing.T) {
 		}
 	}
 	w.hasRoomFor(t)
+}
+
+// Requests of one client that all go to a slow server take no more descriptors than leave others theirs, wait for their turn, and what they leave behind makes room.
+func TestConnectionsToServersLeaveDescriptorsForClients(t *testing.T) {
+	const few = 160
+	server := origin(t)
+	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", server), withDescriptors(few)...)
+	url := "http://" + w.at["CLEAR"]
+	much := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{Protocols: new(http.Protocols)}}
+	much.Transport.(*http.Transport).Protocols.SetUnencryptedHTTP2(true)
+	defer much.CloseIdleConnections()
+	var all sync.WaitGroup
+	var failed atomic.Int64
+	for range 120 {
+		all.Go(func() {
+			response, err := much.Get(url + "/slow")
+			if err == nil {
+				response.Body.Close()
+			}
+			if err != nil || response.StatusCode != 200 {
+				failed.Add(1)
+				t.Logf("%v %v", response, err)
+			}
+		})
+	}
+	time.Sleep(500 * time.Millisecond) // all are on their way
+	asked := func(when string) {
+		if took, err := ask(url + "/"); err != nil || took > 3*time.Second {
+			t.Errorf("%s another client has waited %v: %v", when, took, err)
+		}
+		w.hasRoomFor(t)
+	}
+	asked("meanwhile")
+	all.Wait()
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of 120 requests failed", n)
+	}
+	asked("behind them")
+	var stay []net.Conn
+	for range 20 { // clients that stay, beside connections to the server that wait for work
+		c, err := net.Dial("tcp", w.at["CLEAR"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		stay = append(stay, c)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if n, err := c.Read(make([]byte, 10)); n == 0 {
+			t.Fatalf("client %d: %v", len(stay), err)
+		}
+	}
+	asked("beside clients that stay")
 }

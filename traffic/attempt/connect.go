@@ -41,7 +41,7 @@ func Dial(l *engine.Loop, s *pool.Server, config *transport.Config, d transport.
 	conns := Conns(l, s)
 	by := l.Now() + int64(d.Connect/time.Millisecond)
 	for conn, err = conns.Dial(config, d); err == transport.ErrLimit && l.Now() < by && !d.Cancel.IsCalled(); conn, err = conns.Dial(config, d) {
-		if conns.CloseOldest() {
+		if conns.CloseOldest(l.Now()) {
 			continue
 		}
 		moved, found := takeElsewhere(l, s, d.Reuse)
@@ -83,7 +83,7 @@ func takeFrom(here, there *engine.Loop, s *pool.Server, reuse bool) (*transport.
 			if reuse {
 				moved = conns.Part()
 			}
-			found = moved != nil || conns.CloseOldest()
+			found = moved != nil || conns.CloseOldest(there.Now())
 		}
 		here.Post(func() {
 			if answer.late && moved != nil {

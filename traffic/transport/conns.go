@@ -70,6 +70,7 @@ type Conns struct {
 	turn    int     // of the next source
 	spent   []int64 // by source: when it may be tried again, ms
 	warming int     // connections that are being opened for later
+	isKnown bool    // to the loop, as a keeper
 }
 
 // NewConns makes the place for a loop's connections to a server.
@@ -293,6 +294,10 @@ func (c *Conn) Keep(config *Config) {
 	}
 	s.newest = c
 	s.Idle++
+	if !s.isKnown {
+		s.isKnown = true
+		s.loop.Keeps(s)
+	}
 	c.await(config)
 	s.ramp.inVain = false
 	s.ramp.wake(s.loop)
@@ -388,14 +393,21 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// CloseOldest ends the connection that has been idle longest; false if none is idle.
-func (s *Conns) CloseOldest() bool {
+// CloseOldest ends the connection that has been idle longest, if that is since a time of the loop's clock, in ms; false if none is.
+func (s *Conns) CloseOldest(since int64) bool {
 	oldest := s.oldest()
-	if oldest != nil {
-		oldest.Close()
+	if oldest == nil || oldest.idleSince > since {
+		return false
 	}
-	return oldest != nil
+	oldest.Close()
+	return true
 }
+
+// Waiting is how many connections are idle.
+func (s *Conns) Waiting() int { return s.Idle }
+
+// Dropped says that the loop does not know s any more.
+func (s *Conns) Dropped() { s.isKnown = false }
 
 // oldest is the connection that has been idle longest; nil if none is.
 func (s *Conns) oldest() *Conn {
