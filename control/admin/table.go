@@ -102,7 +102,7 @@ func exchangeMetrics() []metric {
 		of("weir_client_sent_bytes_total", counter, "Bytes to clients, heads included, before TLS.", func(x *api.Exchanges) float64 { return float64(x.SentBytes) }),
 		of("weir_access_log_dropped_total", counter, "Records of the access log that were dropped because the writer did not keep up.", func(x *api.Exchanges) float64 { return float64(x.LogDrops) }),
 		of("weir_spills_total", counter, "Bodies that were too large for memory and got a file below data.", func(x *api.Exchanges) float64 { return float64(x.Spills) }),
-		of("weir_spills_failed_total", counter, "Bodies that wanted a file and could have none: they went on as they came.", func(x *api.Exchanges) float64 { return float64(x.SpillsFailed) }),
+		of("weir_spills_failed_total", counter, "Bodies for which there was no file, or no room in it, as on a full disk: they went on as they came.", func(x *api.Exchanges) float64 { return float64(x.SpillsFailed) }),
 		of("weir_access_log_lost_total", counter, "Lines of the access log that could not be written, as on a full disk, or to a pipe that nobody reads.", func(x *api.Exchanges) float64 { return float64(x.LogLost) }),
 	}
 }

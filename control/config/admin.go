@@ -65,11 +65,11 @@ type AdminToken struct {
 // tokenMin is the shortest token that nobody guesses over a network.
 const tokenMin = 16
 
-func (r *reader) checkAdmin(a *Admin, taken map[string]string) {
+func (r *reader) checkAdmin(a *Admin, by taken) {
 	if a.Off {
 		return
 	}
-	r.checkAddresses("admin.address", "admin", a.Address, taken)
+	r.checkAdminAddresses("admin.address", a.Address, by)
 	for _, at := range a.Address {
 		if at.Unix != "" {
 			r.wrong("admin.address", "takes TCP addresses; write the socket as socket: %s", at.Unix)

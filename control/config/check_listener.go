@@ -5,15 +5,19 @@ import (
 	"strings"
 )
 
-const portsMax = 1024 // of one range
-
 func (r *reader) checkListeners(cfg *Config) {
-	taken := map[string]string{}
-	takenBy := map[bool]map[string]string{false: taken, true: {}} // UDP has ports of its own
+	tcp, udp := taken{}, taken{}
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
 		path := joinPath("listeners", l.Name)
-		r.checkAddresses(joinPath(path, "address"), path, l.Address, takenBy[l.Protocol == "udp"])
+		if address := joinPath(path, "address"); l.Protocol == "udp" {
+			r.checkAddresses(address, holder{owner: path}, l.Address, udp)
+		} else {
+			isFree := r.checkAddresses(address, holder{owner: path}, l.Address, tcp)
+			if isFree && l.SpeaksHTTP3() {
+				r.checkAddresses(address, holder{path, ", for HTTP/3 over UDP,"}, l.Address, udp)
+			}
+		}
 		r.checkListenerTLS(path, l)
 		r.checkCapture(joinPath(path, "capture"), l)
 		r.checkProtocol(path, l)
@@ -23,7 +27,7 @@ func (r *reader) checkListeners(cfg *Config) {
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
 		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
 	}
-	r.checkAdmin(&cfg.Admin, taken)
+	r.checkAdmin(&cfg.Admin, tcp)
 }
 
 func (r *reader) checkPublicURL(path, text string) {
@@ -33,31 +37,6 @@ func (r *reader) checkPublicURL(path, text string) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || !isHostName(strings.ToLower(hostOf(u.Host))) {
 		r.wrong(path, "want scheme, host and maybe a port, like https://app.example.com:8443, not %q", text)
-	}
-}
-
-// checkAddresses finds addresses that two listeners want.
-func (r *reader) checkAddresses(path, owner string, list []Address, taken map[string]string) {
-	for _, a := range list {
-		if a == (Address{}) {
-			continue // reported already
-		}
-		if int(a.Last)-int(a.First) >= portsMax {
-			r.wrong(path, "%v: a range has at most %d ports", a, portsMax)
-			continue
-		}
-		names := []string{a.String()}
-		for i, ap := range a.AddrPorts() {
-			single := Address{IP: ap.Addr(), First: ap.Port(), Last: ap.Port()}
-			names = append(names[:i], single.String())
-		}
-		for _, name := range names {
-			if other, found := taken[name]; found {
-				r.wrong(path, "%s is taken by %s at %v", name, other, r.at(other))
-				break
-			}
-			taken[name] = owner
-		}
 	}
 }
 

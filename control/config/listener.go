@@ -1,6 +1,9 @@
 package config
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Listener is an address, or several, on which connections are accepted. A bare value is its address.
 type Listener struct {
@@ -185,6 +188,12 @@ func (l *Listener) pools() map[string]string {
 
 // IsHTTP reports whether requests come on the listener.
 func (l *Listener) IsHTTP() bool { return l.Protocol == "http" }
+
+// SpeaksHTTP3 reports whether the listener offers HTTP/3, over UDP on the ports of its TLS.
+func (l *Listener) SpeaksHTTP3() bool {
+	return l.IsHTTP() && l.TLS != nil && (len(l.HTTP.Versions) == 0 || slices.Contains(l.HTTP.Versions, "http3")) &&
+		slices.ContainsFunc(l.Address, func(a Address) bool { return a.Unix == "" })
+}
 
 // Terminates reports whether a listener of protocol tls ends TLS for some names.
 func (l *Listener) Terminates() bool {

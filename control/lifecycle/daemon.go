@@ -365,7 +365,8 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 func overlaps(a engine.Address, open map[string]*openListener) bool {
 	for _, o := range open {
 		b := o.socket.Address
-		if a.Path != "" || b.Path != "" || a.IsDatagram != b.IsDatagram || a.IP.Port() != b.IP.Port() {
+		takesDatagrams := b.IsDatagram || o.quic != nil
+		if a.Path != "" || b.Path != "" || a.IsDatagram && !takesDatagrams || !a.IsDatagram && b.IsDatagram || a.IP.Port() != b.IP.Port() {
 			continue
 		}
 		if isWildcard(a) != isWildcard(b) || isWildcard(a) && a.IP.Addr().Is4() != b.IP.Addr().Is4() {

@@ -92,13 +92,16 @@ func unknownServer(pools []*pool.Pool, c api.ServerChange) error {
 	return fmt.Errorf("no server %q in any pool; there are %v", c.Server, few(servers))
 }
 
-// few is the names in their order, each once, and a count in place of those beyond twenty.
-func few(names []string) []string {
+// few is the first twenty names, each once, and a count in place of the others.
+func few(names []string) (list []string) {
 	const most = 20
-	slices.Sort(names)
-	names = slices.Compact(names)
-	if len(names) > most {
-		names = append(names[:most:most], fmt.Sprintf("and %d more", len(names)-most))
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
 	}
-	return names
+	if len(list) > most {
+		list = append(list[:most:most], fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return list
 }

@@ -3,6 +3,9 @@ package faults
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,17 +35,81 @@ func TestAccessLogOnAFullDevice(t *testing.T) {
 	}
 }
 
+// smallDisk wraps a command in a mount namespace of its own, where 64 KiB fit below mount, and half of that is taken by a file, other. The file
+// system ends with the command.
+func smallDisk(mount string) []string {
+	namespace := []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=64k small "$1" && head -c 32k /dev/zero > "$1/other" && shift && exec "$@"`, "sh", mount}
+	if os.Geteuid() != 0 {
+		namespace = append([]string{"unshare", "-rm"}, namespace[2:]...)
+	}
+	return namespace
+}
+
+// Bodies that the disk has no room for go on as they come, and are counted.
+func TestBodiesThatAFullDiskDoesNotTakeAreCounted(t *testing.T) {
+	mount := filepath.Join(t.TempDir(), "small")
+	if err := os.Mkdir(mount, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("0123456789abcdef", 64<<10)
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		if r.Method == "GET" {
+			io.WriteString(w, big)
+			return
+		}
+		fmt.Fprint(w, n)
+	}))
+	defer origin.Close()
+	s := startUnder(t, `
+listeners:
+  front: { address: "FRONT" }
+pools: { app: { servers: [`+strings.TrimPrefix(origin.URL, "http://")+`] } }
+sites:
+  "*":
+    /*: { pool: app, body_limit: off, buffer: { request: 16KiB, response: 16KiB, spill: 16MiB } }
+admin: "ADMIN"
+data: `+filepath.Join(mount, "data")+`
+`, smallDisk(mount))
+	for _, chunked := range []bool{false, true} {
+		body := io.Reader(strings.NewReader(big))
+		if chunked {
+			body = io.MultiReader(body)
+		}
+		response, err := http.Post("http://"+s.address["FRONT"]+"/up", "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if string(got) != fmt.Sprint(len(big)) {
+			t.Errorf("chunked %v: of %d bytes the server got %s", chunked, len(big), got)
+		}
+	}
+	if n := s.status().Exchanges.SpillsFailed; n != 2 {
+		t.Errorf("%d of 2 uploads without room are counted", n)
+	}
+	response, err := http.Get("http://" + s.address["FRONT"] + "/down")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // a client that does not read: what it lags behind would go to the file
+	got, err := io.ReadAll(response.Body)
+	response.Body.Close()
+	if err != nil || string(got) != big {
+		t.Errorf("the client got %d bytes of %d: %v", len(got), len(big), err)
+	}
+	if n := s.status().Exchanges.SpillsFailed; n != 3 {
+		t.Errorf("%d of 3 bodies without room are counted", n)
+	}
+}
+
 func TestAccessLogGoesOnWhenThereIsRoomAgain(t *testing.T) {
 	mount := filepath.Join(t.TempDir(), "small")
 	if err := os.Mkdir(mount, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// A mount namespace of weir's own: the small file system ends with it.
-	namespace := []string{"unshare", "-m", "sh", "-c", `mount -t tmpfs -o size=64k small "$1" && head -c 32k /dev/zero > "$1/other" && shift && exec "$@"`, "sh", mount}
-	if os.Geteuid() != 0 {
-		namespace = append([]string{"unshare", "-rm"}, namespace[2:]...)
-	}
-	s := startUnder(t, strings.ReplaceAll(loggingConfig, "FILE", filepath.Join(mount, "access.log")), namespace)
+	s := startUnder(t, strings.ReplaceAll(loggingConfig, "FILE", filepath.Join(mount, "access.log")), smallDisk(mount))
 	c := dial(t, s.address["FRONT"])
 	ask := func(n int, path string) {
 		t.Helper()

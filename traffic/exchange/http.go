@@ -97,7 +97,7 @@ type Stats struct {
 	Retries      uint64
 	LogDrops     uint64 // log records that found no room
 	Spills       uint64 // bodies that a file was opened for
-	SpillsFailed uint64 // bodies for which none could be
+	SpillsFailed uint64 // bodies for which there was no file, or no room in it
 }
 
 // perLoop is a loop's share of the driver. Owned by its loop.

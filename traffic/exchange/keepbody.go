@@ -161,14 +161,14 @@ func (x *Exchange) toFile(k *keptBody, b []byte) {
 	if k.file == nil {
 		k.file = x.spillFile()
 	}
-	err := os.ErrInvalid
-	if k.file != nil {
-		written, file, at := os.ErrInvalid, k.file, k.size
-		if err = x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { _, written = file.WriteAt(b, at) }, func() {}); err == nil {
-			err = written
-		}
+	if k.file == nil {
+		k.tail = append([]byte(nil), b...)
+		return
 	}
-	if err != nil { // a write that hangs may still come, behind what is read of the file
+	written, file, at := os.ErrInvalid, k.file, k.size
+	err := x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { _, written = file.WriteAt(b, at) }, func() {})
+	if err != nil || written != nil { // a write that hangs may still come, behind what is read of the file
+		x.at.Stats.SpillsFailed++
 		k.tail = append([]byte(nil), b...)
 		return
 	}

@@ -72,10 +72,12 @@ func (s *spill) put(b []byte) bool {
 	if err == nil {
 		err = written
 	}
-	if err == nil {
-		s.written += int64(len(b))
+	if err != nil {
+		s.x.at.Stats.SpillsFailed++
+		return false
 	}
-	return err == nil
+	s.written += int64(len(b))
+	return true
 }
 
 // stop ends the filling, as when the client is gone.
