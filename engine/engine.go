@@ -140,6 +140,7 @@ type Loop struct {
 	trims          []func() // what Trim calls
 	spares         []func(list []Spare) []Spare
 	keepers        []Keeper
+	wanting        []*Signal    // dials that wait for a descriptor
 	others         int64        // descriptors held besides connections
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine

@@ -179,24 +179,48 @@ func (e *Engine) clients() (n int64) {
 	return n
 }
 
-// dialAgain is how often a dial that waits for a descriptor looks whether there is one.
-const dialAgain = 100 * time.Millisecond
+// dialAgain is how often the dial that has waited longest for a descriptor looks whether there is one.
+const dialAgain = 10 * time.Millisecond
 
-// awaitDescriptor waits until a connection to a server may be opened, for at most so long; a connection to another server that waits for work is closed for it.
+// awaitDescriptor waits until a connection to a server may be opened, for at most so long and behind those that wait already; a connection to another server that waits for work is
+// closed for it.
 func (l *Loop) awaitDescriptor(timeout time.Duration, givenUp *bool) error {
-	for by := l.now + timeout.Milliseconds(); !l.mayDial(); {
-		switch {
+	if len(l.wanting) == 0 && l.mayDial() {
+		return nil
+	}
+	mine, by := &Signal{}, l.now+timeout.Milliseconds()
+	l.wanting = append(l.wanting, mine)
+	defer func() {
+		l.wanting = slices.DeleteFunc(l.wanting, func(s *Signal) bool { return s == mine })
+		if len(l.wanting) > 0 {
+			l.Fire(l.wanting[0])
+		}
+	}()
+	for {
+		switch isFirst := l.wanting[0] == mine; {
 		case givenUp != nil && *givenUp:
 			return ErrInterrupted
-		case l.closeKept(1, l.now) > 0:
-			continue
+		case isFirst && (l.mayDial() || l.closeKept(1, l.now) > 0 && l.mayDial()):
+			return nil
 		case l.now >= by:
 			return os.NewSyscallError("socket", syscall.EMFILE)
+		case isFirst:
+			l.askForDescriptor()
+			l.Sleep(dialAgain)
+		default:
+			l.Wait(mine, time.Duration(by-l.now)*time.Millisecond)
 		}
-		l.engine.makeRoom(l.engine.Open())
-		l.Sleep(dialAgain)
 	}
-	return nil
+}
+
+// askForDescriptor has other loops close a connection to a server that waits for work, and all make room.
+func (l *Loop) askForDescriptor() {
+	for _, other := range l.engine.loops {
+		if other != l {
+			other.Post(func() { other.closeKept(1, other.now) })
+		}
+	}
+	l.engine.makeRoom(l.engine.Open())
 }
 
 // EndSpares ends up to n of the connections, and says how many it was. Those that have been silent for a moment only are left. The lowest rank goes first. Within a rank, clients with many connections go before those with few, by powers of two, and
