@@ -1,7 +1,9 @@
 package origins
 
 import (
+	"crypto/tls"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,57 @@ sites:
 		res.Body.Close()
 		if got := res.Status[:4] + res.Header.Get("Location") + res.Header.Get("X-Said"); got != a.want {
 			t.Errorf("%s with %q: got %q, want %q", a.host, a.fields, got, a.want)
+		}
+	}
+}
+
+// OPTIONS * asks about the server and has no path; the URL that it is redirected to has that of the root.
+func TestRedirectsOfTheWholeServer(t *testing.T) {
+	addresses, err := peers.FreeAddresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: t.TempDir()}
+	w.certificate("app", "app.test")
+	binary, err := peers.WeirBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := peers.Weir(binary, w.dir, strings.NewReplacer("CLEAR", addresses[0], "TLS", addresses[1], "ADMIN", addresses[2]).Replace(`
+listeners:
+  clear: { address: CLEAR, redirect: https }
+  tls:   { address: TLS, tls: { certificates: [{ cert: app/cert.pem, key: app/key.pem }] } }
+logs: { access: off }
+admin: { address: ADMIN, socket: off }
+sites:
+  app.test: { redirect: "https://new.test{uri}" }
+  path.test: { redirect: "https://new.test/below{path}?p={path}" }
+  star.test: { /*: { redirect: "https://new.test/star/*" } }
+`), addresses...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Stop() })
+	port := addresses[1][strings.LastIndexByte(addresses[1], ':')+1:]
+	for _, version := range []int{1, 2} {
+		c := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: "app.test"}, ForceAttemptHTTP2: version == 2}}
+		for _, a := range []struct{ scheme, address, host, want string }{
+			{"http", addresses[0], "app.test", "https://app.test:" + port + "/"},
+			{"https", addresses[1], "app.test", "https://new.test/"},
+			{"https", addresses[1], "path.test", "https://new.test/below/?p=/"},
+			{"https", addresses[1], "star.test", "https://new.test/star/"},
+		} {
+			r := &http.Request{Method: "OPTIONS", Host: a.host, URL: &url.URL{Scheme: a.scheme, Host: a.address, Opaque: "*"}, Header: http.Header{}}
+			response, err := c.Do(r)
+			if err != nil {
+				t.Errorf("HTTP/%d %s: %v", version, a.host, err)
+				continue
+			}
+			response.Body.Close()
+			if got := response.Header.Get("Location"); got != a.want || a.scheme == "https" && response.ProtoMajor != version {
+				t.Errorf("HTTP/%d %s: %s to %q, want %q", response.ProtoMajor, a.host, response.Status, got, a.want)
+			}
 		}
 	}
 }

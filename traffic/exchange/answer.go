@@ -188,7 +188,7 @@ func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
 		b = append(b, ':')
 		b = append(b, p...)
 	}
-	b = append(b, x.rawPath()...)
+	b = append(b, x.urlPath(x.rawPath())...)
 	if x.req.HasQuery {
 		b = append(b, '?')
 		b = append(b, x.req.Query.Of(x.req.Buf)...)

@@ -83,6 +83,15 @@ func (x *Exchange) rawPath() []byte {
 	return rootPath
 }
 
+// urlPath is the path as URLs have it: that of "OPTIONS *" is the root.
+// RFC 9112 section 3.3: "If the request-target is in authority-form or asterisk-form, the target URI's combined path and query component is empty."
+func (x *Exchange) urlPath(path []byte) []byte {
+	if len(path) > 0 && path[0] == '*' {
+		return rootPath
+	}
+	return path
+}
+
 // splitHost sets host, in lower case and without final dot, and port.
 func (x *Exchange) splitHost() {
 	a := x.req.Authority.Of(x.req.Buf)

@@ -86,12 +86,12 @@ func (x *Exchange) gather() *filter.Facts {
 	f.Scheme = x.scheme()
 	f.Method = x.req.MethodName.Of(x.req.Buf)
 	_, f.Host, f.Port = x.publicHost()
-	f.Path = x.path
+	f.Path = x.urlPath(x.path)
 	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
 	f.Client, f.TLS = x.from, x.session.tls
 	f.Groups = f.Groups[:0]
 	if x.route != nil && x.route.UsesGroups {
-		f.Groups = x.route.Match.Path.AppendGroups(f.Groups, x.path)
+		f.Groups = x.route.Match.Path.AppendGroups(f.Groups, f.Path)
 	}
 	return f
 }
