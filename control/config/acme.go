@@ -18,10 +18,10 @@ type ACME struct {
 	Challenge []string `yaml:"challenge" words:"http tls-alpn dns" example:"[tls-alpn]"`
 
 	// How records are written for the challenge `dns`, which certificates of wildcards need.
-	DNS *ACMEDNS `yaml:"dns" example:"{ provider: cloudflare, token: \"${CF_TOKEN:-the token}\" }"`
+	DNS *ACMEDNS `yaml:"dns" example:"{ provider: cloudflare, token: \"${CF_TOKEN}\" }"`
 
 	// The account at the authority that is needed to register there, where one is.
-	EAB *EAB `yaml:"eab" example:"{ key_id: kid-1, key: \"${EAB_KEY:-the key}\" }"`
+	EAB *EAB `yaml:"eab" example:"{ key_id: kid-1, key: \"${EAB_KEY}\" }"`
 
 	// The profile of certificates that is asked for, where the authority has several.
 	Profile string `yaml:"profile" example:"shortlived"`
@@ -58,7 +58,7 @@ type EAB struct {
 	KeyID string `yaml:"key_id,required" example:"kid-1"`
 
 	// Its key, in base64url.
-	Key Secret `yaml:"key,required" example:"${EAB_KEY:-the key}"`
+	Key Secret `yaml:"key,required" example:"${EAB_KEY}"`
 }
 
 // OnDemand says who decides about names that somebody asks for. A bare value is `ask`.
@@ -81,19 +81,19 @@ type ACMEDNS struct {
 	KeyName string `yaml:"key_name" example:"weir."`
 
 	// rfc2136: the TSIG key, in base64.
-	Key Secret `yaml:"key" example:"${TSIG_KEY:-the key}"`
+	Key Secret `yaml:"key" example:"${TSIG_KEY}"`
 
 	// rfc2136: the algorithm of the key.
 	Algorithm string `yaml:"algorithm" default:"hmac-sha256" words:"hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512" example:"hmac-sha512"`
 
 	// cloudflare: a token that may edit the zone's records.
-	Token Secret `yaml:"token" example:"${CF_TOKEN:-the token}"`
+	Token Secret `yaml:"token" example:"${CF_TOKEN}"`
 
 	// acme-dns: the account.
 	User string `yaml:"user" example:"c36f50e8-4632-44f0-83fe-e070fef28a10"`
 
 	// acme-dns: its password.
-	Password Secret `yaml:"password" example:"${ACME_DNS_PASSWORD:-the password}"`
+	Password Secret `yaml:"password" example:"${ACME_DNS_PASSWORD}"`
 
 	// acme-dns: its subdomain.
 	Subdomain string `yaml:"subdomain" example:"8e5700ea-a4bf-41c7-8a77-e990661dcc6a"`

@@ -21,7 +21,7 @@ type Admin struct {
 	Address []Address `yaml:"address,short" default:"127.0.0.1:9180" example:"[127.0.0.1:9180, 10.0.0.1:9180]"`
 
 	// Tokens that open the rest of the API over TCP, by a name of your choice. A request sends one as `Authorization: Bearer TOKEN`.
-	Tokens []AdminToken `yaml:"tokens,named" example:"{ deploy: \"${DEPLOY_TOKEN:-at-least-16-characters}\" }"`
+	Tokens []AdminToken `yaml:"tokens,named" example:"{ deploy: \"${DEPLOY_TOKEN}\" }"`
 
 	// Off is set by `admin: off`.
 	Off bool `yaml:"-"`
@@ -59,7 +59,7 @@ type AdminToken struct {
 	Name string `yaml:"-,name"`
 
 	// The token: at least 16 characters. Keep it in a file, or in an environment variable.
-	Token Secret `yaml:"token,short,required" example:"${DEPLOY_TOKEN:-at-least-16-characters}"`
+	Token Secret `yaml:"token,short,required" example:"${DEPLOY_TOKEN}"`
 }
 
 // tokenMin is the shortest token that nobody guesses over a network.
@@ -78,6 +78,9 @@ func (r *reader) checkAdmin(a *Admin, by taken) {
 	for i := range a.Tokens {
 		t := &a.Tokens[i]
 		path := joinPath("admin.tokens", t.Name)
+		if r.failed(path) {
+			continue
+		}
 		if n := len(t.Token.Value); n < tokenMin || strings.ContainsFunc(t.Token.Value, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			r.wrong(path, "a token has at least %d visible ASCII characters; make one with: openssl rand -base64 24", tokenMin)
 		}

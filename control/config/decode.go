@@ -30,7 +30,7 @@ func (r *reader) decode(n *node, v reflect.Value, f *field, path string) {
 	switch target := v.Addr().Interface().(type) {
 	case *Later:
 	case *Secret:
-		if s, ok := r.secret(n, path); ok {
+		if s, ok := r.secret(n, path, isCredential(f, path)); ok {
 			*target = s
 			r.hideSecret(s, f, path)
 		}

@@ -19,12 +19,18 @@ func (r *reader) text(n *node, path string) (string, bool) {
 }
 
 // expand replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. Other dollars, as in `$1`, are left alone.
-func (r *reader) expand(n *node, path string) (string, bool) {
+func (r *reader) expand(n *node, path string) (text string, ok bool) {
+	text, _, ok = r.expandNoting(n, path)
+	return text, ok
+}
+
+// expandNoting is expand, and reports the first variable whose default was taken; "" for none.
+func (r *reader) expandNoting(n *node, path string) (text, defaulted string, ok bool) {
 	if !strings.Contains(n.text, "${") {
-		return n.text, true
+		return n.text, "", true
 	}
 	var b strings.Builder
-	ok := true
+	ok = true
 	for rest := n.text; rest != ""; {
 		before, after, found := strings.Cut(rest, "${")
 		b.WriteString(strings.TrimSuffix(before, "$"))
@@ -49,13 +55,16 @@ func (r *reader) expand(n *node, path string) (string, bool) {
 			b.WriteString(value)
 		case hasFallback:
 			b.WriteString(fallback)
+			if defaulted == "" && fallback != "" {
+				defaulted = name
+			}
 		default:
 			r.problem(n.pos, path, "environment variable %s is not set; ${%s:-default} gives it a default", name, name)
 			ok = false
 		}
 		rest = tail
 	}
-	return b.String(), ok
+	return b.String(), defaulted, ok
 }
 
 func isVariableName(name string) bool {
@@ -74,9 +83,16 @@ func (n *node) isFileReference() bool {
 }
 
 // secret reads a text that may be given as `{file: path}`; the line end that editors leave is taken off.
-func (r *reader) secret(n *node, path string) (Secret, bool) {
+// A credential takes no default: who forgets the variable would get the one that stands in the file, and in whatever it was copied from.
+func (r *reader) secret(n *node, path string, isCredential bool) (Secret, bool) {
 	if !n.isFileReference() {
 		value, ok := r.text(n, path)
+		if ok && isCredential {
+			if _, name, _ := r.expandNoting(n, path); name != "" {
+				r.problem(n.pos, path, "environment variable %s is not set, and a secret takes no default; set it, and write ${%s} or { file: path }", name, name)
+				ok = false
+			}
+		}
 		return Secret{Value: value, Written: n.text}, ok
 	}
 	file := n.entries[0].value

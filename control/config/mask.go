@@ -29,11 +29,15 @@ func (r *reader) hide(value string) {
 
 // hideSecret hides what a Secret is read from: where the key is for a credential, or its name says so.
 func (r *reader) hideSecret(s Secret, f *field, path string) {
-	if f != nil && f.isShown && !credentialKey.MatchString(lastKey(path)) {
-		return
+	if isCredential(f, path) {
+		r.hide(s.Value)
+		r.hide(s.Written)
 	}
-	r.hide(s.Value)
-	r.hide(s.Written)
+}
+
+// isCredential reports whether who knows the value of a Secret may do something: other texts may be read from files and the environment too.
+func isCredential(f *field, path string) bool {
+	return f == nil || !f.isShown || credentialKey.MatchString(lastKey(path))
 }
 
 // lastKey is the last key of a path that names something: that of `set.Authorization.value` is Authorization.

@@ -27,7 +27,7 @@ type Persistence struct {
 	Accept PersistenceAccept `yaml:"accept" example:"{ arr: on }"`
 
 	// Signs the cookies. The same in all weirs that serve the same clients; without it one is made and kept under `data`.
-	Secret Secret `yaml:"secret" example:"${WEIR_PERSISTENCE_KEY:-at least thirty-two bytes}"`
+	Secret Secret `yaml:"secret" example:"${WEIR_PERSISTENCE_KEY}"`
 
 	// Off is set by `persistence: off`; Load replaces such a value by nil.
 	Off bool `yaml:"-"`
@@ -66,7 +66,7 @@ type PersistenceAccept struct {
 	HAProxy bool `yaml:"haproxy" default:"off" example:"on"`
 
 	// HAProxy's `dynamic-cookie-key`.
-	HAProxyKey Secret `yaml:"haproxy_key" example:"${HAPROXY_COOKIE_KEY:-the key}"`
+	HAProxyKey Secret `yaml:"haproxy_key" example:"${HAPROXY_COOKIE_KEY}"`
 }
 
 // FromWord takes `off`.

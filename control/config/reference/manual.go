@@ -17,7 +17,7 @@ Everything that the configuration file may say: each object with its keys, what 
 - Keys are in snake_case. An unknown key is an error, and the nearest known one is named.
 - Durations are written ` + "`200s`, `1m30s`, `500ms`, `7d`" + `; sizes ` + "`64KiB`, `2GiB`" + `; shares ` + "`20%` or `0.2`" + `. ` + "`off`" + ` (or ` + "`0`" + `) is no limit.
 - Where a list is wanted, a single value is a list of one.
-- ` + "`${NAME}` and `${NAME:-default}`" + ` in a value read the environment, once; what they hold is text and never more keys. ` + "`$${`" + ` stands for ` + "`${`" + `.
+- ` + "`${NAME}` and `${NAME:-default}`" + ` in a value read the environment, once; what they hold is text and never more keys. A secret takes no default: ` + "`${NAME}` or `{ file: path }`" + `. ` + "`$${`" + ` stands for ` + "`${`" + `.
 - Header values may be given as ` + "`{file: path}`" + `. Names of files are relative to the file that names them.
 - Anchors, aliases and tags of YAML are not taken.
 - Routes inherit: a route's own setting wins over its site's, that over its pool's (timeouts and retries), that over ` + "`defaults`" + `.
