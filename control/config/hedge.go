@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Hedge sends a request that only reads (GET, HEAD, OPTIONS, TRACE, without a body) to a second server when the first takes longer than nearly all answers do. Whose answer
+// Hedge sends a request that only reads (GET, HEAD or OPTIONS, and TRACE where the route names it; without a body) to a second server when the first takes longer than nearly all answers do. Whose answer
 // begins first answers; the other connection is closed. A bare value is `at`; `off` is none.
 type Hedge struct {
 	// When the copy goes out: `p95` is the time within which 95 of 100 answers have come lately.
