@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/weir-proxy/weir/wire/message"
@@ -77,7 +78,7 @@ func (t *Told) readX(f *message.Fields, trusted *Networks) {
 	hops := 0
 	eachFromRight(f, message.FieldXForwardedFor, func(item []byte) bool {
 		hops++
-		a, ok := parsePlain(item)
+		a, ok := parseNode(item)
 		if ok {
 			t.Client = a
 		}
@@ -220,11 +221,14 @@ func parameterOf(element []byte, name string) []byte {
 	return nil
 }
 
-// parseNode reads who a forwarded-element is of: an address, in brackets if it is IPv6, maybe with a port (RFC 7239 section 6). What is obfuscated or
-// unknown ends the search.
+// parseNode reads whom a forwarded-element, or an item of X-Forwarded-For, is about: an address, in brackets if it is IPv6, maybe with a port (RFC 7239 section 6; Azure's Application Gateway
+// appends one in X-Forwarded-For too). What is obfuscated or unknown ends the search.
 func parseNode(node []byte) (netip.Addr, bool) {
 	if a, ok := parseIPv4(node); ok {
 		return a, true
+	}
+	if bytes.IndexByte(node, ':') != bytes.LastIndexByte(node, ':') && node[0] != '[' { // a plain address of IPv6
+		return parsePlain(node)
 	}
 	if ap, err := netip.ParseAddrPort(string(node)); err == nil {
 		return ap.Addr().Unmap().WithZone(""), true

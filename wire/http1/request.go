@@ -97,10 +97,12 @@ func parseVersion(buf []byte, i int, minor *uint8) (int, *Fault) {
 		}
 	}
 	major, low := buf[i+5], buf[i+7]
-	if major != '1' || low > '1' {
+	if major != '1' {
 		return 0, FaultVersion
 	}
-	*minor = low - '0'
+	// RFC 9110 section 2.5: "A recipient that receives a message with a major version number that it implements and a minor version number higher than what it implements SHOULD process the
+	// message as if it was in the highest minor version within that major version to which the recipient is conformant."
+	*minor = min(low-'0', 1)
 	return i + len(line), nil
 }
 
@@ -111,8 +113,11 @@ func FinishRequest(r *message.Request) *Fault {
 	if fault := m.take(&r.Fields, r.Minor); fault != nil {
 		return fault
 	}
-	if r.Method == message.MethodOther && message.IsMisspelledMethod(r.MethodName.Of(r.Buf)) {
-		return FaultMethod
+	if r.Method == message.MethodOther {
+		// RFC 9113 section 11.6: PRI is "never used by an actual client": it is how a connection of HTTP/2 begins, for whoever takes it for HTTP/1.1.
+		if name := r.MethodName.Of(r.Buf); string(name) == "PRI" || message.IsMisspelledMethod(name) {
+			return FaultMethod
+		}
 	}
 	host := -1
 	r.Expect, r.Trailers = false, false

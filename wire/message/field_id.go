@@ -163,6 +163,68 @@ const (
 	FieldXAuthenticatedUser
 	FieldXWebAuthUser
 	FieldTailscaleUserLogin
+	FieldXAuthRequestPreferredUsername
+	FieldXAuthRequestAccessToken
+	FieldXForwardedAccessToken
+	FieldXAuthentikUsername
+	FieldXAuthentikGroups
+	FieldXAuthentikEmail
+	FieldXAuthentikName
+	FieldXAuthentikUID
+	FieldXAuthentikEntitlements
+	FieldXAuthentikJWT
+	FieldCFAccessAuthenticatedUserEmail
+	FieldCFAccessJWTAssertion
+	FieldXPomeriumJWTAssertion
+	FieldXPomeriumClaimEmail
+	FieldXPomeriumClaimGroups
+	FieldXPomeriumClaimName
+	FieldXPomeriumClaimSub
+	FieldXPomeriumClaimUser
+	FieldXWebAuthEmail
+	FieldXWebAuthName
+	FieldXWebAuthGroups
+	FieldXWebAuthRole
+	FieldRemoteName
+	FieldRemoteEmail
+	FieldXGoogIAPJWTAssertion
+	FieldXMSClientPrincipalIDP
+	FieldXMSTokenAADAccessToken
+	FieldXMSTokenAADIDToken
+	FieldXAmznOIDCAccesstoken
+	FieldXAmznOIDCData
+	FieldOIDCAccessToken
+	FieldOIDCIDToken
+	FieldOIDCIDTokenPayload
+	FieldOIDCClaimSub
+	FieldOIDCClaimEmail
+	FieldOIDCClaimName
+	FieldOIDCClaimPreferredUsername
+	FieldOIDCClaimGroups
+	FieldOIDCClaimRoles
+	FieldOIDCClaimUPN
+	FieldXVouchUser
+	FieldXVouchToken
+	FieldXVouchIDPAccesstoken
+	FieldXVouchIDPIdtoken
+	FieldXVouchIDPClaimsEmail
+	FieldXVouchIDPClaimsGroups
+	FieldXVouchIDPClaimsName
+	FieldXTokenSubject
+	FieldXTokenUserName
+	FieldXTokenUserEmail
+	FieldXTokenUserRoles
+	FieldTailscaleUserName
+	FieldTailscaleUserProfilePic
+	FieldTailscaleAppCapabilities
+	FieldXRemoteName
+	FieldXRemoteEmail
+	FieldXRemoteGroups
+	FieldSMUser
+	FieldOAMRemoteUser
+	FieldIVUser
+	FieldIVGroups
+	FieldIVCreds
 	FieldCDNLoop
 	FieldDestination
 	FieldOrigin
@@ -300,6 +362,68 @@ var fieldNames = [fieldCount]string{
 	FieldXAuthenticatedUser:              "X-Authenticated-User",
 	FieldXWebAuthUser:                    "X-WebAuth-User",
 	FieldTailscaleUserLogin:              "Tailscale-User-Login",
+	FieldXAuthRequestPreferredUsername:   "X-Auth-Request-Preferred-Username",
+	FieldXAuthRequestAccessToken:         "X-Auth-Request-Access-Token",
+	FieldXForwardedAccessToken:           "X-Forwarded-Access-Token",
+	FieldXAuthentikUsername:              "X-Authentik-Username",
+	FieldXAuthentikGroups:                "X-Authentik-Groups",
+	FieldXAuthentikEmail:                 "X-Authentik-Email",
+	FieldXAuthentikName:                  "X-Authentik-Name",
+	FieldXAuthentikUID:                   "X-Authentik-Uid",
+	FieldXAuthentikEntitlements:          "X-Authentik-Entitlements",
+	FieldXAuthentikJWT:                   "X-Authentik-Jwt",
+	FieldCFAccessAuthenticatedUserEmail:  "Cf-Access-Authenticated-User-Email",
+	FieldCFAccessJWTAssertion:            "Cf-Access-Jwt-Assertion",
+	FieldXPomeriumJWTAssertion:           "X-Pomerium-Jwt-Assertion",
+	FieldXPomeriumClaimEmail:             "X-Pomerium-Claim-Email",
+	FieldXPomeriumClaimGroups:            "X-Pomerium-Claim-Groups",
+	FieldXPomeriumClaimName:              "X-Pomerium-Claim-Name",
+	FieldXPomeriumClaimSub:               "X-Pomerium-Claim-Sub",
+	FieldXPomeriumClaimUser:              "X-Pomerium-Claim-User",
+	FieldXWebAuthEmail:                   "X-WebAuth-Email",
+	FieldXWebAuthName:                    "X-WebAuth-Name",
+	FieldXWebAuthGroups:                  "X-WebAuth-Groups",
+	FieldXWebAuthRole:                    "X-WebAuth-Role",
+	FieldRemoteName:                      "Remote-Name",
+	FieldRemoteEmail:                     "Remote-Email",
+	FieldXGoogIAPJWTAssertion:            "X-Goog-Iap-Jwt-Assertion",
+	FieldXMSClientPrincipalIDP:           "X-MS-Client-Principal-IDP",
+	FieldXMSTokenAADAccessToken:          "X-MS-Token-AAD-Access-Token",
+	FieldXMSTokenAADIDToken:              "X-MS-Token-AAD-ID-Token",
+	FieldXAmznOIDCAccesstoken:            "X-Amzn-OIDC-Accesstoken",
+	FieldXAmznOIDCData:                   "X-Amzn-OIDC-Data",
+	FieldOIDCAccessToken:                 "OIDC-Access-Token",
+	FieldOIDCIDToken:                     "OIDC-ID-Token",
+	FieldOIDCIDTokenPayload:              "OIDC-ID-Token-Payload",
+	FieldOIDCClaimSub:                    "OIDC-Claim-Sub",
+	FieldOIDCClaimEmail:                  "OIDC-Claim-Email",
+	FieldOIDCClaimName:                   "OIDC-Claim-Name",
+	FieldOIDCClaimPreferredUsername:      "OIDC-Claim-Preferred-Username",
+	FieldOIDCClaimGroups:                 "OIDC-Claim-Groups",
+	FieldOIDCClaimRoles:                  "OIDC-Claim-Roles",
+	FieldOIDCClaimUPN:                    "OIDC-Claim-Upn",
+	FieldXVouchUser:                      "X-Vouch-User",
+	FieldXVouchToken:                     "X-Vouch-Token",
+	FieldXVouchIDPAccesstoken:            "X-Vouch-Idp-Accesstoken",
+	FieldXVouchIDPIdtoken:                "X-Vouch-Idp-Idtoken",
+	FieldXVouchIDPClaimsEmail:            "X-Vouch-Idp-Claims-Email",
+	FieldXVouchIDPClaimsGroups:           "X-Vouch-Idp-Claims-Groups",
+	FieldXVouchIDPClaimsName:             "X-Vouch-Idp-Claims-Name",
+	FieldXTokenSubject:                   "X-Token-Subject",
+	FieldXTokenUserName:                  "X-Token-User-Name",
+	FieldXTokenUserEmail:                 "X-Token-User-Email",
+	FieldXTokenUserRoles:                 "X-Token-User-Roles",
+	FieldTailscaleUserName:               "Tailscale-User-Name",
+	FieldTailscaleUserProfilePic:         "Tailscale-User-Profile-Pic",
+	FieldTailscaleAppCapabilities:        "Tailscale-App-Capabilities",
+	FieldXRemoteName:                     "X-Remote-Name",
+	FieldXRemoteEmail:                    "X-Remote-Email",
+	FieldXRemoteGroups:                   "X-Remote-Groups",
+	FieldSMUser:                          "SM-User",
+	FieldOAMRemoteUser:                   "OAM-Remote-User",
+	FieldIVUser:                          "IV-User",
+	FieldIVGroups:                        "IV-Groups",
+	FieldIVCreds:                         "IV-Creds",
 	FieldCDNLoop:                         "CDN-Loop",
 	FieldDestination:                     "Destination",
 	FieldOrigin:                          "Origin",
@@ -345,7 +469,7 @@ func newFieldTable() (first [1024]FieldID, behind [fieldCount]FieldID) {
 	return
 }
 
-// Fields besides Forwarded and X-Forwarded-* in which proxies tell servers who the client is, what its certificate says, as whom it has signed in, or what it has asked
+// claims are the fields besides Forwarded and X-Forwarded-* in which proxies tell servers who the client is, what its certificate says, as whom it has signed in, or what it has asked
 // for: those from FieldClientCert to before FieldCDNLoop. Servers believe them, so only proxies that are trusted may say them.
 var claims = func() (ids []FieldID) {
 	for id := FieldClientCert; id < FieldCDNLoop; id++ {
