@@ -152,6 +152,9 @@ func (s *server) serve(d *lifecycle.Daemon, saved <-chan struct{}) error {
 				return s.leave(d, replacing)
 			}
 			s.log.Error("the new binary did not take over; this process goes on", "error", replacing.err)
+			if err := s.writePid(); err != nil { // the new one may have written its own
+				s.log.Warn("no pid file", "error", err)
+			}
 			replacing = nil
 		case sig := <-s.signals:
 			switch {

@@ -51,6 +51,26 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := d.Settle(time.Now().Add(settleWithin)); err != nil {
 		return err
 	}
+	err := s.awaitGo(d, c)
+	if handover.HasEnded(err) {
+		// It would have ended this process, had it wanted to go on. All that it had is here, but for what it knew of clients and flows.
+		s.log.Warn("the process before has ended before this one took over; this one serves by itself", "error", err)
+	} else if err != nil {
+		return err
+	}
+	d.Begin()
+	if err := s.admin.Apply(d.Config()); err != nil {
+		return err
+	}
+	if err := c.Send(handover.Message{Kind: handover.Serving}); err != nil && !handover.HasEnded(err) {
+		return err
+	}
+	d.ReceiveConnections(c)
+	return nil
+}
+
+// awaitGo says that this process is ready and waits for the one before to say go, with the flows of datagrams.
+func (s *server) awaitGo(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), QUIC: d.AdoptedQUIC(), Takes: true}); err != nil {
 		return err
 	}
@@ -58,19 +78,12 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err != nil {
 		return fmt.Errorf("the old process did not say go: %w", err)
 	}
-	if said.Takes {
-		if err := d.TakeFlows(c, time.Now().Add(takeoverDefault)); err != nil {
-			return fmt.Errorf("flows of datagrams: %w", err)
-		}
+	if !said.Takes {
+		return nil
 	}
-	d.Begin()
-	if err := s.admin.Apply(d.Config()); err != nil {
-		return err
+	if err := d.TakeFlows(c, time.Now().Add(takeoverDefault)); err != nil {
+		return fmt.Errorf("flows of datagrams: %w", err)
 	}
-	if err := c.Send(handover.Message{Kind: handover.Serving}); err != nil {
-		return err
-	}
-	d.ReceiveConnections(c)
 	return nil
 }
 

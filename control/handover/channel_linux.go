@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,7 +16,10 @@ import (
 const environment = "WEIR_HANDOVER"
 
 // Channel is one end. Send may be called from any goroutine, Receive from one at a time.
-type Channel struct{ fd int }
+type Channel struct {
+	fd        int
+	hasHungUp atomic.Bool // this process has
+}
 
 // Start starts a program with the same arguments and the other end of a channel to it. The caller waits for the process.
 func Start(program string, args []string) (*os.Process, *Channel, error) {
@@ -35,7 +39,7 @@ func Start(program string, args []string) (*os.Process, *Channel, error) {
 		syscall.Close(pair[0])
 		return nil, nil, err
 	}
-	return process, &Channel{pair[0]}, nil
+	return process, &Channel{fd: pair[0]}, nil
 }
 
 // Inherited is the end of a process that was started to take over; nil for every other.
@@ -49,7 +53,7 @@ func Inherited() *Channel {
 		return nil
 	}
 	syscall.CloseOnExec(fd)
-	return &Channel{fd}
+	return &Channel{fd: fd}
 }
 
 // Send says a message. It does not wait: what the other end has not read yet is bounded, and beyond that Send fails. The descriptors stay
@@ -137,7 +141,22 @@ func descriptors(rights []byte) (fds []int, err error) {
 }
 
 // HangUp ends what both ends say, and a Receive that waits.
-func (c *Channel) HangUp() { syscall.Shutdown(c.fd, syscall.SHUT_RDWR) }
+func (c *Channel) HangUp() {
+	c.hasHungUp.Store(true)
+	syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+}
+
+// Outlives waits for d and reports whether the other process is still there then. It returns true at once when this process hangs up.
+func (c *Channel) Outlives(d time.Duration) bool {
+	_, fds, err := c.Receive(time.Now().Add(d))
+	closeAll(fds)
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || c.hasHungUp.Load()
+}
+
+// HasEnded reports whether an error of a channel says that the other process is gone.
+func HasEnded(err error) bool {
+	return errors.Is(err, ErrEnded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
 
 // Close ends this end; the other one sees it. No Receive may be waiting.
 func (c *Channel) Close() { syscall.Close(c.fd) }

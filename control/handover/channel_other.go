@@ -31,5 +31,11 @@ func (c *Channel) Receive(time.Time) (Message, []int, error) { return Message{},
 // HangUp does nothing.
 func (c *Channel) HangUp() {}
 
+// Outlives is false.
+func (c *Channel) Outlives(time.Duration) bool { return false }
+
+// HasEnded reports whether an error of a channel says that the other process is gone.
+func HasEnded(err error) bool { return errors.Is(err, ErrEnded) }
+
 // Close does nothing.
 func (c *Channel) Close() {}

@@ -21,7 +21,7 @@ func pair(t *testing.T) (old, new *Channel) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(fds[0]); syscall.Close(fds[1]) })
-	return &Channel{fds[0]}, &Channel{fds[1]}
+	return &Channel{fd: fds[0]}, &Channel{fd: fds[1]}
 }
 
 func soon() time.Time { return time.Now().Add(5 * time.Second) }

@@ -86,6 +86,9 @@ func (c *Channel) ReceiveState(by time.Time) (*State, error) {
 	}
 }
 
+// ErrEnded says that the other process ended before it said what was expected.
+var ErrEnded = errors.New("it ended")
+
 // Expect waits for a message of the kind, or for what the other end says in its place.
 func (c *Channel) Expect(kind string, by time.Time) (Message, error) {
 	return c.ExpectAfter(kind, by, func(_ Message, fds []int) { closeAll(fds) })
@@ -97,7 +100,7 @@ func (c *Channel) ExpectAfter(kind string, by time.Time, each func(Message, []in
 		m, fds, err := c.Receive(by)
 		switch {
 		case errors.Is(err, io.EOF):
-			return m, fmt.Errorf("it ended before it was %s", kind)
+			return m, fmt.Errorf("%w before it was %s", ErrEnded, kind)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return m, fmt.Errorf("it was not %s in time", kind)
 		case err != nil:

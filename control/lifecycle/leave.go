@@ -17,7 +17,7 @@ import (
 var errHanding = errors.New("a new binary is taking over; it reads the configuration by itself")
 
 // HandOver has the process at the other end of c take over: it gets the sockets, and says that it is ready before it accepts anything, by the
-// time given at the latest. state is filled up with what the daemon has. On an error nothing has changed here, whatever became of the other
+// time given at the latest, and has lasted for the probation. state is filled up with what the daemon has. On an error nothing has changed here, whatever became of the other
 // process; else that accepts and this one does not any more, and Leave is next.
 func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Time) error {
 	if d.stopping.Load() {
@@ -82,13 +82,12 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 // passFlows has the flows of datagrams go on in the other process, or here if that does not serve in the end.
 func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.Time) error {
 	if !ready.Takes { // a version that begins with none
-		_, err := c.Expect(handover.Serving, by)
-		return err
+		return awaitServing(c, by)
 	}
 	flows := d.restFlows(ready.Adopted)
 	err := flows.pass(c, by)
 	if err == nil {
-		_, err = c.Expect(handover.Serving, by)
+		err = awaitServing(c, by)
 	}
 	if err != nil {
 		flows.back()
@@ -97,6 +96,23 @@ func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.
 	flows.gone()
 	return nil
 }
+
+// probation is how long a process that has taken over must last until this one gives up what it still has: listening sockets, on which both accept meanwhile, and flows. Until then it can go
+// on as if nothing had happened.
+const probation = 500 * time.Millisecond
+
+// awaitServing waits until the other process serves and has lasted for the probation.
+func awaitServing(c *handover.Channel, by time.Time) error {
+	if _, err := c.Expect(handover.Serving, by); err != nil {
+		return err
+	}
+	if !c.Outlives(probation) {
+		return errShortLived
+	}
+	return nil
+}
+
+var errShortLived = errors.New("it ended right after it had begun to serve")
 
 // healthOfServers is what the checks know.
 func (d *Daemon) healthOfServers() (list []handover.Server) {

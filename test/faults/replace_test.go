@@ -105,6 +105,7 @@ func (r *replaceable) install(kind string) {
 		"killed":  `kill -SEGV $$`,
 		"hang":    `exec sleep 60`,
 		"refuse":  `exec REAL run -c DIR/wrong.yaml`,
+		"late":    `sleep 0.3; exec -a "$0" REAL "$@"`,
 		"blind":   `exec ` + unshare + ` bash -c 'exec -a "$0" REAL "$@"' "$0" "$@"`, // it reaches no server
 		"no such": ``,
 	}
@@ -208,6 +209,60 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 	}
 	if said := r.said.String(); strings.Contains(said, "panic") || strings.Contains(said, "BUG") {
 		t.Errorf("weir panicked:\n%s", said)
+	}
+}
+
+// A successor that is killed right after it has begun to serve leaves the old process, which still has all that it needs to go on.
+func TestTheOldProcessGoesOnWhenItsSuccessorIsKilled(t *testing.T) {
+	r := startReplaceable(t, `servers: ["`+origin(t, "web")+`"]`)
+	for round := range 3 {
+		before := r.pid()
+		served, failed := strings.Count(r.said.String(), "msg=serving"), strings.Count(r.said.String(), goesOn)
+		syscall.Kill(before, syscall.SIGUSR2)
+		within(t, 10*time.Second, "the new process to serve", func() bool { return strings.Count(r.said.String(), "msg=serving") > served })
+		said := r.said.String()
+		next := 0
+		fmt.Sscanf(said[strings.LastIndex(said, "msg=serving pid=")+len("msg=serving pid="):], "%d", &next)
+		time.Sleep(time.Duration(round*30) * time.Millisecond)
+		if next == before || syscall.Kill(next, syscall.SIGKILL) != nil {
+			t.Fatalf("process %d is not there to be killed", next)
+		}
+		within(t, 5*time.Second, "the old process to go on", func() bool { return strings.Count(r.said.String(), goesOn) > failed })
+		for range 5 {
+			for _, ask := range []func() error{newConnections(r.front, "/")(), overHTTP3(t, r.secure, "/")(), overUnix(t, filepath.Join(r.dir, "front.sock"))()} {
+				if err := ask(); err != nil {
+					t.Errorf("round %d: %v", round, err)
+				}
+			}
+		}
+		within(t, 5*time.Second, "the pid file to name the old process", func() bool {
+			text, _ := os.ReadFile(filepath.Join(r.dir, "weir.pid"))
+			return strings.TrimSpace(string(text)) == fmt.Sprint(before)
+		})
+		if now := r.pid(); now != before {
+			t.Errorf("process %d answers, not %d", now, before)
+		}
+	}
+	r.replace("exec") // as ever
+}
+
+// An old process that is killed while its successor starts leaves that one, which has got the sockets.
+func TestTheNewProcessGoesOnWhenTheOldIsKilled(t *testing.T) {
+	r := startReplaceable(t, `servers: ["`+origin(t, "web")+`"]`)
+	r.install("late")
+	before := r.pid()
+	served := strings.Count(r.said.String(), "msg=serving")
+	syscall.Kill(before, syscall.SIGUSR2)
+	within(t, 5*time.Second, "the new process to be started", func() bool { return strings.Contains(r.said.String(), "starting the new binary") })
+	time.Sleep(100 * time.Millisecond) // it has got the sockets, and sleeps
+	syscall.Kill(before, syscall.SIGKILL)
+	within(t, 10*time.Second, "the new process to serve", func() bool { return strings.Count(r.said.String(), "msg=serving") > served })
+	for range 5 {
+		for _, ask := range []func() error{newConnections(r.front, "/")(), overHTTP3(t, r.secure, "/")(), overUnix(t, filepath.Join(r.dir, "front.sock"))()} {
+			if err := ask(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
