@@ -2,7 +2,7 @@ package config
 
 // Balance is how a server is chosen. A bare value is a method; `hash` and `maglev` may carry their key.
 type Balance struct {
-	// The method: `least_latency` (of two random servers the one with less latency × requests in flight),
+	// The method: `least_latency` (of two random servers the one with less latency × requests in flight; connections and upgraded requests, which last, go where the fewest are),
 	// `round_robin`, `least_requests`, `random`, `hash`, `maglev`, `first` (the first in written order that is well),
 	// `prequal` (of the servers with few requests in flight the one with the least latency at its load).
 	Method string `yaml:"-,short" default:"least_latency" words:"least_latency round_robin least_requests random hash maglev first prequal" example:"round_robin"`

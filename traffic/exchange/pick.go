@@ -88,6 +88,9 @@ func (x *Exchange) Admit(queued bool) (*pool.Server, pool.Reason) {
 	if x.route.Persistence != nil && x.stay.with != nil && !x.isFallback() {
 		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.place.Held)
 	}
+	if x.req.Upgrade && x.wantsUpgrade() {
+		return d.Pool.AdmitLasting(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
+	}
 	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
 }
 

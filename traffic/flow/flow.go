@@ -104,9 +104,13 @@ func (f *Flow) admit() (*pool.Server, pool.Reason) {
 	if p.IsOriginal() {
 		return attempt.ToOriginal(l, p, f.client.to(), f.setup.CapturedAt)
 	}
+	admit := p.AdmitLasting
+	if f.setup.Replies > 0 {
+		admit = p.Admit
+	}
 	stay := f.setup.Persistence
 	if stay == nil || f.to != f.setup.To {
-		return p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
+		return admit(l.Index, l.Now(), key, nil, false, &f.held)
 	}
 	mine, set := &f.to.Loops[l.Index], p.Set()
 	s, isKnown := stay.ByKey(set, key, l.Now())
@@ -121,7 +125,7 @@ func (f *Flow) admit() (*pool.Server, pool.Reason) {
 			return nil, pool.AllDown
 		}
 	}
-	s, why := p.Admit(l.Index, l.Now(), key, nil, false, &f.held)
+	s, why := admit(l.Index, l.Now(), key, nil, false, &f.held)
 	if s == nil {
 		return s, why
 	}

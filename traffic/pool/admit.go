@@ -21,6 +21,16 @@ func (p *Pool) Admit(loop int, now int64, key uint64, tried *Tried, queued bool,
 	return nil, Full
 }
 
+// AdmitLasting is Admit for what goes on long after its server has answered: connections that are carried as they are, and requests that ask for an upgrade. How fast a server answers says
+// nothing of how many of them it can have, so least_latency counts them, as least_requests does.
+func (p *Pool) AdmitLasting(loop int, now int64, key uint64, tried *Tried, queued bool, held *Held) (*Server, Reason) {
+	l := p.loops[loop]
+	l.isLasting = true
+	s, why := p.Admit(loop, now, key, tried, queued, held)
+	l.isLasting = false
+	return s, why
+}
+
 // AdmitTo is Admit for a request that one server alone can take.
 func (p *Pool) AdmitTo(loop int, s *Server, queued bool, held *Held) (*Server, Reason) {
 	if !p.isLimited {

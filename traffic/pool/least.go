@@ -54,7 +54,7 @@ func (b *least) cost(m *member, l *perLoop) float64 {
 	load := m.loads[l.loop]
 	waiting := float64(load.InFlight) * m.perWeight
 	switch {
-	case !b.byLatency:
+	case !b.byLatency || l.isLasting:
 		return waiting
 	case load.isStale(m.Server):
 		// A new server, or one that was away, gets one request at a time until its latency is known: tried at once, but

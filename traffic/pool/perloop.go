@@ -21,6 +21,7 @@ type perLoop struct {
 
 	// panics: servers that are down are taken too. hurries: servers that start slowly are taken as all others.
 	panics, hurries bool
+	isLasting       bool // what is placed goes on long after its server has answered
 	slowStart       int64
 
 	picked  *member // by the last Pick; nil: none

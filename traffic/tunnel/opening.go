@@ -142,7 +142,7 @@ func (op *opening) Admit(queued bool) (*pool.Server, pool.Reason) {
 	if op.stay != nil {
 		return t.to.Pool.AdmitTo(l.Index, op.stay, queued, &op.place.Held)
 	}
-	return t.to.Pool.Admit(l.Index, l.Now(), t.hashKey(), &op.tried, queued, &op.place.Held)
+	return t.to.Pool.AdmitLasting(l.Index, l.Now(), t.hashKey(), &op.tried, queued, &op.place.Held)
 }
 
 // HasLeft reports whether the client has reset its connection. One that has finished may still want its answer.
