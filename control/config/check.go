@@ -43,6 +43,7 @@ func (r *reader) checkResolved(cfg *Config) {
 		r.warnPathRules(&cfg.Sites[i])
 	}
 	r.warnUnused(cfg)
+	r.warnRequestsOnly(cfg)
 }
 
 // at returns the place of a key, or of the nearest one above it.
