@@ -75,6 +75,10 @@ func TestExamplesOfConfigurationsLoadAndPassTheirTests(t *testing.T) {
 				t.Setenv(m[1], "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0") // does for keys and tokens
 			}
 			cfg, problems := config.Parse(name, []byte(b.text))
+			if len(problems.Errors()) == 0 {
+				_, more := explain.Offline(cfg) // finds what shows when routes are built, such as one that can never match
+				problems = append(problems, more...)
+			}
 			for _, p := range problems {
 				t.Errorf("%s: the block at line %d: %v", name, b.line, p)
 			}
