@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 
 	"github.com/weir-proxy/weir/control/admin"
 	"github.com/weir-proxy/weir/control/explain"
@@ -17,10 +19,19 @@ func (s *server) newAdmin(log *slog.Logger, sockets map[string]int) *admin.Serve
 		Explain: func(r *http.Request) (any, error) { return explainRunning(s.daemon.Load(), r) }})
 }
 
-// explainRunning answers GET /explain?url=…&method=…&header=Name:+value&client=IP by what runs.
+// explainRunning answers GET /explain by what runs.
 func explainRunning(d *lifecycle.Daemon, r *http.Request) (any, error) {
-	q := r.URL.Query()
-	ask := explain.Request{Client: explain.DefaultClient(), Method: q.Get("method"), URL: q.Get("url")}
+	ask, err := asked(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	running := d.Snapshot()
+	return explain.New(running.Config, running.Sites).Explain(ask)
+}
+
+// asked is the question of ?url=…&method=…&header=Name:+value&client=IP&to=IP:PORT, the same that the command line takes.
+func asked(q url.Values) (*explain.Request, error) {
+	ask := &explain.Request{Client: explain.DefaultClient(), Method: q.Get("method"), URL: q.Get("url")}
 	for _, text := range q["header"] {
 		field, err := explain.ParseField(text)
 		if err != nil {
@@ -28,13 +39,16 @@ func explainRunning(d *lifecycle.Daemon, r *http.Request) (any, error) {
 		}
 		ask.Fields = append(ask.Fields, field)
 	}
+	var err error
 	if client := q.Get("client"); client != "" {
-		ip, err := netip.ParseAddr(client)
-		if err != nil {
-			return nil, err
+		if ask.Client, err = netip.ParseAddr(client); err != nil {
+			return nil, fmt.Errorf("client %q is not an IP address", client)
 		}
-		ask.Client = ip
 	}
-	running := d.Snapshot()
-	return explain.New(running.Config, running.Sites).Explain(&ask)
+	if to := q.Get("to"); to != "" {
+		if ask.To, err = netip.ParseAddrPort(to); err != nil {
+			return nil, fmt.Errorf("to %q is not an address with a port, such as 192.0.2.7:80", to)
+		}
+	}
+	return ask, nil
 }
