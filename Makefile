@@ -1,8 +1,9 @@
 # make            build weir into build/
 # make test       install what the tests need (when root), build, vet, run every test
 # make bench      weir beside nginx, HAProxy and Caddy; BENCH="-cases keep-alive -rounds 2" for less
+# make test-peers what make test leaves out for time: newer versions of the peers, every attack, and conformance and peers three times over; about an hour
 # make hostile    every attack of test/hostile, with what well-behaved clients notice of it; on a machine with nothing else to do
-# make soak       the long tests: reloads, replacements and faults under load, for hours
+# make soak       the long tests: reloads, replacements and faults under load, and every timed package twenty times over, for hours
 # make fuzz       every fuzz target for FUZZTIME each
 # make newer      unpack newer versions of the peers than this Debian has
 # make setup      only install what the tests need
@@ -15,7 +16,7 @@ BENCH    ?=
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
 PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack
 
-.PHONY: build setup newer test hostile soak bench fuzz
+.PHONY: build setup newer test test-peers hostile soak bench fuzz
 
 # Without C: one static file, and threads of which the runtime knows all, which --user and --landlock need.
 build:
@@ -41,6 +42,10 @@ test: setup build
 	$(GO) test -timeout 10m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
 	$(GO) test -timeout 10m -p 1 $(TIMED)
 
+test-peers: newer build hostile
+	$(GO) test -timeout 30m -count 1 -v -run 'Early' ./test/http2
+	$(GO) test -timeout 60m -count 3 -p 1 ./test/conformance/... ./test/origins ./test/acme
+
 hostile: setup
 	$(GO) test -timeout 30m -count 1 -v ./test/hostile -args -long
 
@@ -50,6 +55,7 @@ soak: setup
 	$(GO) test -timeout 1h -count 1 -v -run 'Changes|Replaced' ./test/layer4 -args -soak
 	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients' ./test/http2 -args -soak
 	$(GO) test -timeout 2h -count 1 -v -run 'Model' ./kernel/netfilter -args -soak
+	$(GO) test -timeout 6h -count 20 -p 1 $(TIMED)
 
 # Newer peers than this machine's Debian has, unpacked below build/newer: the benchmark and the long conformance runs use them.
 newer: setup
