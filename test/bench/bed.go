@@ -110,6 +110,9 @@ func (b *bed) fresh(name string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // as b.dir
+		return nil, err
+	}
 	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1], tunnelAddress: addresses[3], flowAddress: addresses[4]}
 	s.process, err = start(b, dir, site{
 		Plain: addresses[0], Secure: addresses[1], Admin: peers.AdminSocket(), Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C, Chat: b.chat.address(),

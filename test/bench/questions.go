@@ -60,6 +60,7 @@ func questions() []*question {
 		resumedHandshakes(),
 		idleMemory(),
 		idleMemoryTLS(),
+		distance(),
 		tunnelBulk(),
 		tunnelKeepAlive(),
 		tunnelConnections(),

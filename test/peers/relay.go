@@ -11,11 +11,20 @@ import (
 // long and wide.
 func Distance(t testing.TB, to string, delay time.Duration) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, stop, err := Far(to, delay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(stop)
+	return address
+}
+
+// Far is Distance outside of a test; stop ends it.
+func Far(to string, delay time.Duration) (address string, stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
 	go func() {
 		for {
 			near, err := l.Accept()
@@ -33,7 +42,7 @@ func Distance(t testing.TB, to string, delay time.Duration) string {
 			go func() { done.Wait(); near.Close(); far.Close() }()
 		}
 	}()
-	return l.Addr().String()
+	return l.Addr().String(), func() { l.Close() }, nil
 }
 
 // onItsWay is a piece, and when it arrives.
