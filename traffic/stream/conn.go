@@ -65,6 +65,7 @@ type Conn struct {
 	ours, theirs http2.Settings
 	recvWindow   http2.Window
 	window       int // what recvWindow is opened to
+	learned      int // the widest window that a stream has needed
 	held         int // bytes of content received and not read
 	heads        int // bytes of the heads of requests that are under way
 

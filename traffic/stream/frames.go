@@ -446,6 +446,8 @@ func (c *Conn) requestHead(h http2.Header, block []byte) *http2.ConnError {
 	c.add(s)
 	if ends {
 		s.endReceive()
+	} else {
+		s.openWide()
 	}
 	c.owner.Open(s)
 	if c.layout.IsTooLarge() {

@@ -7,9 +7,9 @@ import "github.com/weir-proxy/weir/wire/http2"
 // peers.
 const (
 	windowStart = 64 << 10
-	windowMost  = 8 << 20
+	windowMost  = 16 << 20
 	connStart   = 1 << 20
-	connMost    = 16 << 20
+	connMost    = 32 << 20
 	farthest    = 200 // ms
 )
 
@@ -63,7 +63,21 @@ func (s *Stream) widen() {
 	}
 	s.unread += wanted - s.window
 	s.window = wanted
+	s.conn.learned = max(s.conn.learned, wanted)
 	s.conn.window = max(s.conn.window, min(2*wanted, connMost))
+}
+
+// openWide gives a new stream its part of the window that another has needed before on the connection, or each upload would begin slowly.
+func (s *Stream) openWide() {
+	c := s.conn
+	if c.learned <= windowStart || c.loop.IsCrowded() {
+		return
+	}
+	if wide := c.learned / len(c.streams); wide > s.window {
+		s.unread += wide - s.window
+		s.window = wide
+		s.giveRoom(0)
+	}
 }
 
 // giveRoom opens the stream's window by what was read, and n more.
