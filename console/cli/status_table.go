@@ -159,6 +159,10 @@ func serverState(s *api.Server) string {
 func (p *page) listeners(listeners []api.Listener) {
 	rows := [][]string{{"LISTENER", "ADDRESSES", "CONNECTIONS", "HANDSHAKES", "RESUMED", "FAILED"}}
 	for _, l := range listeners {
+		if l.Mode != "" { // the kernel does no handshakes
+			rows = append(rows, []string{l.Name, strings.Join(l.Addresses, ", ") + " (" + l.Mode + ")", fmt.Sprint(l.Connections), "-", "-", "-"})
+			continue
+		}
 		rows = append(rows, []string{l.Name, strings.Join(l.Addresses, ", "), fmt.Sprint(l.Connections), fmt.Sprint(l.Handshakes.OK),
 			fmt.Sprint(l.Handshakes.Resumed), fmt.Sprint(l.Handshakes.Failed)})
 	}

@@ -127,6 +127,13 @@ func listenerMetrics() []metric {
 				emit(float64(l.Connections), l.Name)
 			}
 		}},
+		{"weir_listener_kernel_refused_total", counter, []string{"listener"}, "Connections and datagrams that the kernel refused, as the listener's allow or deny excludes their client. Those that weir carries itself are counted by reason.", false, func(st *api.Status, emit emit) {
+			for _, l := range st.Listeners {
+				if l.Mode != "" {
+					emit(float64(l.Refused), l.Name)
+				}
+			}
+		}},
 		{"weir_listener_handshakes_total", counter, []string{"listener", "result"}, "TLS handshakes with clients.", false, func(st *api.Status, emit emit) {
 			for _, l := range st.Listeners {
 				emit(float64(l.Handshakes.OK), l.Name, "ok")

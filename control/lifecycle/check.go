@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -69,7 +68,7 @@ func checkKernel(cfg *config.Config, built *snapshot.Snapshot) (problems config.
 	}
 	for i := range built.Forwards {
 		f := &built.Forwards[i]
-		told, _ := services(f, func(string, netip.Addr) (some [6]byte, err error) { return some, nil })
+		told, _ := services(f, anyHardware)
 		try("listeners."+f.Listener, told, &netfilter.Rules{})
 	}
 	if !built.Rules.IsEmpty() {

@@ -409,8 +409,12 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		delete(d.open, key)
 		o.handler.Close()
 		o.close()
+		end := d.endListener
+		if o.handler.Setup().Tunnel != nil && kernelTakes(next, o.socket.Address) != "" {
+			end = d.awaitTunnels
+		}
 		d.done.Go(func() {
-			d.endListener(o)
+			end(o)
 			o.end()
 		})
 	}

@@ -52,7 +52,7 @@ func meantWays(forwards []snapshot.Forward, e *attempt.Ending) map[netfilter.Way
 	meant := map[netfilter.Way][]netfilter.Listen{}
 	for i := range forwards {
 		f := &forwards[i]
-		told, _ := services(f, func(string, netip.Addr) (none [6]byte, err error) { return none, nil })
+		told, _ := services(f, anyHardware)
 		for _, s := range f.Pool.Set().Servers {
 			if len(e.Servers) > 0 && !slices.Contains(e.Servers, s) {
 				continue

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/kernel/netfilter"
 	"github.com/weir-proxy/weir/kernel/routing"
 	"github.com/weir-proxy/weir/traffic/pool"
@@ -26,6 +27,9 @@ type forwarding struct {
 	tables  *netfilter.Forwarding
 	told    []netfilter.Service
 	leaving map[route]bool // the ways of datagrams that have left the rotation, and may still have flows
+	changes uint64         // of told
+
+	tally tally
 }
 
 // keptName tells configurations on one machine from each other.
@@ -56,6 +60,7 @@ func (f *forwarding) apply(next *snapshot.Snapshot) (problems error) {
 			return err
 		}
 		f.told = want
+		f.changes++
 	}
 	return errors.Join(problems, f.moveFlows(forwards, before, want))
 }
@@ -89,7 +94,27 @@ func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfil
 		}
 		delete(f.leaving, r)
 	}
+	return errors.Join(problems, takeFlows(before, now))
+}
+
+// takeFlows has services that have a server, and had none before, get the flows of datagrams that are there already: those that began when weir carried them itself, when weir was
+// not there, or when no server was well. The kernel would keep them at this machine for as long as their clients send.
+func takeFlows(before, now []netfilter.Service) (problems error) {
+	had := map[string]bool{}
+	for i := range before {
+		had[before[i].Name] = takesFlows(&before[i])
+	}
+	for i := range now {
+		if s := &now[i]; takesFlows(s) && !had[s.Name] {
+			problems = errors.Join(problems, routing.ForgetUnrewritten(s.Address, s.Ports.First, s.Ports.Last))
+		}
+	}
 	return problems
+}
+
+// takesFlows reports whether destinations of datagrams are rewritten for the service.
+func takesFlows(s *netfilter.Service) bool {
+	return s.UDP && s.Direct == "" && slices.ContainsFunc(s.Servers, func(o netfilter.Server) bool { return o.Weight > 0 })
 }
 
 func listenOf(s *netfilter.Service) netfilter.Listen {
@@ -130,39 +155,6 @@ func (f *forwarding) count() map[netfilter.Way]netfilter.Counted {
 	return all
 }
 
-// carried counts what the kernel still carries to servers that are not in rotation, drained ones above all: from connection tracking, and from the flows that direct return
-// remembers. Nothing is asked as long as all servers are in rotation, since the kernel has to read out everything for it.
-func (f *forwarding) carried(forwards []snapshot.Forward) map[netfilter.Way]int {
-	all, natted, isDirect := map[netfilter.Way]int{}, map[routing.Rewritten]bool{}, false
-	for i := range forwards {
-		set := forwards[i].Pool.Set()
-		for _, s := range set.Servers {
-			if set.State(s) != pool.Drained && set.State(s) != pool.Disabled {
-				continue
-			}
-			isDirect = isDirect || forwards[i].Device != ""
-			if forwards[i].Device == "" {
-				natted[routing.Rewritten{UDP: forwards[i].UDP, Server: serverAddress(s)}] = true
-			}
-		}
-	}
-	if len(natted) > 0 {
-		list, _ := routing.Connections(natted)
-		for r, n := range list {
-			all[netfilter.Way{UDP: r.UDP, Server: r.Server}] += n
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.tables != nil && isDirect {
-		flows, _ := f.tables.Flows()
-		for w, n := range flows {
-			all[w] += n
-		}
-	}
-	return all
-}
-
 func (f *forwarding) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +178,7 @@ func services(f *snapshot.Forward, hardware neighbour) (list []netfilter.Service
 		}
 		for _, ip := range families {
 			s := netfilter.Service{Name: serviceName(f.Listener, ip, at), UDP: f.UDP, Address: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last},
-				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device, Keep: f.Keep}
+				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device, Keep: f.Keep, Access: f.Access}
 			var err error
 			if s.Servers, err = inRotation(f, ip.Is4(), hardware); err != nil {
 				problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
@@ -195,6 +187,25 @@ func services(f *snapshot.Forward, hardware neighbour) (list []netfilter.Service
 		}
 	}
 	return list, problems
+}
+
+// kernelTakes is the listener of the snapshot by which the kernel takes what comes to an address; "" if none does.
+func kernelTakes(s *snapshot.Snapshot, a engine.Address) string {
+	if a.Path != "" || s == nil {
+		return ""
+	}
+	ip := a.IP.Addr().Unmap()
+	for i := range s.Forwards {
+		f := &s.Forwards[i]
+		for _, at := range f.Address {
+			// A socket of all addresses takes both families; the kernel has a service for each.
+			isSame := at.IP == ip || (!ip.IsValid() || ip.IsUnspecified()) && (!at.IP.IsValid() || at.IP.IsUnspecified())
+			if isSame && f.UDP == a.IsDatagram && at.First <= a.IP.Port() && a.IP.Port() <= at.Last {
+				return f.Listener
+			}
+		}
+	}
+	return ""
 }
 
 func serviceName(listener string, ip netip.Addr, at config.Address) string {
@@ -355,7 +366,7 @@ func Expected(cfg *config.Config, file string) (tables []netfilter.Expected, rou
 		if f.Keep {
 			e.Kept = keptName(file)
 		}
-		told, _ := services(f, func(string, netip.Addr) (some [6]byte, err error) { return some, nil })
+		told, _ := services(f, anyHardware)
 		for k := range told {
 			e.Addresses = append(e.Addresses, listenOf(&told[k]))
 		}

@@ -32,6 +32,8 @@ type gathering struct {
 	tunnels      api.Tunnels
 	flows        api.Flows
 	destinations []destination
+	kernel       map[string]int    // connections and flows that the kernel carries, by listener
+	refused      map[string]uint64 // what it has refused, by listener
 }
 
 // destination is a pool while it is summed up.
@@ -45,7 +47,7 @@ type destination struct {
 	stays    api.Persistence
 
 	forwarded map[string]netfilter.Counted // by server
-	carried   map[string]int               // connections and flows that drained servers still have in the kernel
+	carried   map[string]int               // connections and flows that servers have in the kernel
 	overrides map[string]pool.Override
 	stayed    []*site.Persistence
 	counters  *pool.Status
@@ -84,6 +86,7 @@ func (g *gathering) gatherForwarded() {
 	}
 	all := g.daemon.forwarding.count()
 	carried := g.daemon.forwarding.carried(g.running.Forwards)
+	g.kernel, g.refused = carried.of, g.daemon.forwarding.refused(g.running.Forwards)
 	for i := range g.destinations {
 		d := &g.destinations[i]
 		if !d.config.IsForwarded() {
@@ -92,7 +95,7 @@ func (g *gathering) gatherForwarded() {
 		d.forwarded, d.carried = map[string]netfilter.Counted{}, map[string]int{}
 		for _, s := range d.counters.Servers {
 			forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server, func(n netfilter.Counted) { d.forwarded[s.Server.Name] = d.forwarded[s.Server.Name].Plus(n) })
-			forwardedOf(carried, g.running.Forwards, d.of.Pool, s.Server, func(n int) { d.carried[s.Server.Name] += n })
+			forwardedOf(carried.to, g.running.Forwards, d.of.Pool, s.Server, func(n int) { d.carried[s.Server.Name] += n })
 		}
 	}
 }

@@ -90,8 +90,15 @@ func (p *planner) opened(l, old *snapshot.Listener) (details []string) {
 		}
 		if from := listenerAt(p.before, a.String()); from != "" {
 			details = append(details, fmt.Sprintf("takes %s over from listener %s, with its connections", a, from))
+		} else if kernelTakes(p.before, a) != "" {
+			details = append(details, fmt.Sprintf("takes %s over from the kernel: connections that the kernel carries stay with it until they end", a))
 		} else {
 			details = append(details, fmt.Sprintf("opens %s", a))
+		}
+	}
+	for _, at := range forwardsOf(p.after, l.Name) {
+		if !slices.Contains(forwardsOf(p.before, l.Name), at) && (old == nil || len(old.Addresses) == 0) { // else the listener's own address says it
+			details = append(details, fmt.Sprintf("has the kernel take %s", at))
 		}
 	}
 	return details
@@ -103,13 +110,33 @@ func (p *planner) closed(old, l *snapshot.Listener) (details []string) {
 		if l != nil && slices.Contains(l.Addresses, a) {
 			continue
 		}
+		was := named(p.before.Config.Listeners, old.Name)
 		if to := listenerAt(p.after, a.String()); to != "" {
 			details = append(details, fmt.Sprintf("gives %s to listener %s, with its connections", a, to))
+		} else if kernelTakes(p.after, a) != "" {
+			details = append(details, fmt.Sprintf("gives %s to the kernel: %s", a, keptOf(was)))
 		} else {
-			details = append(details, fmt.Sprintf("closes %s: %s", a, endOf(named(p.before.Config.Listeners, old.Name))))
+			details = append(details, fmt.Sprintf("closes %s: %s", a, endOf(was)))
+		}
+	}
+	for _, at := range forwardsOf(p.before, old.Name) {
+		if !slices.Contains(forwardsOf(p.after, old.Name), at) && (l == nil || len(l.Addresses) == 0) {
+			details = append(details, fmt.Sprintf("has the kernel take nothing new for %s; the connections that it carries go on", at))
 		}
 	}
 	return details
+}
+
+// forwardsOf are the addresses that the kernel takes for a listener.
+func forwardsOf(s *snapshot.Snapshot, listener string) (list []string) {
+	for i := range s.Forwards {
+		if f := &s.Forwards[i]; f.Listener == listener {
+			for _, at := range f.Address {
+				list = append(list, at.String())
+			}
+		}
+	}
+	return list
 }
 
 // endOf is what becomes of the connections of a listener's address that is closed.
@@ -121,6 +148,14 @@ func endOf(l *config.Listener) string {
 		return fmt.Sprintf("its tunnels may go on for %v, and are reset then", l.Timeouts.Drain)
 	}
 	return "its connections end with their next answer"
+}
+
+// keptOf is what becomes of the connections of a listener whose address the kernel takes over.
+func keptOf(l *config.Listener) string {
+	if l.Protocol == "udp" || l.IsHTTP() {
+		return endOf(l)
+	}
+	return "its tunnels go on here until they end"
 }
 
 func listenerAt(s *snapshot.Snapshot, address string) string {

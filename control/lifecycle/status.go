@@ -142,6 +142,11 @@ func (g *gathering) listeners() []api.Listener {
 		l.Handshakes.Resumed += g.handshakes[i].Resumed
 		l.Dropped += g.handshakes[i].Dropped
 	}
+	for i := range g.running.Forwards {
+		f := &g.running.Forwards[i]
+		l := api.Listener{Name: f.Listener, Mode: f.Mode(), Addresses: forwardsOf(g.running, f.Listener), Connections: int64(g.kernel[f.Listener]), Refused: g.refused[f.Listener]}
+		list = append(list, l)
+	}
 	return list
 }
 

@@ -131,3 +131,23 @@ func (d *Daemon) endListener(o *openListener) {
 		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
 	}
 }
+
+// awaitEvery is the time between two looks at tunnels that may go on for days.
+const awaitEvery = time.Second
+
+// awaitTunnels waits until the tunnels of a listener have ended that a reload has given to the kernel: the kernel takes new connections at the address, and those that weir carries
+// already stay where they are, for as long as they last. A stop of weir ends them, like all others.
+func (d *Daemon) awaitTunnels(o *openListener) {
+	tick := time.NewTicker(awaitEvery)
+	defer tick.Stop()
+	for quiet := 0; quiet < 2; quiet++ { // twice, so that a connection that was in the socket when listening ended is not missed
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		if left := d.endIdle(o.handler); !left.IsNothing() {
+			quiet = -1
+		}
+	}
+}

@@ -19,6 +19,15 @@ type Forward struct {
 	Hide     bool   // servers see this machine
 	Device   string // of direct return; "" for NAT
 	Keep     bool   // what the kernel does goes on after weir
+	Access   netfilter.Access
+}
+
+// Mode is that of the pool: nat or direct.
+func (f *Forward) Mode() string {
+	if f.Device != "" {
+		return "direct"
+	}
+	return "nat"
 }
 
 // forward notes a listener that opens no socket; false if weir carries its connections itself.
@@ -34,6 +43,7 @@ func (b *builder) forward(l *config.Listener) bool {
 	}
 	f.ByHost = p.Persistence != nil && p.Persistence.Group != ""
 	f.Address = l.Address
+	f.Access = netfilter.Access{Allow: l.Allow, Deny: l.Deny}
 	b.out.Forwards = append(b.out.Forwards, f)
 	return true
 }

@@ -182,27 +182,34 @@ func (t *forwardTable) countDirect(all map[Way]Counted) error {
 	return nil
 }
 
-// Flows counts the flows of direct return that are remembered and that their clients have not closed, by server.
-func (f *Forwarding) Flows() (map[Way]int, error) {
-	all := map[Way]int{}
+// Flows counts the flows of direct return that are remembered and that their clients have not closed, by server, and by the name of the service.
+func (f *Forwarding) Flows() (all map[Way]int, of map[string]int, err error) {
+	all, of = map[Way]int{}, map[string]int{}
 	for _, t := range f.tables {
 		if t.wanted == nil || t.device == "" {
 			continue
 		}
-		servers := t.servers()
+		servers, services := t.servers(), map[string]string{}
+		for i := range t.services {
+			s := &t.services[i]
+			for j := range s.Servers {
+				services[idOf(s, &s.Servers[j])] = s.Name
+			}
+		}
 		for _, family := range families() {
 			list, err := t.listFlows(family)
 			if err != nil {
-				return nil, explain(err)
+				return nil, nil, explain(err)
 			}
 			for i := range list {
 				if w, known := servers[list[i].data]; known {
 					all[w]++
+					of[services[list[i].data]]++
 				}
 			}
 		}
 	}
-	return all, nil
+	return all, of, nil
 }
 
 // moveFlows takes the memory of flows along to the table that their service moves to, so that they stay with their servers.

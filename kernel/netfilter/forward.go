@@ -18,6 +18,7 @@ type Service struct {
 	Hide    bool     // servers see this machine's address, and need not have it for their gateway (source NAT)
 	Direct  string   // servers answer clients themselves: frames are sent on by this interface, with other hardware addresses; "": destination NAT
 	Keep    bool     // it goes on when this process ends
+	Access  Access   // the clients whose connections and datagrams are taken
 	Servers []Server // in rotation, and those that keep the flows that they have; none: nothing is forwarded
 }
 

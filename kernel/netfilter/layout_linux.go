@@ -30,6 +30,7 @@ type part struct {
 	laid    *laidChain
 	at      element  // leads to the chain
 	draw    *laidSet // nil: nobody gets anything new
+	access  *laidSet // the clients that may use the service; nil: everybody may
 }
 
 type laidChain struct {
@@ -206,12 +207,18 @@ func (l *layout) service(s *Service, before *layout, lay func(*part)) {
 		p = &part{service: *s, chain: "s" + hashOf(s.Name), at: s.key(), laid: &laidChain{}}
 		p.at.chain = p.chain
 		lay(p)
+		p.restrict()
 	}
 	l.parts[s.Name] = p
-	if p.draw != nil && l.sets[p.draw.name] == nil {
-		l.sets[p.draw.name] = p.draw
+	for _, set := range []*laidSet{p.draw, p.access} {
+		if set != nil && l.sets[set.name] == nil {
+			l.sets[set.name] = set
+		}
 	}
 	l.chains[p.chain] = p.laid
+	if p.access != nil {
+		l.chains[p.service.refuseChain()] = p.service.refuse()
+	}
 	f := familyOf(s.Address)
 	services := f.servicesByAddress().name
 	if s.Address.IsUnspecified() {

@@ -107,7 +107,7 @@ func TestFlowsMoveWithTheirService(t *testing.T) {
 	}
 	count := func() (n int) {
 		t.Helper()
-		all, err := f.Flows()
+		all, _, err := f.Flows()
 		if err != nil {
 			t.Fatal(err)
 		}

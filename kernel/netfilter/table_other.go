@@ -34,7 +34,8 @@ func (f *Forwarding) Apply(services []Service) error {
 
 // The rest has nothing to do.
 func (f *Forwarding) Count() (map[Way]Counted, error)                      { return nil, nil }
-func (f *Forwarding) Flows() (map[Way]int, error)                          { return nil, nil }
+func (f *Forwarding) Flows() (map[Way]int, map[string]int, error)          { return nil, nil, nil }
+func (f *Forwarding) CountRefused() (map[string]uint64, error)             { return nil, nil }
 func (f *Forwarding) Restore() (bool, error)                               { return false, nil }
 func (f *Forwarding) Close() error                                         { return nil }
 func CanSendFrames(*net.Interface) error                                   { return nil }

@@ -11,18 +11,27 @@ import (
 
 // ListCarried lists what connection tracking has of connections and flows that are meant. TCP connections that both sides have closed are not among them. It needs CAP_NET_ADMIN.
 func ListCarried(isMeant func(Carried) bool) (list []Carried, err error) {
-	for _, family := range []netlink.InetFamily{syscall.AF_INET, syscall.AF_INET6} {
-		flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, family)
-		if err != nil {
-			return list, fmt.Errorf("connection tracking: %w", err)
+	err = EachCarried(func(c Carried) {
+		if isMeant(c) {
+			list = append(list, c)
 		}
-		for _, flow := range flows {
-			if c, is := carriedOf(flow); is && (c.UDP || isOpen(flow)) && isMeant(c) {
-				list = append(list, c)
+	})
+	return list, err
+}
+
+// EachCarried calls do for each connection and flow whose destination was rewritten, as ListCarried does. It reads all that connection tracking has.
+func EachCarried(do func(Carried)) error {
+	for _, family := range []uint8{syscall.AF_INET, syscall.AF_INET6} {
+		err := eachTracked(family, func(c Carried, isOpen bool) {
+			if c.Listen != c.Server && (c.UDP || isOpen) {
+				do(c)
 			}
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // ForgetCarried has connection tracking forget these. What is not there any more is no error.

@@ -3,6 +3,7 @@ package networks
 import (
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,10 +84,11 @@ func TestDirectReturnOverALearningSwitch(t *testing.T) {
 
 const tunnelled = `
 listeners:
-  web: { address: "10.1.0.1:80", protocol: tcp, pool: web }
+  web: { address: "10.1.0.1:80", protocol: tcp, pool: web, timeouts: { drain: 200ms } }
 pools:
   web:  { servers: ["10.2.0.2:8080", "10.2.0.3:8080"], MODE }
 admin: { socket: off, address: 127.0.0.1:9180 }
+data: DIR/data
 logs: { access: off }
 `
 
@@ -97,10 +99,13 @@ func TestTunnelsStayWhenTheModeOfTheirPoolChanges(t *testing.T) {
 	w := weir.weir(proxy)
 	byWeir, r1 := client.keepTo(t, "10.1.0.1:80", "server3 was asked by 10.2.0.1")
 	w.reload(t, nat)
-	for range 3 {
+	for by := time.Now().Add(1500 * time.Millisecond); time.Now().Before(by); time.Sleep(50 * time.Millisecond) { // longer than a dropped listener's connections may go on
 		if got := ask(t, byWeir, r1); got != "200 server3 was asked by 10.2.0.1" {
 			t.Fatalf("proxy to nat: %q", got)
 		}
+	}
+	if !strings.Contains(w.out.String(), "gives 10.1.0.1:80 to the kernel: its tunnels go on here until they end") {
+		t.Error("the plan does not say what becomes of tunnels")
 	}
 	byKernel, r2 := client.keepTo(t, "10.1.0.1:80", "server2 was asked by 10.1.0.2")
 	w.reload(t, proxy)
@@ -110,4 +115,44 @@ func TestTunnelsStayWhenTheModeOfTheirPoolChanges(t *testing.T) {
 	if got := ask(t, byKernel, r2); got != "200 server2 was asked by 10.1.0.2" {
 		t.Errorf("nat to proxy: %q", got)
 	}
+	if got := ask(t, byWeir, r1); got != "200 server3 was asked by 10.2.0.1" {
+		t.Errorf("proxy to nat and back: %q", got)
+	}
+	w.stop() // which does not wait for either for longer than drain
+}
+
+// A client that goes on sending from one socket gets answers when the kernel takes its flow over, also where a firewall has the kernel remember flows that weir carries, and where
+// the flow began while no server was well.
+func TestFlowsGoOnWhenTheKernelTakesThemOver(t *testing.T) {
+	client, weir, servers := farm(t)
+	for _, s := range servers {
+		s.echoes(":7100")
+	}
+	weir.command("nft add table ip wall && nft 'add chain ip wall in { type filter hook prerouting priority 0; }' && nft 'add rule ip wall in ct state established accept'")
+	config := func(pool string) string {
+		return "listeners: { echo: { address: \"10.1.0.1:7\", protocol: udp, pool: echo } }\npools: { echo: { servers: [\"10.2.0.2:7100\"], " + pool + " } }\nadmin: { socket: DIR/admin.sock }\ndata: DIR/data\n"
+	}
+	w := weir.weir(config("mode: proxy"))
+	c, err := client.dial("udp", "10.1.0.1:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	within(t, 5*time.Second, "weir to carry the flow", func() bool { return says(c, "x") == "server2: 10.2.0.1 says x" })
+	w.reload(t, config("mode: nat"))
+	within(t, 5*time.Second, "the kernel to carry the flow", func() bool { return says(c, "x") == "server2: 10.1.0.2 says x" })
+
+	server := func(verb string) {
+		t.Helper()
+		if out, good := weir.weirCommand(w.Dir, verb, "10.2.0.2:7100", "--address", filepath.Join(w.Dir, "admin.sock")); !good {
+			t.Fatalf("weir %s: %s", verb, out)
+		}
+	}
+	server("disable")
+	within(t, 5*time.Second, "nobody to answer", func() bool { return !answers(c) })
+	for range 3 {
+		answers(c)
+	}
+	server("enable")
+	within(t, 5*time.Second, "the server to be back", func() bool { return says(c, "x") == "server2: 10.1.0.2 says x" })
 }

@@ -120,7 +120,9 @@ type Flows struct {
 type Listener struct {
 	Name        string     `json:"name"`
 	Addresses   []string   `json:"addresses"`
-	Connections int64      `json:"connections"` // open
+	Mode        string     `json:"mode,omitempty"` // nat or direct, where the kernel carries the connections; else empty
+	Connections int64      `json:"connections"`    // open; where the kernel carries them, flows of datagrams as well
+	Refused     uint64     `json:"refused"`        // by the kernel, since allow or deny excludes their client; those that weir itself refuses are counted by reason
 	Handshakes  Handshakes `json:"handshakes"`
 	Dropped     uint64     `json:"dropped"` // connections of proxies that began with no PROXY header, or an odd one
 }
