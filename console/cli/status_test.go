@@ -34,7 +34,8 @@ func sampleStatus() *api.Status {
 		Config: api.Config{File: "weir.yaml", Reloads: 3, Refused: 1, LastError: "the configuration has 1 problems"},
 		Exchanges: api.Exchanges{Clients: 24, Active: 2, Requests: 240, Status: map[string]uint64{"2xx": 230, "5xx": 10}, Retries: 3,
 			Reasons: map[string]uint64{"none.finish.done": 230, "server.connect.refused": 9, "client.read.malformed": 1}},
-		Listeners: []api.Listener{{Name: "https", Addresses: []string{"0.0.0.0:443", "[::]:443"}, Connections: 24, Handshakes: api.Handshakes{OK: 30, Failed: 2, Resumed: 4}}},
+		Listeners: []api.Listener{{Name: "https", Addresses: []string{"0.0.0.0:443", "[::]:443"}, Connections: 24, Handshakes: api.Handshakes{OK: 30, Failed: 2, Resumed: 4}},
+			{Name: "sql", Addresses: []string{"10.1.0.1:3306"}, Mode: "nat", Connections: 7}},
 		Pools: []api.Pool{{Name: "api", Policy: "least_latency", Multiplexing: api.NewMultiplexing(24, 2, 238), Unresolved: []string{"c.internal"}, Servers: []api.Server{
 			{Name: "a.internal:80", Address: "10.0.0.1:80", Health: "up", State: "available", Weight: 1, Requests: 230, InFlight: 2, Outcomes: map[string]uint64{"ok": 228},
 				Connections: api.Connections{Open: 2, Idle: 1}, LatencySeconds: 0.0124},
@@ -64,6 +65,7 @@ api   c.internal     -            not resolved
 
 LISTENER  ADDRESSES              CONNECTIONS  HANDSHAKES  RESUMED  FAILED
 https     0.0.0.0:443, [::]:443  24           30          4        2
+sql       10.1.0.1:3306 (nat)    7            -           -        -
 
 CERTIFICATE  NAMES          LISTENER  EXPIRES
 a.pem        a.example.com  https     2030-01-02, in 40 days

@@ -57,21 +57,40 @@ func (r *reader) checkForwarded(p *Pool) {
 	}
 }
 
+// Keys that have no effect where the kernel carries the connections.
+var (
+	notForwardedOfListener = []string{"proxy_protocol", "limits", "timeouts", "udp", "http", "trusted_fields", "public_port", "public_url"}
+	notForwardedOfPool     = []string{"hedge", "protocol", "timeouts", "retries", "eject", "connections", "limits", "queue", "source", "buffer", "responses", "slow_start", "panic"}
+	notForwardedOfServer   = []string{"max_connections", "max_requests", "cookie"}
+)
+
 // warnNotForwarded warns of keys that have no effect where the kernel carries the connections: a pool that moves to it takes them along.
 func (r *reader) warnNotForwarded(p *Pool) {
 	path := joinPath("pools", p.Name)
-	for _, key := range []string{"hedge", "timeouts", "retries", "eject", "connections", "limits", "queue", "source", "buffer", "responses"} {
-		if at := joinPath(path, key); r.isWritten(at) {
-			r.warn(r.at(at), at, "has no effect with mode: %s, where the kernel carries the connections", p.Mode)
+	warn := func(at, format string, values ...any) {
+		if r.isWritten(at) {
+			r.warn(r.at(at), at, format, values...)
 		}
 	}
+	why := "mode: " + p.Mode + " has the kernel carry the connections"
+	r.warnWithoutEffect(path, why, notForwardedOfPool)
 	for i := range p.Servers {
-		if at := joinPath(indexPath(joinPath(path, "servers"), i), "max_connections"); r.isWritten(at) {
-			r.warn(r.at(at), at, "has no effect with mode: %s, where the kernel carries the connections", p.Mode)
-		}
+		r.warnWithoutEffect(indexPath(joinPath(path, "servers"), i), why, notForwardedOfServer)
 	}
-	if c := p.Persistence; c != nil && !c.Off && r.isWritten(joinPath(path, "persistence")) && p.Mode != "proxy" {
-		r.warn(r.at(joinPath(path, "persistence")), joinPath(path, "persistence"), "with mode: %s a client is kept with its server by a hash of its address, and by nothing else", p.Mode)
+	if c := p.Persistence; c != nil && !c.Off {
+		warn(joinPath(path, "persistence"), "with mode: %s a client is kept with its server by a hash of its address, and by nothing else", p.Mode)
+	}
+	if p.Mode != "direct" {
+		r.warnWithoutEffect(path, "it is for mode: direct", []string{"interface"})
+	}
+	balance := joinPath(path, "balance")
+	switch method := p.Balance.Method; {
+	case method == "hash", method == "maglev", p.Balance.Hash != nil, p.Balance.Maglev != nil:
+		r.warnWithoutEffect(balance, why+", and counts none of them for each server", []string{"hash.load"})
+	case p.Mode == "direct":
+		warn(balance, "with mode: direct servers are chosen by weight and a hash of the client's address and port; %s is for mode: proxy", method)
+	case method != "random":
+		warn(balance, "with mode: nat servers are chosen by weight and chance; %s is for mode: proxy", method)
 	}
 }
 
@@ -89,6 +108,7 @@ func (r *reader) checkForwardingListener(cfg *Config, l *Listener) {
 		case l.Capture != nil:
 			r.wrong(joinPath(path, "capture"), "contradicts mode: %s of pool %q", p.Mode, name)
 		}
+		r.warnWithoutEffect(path, "pool "+p.Name+" has mode: "+p.Mode+", and the kernel carries the connections", notForwardedOfListener)
 		for _, a := range l.Address {
 			switch {
 			case a.Unix != "":

@@ -16,7 +16,7 @@ func (r *reader) warnRequestsOnly(cfg *Config) {
 	pools := map[string]*Listener{}
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		if l.IsHTTP() || l.Terminates() {
+		if to := cfg.Pool(l.Pool); l.IsHTTP() || l.Terminates() || to != nil && to.IsForwarded() { // see warnNotForwarded
 			continue
 		}
 		path := joinPath("listeners", l.Name)
