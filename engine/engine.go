@@ -35,8 +35,9 @@ type Engine struct {
 	others  *Workers // of Block
 	done    sync.WaitGroup
 
-	connsMost int64 // descriptors of clients and servers that may be in use when another client is accepted; immutable after New
-	dialMost  int64 // likewise when another connection to a server is opened
+	memory    atomic.Int64 // what all loops may hold for their peers; 0: without limit
+	connsMost int64        // descriptors of clients and servers that may be in use when another client is accepted; immutable after New
+	dialMost  int64        // likewise when another connection to a server is opened
 	room      room
 
 	loopback string    // congestion control within this machine; immutable after New
@@ -55,6 +56,7 @@ func New(config Config) (*Engine, error) {
 		config.Log = log.Printf
 	}
 	e := &Engine{config: config, started: time.Now(), stop: make(chan struct{})}
+	e.memory.Store(config.Memory)
 	e.followClock()
 	e.loopback = loopbackCongestion()
 	e.others = NewWorkers(blocksMost, math.MaxInt)

@@ -34,8 +34,12 @@ const stackLeast = 16 << 10
 
 // SetMemory replaces Config.Memory.
 func (e *Engine) SetMemory(n int64) {
+	e.memory.Store(n)
 	e.Each(func(l *Loop) { l.share = max(heldLeast, n/int64(len(e.loops))) })
 }
+
+// Memory is what all loops may hold for their peers together; 0: without limit. Any goroutine.
+func (e *Engine) Memory() int64 { return e.memory.Load() }
 
 // OnTrim has Trim call f, for whoever keeps something to be used again.
 func (l *Loop) OnTrim(f func()) { l.trims = append(l.trims, f) }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -71,6 +73,52 @@ func TestDistanceDoesNotSlowStreamsDown(t *testing.T) {
 		t.Logf("%s: %.0f MB/s to a client, %.0f MB/s to a server that is 40 ms away", method, clients, servers)
 		if clients < 15 || servers < 15 {
 			t.Errorf("%s: %.1f MB/s to a client, %.1f MB/s to a server that is 40 ms away, want 15 at least", method, clients, servers)
+		}
+	}
+}
+
+// HTTP/3 likewise, for clients and to servers.
+func TestDistanceDoesNotSlowHTTP3Down(t *testing.T) {
+	const size, delay = 32 << 20, 20 * time.Millisecond
+	origin := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, _ := io.Copy(io.Discard, r.Body); r.Method == "POST" {
+			fmt.Fprint(w, n)
+			return
+		}
+		io.Copy(w, &zeros{size})
+	}))
+	w := newWorld(t, fmt.Sprintf("pools: { near: { servers: [%q], protocol: h2c } }\nsites: { \"*\": { pool: near, body_limit: off } }\n", origin))
+	far, stop, err := peers.FarPackets(w.secure, delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	tr := &http3.Transport{TLSClientConfig: &tls.Config{RootCAs: w.roots, ServerName: "localhost"}}
+	defer tr.Close()
+	c := &http.Client{Transport: tr, Timeout: time.Minute}
+	for _, method := range []string{"POST", "GET", "POST", "GET"} {
+		var body io.Reader
+		if method == "POST" {
+			body = &zeros{size}
+		}
+		begun := time.Now()
+		r, err := http.NewRequest(method, "https://"+far+"/", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != 200 || method == "GET" && n != size {
+			t.Fatalf("%s: %d bytes, %v", response.Status, n, err)
+		}
+		rate := size / time.Since(begun).Seconds() / 1e6
+		t.Logf("%s: %.0f MB/s", method, rate)
+		if rate < 10 {
+			t.Errorf("%s: %.1f MB/s to a client that is 40 ms away, want 10 at least", method, rate)
 		}
 	}
 }

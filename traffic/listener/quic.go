@@ -28,6 +28,8 @@ type QUIC struct {
 	heir      *quicSuccession       // the way to the process that takes over; nil: none does
 	accepting *quicgo.EarlyListener // nil: no connection is taken
 	pending   atomic.Int64          // handshakes under way
+	widened   atomic.Int64          // bytes by which windows of connections are wider than at first
+	engine    *engine.Engine
 	next      atomic.Uint32
 	closing   atomic.Bool
 	done      sync.WaitGroup
@@ -47,7 +49,7 @@ func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort, passed *QUICPa
 	if err != nil {
 		return nil, err
 	}
-	q := &QUIC{listener: l, loops: e.Loops(), socket: socket}
+	q := &QUIC{listener: l, loops: e.Loops(), engine: e, socket: socket}
 	q.transport = &quicgo.Transport{Conn: q.socket, ConnectionIDGenerator: q.socket, ConnContext: q.begin,
 		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
 	if err := q.Resume(); err != nil {
@@ -78,15 +80,35 @@ func (q *QUIC) config() *quicgo.Config {
 	setup := q.listener.setup.Load()
 	streams := int64(quicStreams)
 	return &quicgo.Config{Allow0RTT: true, HandshakeIdleTimeout: setup.Handshake, MaxIdleTimeout: setup.HTTP.Idle, MaxIncomingStreams: streams,
-		MaxIncomingUniStreams: quicUnidirectional, MaxStreamReceiveWindow: quicWindow, MaxConnectionReceiveWindow: 4 * quicWindow}
+		MaxIncomingUniStreams: quicUnidirectional, MaxStreamReceiveWindow: quicWindow, MaxConnectionReceiveWindow: 2 * quicWindow, AllowConnectionWindowIncrease: q.mayWiden}
+}
+
+// mayWiden reports whether a connection's window may grow by so much: windows together may do so by an eighth of what peers may have weir hold. A client that sends fast to a server which
+// reads fast has much on its way; so may have one whose server stops reading then.
+func (q *QUIC) mayWiden(c *quicgo.Conn, delta uint64) bool {
+	a, ok := c.Context().Value(askedKey{}).(*asked)
+	if !ok {
+		return false
+	}
+	most := q.engine.Memory() / 8
+	if most == 0 {
+		most = widenedMost
+	}
+	if q.widened.Add(int64(delta)) > most {
+		q.widened.Add(-int64(delta))
+		return false
+	}
+	a.widened.Add(int64(delta))
+	return true
 }
 
 // quicStreams is how many requests a client may have under way on a connection; quicUnidirectional has room for what HTTP/3 needs and some that it ignores;
-// quicWindow is how much of a request's content may wait.
+// quicWindow is how much of a request's content may wait where the link is long and its reader keeps up; widenedMost what all connections may have more than at first where no memory limit is known.
 const (
 	quicStreams        = 128
 	quicUnidirectional = 8
-	quicWindow         = 1 << 20
+	quicWindow         = 4 << 20
+	widenedMost        = 128 << 20
 )
 
 // asked is what is known of a connection while its handshake is under way.
@@ -95,6 +117,7 @@ type asked struct {
 	isThere bool   // the client has shown that it is where it says it is, by a token that it got there
 	policy  atomic.Pointer[tls.Policy]
 	print   []byte // complete once policy is set
+	widened atomic.Int64
 }
 
 type askedKey struct{}
@@ -106,7 +129,10 @@ func (q *QUIC) begin(ctx context.Context, client *quicgo.ClientInfo) (context.Co
 	}
 	q.pending.Add(1)
 	a := &asked{isThere: client != nil && client.AddrVerified, settled: sync.OnceFunc(func() { q.pending.Add(-1) })}
-	context.AfterFunc(ctx, a.settled)
+	context.AfterFunc(ctx, func() {
+		a.settled()
+		q.widened.Add(-a.widened.Swap(0))
+	})
 	return context.WithValue(ctx, askedKey{}, a), nil
 }
 

@@ -40,7 +40,7 @@ const (
 // first, so that it takes a hundred of them to hold up the others. unidirectionalMost has room for what HTTP/3 needs and some that it ignores.
 const (
 	windowStart        = 128 << 10
-	windowMost         = 1 << 20
+	windowMost         = 4 << 20
 	connWindow         = 16 << 20
 	unidirectionalMost = 8
 )
