@@ -84,6 +84,11 @@ func doctorJob(ctx context.Context, cfg *config.Config, path string, clients []s
 		for k := range cfg.Listeners {
 			l := &cfg.Listeners[k]
 			p.UDP = p.UDP || l.Protocol == "udp" && l.Pool == p.Name
+			for _, a := range l.Address {
+				if cfg.Pools[i].Mode == "nat" && l.Pool == p.Name {
+					j.Rewrites(&p, a.IP)
+				}
+			}
 		}
 		j.Pools = append(j.Pools, p)
 	}

@@ -46,7 +46,7 @@ func kernelListCommand() *cobra.Command {
 				fmt.Fprintln(c.OutOrStdout(), "no tables are kept")
 			}
 			for _, k := range list {
-				fmt.Fprintf(c.OutOrStdout(), "%s  of %s\n", k.Table, k.Config)
+				fmt.Fprintf(c.OutOrStdout(), "%s  of %s, %s\n", k.Table, k.Config, usedBy(&k))
 				for _, a := range k.Addresses {
 					fmt.Fprintf(c.OutOrStdout(), "    %v\n", a)
 				}
@@ -59,11 +59,12 @@ func kernelListCommand() *cobra.Command {
 }
 
 func kernelRemoveCommand() *cobra.Command {
-	var all bool
+	var all, force bool
 	c := &cobra.Command{
 		Use:   "remove TABLE… | --all",
 		Short: "Remove tables that outlive their weir",
-		Long:  "Removes kept tables, as `weir kernel list` names them. Their connections are reset. A weir that runs with one of them puts it back.",
+		Long: "Removes kept tables, as `weir kernel list` names them. Their connections are reset. --all leaves those that a running weir uses, unless --force is given too; " +
+			"a weir that runs with a table that is removed puts it back.",
 		RunE: func(c *cobra.Command, names []string) error {
 			list, err := netfilter.ListKept()
 			if err != nil {
@@ -75,7 +76,9 @@ func kernelRemoveCommand() *cobra.Command {
 			is := map[string]bool{}
 			for _, k := range list {
 				is[k.Table] = true
-				if all {
+				if all && len(k.Used) > 0 && !force {
+					fmt.Fprintf(c.OutOrStdout(), "left %s: it is %s; name it, or give --force\n", k.Table, usedBy(&k))
+				} else if all {
 					names = append(names, k.Table)
 				}
 			}
@@ -91,6 +94,19 @@ func kernelRemoveCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&all, "all", false, "remove all of them")
+	c.Flags().BoolVar(&all, "all", false, "remove all of them that no running weir uses")
+	c.Flags().BoolVar(&force, "force", false, "with --all: also those that a running weir uses")
 	return c
+}
+
+// usedBy says who takes care of a table.
+func usedBy(k *netfilter.Kept) string {
+	switch n := len(k.Used); n {
+	case 0:
+		return "used by no running weir"
+	case 1:
+		return fmt.Sprintf("used by the running weir, process %d", k.Used[0])
+	default:
+		return fmt.Sprintf("used by running weirs, processes %v", k.Used)
+	}
 }

@@ -52,6 +52,10 @@ func keptTables(*Job) (list []Finding) {
 		return nil // without the power to look; see privileges
 	}
 	for _, k := range kept {
+		if len(k.Used) > 0 {
+			list = append(list, ok("%s of %s takes traffic for %v, and goes on when weir (process %d) stops", k.Table, k.Config, k.Addresses, k.Used[0]))
+			continue
+		}
 		list = append(list, ok("%s of %s takes traffic for %v, with or without weir; weir kernel remove %s takes it out", k.Table, k.Config, k.Addresses, k.Table))
 	}
 	return list

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/kernel/netfilter"
@@ -28,19 +29,20 @@ type Finding struct {
 
 // Job is what weir is to do, as far as the machine matters.
 type Job struct {
-	LowPorts bool     // a listener has a port below 1024
-	Captures []string // listeners that capture, by name
-	Devices  []string // interfaces that they name
-	TPROXY   bool     // one of them keeps destinations
-	Forwards bool     // the kernel carries connections through this machine
-	Pools    []Pool
-	Config   string // the configuration's file, by which a weir that runs with it is found
-	Routes   bool   // marked packets are to be routed to this machine
-	Tables   []netfilter.Expected
-	Mark     uint32
-	Table    int
-	Client   []netip.Addr  // as which client the way back is tried; one of each family
-	Patience time.Duration // for a server; 0: 1 s
+	LowPorts  bool     // a listener has a port below 1024
+	Captures  []string // listeners that capture, by name
+	Devices   []string // interfaces that they name
+	TPROXY    bool     // one of them keeps destinations
+	Forwards  bool     // the kernel carries connections through this machine
+	Rewritten []string // the families, IPv4 and IPv6, whose destinations it rewrites: those of addresses that have servers; direct return needs no forwarding
+	Pools     []Pool
+	Config    string // the configuration's file, by which a weir that runs with it is found
+	Routes    bool   // marked packets are to be routed to this machine
+	Tables    []netfilter.Expected
+	Mark      uint32
+	Table     int
+	Client    []netip.Addr  // as which client the way back is tried; one of each family
+	Patience  time.Duration // for a server; 0: 1 s
 }
 
 // Pool is servers, and how they are reached.
@@ -62,6 +64,34 @@ func (j *Job) isTransparent() bool {
 		}
 	}
 	return false
+}
+
+// shows reports whether servers of the family see clients' addresses.
+func (j *Job) shows(is4 bool) bool {
+	for i := range j.Pools {
+		if p := &j.Pools[i]; p.ByClient && p.has(is4) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Pool) has(is4 bool) bool {
+	for _, s := range p.Servers {
+		if s.Addr().Is4() == is4 {
+			return true
+		}
+	}
+	return false
+}
+
+// Rewrites notes that the kernel rewrites destinations from a listener's address, an invalid one for all of this machine's, to the pool's servers.
+func (j *Job) Rewrites(p *Pool, from netip.Addr) {
+	for family, is4 := range map[string]bool{"IPv4": true, "IPv6": false} {
+		if (!from.IsValid() || from.Is4() == is4) && p.has(is4) && !slices.Contains(j.Rewritten, family) {
+			j.Rewritten = append(j.Rewritten, family)
+		}
+	}
 }
 
 // checks are all there are, in the order of a packet that arrives. A new one is a row, and a file.

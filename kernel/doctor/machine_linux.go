@@ -56,16 +56,17 @@ func descriptors(*Job) []Finding {
 
 // forwarding: what is captured inline passes through this machine, and so do the replies to clients whose address servers see.
 func forwarding(j *Job) (list []Finding) {
-	if len(j.Captures) == 0 && !j.isTransparent() && !j.Forwards {
+	if len(j.Captures) == 0 && !j.isTransparent() && len(j.Rewritten) == 0 {
 		return nil
 	}
 	for family, key := range map[string]string{"IPv4": "net.ipv4.ip_forward", "IPv6": "net.ipv6.conf.all.forwarding"} {
 		value := number(sysctl(key), -1)
 		switch {
 		case value < 0:
+		case len(j.Captures) == 0 && !slices.Contains(j.Rewritten, family) && !j.shows(family == "IPv4"): // nothing of the family is to pass
 		case value > 0:
 			list = append(list, ok("%s packets are forwarded", family))
-		case j.Forwards:
+		case slices.Contains(j.Rewritten, family):
 			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: the kernel carries nothing to the servers", family))
 		case len(j.Captures) > 0:
 			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: what is not captured goes nowhere", family))

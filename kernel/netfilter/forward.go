@@ -64,6 +64,7 @@ type Kept struct {
 	Config    string   // the configuration's file
 	Device    string   // of direct return; "" for NAT
 	Addresses []Listen // that it takes traffic for
+	Used      []int    // the processes of weir that run with it; none: nobody takes care of it
 }
 
 // Expected is a table that a running weir should have.

@@ -19,16 +19,22 @@ func RunningWith(config string) (pids []int, err error) {
 	}
 	defer s.close()
 	heads, err := s.tableHeads()
+	pids = slices.DeleteFunc(usersOf(heads, commentOf(config)), func(pid int) bool { return pid == os.Getpid() })
+	return pids, explain(err)
+}
+
+// usersOf lists the processes that own tables with a comment: that is the file that they run with.
+func usersOf(heads []tableHead, comment string) (pids []int) {
 	for _, h := range heads {
 		rest, isOurs := strings.CutPrefix(h.name, keptPrefix)
 		digits, _, _ := strings.Cut(rest, "-")
-		pid, e := strconv.Atoi(digits)
-		if isOurs && e == nil && h.comment == commentOf(config) && pid != os.Getpid() && !slices.Contains(pids, pid) {
+		pid, err := strconv.Atoi(digits)
+		if isOurs && err == nil && h.comment == comment && !slices.Contains(pids, pid) {
 			pids = append(pids, pid)
 		}
 	}
 	slices.Sort(pids)
-	return pids, explain(err)
+	return pids
 }
 
 // Inspect says what is missing of a table, or is not as weir has written it.

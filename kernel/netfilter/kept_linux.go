@@ -63,7 +63,7 @@ func ListKept() (list []Kept, err error) {
 		if name == "" {
 			continue
 		}
-		k := Kept{Table: h.name, Kept: name, Config: h.comment}
+		k := Kept{Table: h.name, Kept: name, Config: h.comment, Used: usersOf(heads, h.comment)}
 		_, k.Device, _ = strings.Cut(h.name, "-"+directKind)
 		if k.Addresses, err = s.listens(h.family, h.name); err != nil {
 			return nil, explain(err)

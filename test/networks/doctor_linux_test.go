@@ -109,6 +109,32 @@ func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
 	}
 }
 
+// A family that no service and no server has need not be forwarded, and direct return needs no forwarding at all.
+func TestDoctorAsksForForwardingOfTheFamiliesThatAreUsed(t *testing.T) {
+	_, weir, server := between(t)
+	server.web(":80")
+	weir.sysctl("ipv6/conf/all/forwarding", "0")
+	if list, good := weir.doctor(rewritten, false); !good || find(list, "forwarding", "IPv6") != nil {
+		t.Errorf("IPv4 alone: %v, %+v", good, list)
+	}
+	everywhere := strings.Replace(rewritten, "10.1.0.1:80", ":80", 1)
+	if list, good := weir.doctor(everywhere, false); !good || find(list, "forwarding", "IPv6") != nil {
+		t.Errorf("all addresses, servers of IPv4: %v, %+v", good, list)
+	}
+	if list, good := weir.doctor(shown, false); !good || find(list, "forwarding", "IPv6") != nil {
+		t.Errorf("servers of IPv4 that see their clients: %v, %+v", good, list)
+	}
+	both := strings.Replace(everywhere, `["10.2.0.2:80"]`, `["10.2.0.2:80", "[fd02::2]:80"]`, 1)
+	if list, good := weir.doctor(both, false); good || find(list, "forwarding", "IPv6 packets are not forwarded") == nil {
+		t.Errorf("both families: %v, %+v", good, list)
+	}
+	weir.sysctl("ipv4/ip_forward", "0")
+	direct := strings.Replace(rewritten, "mode: nat", "mode: direct, interface: outside", 1)
+	if list, _ := weir.doctor(direct, false); find(list, "forwarding", "not forwarded") != nil {
+		t.Errorf("direct return: %+v", list)
+	}
+}
+
 func TestDoctorMissesPowers(t *testing.T) {
 	_, weir, server := between(t)
 	server.web(":80")

@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -107,7 +108,7 @@ func TestKernelListsAndRemovesWhatARenamedConfigurationHasLeft(t *testing.T) {
 		t.Errorf("weir doctor: %+v", list)
 	}
 	out, _ = weir.weirCommand(w.Dir, "kernel", "list")
-	if strings.Count(out, "weir-kept-") != 2 {
+	if strings.Count(out, "weir-kept-") != 2 || strings.Count(out, "used by no running weir") != 1 || !strings.Contains(out, fmt.Sprintf("used by the running weir, process %d", other.Process.Pid)) {
 		t.Errorf("weir kernel list: %s", out)
 	}
 	if out, good := weir.weirCommand(w.Dir, "kernel", "remove", "weir-kept-00000000-nat"); good || !strings.Contains(out, "no table") {
@@ -122,6 +123,16 @@ func TestKernelListsAndRemovesWhatARenamedConfigurationHasLeft(t *testing.T) {
 	if got := client.get("http://10.1.0.1/"); !strings.HasSuffix(got, "was asked by 10.2.0.1") {
 		t.Errorf("the other configuration does not get its traffic: %q", got)
 	}
+	if out, good := weir.weirCommand(w.Dir, "kernel", "remove", "--all"); !good || strings.Contains(out, "removed") || !strings.Contains(out, "left weir-kept-") {
+		t.Errorf("weir kernel remove --all of a running weir's table: %v, %s", good, out)
+	}
+	if out, good := weir.weirCommand(w.Dir, "kernel", "remove", "--all", "--force"); !good || !strings.Contains(out, "removed weir-kept-") {
+		t.Errorf("weir kernel remove --all --force: %v, %s", good, out)
+	}
+	within(t, 5*time.Second, "the running weir to put its table back", func() bool {
+		out, _ := weir.weirCommand(w.Dir, "kernel", "list")
+		return strings.Contains(out, "weir-kept-")
+	})
 	other.stop()
 	if out, good := weir.weirCommand(w.Dir, "kernel", "remove", "--all"); !good {
 		t.Errorf("weir kernel remove --all: %s", out)

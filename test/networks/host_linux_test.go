@@ -229,12 +229,20 @@ func (h *host) weirIn(dir, config string, options ...string) *process {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "weir.yaml"), []byte(strings.ReplaceAll(config, "DIR", dir)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "weir.yaml"), []byte(settled(config, dir)), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 	p := h.run(dir, append([]string{binary, "run", "-c", "weir.yaml", "--loops", "2"}, options...)...)
 	within(h.t, 10*time.Second, "weir to serve", func() bool { return strings.Contains(p.out.String(), "msg=serving") })
 	return p
+}
+
+// settled is a configuration in a directory, which also has what weir keeps: a test leaves nothing in the machine's own /var/lib/weir.
+func settled(config, dir string) string {
+	if !strings.Contains(config, "\ndata:") {
+		config += "\ndata: DIR/data\n"
+	}
+	return strings.ReplaceAll(config, "DIR", dir)
 }
 
 // within waits until the condition holds.

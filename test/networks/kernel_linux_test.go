@@ -465,7 +465,7 @@ func metric(all, prefix string) (sum float64) {
 func (p *process) reload(t *testing.T, config string) {
 	t.Helper()
 	before := strings.Count(p.out.String(), "msg=reloaded")
-	if err := os.WriteFile(filepath.Join(p.Dir, "weir.yaml"), []byte(strings.ReplaceAll(config, "DIR", p.Dir)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(p.Dir, "weir.yaml"), []byte(settled(config, p.Dir)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	p.Process.Signal(syscall.SIGHUP)
