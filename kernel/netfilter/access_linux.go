@@ -56,29 +56,36 @@ func (s *Service) refuse() *laidChain {
 	return &laidChain{nil, []rule{tagged("reset", metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP}), []expr.Any{&expr.Counter{}, &expr.Reject{Type: tcpReset}})}}
 }
 
-// CountRefused is how many connections and datagrams were refused for their client's address so far, by the name of the service. It is counted anew when a service moves to
-// another table. Nothing is asked if no service has an Access.
+// CountRefused is how many connections and datagrams were refused for their client's address so far, by the name of the service. Nothing is asked if no service has an Access.
 func (f *Forwarding) CountRefused() (map[string]uint64, error) {
 	all := map[string]uint64{}
+	for name, n := range f.gone.refused {
+		all[name] = n
+	}
 	for _, t := range f.tables {
-		chains := map[string]string{} // to the name of the service
-		for i := range t.services {
-			if s := &t.services[i]; !s.Access.IsOpen() {
-				chains[s.refuseChain()] = s.Name
-			}
-		}
-		if len(chains) == 0 {
-			continue
-		}
-		counted, err := t.socket.countRules(t.family, t.name)
-		if err != nil {
+		if err := t.countRefused(all, func(string) bool { return true }); err != nil {
 			return nil, explain(err)
-		}
-		for chain, name := range chains {
-			all[name] += counted[chain].Packets
 		}
 	}
 	return all, nil
+}
+
+// countRefused adds what the table has counted of services that isMeant chooses.
+func (t *forwardTable) countRefused(all map[string]uint64, isMeant func(service string) bool) error {
+	chains := map[string]string{} // to the name of the service
+	for i := range t.services {
+		if s := &t.services[i]; !s.Access.IsOpen() && isMeant(s.Name) {
+			chains[s.refuseChain()] = s.Name
+		}
+	}
+	if len(chains) == 0 {
+		return nil
+	}
+	counted, err := t.socket.countRules(t.family, t.name)
+	for chain, name := range chains {
+		all[name] += counted[chain].Packets
+	}
+	return err
 }
 
 // countRules sums up what the rules of each chain have counted.

@@ -21,6 +21,7 @@ type Forwarding struct {
 	alone  bool // tables of a process before have been removed, or taken over
 	ends   bool // connections were ended
 	marked bool // the table that says who keeps tables is there
+	gone   gone // what was counted by what is there no more
 
 	generation uint32 // of all tables of the network namespace, when they were last read
 }
@@ -168,7 +169,7 @@ func (f *Forwarding) leftBefore() (left []tableHead, err error) {
 	return left, err
 }
 
-// lay plans every table: those that are there already and those that services need. A table of the process stays when it is empty; a kept one goes. Where the last table for NAT
+// lay plans every table: those that are there already and those that services need. A table of the process stays when it is empty, unless a kept one takes its place; a kept one goes. Where the last table for NAT
 // would go, an empty one of the process takes its place: the kernel would stop rewriting for the connections that it has, and their next packet would come to this machine itself.
 func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, err error) {
 	by := map[tableKey][]Service{}
@@ -179,7 +180,7 @@ func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, 
 	rewrites := slices.ContainsFunc(left, func(h tableHead) bool { return strings.HasSuffix(h.name, "-"+natKind) })
 	for key := range f.tables {
 		rewrites = rewrites || key.device == ""
-		if _, wanted := by[key]; !wanted && !key.keep {
+		if _, wanted := by[key]; !wanted && !key.keep && !f.isReplaced(key, by) {
 			by[key] = nil
 		}
 	}
@@ -204,6 +205,12 @@ func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, 
 	}
 	slices.SortFunc(next, func(a, b planned) int { return strings.Compare(a.table.name, b.table.name) })
 	return next, nil
+}
+
+// isReplaced reports whether a table of the process need not stay when it is empty: a kept one has its services, and it refuses no connections that were ended.
+func (f *Forwarding) isReplaced(key tableKey, by map[tableKey][]Service) bool {
+	_, is := by[tableKey{key.device, true}]
+	return is && !f.tables[key].ends
 }
 
 func (f *Forwarding) newTable(key tableKey) *forwardTable {

@@ -3,10 +3,12 @@ package netfilter
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -206,5 +208,56 @@ func TestEndedConnectionsAreKeptInTheKernel(t *testing.T) {
 	}
 	if n := strings.Count(command(t, "nft list set "+table+" ended4"), "expires"); n != 6000 {
 		t.Errorf("after a change: %d directions of 6000 are refused", n)
+	}
+}
+
+// The table of the process goes once a kept one has its services; one that refuses ended connections stays for that.
+func TestTheTableOfTheProcessGoesWhenAKeptOneTakesItsPlace(t *testing.T) {
+	alone(t)
+	command(t, "ip link set lo up")
+	f := OpenForwarding(KeptPrefix+"00000007", "weir.yaml")
+	defer f.Close()
+	service := func(keep bool) []Service {
+		return []Service{{Name: "web", Address: netip.MustParseAddr("127.0.0.9"), Ports: PortRange{80, 80}, Keep: keep, Access: Access{Deny: prefixes("127.0.0.0/8")},
+			Servers: []Server{{Name: "a", Address: netip.MustParseAddrPort("127.0.0.1:80"), Weight: 1}}}}
+	}
+	refused := func() uint64 {
+		t.Helper()
+		all, err := f.CountRefused()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all["web"]
+	}
+	want := uint64(0)
+	for _, keep := range []bool{false, true, false, true} {
+		if err := f.Apply(service(keep)); err != nil {
+			t.Fatal(err)
+		}
+		tables := command(t, "nft list tables")
+		if strings.Count(tables, "-nat") != 1 || strings.Contains(tables, "kept") != keep {
+			t.Errorf("kept %v: %s", keep, tables)
+		}
+		if got := refused(); got != want {
+			t.Errorf("kept %v: %d are counted as refused, expected %d", keep, got, want)
+		}
+		if c, err := net.Dial("tcp", "127.0.0.9:80"); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("%v, %v", c, err)
+		}
+		if want++; refused() != want {
+			t.Errorf("%d are counted as refused, expected %d", refused(), want)
+		}
+	}
+	if err := f.Apply(service(false)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.End([]Connection{{Client: netip.MustParseAddrPort("127.0.0.1:4000"), Listen: netip.MustParseAddrPort("127.0.0.9:80"), Server: netip.MustParseAddrPort("127.0.0.1:80"), Back: netip.MustParseAddrPort("127.0.0.1:4000")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Apply(service(true)); err != nil {
+		t.Fatal(err)
+	}
+	if tables := command(t, "nft list tables"); strings.Count(tables, "-nat") != 2 {
+		t.Errorf("the table that refuses an ended connection is gone: %s", tables)
 	}
 }

@@ -163,17 +163,23 @@ func (t *forwardTable) countNAT(all map[Way]Counted) error {
 // Count is what the kernel has counted so far. A server that leaves and comes back goes on counting.
 func (f *Forwarding) Count() (map[Way]Counted, error) {
 	all := map[Way]Counted{}
+	for w, n := range f.gone.servers {
+		all[w] = n
+	}
 	for _, t := range f.tables {
 		if t.wanted == nil {
 			continue
 		}
-		count := t.countNAT
-		if t.device != "" {
-			count = t.countDirect
-		}
-		if err := count(all); err != nil {
+		if err := t.count(all); err != nil {
 			return nil, explain(err)
 		}
 	}
 	return all, nil
+}
+
+func (t *forwardTable) count(all map[Way]Counted) error {
+	if t.device != "" {
+		return t.countDirect(all)
+	}
+	return t.countNAT(all)
 }

@@ -90,7 +90,7 @@ func (w *world) change() (what string) {
 	s := w.services[i]
 	s.Servers = slices.Clone(s.Servers)
 	defer func() { w.services = slices.Clone(w.services) }()
-	switch w.random.IntN(9) {
+	switch w.random.IntN(10) {
 	case 0:
 		return w.add()
 	case 1:
@@ -130,6 +130,9 @@ func (w *world) change() (what string) {
 			s.Direct = ""
 		}
 		what = "another mode"
+	case 9:
+		s.Access = w.access()
+		what = "another access"
 	}
 	w.services = slices.Clone(w.services)
 	w.services[i] = s
@@ -155,11 +158,52 @@ func (w *world) add() (what string) {
 		}) {
 			continue
 		}
+		if w.random.IntN(3) == 0 {
+			s.Access = w.access()
+		}
 		for range w.random.IntN(6) {
 			s.Servers = append(s.Servers, w.server(&s))
 		}
 		w.services = append(slices.Clone(w.services), s)
 		return "add " + s.Name
+	}
+}
+
+// access is lists of networks near the clients that hold tries.
+func (w *world) access() Access {
+	list := func() (list []netip.Prefix) {
+		for range w.random.IntN(4) {
+			if w.random.IntN(2) == 0 {
+				list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 7, 0, byte(w.random.IntN(256))}), []int{0, 8, 24, 28, 30, 31, 32}[w.random.IntN(7)]))
+			} else {
+				ip := netip.MustParseAddr(fmt.Sprintf("fd07::%x", w.random.IntN(256)))
+				list = append(list, netip.PrefixFrom(ip, []int{0, 16, 64, 120, 126, 127, 128}[w.random.IntN(7)]))
+			}
+		}
+		return list
+	}
+	return Access{list(), list()}
+}
+
+// mayUse is what Access means.
+func (a *Access) mayUse(client netip.Addr) bool {
+	isIn := func(list []netip.Prefix) bool {
+		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(client) })
+	}
+	return !isIn(a.Deny) && (len(a.Allow) == 0 || isIn(a.Allow))
+}
+
+// isGuarded: the kernel lets those clients use the service that may.
+func (w *world) isGuarded(tables *tables, s *Service) {
+	w.t.Helper()
+	for range 8 {
+		client := netip.AddrFrom4([4]byte{10, 7, 0, byte(w.random.IntN(256))})
+		if s.Address.Is6() {
+			client = netip.MustParseAddr(fmt.Sprintf("fd07::%x", w.random.IntN(256)))
+		}
+		if got, want := tables.mayUse(w.t, s, client), s.Access.mayUse(client); got != want {
+			w.t.Errorf("%s, %+v: %v may use it in the kernel: %v, expected %v", s.Name, s.Access, client, got, want)
+		}
 	}
 }
 
@@ -231,6 +275,7 @@ func (w *world) hold(tables *tables, before []Service) {
 	slots := map[string][]string{} // of services that hash, by name
 	for i := range w.services {
 		s := &w.services[i]
+		w.isGuarded(tables, s)
 		ports := []uint16{s.Ports.First, s.Ports.Last, s.Ports.First + uint16(w.random.IntN(int(s.Ports.Last-s.Ports.First)+1)), s.Ports.First - 1, s.Ports.Last + 1}
 		to := []netip.Addr{s.Address}
 		if s.Address.IsUnspecified() {

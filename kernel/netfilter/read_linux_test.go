@@ -14,12 +14,14 @@ type tables struct {
 	maps  map[string][][2]any  // by table and map
 	draws map[string][2]string // by table and chain: what is drawn, and the map that it is looked up in
 	sets  map[string][]any
+	only  map[string]string   // by table and chain: the set of those who may use the service, where there is one
+	ends  map[string][]string // by table and chain: the rules of those that refuse
 }
 
 // readTables reads elements as JSON, and rules as text: nft 1.0.6 breaks off JSON at a table that has an owner.
 func readTables(t *testing.T) *tables {
 	t.Helper()
-	r := &tables{maps: map[string][][2]any{}, draws: map[string][2]string{}, sets: map[string][]any{}}
+	r := &tables{maps: map[string][][2]any{}, draws: map[string][2]string{}, sets: map[string][]any{}, only: map[string]string{}, ends: map[string][]string{}}
 	for _, kind := range []string{"map", "set"} {
 		var all struct {
 			NFTables []map[string]struct {
@@ -50,6 +52,7 @@ func readTables(t *testing.T) *tables {
 		}
 	}
 	draw := regexp.MustCompile(`(numgen random|jhash .*?) mod .*?map @(\w+)`)
+	only := regexp.MustCompile(`^(?:meta (?:nfproto|protocol) \S+ )?(?:ip|ip6) saddr != @(\S+) goto (r\w+) `)
 	table, chain := "", ""
 	for line := range strings.Lines(command(t, "nft list ruleset")) {
 		words := strings.Fields(line)
@@ -62,6 +65,12 @@ func readTables(t *testing.T) *tables {
 		default:
 			if m := draw.FindStringSubmatch(line); m != nil {
 				r.draws[table+" "+chain] = [2]string{m[1], m[2]}
+			}
+			if m := only.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+				r.only[table+" "+chain] = m[1] + " " + m[2]
+			}
+			if strings.HasPrefix(chain, "r") && len(words) > 1 {
+				r.ends[table+" "+chain] = append(r.ends[table+" "+chain], strings.TrimSpace(line))
 			}
 		}
 	}
@@ -176,4 +185,49 @@ func (r *tables) server(table string, v any) string {
 
 func addressOf(list []any) string {
 	return netip.AddrPortFrom(netip.MustParseAddr(list[0].(string)), uint16(list[1].(float64))).String()
+}
+
+// mayUse reports whether a client's first packet gets past the service's access.
+func (r *tables) mayUse(t *testing.T, s *Service, client netip.Addr) bool {
+	t.Helper()
+	chain := "s" + hashOf(s.Name)
+	for _, table := range r.names {
+		how, is := r.only[table+" "+chain]
+		if !is {
+			continue
+		}
+		set, refuse, _ := strings.Cut(how, " ")
+		verdict := "reject with tcp reset"
+		if s.UDP {
+			verdict = "drop"
+		}
+		if ends := r.ends[table+" "+refuse]; len(ends) != 1 || !strings.Contains(ends[0], "counter packets 0 bytes 0 "+verdict) {
+			t.Errorf("%s is refused by %q", s.Name, ends)
+		}
+		for _, e := range r.sets[table+" "+set] {
+			if elementHas(t, e, client) {
+				return true
+			}
+		}
+		return false
+	}
+	return true
+}
+
+// elementHas reports whether an element of nft's, an address, a prefix or a range, has the address.
+func elementHas(t *testing.T, e any, client netip.Addr) bool {
+	t.Helper()
+	switch e := e.(type) {
+	case string:
+		return netip.MustParseAddr(e) == client
+	case map[string]any:
+		if p, is := e["prefix"].(map[string]any); is {
+			return netip.PrefixFrom(netip.MustParseAddr(p["addr"].(string)), int(p["len"].(float64))).Contains(client)
+		}
+		if limits, is := e["range"].([]any); is {
+			return !client.Less(netip.MustParseAddr(limits[0].(string))) && !netip.MustParseAddr(limits[1].(string)).Less(client)
+		}
+	}
+	t.Fatalf("nft shows an element as %v", e)
+	return false
 }

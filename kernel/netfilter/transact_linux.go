@@ -48,11 +48,13 @@ func (f *Forwarding) transact(next []planned, old, drop []tableHead) (changed bo
 	}
 	if !b.isEmpty() {
 		changed = true
+		going := f.countGoing(next)
 		if err := f.socket.commit(b); err != nil {
 			f.forget(next)
 			return true, explain(err)
 		}
 		f.marked = f.marked || marks
+		f.gone.add(&going)
 	}
 	for i := range next {
 		next[i].table.settle(f, next[i].laid)
@@ -233,11 +235,12 @@ func (t *forwardTable) change(b *batch, wanted *layout, comment string) {
 			t.changeElements(b, s)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.have.chains)) {
-		if wanted.chains[name] == nil {
-			b.flushChain(name)
-			b.deleteChain(name)
-		}
+	unwanted := slices.DeleteFunc(slices.Sorted(maps.Keys(t.have.chains)), func(name string) bool { return wanted.chains[name] != nil })
+	for _, name := range unwanted { // first all rules: those of one may lead to another
+		b.flushChain(name)
+	}
+	for _, name := range unwanted {
+		b.deleteChain(name)
 	}
 }
 
