@@ -182,8 +182,8 @@ func (b *batch) addRule(chain, tag string, list []expr.Any) {
 	n := b.nest(unix.NFTA_RULE_EXPRESSIONS)
 	for _, e := range list {
 		at := b.nest(unix.NFTA_LIST_ELEM)
-		if f, is := e.(*forwardTo); is {
-			f.append(b)
+		if own, is := e.(interface{ append(*batch) }); is {
+			own.append(b)
 		} else {
 			data, err := expr.Marshal(b.family, e)
 			if err != nil && b.err == nil {
@@ -208,6 +208,28 @@ func (f *forwardTo) append(b *batch) {
 	b.text(unix.NFTA_EXPR_NAME, "fwd")
 	n := b.nest(unix.NFTA_EXPR_DATA)
 	b.number(unix.NFTA_FWD_SREG_DEV, f.device)
+	b.end(n)
+}
+
+// originalDestination loads the address that a connection's first packet went to, whatever it was rewritten to. The nftables library leaves out the direction, without which the
+// kernel refuses it.
+type originalDestination struct {
+	expr.Any
+	register uint32
+	is4      bool
+}
+
+func (o *originalDestination) append(b *batch) {
+	const original, destination4, destination6 = 0, 20, 22 // NFT_CT_DST_IP, NFT_CT_DST_IP6
+	b.text(unix.NFTA_EXPR_NAME, "ct")
+	n := b.nest(unix.NFTA_EXPR_DATA)
+	if o.is4 {
+		b.number(unix.NFTA_CT_KEY, destination4)
+	} else {
+		b.number(unix.NFTA_CT_KEY, destination6)
+	}
+	b.number(unix.NFTA_CT_DREG, o.register)
+	b.attribute(unix.NFTA_CT_DIRECTION, []byte{original})
 	b.end(n)
 }
 

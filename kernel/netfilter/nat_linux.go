@@ -28,10 +28,16 @@ func layNAT(services []Service, before *layout, ends bool) *layout {
 			l.sets[name+f.suffix].elements = servers
 		}
 		l.add(set{name: hideSet + f.suffix, keyType: f.endpointType(), fields: f.endpointFields()})
+		for _, name := range []string{hidingSet, exposingSet} {
+			l.add(set{name: name + f.suffix, keyType: f.endpointType(), fields: f.endpointFields(), intervals: true})
+		}
+		l.add(set{name: hidingPortsSet + f.suffix, keyType: typesOf(typeProtocol, typePort), fields: []uint32{1, 2}, intervals: true})
 		byAddress, byPort = append(byAddress, f.findByAddress()), append(byPort, f.findByPort())
 		toServer, fromServer := f.endpointKey(f.destination, destinationPort), f.endpointKey(f.source, sourcePort)
 		hide = append(hide, tagged(connectionSet+f.suffix, f.rewritten(), toServer, in(connectionSet+f.suffix)),
-			tagged(hideSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), []expr.Any{&expr.Masq{}}))
+			tagged(hidingSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), f.originalKey(), in(hidingSet+f.suffix), []expr.Any{&expr.Masq{}}),
+			tagged(exposingSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), f.originalKey(), in(exposingSet+f.suffix), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}),
+			tagged(hidingPortsSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), originalPortKey(), in(hidingPortsSet+f.suffix), []expr.Any{&expr.Masq{}}))
 		count = append(count, tagged(sentSet+f.suffix, f.rewritten(), toServer, in(sentSet+f.suffix)),
 			tagged(receivedSet+f.suffix, f.rewritten(), fromServer, in(receivedSet+f.suffix)))
 	}
@@ -47,11 +53,20 @@ func layNAT(services []Service, before *layout, ends bool) *layout {
 	for i := range services {
 		l.natService(&services[i], before)
 	}
+	for _, f := range families() {
+		if len(l.sets[hidingPortsSet+f.suffix].elements) == 0 {
+			clear(l.sets[exposingSet+f.suffix].elements) // they are exceptions from services of all addresses
+		}
+	}
 	return l
 }
 
 // Sets of servers, each for both families. All but the last count.
 const connectionSet, sentSet, receivedSet, hideSet = "connections", "sent", "received", "hidden"
+
+// Sets of services: those of one address that hide clients from their servers, those that do not, and those of all addresses that do. Their names come before those of the maps in
+// which services are found: the kernel begins with them in this order, and a service that is found is hidden by then.
+const hidingSet, exposingSet, hidingPortsSet = "by-hiding", "by-exposing", "by-hiding-ports"
 
 // in breaks the rule off for servers that are not in the set, and counts those that are, if it counts.
 func in(set string) []expr.Any {
@@ -97,6 +112,19 @@ func (f *family) rewritten() []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)})
 }
 
+// originalKey loads where a connection's first packet went to, as services are found by.
+func (f *family) originalKey() []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register},
+		&originalDestination{register: register + 1, is4: f.number == unix.NFPROTO_IPV4},
+		&expr.Ct{Key: expr.CtKeyPROTODST, Register: register + 1 + f.size/4},
+	}
+}
+
+func originalPortKey() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: register + 1}}
+}
+
 func (l *layout) natService(s *Service, before *layout) {
 	f := familyOf(s.Address)
 	const to = register + 8
@@ -115,6 +143,14 @@ func (l *layout) natService(s *Service, before *layout) {
 			&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(f.number), RegAddrMin: to, RegProtoMin: to + f.size/4, Specified: true})
 		p.laid = &laidChain{nil, []rule{tagged(fmt.Sprint(p.draw.name, s.protocol(), s.Hash), list)}}
 	})
+	switch isAll := s.Address.IsUnspecified(); {
+	case isAll && s.Hide:
+		l.put(hidingPortsSet+f.suffix, s.key())
+	case s.Hide:
+		l.put(hidingSet+f.suffix, s.key())
+	case !isAll:
+		l.put(exposingSet+f.suffix, s.key())
+	}
 	for i := range s.Servers {
 		e := element{key: endpoint(s.protocol(), s.Servers[i].Address.Addr(), s.Servers[i].Address.Port())}
 		l.put(connectionSet+f.suffix, e)

@@ -217,7 +217,7 @@ func (w *world) server(s *Service) Server {
 		if s.Address.Is6() {
 			ip = netip.MustParseAddr(fmt.Sprintf("fd01:1111:2222:3333:4444:5555:6666:%x", n+0x1000))
 		}
-		a := netip.AddrPortFrom(ip, uint16(1+w.random.IntN(65535)))
+		a := netip.AddrPortFrom(ip, []uint16{80, 8080, uint16(1 + w.random.IntN(65535))}[w.random.IntN(3)]) // also servers that services share
 		if !slices.ContainsFunc(s.Servers, func(o Server) bool { return o.Address.Addr() == ip }) {
 			return Server{Name: a.String(), Address: a, Weight: w.weight(), Hardware: [6]byte{2, 0, 0, 0, 0, byte(n)}}
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,7 @@ func (r *tables) lookup(t *testing.T, udp bool, to netip.Addr, port uint16) (d d
 			}
 			if found++; r.draws[table+" "+chain][0] != "" {
 				d, owners = r.draw(table, r.draws[table+" "+chain])
+				d.hidden = d.hidden && r.hides(table, udp, to, port)
 			}
 		}
 		if found > 1 {
@@ -99,6 +101,31 @@ func (r *tables) lookup(t *testing.T, udp bool, to netip.Addr, port uint16) (d d
 		}
 	}
 	return d, owners
+}
+
+// hides reports whether the table has servers of this address and port see this machine, if they are among those of which any does.
+func (r *tables) hides(table string, udp bool, to netip.Addr, port uint16) bool {
+	suffix, protocol := "4", "tcp"
+	if to.Is6() {
+		suffix = "6"
+	}
+	if udp {
+		protocol = "udp"
+	}
+	has := func(set string) bool {
+		return slices.ContainsFunc(r.sets[table+" "+set+suffix], func(e any) bool {
+			key := e.(map[string]any)["concat"].([]any)
+			last := key[len(key)-1]
+			ports, isRange := last.(map[string]any)
+			isPort := last == float64(port)
+			if isRange {
+				limits := ports["range"].([]any)
+				isPort = float64(port) >= limits[0].(float64) && float64(port) <= limits[1].(float64)
+			}
+			return key[0] == protocol && isPort && (len(key) == 2 || netip.MustParseAddr(key[1].(string)) == to)
+		})
+	}
+	return has(hidingSet) || !has(exposingSet) && has(hidingPortsSet)
 }
 
 // service is the chain of the service of the address, or of that of all addresses, which rules ask for later.

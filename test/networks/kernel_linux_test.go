@@ -142,6 +142,39 @@ func TestOneArmWithSourceNAT(t *testing.T) {
 	}
 }
 
+// Two pools may have the same servers, and one of them hides clients from them.
+func TestSourceNATIsOfThePoolAndNotOfTheServer(t *testing.T) {
+	client, weir, _ := farm(t)
+	const config = `
+listeners:
+  plain:  { address: ["10.1.0.1:80", "[fd01::1]:80"], protocol: tcp, pool: plain }
+  hidden: { address: ["10.1.0.1:81", "[fd01::1]:81"], protocol: tcp, pool: hidden }
+  all:    { address: ":82-89", protocol: tcp, pool: hidden }
+  some:   { address: "10.1.0.1:85", protocol: tcp, pool: plain }
+pools:
+  plain:  { servers: ["10.2.0.2:8080", "[fd02::2]:8080"], mode: nat }
+  hidden: { servers: ["10.2.0.2:8080", "[fd02::2]:8080"], mode: nat, snat: on }
+admin: off
+`
+	w := weir.weir(config)
+	shows := func(plain, hidden string) {
+		t.Helper()
+		for to, from := range map[string]string{"10.1.0.1:80": plain, "10.1.0.1:81": hidden, "10.1.0.1:84": hidden, "10.1.0.1:85": plain} {
+			if got := client.get("http://" + to + "/"); got != "200 server2 was asked by "+from {
+				t.Errorf("%s: %q, expected %s", to, got, from)
+			}
+		}
+	}
+	shows("10.1.0.2", "10.2.0.1")
+	for to, from := range map[string]string{"80": "fd01::2", "81": "fd02::1", "83": "fd02::1"} {
+		if got := client.get("http://[fd01::1]:" + to + "/"); got != "200 server2 was asked by "+from {
+			t.Errorf("IPv6, port %s: %q, expected %s", to, got, from)
+		}
+	}
+	w.reload(t, strings.Replace(config, ", snat: on", "", 1))
+	shows("10.1.0.2", "10.1.0.2")
+}
+
 const nattedDatagrams = `
 listeners: { echo: { address: "10.1.0.1:7", protocol: udp, pool: echo } }
 pools: { echo: { servers: ["10.2.0.2:7100", "10.2.0.3:7100"], mode: nat } }
