@@ -410,7 +410,7 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		o.handler.Close()
 		o.close()
 		end := d.endListener
-		if o.handler.Setup().Tunnel != nil && kernelTakes(next, o.socket.Address) != "" {
+		if f := kernelTakes(next, o.socket.Address); f != nil && f.Device == "" && o.handler.Setup().Tunnel != nil {
 			end = d.awaitTunnels
 		}
 		d.done.Go(func() {

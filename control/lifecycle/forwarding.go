@@ -189,10 +189,10 @@ func services(f *snapshot.Forward, hardware neighbour) (list []netfilter.Service
 	return list, problems
 }
 
-// kernelTakes is the listener of the snapshot by which the kernel takes what comes to an address; "" if none does.
-func kernelTakes(s *snapshot.Snapshot, a engine.Address) string {
+// kernelTakes is how the kernel takes what comes to an address; nil if it does not.
+func kernelTakes(s *snapshot.Snapshot, a engine.Address) *snapshot.Forward {
 	if a.Path != "" || s == nil {
-		return ""
+		return nil
 	}
 	ip := a.IP.Addr().Unmap()
 	for i := range s.Forwards {
@@ -201,11 +201,11 @@ func kernelTakes(s *snapshot.Snapshot, a engine.Address) string {
 			// A socket of all addresses takes both families; the kernel has a service for each.
 			isSame := at.IP == ip || (!ip.IsValid() || ip.IsUnspecified()) && (!at.IP.IsValid() || at.IP.IsUnspecified())
 			if isSame && f.UDP == a.IsDatagram && at.First <= a.IP.Port() && a.IP.Port() <= at.Last {
-				return f.Listener
+				return f
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 func serviceName(listener string, ip netip.Addr, at config.Address) string {

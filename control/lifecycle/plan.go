@@ -90,7 +90,9 @@ func (p *planner) opened(l, old *snapshot.Listener) (details []string) {
 		}
 		if from := listenerAt(p.before, a.String()); from != "" {
 			details = append(details, fmt.Sprintf("takes %s over from listener %s, with its connections", a, from))
-		} else if kernelTakes(p.before, a) != "" {
+		} else if f := kernelTakes(p.before, a); f != nil && f.Device != "" {
+			details = append(details, fmt.Sprintf("takes %s over from the kernel: connections that went to servers directly are reset", a))
+		} else if f != nil {
 			details = append(details, fmt.Sprintf("takes %s over from the kernel: connections that the kernel carries stay with it until they end", a))
 		} else {
 			details = append(details, fmt.Sprintf("opens %s", a))
@@ -113,8 +115,8 @@ func (p *planner) closed(old, l *snapshot.Listener) (details []string) {
 		was := named(p.before.Config.Listeners, old.Name)
 		if to := listenerAt(p.after, a.String()); to != "" {
 			details = append(details, fmt.Sprintf("gives %s to listener %s, with its connections", a, to))
-		} else if kernelTakes(p.after, a) != "" {
-			details = append(details, fmt.Sprintf("gives %s to the kernel: %s", a, keptOf(was)))
+		} else if f := kernelTakes(p.after, a); f != nil {
+			details = append(details, fmt.Sprintf("gives %s to the kernel: %s", a, keptOf(was, f)))
 		} else {
 			details = append(details, fmt.Sprintf("closes %s: %s", a, endOf(was)))
 		}
@@ -151,9 +153,12 @@ func endOf(l *config.Listener) string {
 }
 
 // keptOf is what becomes of the connections of a listener whose address the kernel takes over.
-func keptOf(l *config.Listener) string {
-	if l.Protocol == "udp" || l.IsHTTP() {
+func keptOf(l *config.Listener, f *snapshot.Forward) string {
+	switch {
+	case l.Protocol == "udp" || l.IsHTTP() && f.Device == "":
 		return endOf(l)
+	case f.Device != "":
+		return "its connections are reset, as the servers get their packets"
 	}
 	return "its tunnels go on here until they end"
 }

@@ -108,6 +108,10 @@ func TestTunnelsStayWhenTheModeOfTheirPoolChanges(t *testing.T) {
 		t.Error("the plan does not say what becomes of tunnels")
 	}
 	byKernel, r2 := client.keepTo(t, "10.1.0.1:80", "server2 was asked by 10.1.0.2")
+	within(t, 5*time.Second, "the connection that stands to be counted", func() bool { // those of health checks and of earlier requests end
+		all := weir.get("http://127.0.0.1:9180/metrics")
+		return metric(all, `weir_listener_connections{listener="web"}`) == 1 && metric(all, `weir_server_requests_active{address="10.2.0.2:8080"`) == 1
+	})
 	w.reload(t, proxy)
 	if got := client.get("http://10.1.0.1/"); !strings.HasSuffix(got, "was asked by 10.2.0.1") {
 		t.Errorf("a new connection: %q", got)
