@@ -43,6 +43,17 @@ func deaf(t *testing.T) string {
 	return address
 }
 
+// mute is an address of UDP where nobody answers.
+func mute(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}
+
 // request is what a leaver asks for: a path of the world of TestALeavingClientFreesEverything.
 func (w *world) request(method, path, body string) string {
 	text := method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n"
@@ -144,9 +155,10 @@ pools:
   silent: { servers: [%[1]q, %[4]q], protocol: %[3]s, timeouts: { response: off } }
   full: { servers: [{ address: %[1]q, max_requests: 1 }], protocol: %[3]s, timeouts: { response: off }, queue: { length: 10, wait: 1m } }
   deaf: { servers: [%[2]q], protocol: %[3]s, timeouts: { connect: 1m } }
+  deaf3: { servers: [%[5]q], protocol: http3, tls: { verify: off }, timeouts: { connect: 1m } }
 sites:
-  "*": { /receive: silent, /deliver: silent, /queue: full, /connect: deaf }
-`, at, deaf(t), protocol, other))
+  "*": { /receive: silent, /deliver: silent, /queue: full, /connect: deaf, /connect3: deaf3 }
+`, at, deaf(t), protocol, other, mute(t)))
 		c, err := net.Dial("tcp", w.clear)
 		if err != nil {
 			t.Fatal(err)
@@ -154,7 +166,7 @@ sites:
 		defer c.Close()
 		io.WriteString(c, w.request("GET", "/queue", ""))
 		begins(t, begun)
-		for _, stage := range []string{"/receive", "/deliver", "/queue", "/connect"} {
+		for _, stage := range []string{"/receive", "/deliver", "/queue", "/connect", "/connect3"} {
 			for _, l := range leavers() {
 				if l.system && stage == "/deliver" {
 					continue

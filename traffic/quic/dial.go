@@ -26,6 +26,8 @@ type Dialing struct {
 	Asked  string        // the name that a server without one is asked for; "": none
 	Source netip.Addr    // own address; the zero value: the system chooses
 	Within time.Duration // the handshake included
+
+	Wanted context.Context // done when nobody wants the connection any more
 }
 
 // Liveness of a connection to a server: it is asked for a sign of life when it has been silent for aliveEvery, and given up when it has been for silenceMost, as is one of
@@ -45,7 +47,7 @@ const (
 	unidirectionalMost = 8
 )
 
-// Dial opens a connection to a server; it parks. The error is a *HandshakeError where TLS has failed, and engine.ErrTimeout where nobody answers.
+// Dial opens a connection to a server; it parks. The error is a *HandshakeError where TLS has failed, engine.ErrTimeout where nobody answers, and engine.ErrInterrupted where nobody wants the connection any more.
 func Dial(l *engine.Loop, config *Config, owner Owner, d Dialing) (*Conn, error) {
 	var raw *quicgo.Conn
 	var release func()
@@ -74,7 +76,7 @@ func dial(identity *tls.Config, d *Dialing) (c *quicgo.Conn, release func(), err
 		t.Close()
 		socket.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.Within)
+	ctx, cancel := context.WithTimeout(d.Wanted, d.Within)
 	defer cancel()
 	c, err = t.Dial(ctx, socket.RemoteAddr(), identity, &quicgo.Config{HandshakeIdleTimeout: d.Within, MaxIdleTimeout: silenceMost, KeepAlivePeriod: aliveEvery,
 		MaxIncomingStreams: -1, MaxIncomingUniStreams: unidirectionalMost, InitialStreamReceiveWindow: windowStart, MaxStreamReceiveWindow: windowMost,
@@ -96,6 +98,8 @@ func dialError(err error) error {
 	var transport *quicgo.TransportError
 	var timeout interface{ Timeout() bool }
 	switch {
+	case errors.Is(err, context.Canceled):
+		return engine.ErrInterrupted
 	case errors.As(err, &transport) && transport.ErrorCode.IsCryptoError():
 		return &HandshakeError{err}
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -9,6 +9,7 @@ type Cancel struct {
 	conn     engine.Conn    // that is being opened; nil: none is
 	opening  *opening       // whose connection it is, for whoever waits for it too; nil: it is the caller's alone
 	signal   *engine.Signal // on which Dial waits; nil: it does not
+	stop     func()         // ends a Dial that has no engine.Conn; nil: there is none
 }
 
 // Call ends the Dial that is in progress with engine.ErrInterrupted, and those to come at once. A connection for which others wait too is opened all the same.
@@ -17,8 +18,11 @@ func (c *Cancel) Call() {
 	switch {
 	case c.signal != nil:
 		c.loop.Fire(c.signal)
-	case c.conn != nil && (c.opening == nil || len(c.opening.waiting) == 0):
+	case c.opening != nil && len(c.opening.waiting) > 0:
+	case c.conn != nil:
 		c.conn.Interrupt()
+	case c.stop != nil:
+		c.stop()
 	}
 }
 
@@ -44,7 +48,7 @@ func (c *Cancel) called() *bool {
 // settle forgets what a Dial was doing.
 func (c *Cancel) settle() {
 	if c != nil {
-		c.conn, c.opening, c.signal = nil, nil, nil
+		c.conn, c.opening, c.signal, c.stop = nil, nil, nil, nil
 	}
 }
 
@@ -52,6 +56,13 @@ func (c *Cancel) settle() {
 func (c *Cancel) waitsOn(l *engine.Loop, s *engine.Signal) {
 	if c != nil {
 		c.loop, c.signal = l, s
+	}
+}
+
+// stops notes what ends the Dial.
+func (c *Cancel) stops(stop func()) {
+	if c != nil {
+		c.stop = stop
 	}
 }
 

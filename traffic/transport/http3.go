@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 
@@ -21,8 +22,11 @@ func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 	s.Open++
 	h := s.newShared(config, d.Asked)
 	c := &http3Conn{of: h}
+	wanted, stop := context.WithCancel(context.Background())
+	defer stop()
+	d.Cancel.stops(stop)
 	err := s.fromSources(config, d.Address.IP.Addr(), func(source netip.Addr) (err error) {
-		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Asked: d.Asked, Source: source, Within: connectTime(d.Connect, config)})
+		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Asked: d.Asked, Source: source, Wanted: wanted, Within: connectTime(d.Connect, config)})
 		return err
 	})
 	if err != nil {
