@@ -73,7 +73,7 @@ type route struct {
 
 // moveFlows has the flows of datagrams leave servers that have left the rotation, for the next datagram to find another one. Those of a server that is drained stay for as long
 // as it is that.
-func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfilter.Service) (problems error) {
+func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfilter.Service) error {
 	if f.leaving == nil {
 		f.leaving = map[route]bool{}
 	}
@@ -84,32 +84,36 @@ func (f *forwarding) moveFlows(forwards []snapshot.Forward, before, now []netfil
 			}
 		}
 	}
+	move := unrewritten(before, now)
 	for r := range f.leaving {
 		switch {
 		case serves(now, r):
 		case isDrained(forwards, r.server):
 			continue
 		default:
-			problems = errors.Join(problems, routing.ForgetFlows(r.service.IP, r.service.Ports.First, r.service.Ports.Last, r.server))
+			move = append(move, routing.Flows{Service: r.service.IP, First: r.service.Ports.First, Last: r.service.Ports.Last, Server: r.server})
 		}
 		delete(f.leaving, r)
 	}
-	return errors.Join(problems, takeFlows(before, now))
+	if len(move) == 0 {
+		return nil
+	}
+	return routing.ForgetFlows(move)
 }
 
-// takeFlows has services that have a server, and had none before, get the flows of datagrams that are there already: those that began when weir carried them itself, when weir was
-// not there, or when no server was well. The kernel would keep them at this machine for as long as their clients send.
-func takeFlows(before, now []netfilter.Service) (problems error) {
+// unrewritten are the flows of datagrams to services that have a server, and had none before: those that began when weir carried them itself, when weir was not there, or when no
+// server was well. The kernel would keep them at this machine for as long as their clients send.
+func unrewritten(before, now []netfilter.Service) (list []routing.Flows) {
 	had := map[string]bool{}
 	for i := range before {
 		had[before[i].Name] = takesFlows(&before[i])
 	}
 	for i := range now {
 		if s := &now[i]; takesFlows(s) && !had[s.Name] {
-			problems = errors.Join(problems, routing.ForgetUnrewritten(s.Address, s.Ports.First, s.Ports.Last))
+			list = append(list, routing.Flows{Service: s.Address, First: s.Ports.First, Last: s.Ports.Last})
 		}
 	}
-	return problems
+	return list
 }
 
 // takesFlows reports whether destinations of datagrams are rewritten for the service.
