@@ -177,3 +177,41 @@ func (h *host) isCounted(t *testing.T) {
 		t.Errorf("%v refused connections are counted", n)
 	}
 }
+
+// A listener of all addresses, with a range of ports, and connections of this machine itself.
+func TestTheKernelRefusesClientsOfAListenerOfAllAddresses(t *testing.T) {
+	client, weir, servers := farm(t)
+	servers[0].web(":8105")
+	client.up("eth0", "10.1.0.21/24 10.1.0.22/24 fd01::21/64 fd01::22/64")
+	const config = `
+listeners: { web: { address: ":8100-8110", protocol: tcp, pool: web, ACCESS } }
+pools: { web: { servers: ["10.2.0.2:8105", "[fd02::2]:8105"], mode: nat, snat: on } }
+admin: off
+`
+	w := weir.weir(strings.Replace(config, "ACCESS", `deny: [10.1.0.22, "fd01::22"]`, 1))
+	expect := func(want map[string]string) {
+		t.Helper()
+		for from, outcome := range want {
+			to := "10.1.0.1"
+			if strings.Contains(from, ":") {
+				to = "fd01::1"
+			}
+			if got := client.outcome(t, from, net.JoinHostPort(to, "8107")); got != outcome {
+				t.Errorf("from %s: %s, expected %s", from, got, outcome)
+			}
+		}
+	}
+	expect(map[string]string{"10.1.0.21": "taken", "10.1.0.22": "refused", "fd01::21": "taken", "fd01::22": "refused"})
+	if got := weir.outcome(t, "10.1.0.1", "10.1.0.1:8100"); got != "taken" {
+		t.Errorf("this machine's own: %s", got)
+	}
+	w.reload(t, strings.Replace(config, "ACCESS", `allow: ["fd01::22"]`, 1))
+	expect(map[string]string{"10.1.0.21": "refused", "10.1.0.22": "refused", "fd01::21": "refused", "fd01::22": "taken"})
+	if got := weir.outcome(t, "10.1.0.1", "10.1.0.1:8100"); got != "refused" {
+		t.Errorf("this machine's own: %s", got)
+	}
+	w.reload(t, "listeners: { other: { address: \"10.1.0.1:8200\", protocol: tcp, pool: web } }\npools: { web: { servers: [\"10.2.0.2:8105\"], mode: nat } }\nadmin: off\n") // a guarded service goes
+	if got := client.outcome(t, "10.1.0.22", "10.1.0.1:8200"); got != "taken" {
+		t.Errorf("another listener: %s", got)
+	}
+}
