@@ -108,7 +108,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 		return false
 	}
 	t.socket = by
-	f := &Flow{table: t, setup: setup, client: client{p.Client, p.Local, p.Port}, told: told{p.Proxy, p.To}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
+	f := &Flow{table: t, setup: setup, client: p.client(), told: told{p.Proxy, p.To}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
 		received: p.Received, sent: p.Sent, credit: p.Credit, owed: p.Owed, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
@@ -126,6 +126,15 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 	}
 	t.add(f, in)
 	return true
+}
+
+// client is who the flow is with, in this process.
+func (p *Passed) client() client {
+	c := client{p.Client, p.Local, p.Port, 0}
+	if p.Proxy.IsValid() {
+		c.proxy = markOf(p.Proxy)
+	}
+	return c
 }
 
 // adopt takes place and sockets, or consumes these.

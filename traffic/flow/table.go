@@ -14,6 +14,7 @@ type client struct {
 	from  netip.AddrPort
 	local netip.Addr
 	port  uint16 // 0: the listener's
+	proxy uint32 // of the proxy that tells of the client, by markOf; 0: none does
 }
 
 func (c *client) to() netip.AddrPort { return netip.AddrPortFrom(c.local, c.port) }
@@ -42,7 +43,7 @@ func (t *table) Packets(s *engine.PacketSocket, packets []engine.Packet) {
 	var f *Flow
 	for i := range packets {
 		p := &packets[i]
-		f = t.take(setup, f, client{p.From, p.Local, p.Port}, p)
+		f = t.take(setup, f, client{p.From, p.Local, p.Port, 0}, p)
 	}
 }
 

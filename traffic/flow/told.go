@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"hash/maphash"
 	"net/netip"
 
 	"github.com/weir-proxy/weir/engine"
@@ -14,6 +15,12 @@ type told struct {
 	to    netip.AddrPort // where the client wanted to go; invalid: the proxy does not say
 }
 
+// markOf tells proxies apart in the key of a flow: clients of two of them may have one address, as private networks have, and what is for one must not go to the other. Two proxies
+// have one mark once in four thousand million times, and nobody can choose to.
+func markOf(proxy netip.AddrPort) uint32 { return uint32(maphash.Comparable(marks, proxy)) | 1 }
+
+var marks = maphash.MakeSeed()
+
 // unwrap takes datagrams of which each begins with a header of the PROXY protocol, if it comes from a proxy that is to send one. One without is dropped: to
 // guess would let anybody who gets there choose an address. There is no datagram form of version 1.
 func (t *table) unwrap(setup *Setup, packets []engine.Packet) {
@@ -21,7 +28,7 @@ func (t *table) unwrap(setup *Setup, packets []engine.Packet) {
 	for i := range packets {
 		p := &packets[i]
 		if !setup.Proxies.Contains(p.From.Addr()) {
-			f = t.take(setup, f, client{p.From, p.Local, p.Port}, p)
+			f = t.take(setup, f, client{p.From, p.Local, p.Port, 0}, p)
 			continue
 		}
 		segment := p.Segment
@@ -44,17 +51,17 @@ func (t *table) unwrapOne(setup *Setup, f *Flow, p *engine.Packet, datagram []by
 		t.at.Reasons[reason.ProxyMalformed]++
 		return f
 	}
-	who := client{p.From, p.Local, p.Port}
+	who := client{p.From, p.Local, p.Port, markOf(p.From)}
 	t.told = told{proxy: p.From}
 	if !h.IsLocal {
 		who.from, t.told.to = h.Source, h.Destination
 	}
+	if known := t.known[who]; known != nil && known.told.proxy != p.From { // of another proxy with the same mark
+		known.end(reason.FlowEvicted)
+	}
 	inner := *p
 	inner.Data, inner.Segment = datagram[n:], 0
 	f = t.take(setup, f, who, &inner)
-	if f != nil {
-		f.told.proxy = p.From // of several proxies in front, the one that the client uses now
-	}
 	t.told = told{}
 	return f
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -81,6 +82,37 @@ func TestProxiesInFrontTellWhoTheClientIs(t *testing.T) {
 		}
 		if n := w.stats().Open; n != 5 {
 			t.Errorf("%d flows, want one for each client", n)
+		}
+	})
+}
+
+// Clients of two proxies, and one that comes by itself, are three, whatever address they have.
+func TestOneAddressBehindTwoProxiesIsTwoClients(t *testing.T) {
+	change := func(_ *pool.Config, s *Setup) {
+		s.Proxies = filter.NewNetworks([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")})
+	}
+	both(t, []serverFunc{echo}, change, func(w *world) {
+		direct, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)}, w.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer direct.Close()
+		address := direct.LocalAddr().String()
+		one, two := w.dial(), w.dial()
+		for i := range 20 {
+			for name, c := range map[string]*net.UDPConn{"direct": direct, "one": one, "two": two} {
+				text := fmt.Sprintf("%s %d", name, i)
+				sent := text
+				if c != direct {
+					sent = proxied(address, "192.0.2.99:53", text)
+				}
+				if got := w.ask(c, sent); got != text {
+					t.Fatalf("%s got %q, want %q", name, got, text)
+				}
+			}
+		}
+		if n := w.stats().Open; n != 3 {
+			t.Errorf("%d flows", n)
 		}
 	})
 }
