@@ -50,7 +50,7 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
 		return l.dialPortable(address, options)
 	}
-	if err := l.awaitDescriptor(options.Timeout, options.GivenUp); err != nil {
+	if err := l.awaitDescriptor(options.Timeout, options.Heavy, options.GivenUp); err != nil {
 		return nil, err
 	}
 	if !l.awaitDial(options.GivenUp) {

@@ -142,7 +142,7 @@ type Loop struct {
 	trims          []func() // what Trim calls
 	spares         []func(list []Spare) []Spare
 	keepers        []Keeper
-	wanting        []*Signal    // dials that wait for a descriptor
+	wanting        [2][]*Signal // dials that wait for a descriptor: for peers that have little under way, and for others
 	others         int64        // descriptors held besides connections
 	ready          []*coroutine // resumed before the turn ends
 	readySpare     []*coroutine

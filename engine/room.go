@@ -164,10 +164,14 @@ func (l *Loop) dropKeepers() {
 	})
 }
 
-// mayDial reports whether one more descriptor may be taken for a connection to a server. Servers may have three quarters, so that clients which ask much at once lock no others out.
-func (l *Loop) mayDial() bool {
+// mayDial reports whether one more descriptor may be taken for a connection to a server. Servers may have three quarters, so that clients which ask much at once lock no others out, and
+// of that a sixth is for peers that have little under way.
+func (l *Loop) mayDial(heavy bool) bool {
 	e, open := l.engine, l.engine.Open()
 	servers := e.connsMost * 3 / 4
+	if heavy {
+		servers = e.connsMost * 5 / 8
+	}
 	return open < servers || open < e.dialMost && open-e.clients() < servers
 }
 
@@ -184,23 +188,27 @@ const dialAgain = 10 * time.Millisecond
 
 // awaitDescriptor waits until a connection to a server may be opened, for at most so long and behind those that wait already; a connection to another server that waits for work is
 // closed for it.
-func (l *Loop) awaitDescriptor(timeout time.Duration, givenUp *bool) error {
-	if len(l.wanting) == 0 && l.mayDial() {
+func (l *Loop) awaitDescriptor(timeout time.Duration, heavy bool, givenUp *bool) error {
+	line := &l.wanting[0]
+	if heavy {
+		line = &l.wanting[1]
+	}
+	if len(*line) == 0 && l.mayDial(heavy) {
 		return nil
 	}
 	mine, by := &Signal{}, l.now+timeout.Milliseconds()
-	l.wanting = append(l.wanting, mine)
+	*line = append(*line, mine)
 	defer func() {
-		l.wanting = slices.DeleteFunc(l.wanting, func(s *Signal) bool { return s == mine })
-		if len(l.wanting) > 0 {
-			l.Fire(l.wanting[0])
+		*line = slices.DeleteFunc(*line, func(s *Signal) bool { return s == mine })
+		if len(*line) > 0 {
+			l.Fire((*line)[0])
 		}
 	}()
 	for {
-		switch isFirst := l.wanting[0] == mine; {
+		switch isFirst := (*line)[0] == mine; {
 		case givenUp != nil && *givenUp:
 			return ErrInterrupted
-		case isFirst && (l.mayDial() || l.closeKept(1, l.now) > 0 && l.mayDial()):
+		case isFirst && (l.mayDial(heavy) || l.closeKept(1, l.now) > 0 && l.mayDial(heavy)):
 			return nil
 		case l.now >= by:
 			return os.NewSyscallError("socket", syscall.EMFILE)

@@ -337,4 +337,21 @@ func TestConnectionsToServersLeaveDescriptorsForClients(t *testing.T) {
 		}
 	}
 	asked("beside clients that stay")
+
+	// A client whose many requests to a silent server never end takes only what leaves something for others.
+	silent := make(chan struct{})
+	defer close(silent)
+	for range 100 {
+		go func() {
+			r, _ := http.NewRequest("GET", url+"/hang", nil)
+			r.Cancel = silent
+			if response, err := much.Do(r); err == nil {
+				response.Body.Close()
+			}
+		}()
+	}
+	time.Sleep(500 * time.Millisecond)
+	for range 10 {
+		asked("beside requests that never end")
+	}
 }

@@ -100,6 +100,7 @@ func (h *hedge) ask() pool.Outcome {
 	conns := attempt.Conns(h.at.loop, h.server)
 	if h.conn = conns.Take(h.want); h.conn == nil {
 		d := attempt.Dialing(h.server, h.connect, &h.held)
+		d.Heavy = true // nobody waits for it alone
 		d.Opaque, d.Asked = h.want.HTTP1, h.want.Name
 		conn, err := conns.Dial(h.to.Transport, d)
 		if err != nil {

@@ -195,7 +195,7 @@ func (x *Exchange) connect() Stage {
 	}
 	x.stamp(Connect)
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
-	d.Cancel = &x.cancel
+	d.Cancel, d.Heavy = &x.cancel, x.session.hasMuch()
 	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient && w == transport.Want{}
 	d.Opaque, d.Asked = w.HTTP1, w.Name
 	if x.destination.Proxy != 0 {

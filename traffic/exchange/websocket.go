@@ -146,6 +146,7 @@ func (x *Exchange) connectUpgrade() Stage {
 		return x.clientHungUp()
 	}
 	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
+	d.Heavy = x.session.hasMuch()
 	d.Opaque, d.Cancel, d.Asked = true, &x.cancel, x.want(x.server, x.destination.Transport).Name
 	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d)
 	if err != nil {

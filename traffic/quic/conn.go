@@ -259,7 +259,12 @@ func (c *Conn) sendGoAway(from uint64) {
 }
 
 // Held is how many bytes the connection itself holds, besides what its exchanges do.
-func (c *Conn) Held() int { return c.pieces*outMost + c.held + c.running*streamHeld }
+func (c *Conn) Held() int {
+	return c.pieces*outMost + c.held + max(0, c.running-plainStreams)*streamHeld
+}
+
+// plainStreams are what anybody may have under way without being taken for heavy: a stream costs more here than in other versions, for which its client can do nothing.
+const plainStreams = 4
 
 // streamHeld is what a stream holds besides pieces and content: the stacks of the goroutines that read and send it, two small buffers, and what quic-go keeps of it.
 const streamHeld = 64 << 10

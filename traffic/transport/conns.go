@@ -163,6 +163,7 @@ type Dialing struct {
 	Connect time.Duration // how long it may take; 0: what the Config says
 	Places  Places        // the limit; nil: there is none
 	Opaque  bool          // nothing is agreed on in the TLS handshake: a tunnel's, or one for HTTP/1.1 whatever the pool speaks
+	Heavy   bool          // the client has much under way
 	Reuse   bool          // one that has had requests before will do as well
 	Cancel  *Cancel       // ends the Dial early; nil: nobody does
 	Preface []byte        // sent before anything else, TLS too; borrowed until Dial returns
@@ -204,7 +205,7 @@ func (s *Conns) open(config *Config, d *Dialing) (*Conn, error) {
 	}
 	connect := connectTime(d.Connect, config)
 	s.Open++
-	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion, Pending: d.Cancel.pending(), GivenUp: d.Cancel.called()}
+	o := engine.DialOptions{Timeout: connect, Congestion: config.Congestion, Pending: d.Cancel.pending(), Heavy: d.Heavy, GivenUp: d.Cancel.called()}
 	source := config.Spoofed(d.Source, d.Address.IP.Addr())
 	ec, err := s.dialFrom(source, d.Address, config, o)
 	if err != nil {
