@@ -53,10 +53,11 @@ type Listener struct {
 // perLoop is owned by its loop.
 type perLoop struct {
 	Stats
-	turn  int64
-	began time.Time // when the first handshake of this turn did
-	under int       // handshakes under way
-	_     [64]byte
+	turn    int64
+	began   time.Time // when the first handshake of this turn did
+	waiting int       // handshakes that wait for a turn
+	under   int       // handshakes under way
+	_       [64]byte
 }
 
 // Stats are what a loop counts for a listener.
@@ -233,7 +234,11 @@ func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 	mine := &l.loops[c.Loop().Index]
 	c.SetReadTimeout(setup.Handshake)
 	c.SetWriteTimeout(setup.Handshake)
-	mine.takeTurn(c.Loop())
+	if !mine.takeTurn(c) {
+		mine.Failed++
+		l.drop(c, reason.ClientGone, nil)
+		return nil
+	}
 	secure := setup.TLS.Server(c)
 	secure.Crowd = &mine.under
 	mine.under++
@@ -296,18 +301,33 @@ func (s *Setup) findDestination(c engine.Conn) {
 	}
 }
 
-// takeTurn waits for a turn of the loop in which there is time for a handshake.
-func (p *perLoop) takeTurn(l *engine.Loop) {
-	for {
-		if now := l.Micros(); now != p.turn {
-			p.turn, p.began = now, time.Now()
-			return
-		}
-		if time.Since(p.began) < handshakesFor {
-			return
-		}
-		l.Yield()
+// takeTurn waits for a turn of the loop in which there is time for a handshake, behind those that wait already; false if the client has left meanwhile. Where some wait, a new one always waits
+// for the system's next word, which may be that its client is gone: a handshake costs a hundred times as much.
+func (p *perLoop) takeTurn(c engine.Conn) bool {
+	l := c.Loop()
+	if p.hasTime(l) && p.waiting == 0 {
+		return true
 	}
+	p.waiting++
+	defer func() { p.waiting-- }()
+	for {
+		l.Yield()
+		switch {
+		case c.IsGone():
+			return false
+		case p.hasTime(l):
+			return true
+		}
+	}
+}
+
+// hasTime reports whether another handshake may begin in this turn of the loop.
+func (p *perLoop) hasTime(l *engine.Loop) bool {
+	if now := l.Micros(); now != p.turn {
+		p.turn, p.began = now, time.Now()
+		return true
+	}
+	return time.Since(p.began) < handshakesFor
 }
 
 // refuse ends a connection whose handshake failed; who speaks HTTP in clear is told so in HTTP.
