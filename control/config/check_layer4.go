@@ -127,6 +127,21 @@ func (r *reader) checkWay(cfg *Config, l *Listener, p *Pool) {
 		r.checkDatagrams(path, l, p)
 	}
 	r.checkPorts(cfg, path, l, p)
+	for i := range p.Servers {
+		if l.is(p.Servers[i].Address) {
+			r.wrong(indexPath(path+".servers", i), "%v is listener %s itself: what it carries would come back for ever", p.Servers[i].Address, l.Name)
+		}
+	}
+}
+
+// is reports whether a server is the listener itself, for a client on this machine.
+func (l *Listener) is(server ServerAddress) bool {
+	ip, isIP := server.IP()
+	return isIP && slices.ContainsFunc(l.Address, func(a Address) bool {
+		own := a.IP.Unmap()
+		isHere := own == ip.Unmap() || (!own.IsValid() || own.IsUnspecified()) && ip.IsLoopback()
+		return a.Unix == "" && isHere && (server.Port == 0 || a.First <= server.Port && server.Port <= a.Last)
+	})
 }
 
 // checkPorts looks at servers without a port, which are reached by the port that clients ask for.
@@ -141,7 +156,7 @@ func (r *reader) checkPorts(cfg *Config, path string, l *Listener, p *Pool) {
 		case l.Protocol == "ftp":
 			r.wrong(at, "%v needs a port: listener %s does not tell which", a, l.Name)
 		case p.IsForwarded():
-			r.wrong(at, "%v needs a port: with mode: %s only proxy keeps the one that clients ask for", a, p.Mode)
+			r.wrong(at, "%v needs a port: mode: %s leads to one port of a server, and mode: proxy alone to the one that clients ask for", a, p.Mode)
 		case !isIP:
 			r.wrong(at, "%v needs a port: listener %s speaks no protocol that would have one, and only an IP address is reached by the port that clients ask for", a, l.Name)
 		case r.leadsRoute(cfg, p.Name):

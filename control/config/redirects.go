@@ -10,8 +10,8 @@ import (
 // Redirects are paths of a site that have moved, listed in a file. A bare value is the file.
 type Redirects struct {
 	// The file. Each line has a path, what it has become, and perhaps a status: `/old.html /new 301`. The path is exact; with a query behind it
-	// (`/index.php?id=12 /articles/12`) only that query is meant, byte for byte. The target is as `to` of `redirect` is. Empty lines and what
-	// follows a # at the beginning of a line are left out. A file has at most 16MiB.
+	// (`/index.php?id=12 /articles/12`) only that query is meant, byte for byte. The target is as `to` of `redirect` is. Empty lines, what
+	// follows a # at the beginning of a line, and a `;` at the end of one, are left out. A file has at most 16MiB.
 	File string `yaml:"file,short,required,file" example:"/etc/weir/moved.map"`
 
 	// The status of lines without one: 301, 302, 303, 307 or 308.
@@ -52,7 +52,7 @@ func (r *reader) moved(cfg *Config, site *Site) {
 	r.lines[c.File] = strings.Split(text, "\n")
 	wrong := 0
 	for i, line := range r.lines[c.File] {
-		fields := strings.Fields(line)
+		fields := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), ";")) // as nginx's maps have it
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}
@@ -118,6 +118,10 @@ func (r *reader) addMoved(path string, c *Redirects, line int, fields []string) 
 			return
 		}
 		m.Redirect.Status = status
+	}
+	if fields[0] == fields[1] {
+		r.problem(pos, path, "%q leads to itself", fields[0])
+		return
 	}
 	key := fmt.Sprintf("%s:%d", path, line)
 	r.place[key] = pos

@@ -22,7 +22,7 @@ func withMoved(t *testing.T, moved, site string) (*config.Config, config.Problem
 
 func TestPathsThatHaveMovedAreRedirected(t *testing.T) {
 	cfg, problems := withMoved(t, "# old pages\n/old.html /new\n/gone https://www.example.com/here?x=1 301\n"+
-		"/index.php?id=12 /articles/12 302\r\n/index.php /start\n\n/caf%c3%a9 /coffee\n/written /file\n/asks https://{host}/x?was={query}\n/big /wide\n", `
+		"/index.php?id=12 /articles/12 302\r\n/index.php /start\n\n/caf%c3%a9 /coffee\n/written /file\n/asks https://{host}/x?was={query}\n/big /wide;\n", `
 listeners: { web: ":80" }
 sites:
   a.test:
@@ -62,6 +62,7 @@ tests:
 func TestARedirectsFileIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
 		"/a\n":                    `moved.map:1:1: sites."a.test".redirects: want a path, a target and perhaps a status`,
+		"/a /a\n":                 "leads to itself",
 		"/a /b 302 x\n":           "want a path, a target",
 		"# x\n/a /b 305\n":        "moved.map:2:1",
 		"a /b\n":                  "a path starts with /",

@@ -159,11 +159,11 @@ func (b *builder) poolConfig(p *config.Pool) pool.Config {
 	}
 	for i := range p.Servers {
 		s := &p.Servers[i]
-		address := s.Address.String()
+		address, name := s.Address.String(), ""
 		if s.Address.Port == 0 && s.Address.Unix == "" {
-			address += pool.SamePort
+			address, name = address+pool.SamePort, address
 		}
-		c.Servers = append(c.Servers, pool.ServerConfig{Address: address, Weight: s.Weight, Backup: s.Backup,
+		c.Servers = append(c.Servers, pool.ServerConfig{Name: name, Address: address, Weight: s.Weight, Backup: s.Backup,
 			Priority: s.Priority, Drain: s.Drain || s.Weight == 0, MaxRequests: s.MaxRequests, MaxConnections: s.MaxConnections})
 	}
 	if p.SRV != "" {

@@ -20,6 +20,7 @@ type Rotation struct {
 	Every    time.Duration // the length of a period, counted from midnight, local time; 0: none
 	Keep     int           // how many old files are kept
 	Compress bool          // old files are compressed with gzip
+	Settle   time.Duration // how long after the last write to them; 0: followMost
 }
 
 // The time in an old file's name is UTC, so that names sort by age; it is followed by -2, -3 … where a second has more than one.
@@ -144,7 +145,7 @@ func tidy(name string, r Rotation, now time.Time) error {
 	}
 	for _, f := range old {
 		if r.Compress && !strings.HasSuffix(f.name, gzipEnd) {
-			if err := compress(f.name, now); err != nil {
+			if err := compress(f.name, now, r.settle()); err != nil {
 				return err
 			}
 		}
@@ -184,6 +185,9 @@ func rotated(name string) (old []oldFile, err error) {
 	return old, nil
 }
 
+// followMost is how long a file may still be written to after it was renamed: another process, which this one replaces, looks for the name once a second.
+const followMost = 5 * time.Second
+
 const (
 	compressPiece = 256 << 10
 	compressRest  = 3         // how often the time of a piece is rested after it: a quarter of one processor
@@ -191,7 +195,7 @@ const (
 )
 
 // compress replaces a file by a compressed one. Where another process does so already, it does nothing.
-func compress(file string, now time.Time) error {
+func compress(file string, now time.Time, settle time.Duration) error {
 	part := file + gzipEnd + partEnd
 	if st, err := os.Stat(part); err == nil && now.Sub(st.ModTime()) > partMost {
 		os.Remove(part)
@@ -201,6 +205,11 @@ func compress(file string, now time.Time) error {
 		return err
 	}
 	defer from.Close()
+	st, err := from.Stat()
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Until(st.ModTime().Add(settle)))
 	to, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if os.IsExist(err) {
 		return nil
@@ -237,4 +246,12 @@ func compressInto(to io.Writer, from io.Reader) error {
 			time.Sleep(compressRest * time.Since(began))
 		}
 	}
+}
+
+// settle is how long a file is left alone before it is compressed.
+func (r *Rotation) settle() time.Duration {
+	if r.Settle != 0 {
+		return r.Settle
+	}
+	return followMost
 }

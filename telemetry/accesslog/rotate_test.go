@@ -64,7 +64,7 @@ func TestAFullFileIsRotated(t *testing.T) {
 		for _, name := range foreign {
 			os.WriteFile(name, []byte("kept"), 0o600)
 		}
-		o := rotating(t, file, Rotation{Size: 10, Keep: 3, Compress: compress})
+		o := rotating(t, file, Rotation{Size: 10, Keep: 3, Compress: compress, Settle: time.Millisecond})
 		for i := range 8 {
 			o.put(t, fmt.Sprintf("line %d\n", i)) // 7 bytes: one of them fits
 		}

@@ -66,7 +66,7 @@ logs: { access: off }
 			t.Errorf("%s: the flow that goes on has %q", when, b[:n])
 		}
 	}
-	if name := s.status().Pools[0].Servers[0].Name; name != "127.0.0.2:*" {
+	if name := s.status().Pools[0].Servers[0].Name; name != "127.0.0.2" {
 		t.Errorf("the server is called %q", name)
 	}
 }

@@ -108,7 +108,9 @@ func (s *session) major() uint8 {
 const muchFrom = 8
 
 // hasMuch reports whether the client's connection has many exchanges under way: where something runs short, others go first.
-func (s *session) hasMuch() bool { return s.shadow != nil || s.streams != nil && s.streams.exchanges > muchFrom }
+func (s *session) hasMuch() bool {
+	return s.shadow != nil || s.streams != nil && s.streams.exchanges > muchFrom
+}
 
 // isLast reports whether the connection is to take no further request.
 func (s *session) isLast() bool { return s.at.driver.draining.Load() != 0 }

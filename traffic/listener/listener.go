@@ -253,6 +253,7 @@ func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {
 		}
 		return nil
 	}
+	engine.Acknowledge(c) // the client's last message has no answer
 	mine.Handshakes++
 	if secure.State().DidResume {
 		mine.Resumed++
