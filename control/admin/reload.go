@@ -71,7 +71,7 @@ func (s *Server) postReload(w http.ResponseWriter, r *http.Request) {
 	result := api.Reload{OK: err == nil, Problems: []api.Problem{}, DryRun: isDry, Plan: plan}
 	status := http.StatusOK
 	if err != nil {
-		result.Error, status = err.Error(), http.StatusUnprocessableEntity
+		result.Error, status = err.Error(), statusOf(w, err, http.StatusUnprocessableEntity)
 	}
 	for _, p := range problems {
 		result.Problems = append(result.Problems, api.Problem{File: p.Pos.File, Line: p.Pos.Line, Column: p.Pos.Col, Path: p.Path,

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/pprof"
 
@@ -108,6 +109,16 @@ func (s *Server) running(w http.ResponseWriter, r *http.Request, asked any) *att
 }
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, api.Error{Error: text}) }
+
+// statusOf is the status of an error; who asks while another process takes over may ask again, and be answered by that.
+func statusOf(w http.ResponseWriter, err error, otherwise int) int {
+	if !errors.Is(err, api.ErrHanding) {
+		return otherwise
+	}
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Connection", "close")
+	return http.StatusServiceUnavailable
+}
 
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")

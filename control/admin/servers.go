@@ -27,7 +27,7 @@ func (s *Server) postServers(w http.ResponseWriter, r *http.Request) {
 	default:
 		changed, err := d.ChangeServer(c)
 		if err != nil {
-			fail(w, http.StatusNotFound, err.Error())
+			fail(w, statusOf(w, err, http.StatusNotFound), err.Error())
 			return
 		}
 		answer(w, http.StatusOK, changed)

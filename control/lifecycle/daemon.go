@@ -154,7 +154,7 @@ func (d *Daemon) Reload() (*api.Plan, config.Problems, error) {
 		return nil, nil, errStopping
 	}
 	if d.handing.Load() {
-		return nil, nil, errHanding
+		return nil, nil, api.ErrHanding
 	}
 	plan, problems, err := d.reload()
 	if err != nil {

@@ -9,12 +9,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/handover"
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/exchange"
 )
-
-var errHanding = errors.New("a new binary is taking over; it reads the configuration by itself")
 
 // HandOver has the process at the other end of c take over: it gets the sockets, and says that it is ready before it accepts anything, by the
 // time given at the latest, and has lasted for the probation. state is filled up with what the daemon has. On an error nothing has changed here, whatever became of the other
@@ -24,7 +23,7 @@ func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Tim
 		return errStopping
 	}
 	if !d.handing.CompareAndSwap(false, true) {
-		return errHanding
+		return api.ErrHanding
 	}
 	adopted, err := d.handOver(c, state, by)
 	if err != nil {

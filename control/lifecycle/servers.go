@@ -25,7 +25,7 @@ func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.handing.Load() {
-		return nil, errHanding
+		return nil, api.ErrHanding
 	}
 	changed := &api.ServerChanged{Pools: []string{}}
 	running := d.running.Load()

@@ -82,6 +82,11 @@ func replacedBy(t *testing.T, ask *client.Client, pid int) (next int) {
 		}
 		return next != 0
 	})
+	// Until the old process is gone it may go on: if its successor ends soon after it has begun to serve.
+	within(t, 10*time.Second, "the end of the old process", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
 	return next
 }
 

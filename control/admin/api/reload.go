@@ -1,5 +1,7 @@
 package api
 
+import "errors"
+
 // Reload is what came of reading the configuration again.
 type Reload struct {
 	OK       bool      `json:"ok"`
@@ -30,3 +32,6 @@ type Error struct {
 type State struct {
 	State string `json:"state"`
 }
+
+// ErrHanding is why nothing can be changed for a moment: a new binary is taking over. Over HTTP it is a 503 with Retry-After; who asks again is answered by the new process.
+var ErrHanding = errors.New("a new binary is taking over; it reads the configuration by itself")

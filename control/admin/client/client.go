@@ -173,7 +173,17 @@ func (c *Client) ask(ctx context.Context, method, path string, into any, expecte
 	return c.send(ctx, method, path, nil, into, expected...)
 }
 
+// What is asked while a new binary takes over is asked again, for retryFor.
+const (
+	retryFor   = 3 * time.Second
+	retryEvery = 100 * time.Millisecond
+)
+
 func (c *Client) send(ctx context.Context, method, path string, body []byte, into any, expected ...int) error {
+	return c.sendUntil(ctx, time.Now().Add(retryFor), method, path, body, into, expected...)
+}
+
+func (c *Client) sendUntil(ctx context.Context, by time.Time, method, path string, body []byte, into any, expected ...int) error {
 	if c.wrong != nil {
 		return c.wrong
 	}
@@ -190,6 +200,10 @@ func (c *Client) send(ctx context.Context, method, path string, body []byte, int
 		return c.failed(err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") != "" && time.Until(by) > retryEvery {
+		time.Sleep(retryEvery) // another process is taking over, which answers then
+		return c.sendUntil(ctx, by, method, path, body, into, expected...)
+	}
 	body, err = io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.address, err)
