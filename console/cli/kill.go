@@ -31,8 +31,11 @@ first. Connections that the kernel forwards (mode: nat and direct) are reset whe
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d ended\n", args[0], killed.Ended)
-			return err
+			if _, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d ended\n", args[0], killed.Ended); err != nil || killed.Warning == "" {
+				return err
+			}
+			fmt.Fprintln(c.ErrOrStderr(), "weir: warning: "+killed.Warning)
+			return ErrNotSo
 		},
 	}
 	AddAddressFlag(c, &address)

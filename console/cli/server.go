@@ -170,9 +170,10 @@ type left struct {
 	queued          int
 	clients         int
 	clientsForgotIn time.Duration
+	isPartial       bool // a process that was replaced does not say what it still has
 }
 
-func (l left) isEmpty() bool { return l.inFlight == 0 && l.clients == 0 }
+func (l left) isEmpty() bool { return l.inFlight == 0 && l.clients == 0 && !l.isPartial }
 
 // wait reports whether the server became empty in time.
 func (d *drain) wait() (bool, error) {
@@ -207,7 +208,7 @@ func (d *drain) look() (left, error) {
 	if err != nil {
 		return left{}, err
 	}
-	now := left{at: time.Now()}
+	now := left{at: time.Now(), isPartial: !st.Complete || st.IsSilent()}
 	for _, p := range st.Pools {
 		if !slices.Contains(d.pools, p.Name) {
 			continue
@@ -232,6 +233,9 @@ func (d *drain) show(now left) {
 	}
 	if now.queued > 0 {
 		text += fmt.Sprintf(", %d in the queue", now.queued)
+	}
+	if now.isPartial {
+		text += "; not every connection is known: weir, or a process that it has replaced, does not answer"
 	}
 	if text == d.shown || now.isEmpty() {
 		return

@@ -92,6 +92,7 @@ func (p *page) head(st *api.Status) {
 	if st.StuckLoops > 0 {
 		p.printf("%s stuck: see weir's own log\n", counted(st.StuckLoops, "loop"))
 	}
+	p.leaving(st.Leaving)
 	if !st.Complete {
 		p.printf("the counters are not to be had at the moment\n")
 		return
@@ -99,6 +100,19 @@ func (p *page) head(st *api.Status) {
 	x := &st.Exchanges
 	p.printf("%s, %d client connections, %d requests under way, %d in all: %d 2xx, %d 3xx, %d 4xx, %d 5xx; %d retries\n",
 		counted(len(st.Loops), "loop"), x.Clients, x.Active, x.Requests, x.Status["2xx"], x.Status["3xx"], x.Status["4xx"], x.Status["5xx"], x.Retries)
+}
+
+// leaving prints what processes that another binary has replaced still have. The counts of what is open now include it.
+func (p *page) leaving(list []api.Leaving) {
+	for i := range list {
+		l := &list[i]
+		if l.Silent {
+			p.printf("a process that was replaced (pid %d) does not say which connections it still has; they are not counted here\n", l.PID)
+			continue
+		}
+		p.printf("process %d, which was replaced, still has %s of HTTP with %s under way, %s at layer 4 and %s of UDP; they are counted here\n", l.PID,
+			counted(int(l.Clients), "connection"), counted(int(l.Active), "request"), counted(int(l.Tunnels), "connection"), counted(int(l.Flows), "flow"))
+	}
 }
 
 func (p *page) pools(pools []api.Pool) {

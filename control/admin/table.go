@@ -49,6 +49,12 @@ func processMetrics() []metric {
 			func(st *api.Status, emit emit) { emit(truth(st.State == api.Running)) }},
 		{"weir_stuck_loops", gauge, nil, "Loops whose turn does not end. Anything above 0 is a fault of weir.", true,
 			func(st *api.Status, emit emit) { emit(float64(st.StuckLoops)) }},
+		{"weir_leaving_connections", gauge, []string{"pid"}, "Connections and flows of clients that a process still has which another binary has replaced; -1: it does not say. Gauges of what is open include them.", true,
+			func(st *api.Status, emit emit) {
+				for i := range st.Leaving {
+					emit(float64(st.Leaving[i].Open()), strconv.Itoa(st.Leaving[i].PID))
+				}
+			}},
 		{"weir_config_reloads_total", counter, []string{"result"}, "Configurations taken, the first included, and refused.", false,
 			func(st *api.Status, emit emit) {
 				emit(float64(st.Config.Reloads), "ok")

@@ -7,7 +7,9 @@
 //	tables, go                                     ─►   accepts from now on, and reads the sockets of QUIC
 //	flows, flows end                               ─►   reads datagrams from then on
 //	                                               ◄─ serving
-//	connections, as they come to rest              ─►
+//	leaving, connections, as they come to rest     ─►
+//	                                               ◄─ order: what the operator asks of weir
+//	answer                                         ─►
 //	(closed)                                       ─►
 //
 // Invariants: until it has said ready and was told to go, the new process takes nothing from the sockets, so that the old one can go on

@@ -183,3 +183,75 @@ func TestFlowsComeAcrossWithTheirDescriptors(t *testing.T) {
 		t.Errorf("after its time %d, %v", n, err)
 	}
 }
+
+// An answer of many messages, refusals, answers that come too late, and the end of the other process.
+func TestOrdersAreAnswered(t *testing.T) {
+	old, new := pair(t)
+	orders := NewOrders(new)
+	go func() {
+		defer orders.End()
+		for {
+			m, fds, err := new.Receive(time.Time{})
+			if err != nil {
+				return
+			}
+			closeAll(fds)
+			if !orders.Hear(m) {
+				t.Errorf("%+v is not part of an answer", m)
+			}
+		}
+	}()
+	if _, err := orders.Ask(time.Now().Add(20*time.Millisecond), "echo", nil); !errors.Is(err, ErrSilent) {
+		t.Errorf("before it leaves: %v", err)
+	}
+	late := make(chan struct{})
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		old.ServeOrders(func(_ time.Time, what string, body []byte) ([]byte, error) {
+			switch what {
+			case "echo":
+				return body, nil
+			case "grow":
+				return bytes.Repeat(body, 20_000), nil
+			case "flood":
+				return make([]byte, answerMax+1), nil
+			case "late":
+				<-late
+				return body, nil
+			}
+			return nil, errors.New("no such order")
+		})
+	}()
+	ask := func(what string, within time.Duration) (string, error) {
+		body, err := orders.Ask(time.Now().Add(within), what, []byte("0123456789"))
+		return string(body), err
+	}
+	if got, err := ask("echo", time.Second); got != "0123456789" || err != nil {
+		t.Error(got, err)
+	}
+	if got, err := ask("grow", 5*time.Second); len(got) != 200_000 || err != nil {
+		t.Error(len(got), err)
+	}
+	if _, err := ask("other", time.Second); err == nil || err.Error() != "no such order" {
+		t.Error(err)
+	}
+	if _, err := ask("late", 20*time.Millisecond); !errors.Is(err, ErrSilent) {
+		t.Error(err)
+	}
+	close(late)
+	if got, err := ask("echo", time.Second); got != "0123456789" || err != nil {
+		t.Errorf("after a late answer: %q %v", got, err)
+	}
+	if _, err := ask("flood", 10*time.Second); !errors.Is(err, ErrTooLong) {
+		t.Error(err)
+	}
+	if orders.PID() != os.Getpid() {
+		t.Error(orders.PID())
+	}
+	old.HangUp()
+	<-served
+	if _, err := ask("echo", time.Second); !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+}

@@ -10,7 +10,7 @@ type Message struct {
 	Kind     string   `json:"kind"`
 	Address  string   `json:"address,omitempty"`  // of listener, admin and connection; the name of a table
 	Requests int      `json:"requests,omitempty"` // of connection: served so far
-	Why      string   `json:"why,omitempty"`      // of failed
+	Why      string   `json:"why,omitempty"`      // of failed, and of an answer: why the order was not carried out
 	Adopted  []string `json:"adopted,omitempty"`  // of ready: the addresses of listeners that are listened on by the new process
 	Servers  []Server `json:"servers,omitempty"`  // of health
 	Confined bool     `json:"confined,omitempty"` // of begin: Landlock holds already
@@ -20,6 +20,10 @@ type Message struct {
 	Flows    []Flow   `json:"flows,omitempty"`    // of flows
 	Tags     [][]byte `json:"tags,omitempty"`     // of quic: what begins the connection IDs whose packets the old process gets
 	QUIC     []string `json:"quic,omitempty"`     // of ready: the addresses whose socket for QUIC the new process reads
+	PID      int      `json:"pid,omitempty"`      // of leaving: the old process's
+	Order    *Order   `json:"order,omitempty"`    // of order and answer
+	Body     []byte   `json:"body,omitempty"`     // of order and answer, or a part of it
+	More     bool     `json:"more,omitempty"`     // of answer: another part follows
 }
 
 // Server is what the old process knows of the health of a server.
@@ -76,6 +80,9 @@ const (
 	Connection = "connection"
 	Flows      = "flows"
 	FlowsEnd   = "flows end"
+	Leaving    = "leaving" // the old process takes orders from now on
+	Ordered    = "order"
+	Answered   = "answer"
 )
 
 // EntrySize is the size of an entry of a table of persistence, as traffic/persistence writes it.

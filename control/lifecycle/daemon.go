@@ -62,12 +62,13 @@ type Daemon struct {
 	reloads    int
 	refused    int
 	stopping   atomic.Bool
-	handing    atomic.Bool // another process is taking over, or has
-	left       atomic.Bool // it has: nothing is accepted here
-	receiving  atomic.Bool // the process before this one passes connections on
-	paused     bool        // Options.Paused, until Begin; guarded by mu
-	adopted    []string    // addresses whose sockets were inherited; immutable after Start
-	network    network     // guarded by mu
+	handing    atomic.Bool                     // another process is taking over, or has
+	left       atomic.Bool                     // it has: nothing is accepted here
+	receiving  atomic.Bool                     // the process before this one passes connections on
+	before     atomic.Pointer[handover.Orders] // the process before this one, while it leaves; nil: there is none
+	paused     bool                            // Options.Paused, until Begin; guarded by mu
+	adopted    []string                        // addresses whose sockets were inherited; immutable after Start
+	network    network                         // guarded by mu
 	operator   operator
 	forwarding forwarding
 	forwardNow chan struct{} // a check has found a server well, or not

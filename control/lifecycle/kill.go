@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/engine"
@@ -13,8 +14,22 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
-// Kill ends what is in progress at a server, or for a client.
+// Kill ends what is in progress at a server, or for a client, here and in a process that has been replaced and still has connections.
 func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
+	killed, err := d.killOwn(k)
+	if err != nil {
+		return nil, err
+	}
+	d.killBefore(time.Now().Add(orderWithin), k, killed)
+	if k.Server != "" && len(killed.Pools) == 0 {
+		return nil, unknownServer(d.running.Load().Pools(), api.ServerChange{Pool: k.Pool, Server: k.Server})
+	}
+	d.log.Info("connections ended by the operator", "server", k.Server, "client", k.Client, "pools", killed.Pools, "ended", killed.Ended)
+	return killed, nil
+}
+
+// killOwn ends what this process has. No pools are named when no pool has the server.
+func (d *Daemon) killOwn(k api.Kill) (*api.Killed, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e := &attempt.Ending{}
@@ -38,7 +53,7 @@ func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
 			}
 		}
 		if len(e.Servers) == 0 {
-			return nil, unknownServer(running.Pools(), api.ServerChange{Pool: k.Pool, Server: k.Server})
+			return killed, nil
 		}
 	}
 	killed.Ended = d.end(e, reason.Ended)
@@ -46,7 +61,6 @@ func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
 	if killed.Ended += carried; err != nil {
 		return nil, fmt.Errorf("%d connections have ended; of those that the kernel carries not all could be: %w", killed.Ended, err)
 	}
-	d.log.Info("connections ended by the operator", "server", k.Server, "client", k.Client, "pools", killed.Pools, "ended", killed.Ended)
 	return killed, nil
 }
 

@@ -129,6 +129,11 @@ func (d *Daemon) healthOfServers() (list []handover.Server) {
 // TLS cannot be passed on and end with their next answer, or then.
 func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(exchange.Left)) error {
 	d.left.Store(true)
+	obeyed := make(chan struct{})
+	go func() {
+		defer close(obeyed)
+		c.ServeOrders(d.carryOut)
+	}()
 	send, successor := d.sender(c)
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
@@ -146,11 +151,11 @@ func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(e
 		}
 		select {
 		case <-ctx.Done():
-			return d.endLeft(ctx)
+			return d.endLeft(ctx, c, obeyed)
 		case <-tick.C:
 		}
 	}
-	return d.endLeft(ctx)
+	return d.endLeft(ctx, c, obeyed)
 }
 
 // successor is the process that has taken over.
@@ -181,12 +186,14 @@ func (d *Daemon) sender(c *handover.Channel) (func(fd int, p exchange.Passed) er
 // errNoListener is said of a connection whose listener a reload has dropped: it ends here.
 var errNoListener = errors.New("no listener")
 
-// endLeft ends what could not be passed on, at once if ctx has ended.
-func (d *Daemon) endLeft(ctx context.Context) error {
+// endLeft ends what could not be passed on, at once if ctx has ended. It hangs up once nothing is left, and waits for the last order.
+func (d *Daemon) endLeft(ctx context.Context, c *handover.Channel, obeyed <-chan struct{}) error {
 	d.stopping.Store(true)
 	d.driver.Drain()
 	left, ended := d.drain(ctx, nil, nil)
 	d.endFlows()
+	c.HangUp()
+	<-obeyed
 	d.mu.Lock()
 	for _, o := range d.open {
 		o.end()

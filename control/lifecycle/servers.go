@@ -3,19 +3,25 @@ package lifecycle
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
-// ChangeServer puts an operator's word over what the configuration says of a server. It returns the pools in which that was done.
+// ChangeServer puts an operator's word over what the configuration says of a server, here and in a process that has been replaced and still has connections. It returns the
+// pools in which that was done.
 func (d *Daemon) ChangeServer(c api.ServerChange) (*api.ServerChanged, error) {
 	changed, err := d.changeServer(c)
 	if err != nil {
 		return nil, err
 	}
+	changed.Warning = d.changeBefore(time.Now().Add(orderWithin), c)
 	if err := d.operator.save(); err != nil {
-		changed.Warning = "it will be lost when weir starts again: " + err.Error()
+		if changed.Warning != "" {
+			changed.Warning += "; "
+		}
+		changed.Warning += "it will be lost when weir starts again: " + err.Error()
 		d.log.Warn("what the operator said of servers is not kept", "error", err)
 	}
 	return changed, nil
@@ -27,7 +33,26 @@ func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 	if d.handing.Load() {
 		return nil, api.ErrHanding
 	}
-	changed := &api.ServerChanged{Pools: []string{}}
+	changed := &api.ServerChanged{Pools: d.overrideHeld(c)}
+	running := d.running.Load()
+	if len(changed.Pools) == 0 {
+		return nil, unknownServer(running.Pools(), c)
+	}
+	d.followServers() // who is told that a server is drained may count on it
+	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "until_reload", c.UntilReload)
+	return changed, nil
+}
+
+// overrideServers has a process that leaves follow what the operator says of a server. The process that has taken over remembers it.
+func (d *Daemon) overrideServers(c api.ServerChange) (pools []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.overrideHeld(c)
+}
+
+// overrideHeld puts the operator's word over the configuration and returns the pools that have the server. The caller holds mu.
+func (d *Daemon) overrideHeld(c api.ServerChange) (pools []string) {
+	pools = []string{}
 	running := d.running.Load()
 	for i := range running.Config.Pools {
 		name := running.Config.Pools[i].Name
@@ -38,15 +63,10 @@ func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 		server := nameIn(p, c.Server)
 		if p.Override(server, func(o *pool.Override) { override(o, c) }) {
 			d.operator.note(name, server, p.Overrides()[server])
-			changed.Pools = append(changed.Pools, name)
+			pools = append(pools, name)
 		}
 	}
-	if len(changed.Pools) == 0 {
-		return nil, unknownServer(running.Pools(), c)
-	}
-	d.followServers() // who is told that a server is drained may count on it
-	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "until_reload", c.UntilReload)
-	return changed, nil
+	return pools
 }
 
 // nameIn is the configured name of the server that the operator means, who may have said its address.

@@ -27,8 +27,9 @@ func (d *Daemon) State() string {
 
 // Status gathers what there is to say, by copying on each loop what belongs to it. A loop that does not answer costs the counters
 // and not the caller: the Status is then not Complete.
-func (d *Daemon) Status() *api.Status {
-	st := &api.Status{State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
+func (d *Daemon) Status() (st *api.Status) {
+	defer func() { st.AddLeaving(d.countBefore(time.Now().Add(orderWithin))) }()
+	st = &api.Status{State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
 	if warnings := d.warnings.Load(); warnings != nil {
 		for _, p := range *warnings {
 			st.Config.Warnings = append(st.Config.Warnings, p.String())

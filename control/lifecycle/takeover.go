@@ -109,9 +109,13 @@ func (d *Daemon) Begin() {
 func (d *Daemon) ReceiveConnections(c *handover.Channel) {
 	received := make(chan struct{})
 	d.receiving.Store(true)
+	orders := handover.NewOrders(c)
+	d.before.Store(orders)
 	go func() {
 		defer close(received)
-		d.receive(c)
+		d.receive(c, orders)
+		orders.End()
+		d.before.Store(nil)
 		d.receiving.Store(false)
 	}()
 	d.done.Go(func() {
@@ -125,12 +129,16 @@ func (d *Daemon) ReceiveConnections(c *handover.Channel) {
 	})
 }
 
-func (d *Daemon) receive(c *handover.Channel) {
+func (d *Daemon) receive(c *handover.Channel, orders *handover.Orders) {
 	for n := 0; ; {
 		m, fds, err := c.Receive(time.Time{})
 		if err != nil {
 			d.log.Info("the process before has ended", "connections_taken_over", n)
 			return
+		}
+		if orders.Hear(m) {
+			closeAll(fds)
+			continue
 		}
 		for _, fd := range fds {
 			if m.Kind != handover.Connection || !d.resume(m, fd) {

@@ -1,5 +1,10 @@
 package api
 
+import (
+	"cmp"
+	"slices"
+)
+
 // States that an operator may give a server.
 const (
 	Available    = "available"
@@ -35,4 +40,17 @@ type Kill struct {
 type Killed struct {
 	Pools []string `json:"pools"` // in which the server is
 	Ended int      `json:"ended"` // requests, tunnels and flows
+	// Why some connections may go on: those of a process that has been replaced and does not answer.
+	Warning string `json:"warning,omitempty"`
+}
+
+// Add adds what another process has ended.
+func (k *Killed) Add(other Killed) {
+	k.Ended += other.Ended
+	k.Warning = cmp.Or(k.Warning, other.Warning)
+	for _, name := range other.Pools {
+		if !slices.Contains(k.Pools, name) {
+			k.Pools = append(k.Pools, name)
+		}
+	}
 }

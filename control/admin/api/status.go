@@ -12,6 +12,7 @@ type Status struct {
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Config        Config    `json:"config"`
 	StuckLoops    int       `json:"stuck_loops"`
+	Leaving       []Leaving `json:"leaving,omitempty"` // processes that were replaced and still have connections
 
 	// Complete says that every loop answered. When one did not, everything below is left out rather than wrong.
 	Complete     bool          `json:"complete"`
