@@ -11,10 +11,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 POSTGRES := 15
+ERLANG   := base asn1 crypto eldap ftp inets mnesia os-mon parsetools public-key runtime-tools snmp ssl syntax-tools tftp tools xmerl
+CLIENTS  := test/origins/testdata/clients
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack python3-gitlab
 
 .PHONY: build setup newer test test-peers hostile soak bench fuzz
 
@@ -22,20 +24,26 @@ PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-cl
 build:
 	CGO_ENABLED=0 $(GO) build -o build/weir ./cmd/weir
 
-# Node may be there from elsewhere than Debian, whose package then does not fit beside it.
+# Node and npm may be there from elsewhere than Debian, whose packages then do not fit beside them.
 setup:
-	@missing=$$(for p in $(PACKAGES) $$(command -v node >/dev/null || echo nodejs); do \
+	@missing=$$(for p in $(PACKAGES) $$(command -v node >/dev/null || echo nodejs) $$(command -v npm >/dev/null || echo npm); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" -ne 0 ]; then \
 	    echo "the tests need: $$(echo $$missing); install with: sudo make setup" >&2; exit 1; fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing
-# Debian has one FTP server installed at a time, and starts a PostgreSQL that it installs; these are unpacked.
+# Debian has one FTP server installed at a time, and starts a PostgreSQL or RabbitMQ that it installs; these are unpacked.
 	@test -x build/proftpd/usr/sbin/proftpd || { mkdir -p build/proftpd && cd build/proftpd && apt-get download -q proftpd-core && \
 	    dpkg-deb -x proftpd-core_*.deb . && rm proftpd-core_*.deb; }
 	@test -d build/postgresql/usr/lib/postgresql || { mkdir -p build/postgresql && cd build/postgresql && \
 	    apt-get download -q postgresql-$(POSTGRES) postgresql-client-$(POSTGRES) && for p in *.deb; do dpkg-deb -x $$p . && rm $$p || exit 1; done; }
+	@test -f build/rabbitmq/done || { rm -rf build/rabbitmq && mkdir -p build/rabbitmq && cd build/rabbitmq && \
+	    apt-get download -q rabbitmq-server $(ERLANG:%=erlang-%) && for p in *.deb; do dpkg-deb -x $$p . && rm $$p || exit 1; done && \
+	    sed -i "s#=/usr/lib/erlang\$$#=$$PWD/usr/lib/erlang#" usr/lib/erlang/bin/erl && touch done; }
+# A registry and clients from npm's own registry, as the lock file has them.
+	@cmp -s $(CLIENTS)/package-lock.json build/clients/done || { mkdir -p build/clients && cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json build/clients/ && \
+	    cd build/clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel error && cp package-lock.json done; }
 
 test: setup build
 	$(GO) vet ./...

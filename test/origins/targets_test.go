@@ -6,13 +6,10 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,11 +25,9 @@ listeners:
 logs: { access: off }
 admin: { address: ADMIN, socket: off }
 pools:
-  npm: { servers: [NPM] }
   one: { servers: [ONE] }
   two: { servers: [ONE], protocol: h2c }
 sites:
-  npm.test:    { /*: npm, /-/*: npm }
   gitlab.test: { /*: { respond: 404 }, /api/*: one, "~^/[^/]+/-/": one }
   s3.test:     one
   s3h2.test:   two
@@ -43,16 +38,12 @@ sites:
 
 // TestServersReceiveTheTargetThatWasSent publishes applications that give a meaning to bytes which other proxies rewrite.
 func TestServersReceiveTheTargetThatWasSent(t *testing.T) {
-	addresses, err := peers.FreeAddresses(4)
+	addresses, err := peers.FreeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, dir: t.TempDir()}
 	w.certificate("app", "gitlab.test")
-	registry, err := testdata.ReadFile("testdata/registry.js")
-	if err != nil {
-		t.Fatal(err)
-	}
 	keep := func(p *peers.Process, err error) {
 		t.Helper()
 		if err != nil {
@@ -60,8 +51,7 @@ func TestServersReceiveTheTargetThatWasSent(t *testing.T) {
 		}
 		t.Cleanup(func() { p.Stop() })
 	}
-	keep(peers.Node(w.dir, string(registry), []string{addresses[3]}, addresses[3]))
-	text := strings.NewReplacer("PLAIN", addresses[0], "TLS", addresses[1], "ADMIN", addresses[2], "NPM", addresses[3], "ONE", objects(t)).Replace(targets)
+	text := strings.NewReplacer("PLAIN", addresses[0], "TLS", addresses[1], "ADMIN", addresses[2], "ONE", objects(t)).Replace(targets)
 	binary, err := peers.WeirBinary()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +76,6 @@ func TestServersReceiveTheTargetThatWasSent(t *testing.T) {
 		t.Run(version, func(t *testing.T) { targetsArrive(t, c, scheme) })
 		t.Run(version+" signed", func(t *testing.T) { signedObjects(t, c, scheme) })
 	}
-	t.Run("npm", func(t *testing.T) { scopedPackage(t, w, addresses[0]) })
 }
 
 // objects starts a server of HTTP/1.1 and HTTP/2 in clear text that says which target it got, and whether its signature is right.
@@ -190,64 +179,4 @@ func signature(method, target, host string, h http.Header) string {
 		key = m.Sum(nil)
 	}
 	return hex.EncodeToString(key)
-}
-
-// scopedPackage publishes a scoped package with npm, and installs it elsewhere.
-func scopedPackage(t *testing.T, w *world, weir string) {
-	_, port, _ := net.SplitHostPort(weir)
-	home, from, to := t.TempDir(), t.TempDir(), t.TempDir()
-	write := func(dir, name, text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// npm knows weir by address; a Host for the site comes from a name that the machine may not know.
-	proxy := forwardTo(t, "npm.test", weir)
-	write(home, "npmrc", fmt.Sprintf("registry=http://%s/\n//%s/:_authToken=t\ncache=%s\nupdate-notifier=false\naudit=false\nfund=false\n", proxy, proxy, home))
-	write(from, "package.json", `{"name":"@scope/parcel","version":"1.2.3","main":"index.js"}`)
-	write(from, "index.js", "module.exports = 'delivered'\n")
-	write(to, "package.json", `{"name":"user","version":"1.0.0"}`)
-	npm := func(dir string, args ...string) {
-		t.Helper()
-		args = append([]string{"-c", `cd "$0" && exec npm "$@"`, dir}, append(args, "--userconfig", filepath.Join(home, "npmrc"))...)
-		if out, err := w.run(60*time.Second, "sh", args...); err != nil {
-			t.Fatalf("npm %v: %v\n%s (weir on %s)", args[3:], err, out, port)
-		}
-	}
-	npm(from, "publish", "--access", "public")
-	npm(to, "install", "@scope/parcel")
-	if got, err := os.ReadFile(filepath.Join(to, "node_modules/@scope/parcel/index.js")); err != nil || !strings.Contains(string(got), "delivered") {
-		t.Errorf("installed %q, %v", got, err)
-	}
-}
-
-// forwardTo is an address of the test's own whose requests go to weir with the site's Host and every other byte as it came.
-func forwardTo(t *testing.T, host, weir string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, weir)
-	}, DisableCompression: true}}
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		path, query, _ := strings.Cut(r.RequestURI, "?")
-		out := &http.Request{Method: r.Method, URL: &url.URL{Scheme: "http", Host: host, Opaque: "//" + host + path, RawQuery: query}, Host: host, Header: r.Header.Clone(),
-			Body: r.Body, ContentLength: r.ContentLength}
-		res, err := c.Do(out)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer res.Body.Close()
-		body, _ := io.ReadAll(res.Body)
-		// The registry names itself by the Host that it was asked for.
-		text := strings.ReplaceAll(string(body), "http://"+host+"/", "http://"+l.Addr().String()+"/")
-		w.WriteHeader(res.StatusCode)
-		io.WriteString(w, text)
-	})}
-	go s.Serve(l)
-	t.Cleanup(func() { s.Close() })
-	return l.Addr().String()
 }
