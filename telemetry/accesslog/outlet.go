@@ -25,15 +25,17 @@ type outlet struct {
 	looked time.Time     // when the file was last looked for under its name
 	failed bool          // the last write did
 	torn   bool          // the file ends within a line
+	owed   bool          // the head is to be written before the next line
 	lost   atomic.Uint64 // lines that could not be written
 
-	isRegular  bool // the file is a regular one
-	isMissing  bool // the file was moved away, and could not be opened anew
-	isUnlinked bool // the file has no name any more: what is written to it is gone
+	isRegular  bool  // the file is a regular one
+	size       int64 // bytes in a regular file, as far as it is known
+	headSize   int64 // bytes of the head that the file begins with; 0 if there is none, or it was there before
+	isMissing  bool  // the file was moved away, and could not be opened anew
+	isUnlinked bool  // the file has no name any more: what is written to it is gone
 
 	rotation    Rotation    // immutable
 	rotates     bool        // the file is one that can be rotated, and is to be
-	size        int64       // bytes in the file
 	period      int64       // of Rotation.Every, that the file belongs to
 	rotateAfter time.Time   // not before, as it has failed
 	unrotated   bool        // the last rotation failed
@@ -66,8 +68,9 @@ func openOutlet(c *WriterConfig) (*outlet, error) {
 		o.out, o.file = f, f
 		o.measure()
 	}
+	o.owed = o.head != nil
 	o.pen = pen.New(o.write, o.end)
-	o.pen.Put(o.begin())
+	o.pen.Poke()
 	return o, nil
 }
 
@@ -110,37 +113,67 @@ func open(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 }
 
-// begin is the format's head.
-func (o *outlet) begin() []byte {
-	if o.head == nil {
-		return nil
-	}
-	return []byte(o.head(time.Now()))
-}
-
-// write is what the pen calls.
+// write is what the pen calls, also without lines.
 func (o *outlet) write(lines []byte) {
 	o.reopen()
 	if o.isUnlinked {
-		o.lost.Add(uint64(bytes.Count(lines, []byte{'\n'})))
+		o.lose(lines)
 		return
 	}
+	o.writeHead()
 	for len(lines) > 0 {
-		n := len(lines)
-		if n > pieceMost {
-			n = bytes.LastIndexByte(lines[:pieceMost], '\n') + 1
-			if n == 0 {
-				n = pieceMost
-			}
+		o.rotate(o.fitting(lines))
+		isBegun := o.writeHead()
+		n := o.fitting(lines) // a file that has just begun has more room
+		if isBegun {
+			o.lose(lines[o.writePiece(lines[:n], false):n])
+		} else {
+			o.lose(lines[:n])
 		}
-		o.rotate(n)
-		o.writePiece(lines[:n])
 		lines = lines[n:]
 	}
 }
 
-// writePiece writes lines. When the disk is full it loses lines and logs that once; nothing ends.
-func (o *outlet) writePiece(lines []byte) {
+// lose counts lines that are not written.
+func (o *outlet) lose(lines []byte) { o.lost.Add(uint64(bytes.Count(lines, []byte{'\n'}))) }
+
+// fitting is the length of the lines that go into one write, and into the file before it is full; that of the first line if none does.
+func (o *outlet) fitting(lines []byte) int {
+	most := pieceMost
+	if o.rotates && o.rotation.Size > 0 {
+		most = int(min(pieceMost, max(o.rotation.Size-o.size, 0)))
+	}
+	if len(lines) <= most {
+		return len(lines)
+	}
+	if n := bytes.LastIndexByte(lines[:most], '\n') + 1; n > 0 {
+		return n
+	}
+	if n := bytes.IndexByte(lines[:min(len(lines), pieceMost)], '\n') + 1; n > 0 {
+		return n
+	}
+	return min(len(lines), pieceMost)
+}
+
+// writeHead writes the head if it is owed, as the whole: where there is no room for it, lines are lost, which nobody could read without it. It reports whether lines may follow.
+func (o *outlet) writeHead() bool {
+	if !o.owed {
+		return true
+	}
+	head, isFirst := []byte(o.head(time.Now())), o.size == 0
+	if o.writePiece(head, true) < len(head) {
+		return false
+	}
+	o.owed = false
+	if isFirst {
+		o.headSize = int64(len(head))
+	}
+	return true
+}
+
+// writePiece writes lines, and returns how many bytes of them are in the file. When the disk is full it removes the part of a line that had room, or of all lines where only all
+// together are of use, and logs that once; nothing ends.
+func (o *outlet) writePiece(lines []byte, onlyTogether bool) (written int) {
 	if o.file != nil {
 		o.file.SetWriteDeadline(time.Now().Add(writeMost)) // of a pipe; other files have none
 	}
@@ -148,9 +181,15 @@ func (o *outlet) writePiece(lines []byte) {
 	n, err := o.out.Write(lines)
 	o.size += int64(n)
 	if err != nil {
-		whole := bytes.LastIndexByte(lines[:n], '\n') + 1
-		o.torn = n > whole && !o.cutOff(n-whole) || n == 0 && o.torn
-		o.lost.Add(uint64(bytes.Count(lines[n:], []byte{'\n'})))
+		useful := bytes.LastIndexByte(lines[:n], '\n') + 1
+		if onlyTogether {
+			useful = 0
+		}
+		isCut := n > useful && o.cutOff(n-useful)
+		o.torn = n > useful && !isCut || n == 0 && o.torn
+		if isCut {
+			n = useful
+		}
 		if !o.failed {
 			o.log(slog.LevelError, "access log: %v; serving goes on, lines are lost until it can be written again", err)
 		}
@@ -158,6 +197,7 @@ func (o *outlet) writePiece(lines []byte) {
 		o.log(slog.LevelInfo, "access log: can be written again; %d lines were lost", o.lost.Load())
 	}
 	o.failed = err != nil
+	return n
 }
 
 // cutOff removes the last n bytes, the part of a line that a full disk took. It does so only in a regular file in which nothing follows them:

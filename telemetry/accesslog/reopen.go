@@ -14,7 +14,9 @@ func (o *outlet) reopen() {
 		return
 	}
 	wasUnlinked := o.isUnlinked
-	o.isUnlinked = o.isRegular && isUnlinked(o.file)
+	if o.isRegular {
+		o.look()
+	}
 	if time.Since(o.looked) < lookMost && (wasUnlinked || !o.isUnlinked) {
 		return
 	}
@@ -25,6 +27,22 @@ func (o *outlet) reopen() {
 	if err := o.open(); err != nil {
 		o.cannotReopen(err)
 	}
+}
+
+// look notes what has become of the regular file: whether it has no name any more, and its size, which other writers change too. A file that was cut (logrotate's copytruncate) begins
+// anew, with the head of its format.
+func (o *outlet) look() {
+	st, err := o.file.Stat()
+	if err != nil {
+		return
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	o.isUnlinked = ok && sys.Nlink == 0
+	if st.Size() < o.size {
+		o.owed, o.headSize, o.torn = o.head != nil, 0, false
+		o.period = o.rotation.period(time.Now())
+	}
+	o.size = st.Size()
 }
 
 // cannotReopen logs that the file could not be opened anew: once, and once more when its lines begin to be lost.
@@ -53,16 +71,6 @@ func (o *outlet) isMoved() bool {
 	return err != nil || !os.SameFile(mine, now)
 }
 
-// isUnlinked reports whether the file has no name any more.
-func isUnlinked(f *os.File) bool {
-	st, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && sys.Nlink == 0
-}
-
 // open goes on in the file that has the name now, which is made where there is none.
 func (o *outlet) open() error {
 	f, err := open(o.name)
@@ -76,8 +84,6 @@ func (o *outlet) open() error {
 		o.log(slog.LevelInfo, "access log: is opened anew")
 	}
 	o.isMissing, o.isUnlinked = false, false
-	if head := o.begin(); len(head) > 0 {
-		o.writePiece(head)
-	}
+	o.owed = o.head != nil
 	return nil
 }

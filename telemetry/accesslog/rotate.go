@@ -3,6 +3,7 @@ package accesslog
 import (
 	"cmp"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,7 +39,8 @@ func (o *outlet) measure() {
 	st, err := o.file.Stat()
 	o.isRegular = err == nil && st.Mode().IsRegular()
 	o.rotates = o.isRegular && (o.rotation.Size > 0 || o.rotation.Every > 0)
-	if !o.rotates {
+	o.size, o.headSize = 0, 0
+	if !o.isRegular {
 		return
 	}
 	o.size, o.period = st.Size(), o.rotation.period(time.Now())
@@ -56,21 +58,21 @@ func (r *Rotation) period(t time.Time) int64 {
 	return (t.Unix() + int64(offset)) / int64(max(r.Every/time.Second, 1))
 }
 
-// rotate begins a new file before n more bytes are written, where the old one is full or of an earlier period.
+// rotate begins a new file before n more bytes are written, where the old one is full or of an earlier period. A file without lines is neither.
 func (o *outlet) rotate(n int) {
-	if !o.rotates || o.size == 0 {
+	if !o.rotates {
 		return
 	}
 	r, now := &o.rotation, time.Now()
+	if o.size <= o.headSize {
+		o.period = r.period(now)
+		return
+	}
 	isFull := r.Size > 0 && o.size+int64(n) > r.Size
 	if !isFull && r.period(now) == o.period || now.Before(o.rotateAfter) {
 		return
 	}
-	next := o.begun
-	if o.isMoved() { // by another process, such as the one that is to replace this one
-		next = func(time.Time) error { return o.open() }
-	}
-	if err := next(now); err != nil {
+	if err := o.next(now); err != nil {
 		o.rotateAfter = now.Add(rotateAgain)
 		if !o.unrotated {
 			o.log(slog.LevelError, "access log: cannot be rotated, and goes on as it is: %v", err)
@@ -80,6 +82,23 @@ func (o *outlet) rotate(n int) {
 		o.log(slog.LevelInfo, "access log: is rotated again")
 		o.unrotated = false
 	}
+}
+
+// next begins a new file, or goes on in the one that another writer has begun: the process that is to replace this one, or the outlet that a reload has replaced. Who holds the lock
+// of the file renames it; without it, the second of two writers would rename what the first has just begun. The lock ends when the file is closed.
+func (o *outlet) next(now time.Time) error {
+	err := lock(o.file)
+	if o.isMoved() {
+		return o.open()
+	}
+	if errors.Is(err, errLocked) {
+		return nil // another writer is about to rename it: this one goes on in it until then
+	}
+	if err := o.begun(now); err != nil {
+		unlock(o.file)
+		return err
+	}
+	return nil
 }
 
 // begun renames the file and begins a new one. Where the name is a symbolic link, the file that it leads to is renamed.
