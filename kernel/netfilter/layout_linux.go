@@ -87,7 +87,7 @@ func (l *layout) put(set string, e element) { l.sets[set].elements[e.identity()]
 func (l *layout) base(name string, h hook, rules ...rule) { l.chains[name] = &laidChain{&h, rules} }
 
 // version is part of the tags of all rules: one that writes other rules than another version of weir rewrites what that has kept.
-const version = "1"
+const version = "2"
 
 func tagged(tag string, lists ...[]expr.Any) rule {
 	return rule{version + tag + ";", slices.Concat(lists...)}

@@ -38,8 +38,9 @@ func layNAT(services []Service, before *layout, ends bool) *layout {
 			tagged(hidingSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), f.originalKey(), in(hidingSet+f.suffix), []expr.Any{&expr.Masq{}}),
 			tagged(exposingSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), f.originalKey(), in(exposingSet+f.suffix), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}),
 			tagged(hidingPortsSet+f.suffix, f.rewritten(), toServer, in(hideSet+f.suffix), originalPortKey(), in(hidingPortsSet+f.suffix), []expr.Any{&expr.Masq{}}))
-		count = append(count, tagged(sentSet+f.suffix, f.rewritten(), toServer, in(sentSet+f.suffix)),
-			tagged(receivedSet+f.suffix, f.rewritten(), fromServer, in(receivedSet+f.suffix)))
+		done := []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}}
+		count = append(count, tagged(sentSet+f.suffix, f.direction(original), rewritten(), toServer, in(sentSet+f.suffix), done),
+			tagged(receivedSet+f.suffix, f.direction(reply), rewritten(), fromServer, in(receivedSet+f.suffix), done))
 	}
 	l.base("in", hook{unix.NF_INET_PRE_ROUTING, destinationPriority, "nat", ""}, byAddress...)
 	l.base("in-all", hook{unix.NF_INET_PRE_ROUTING, wildcardPriority, "nat", ""}, byPort...)
@@ -106,10 +107,27 @@ func (f *family) findByPort() rule {
 
 // rewritten is a packet of the family, of a connection whose destination was rewritten.
 func (f *family) rewritten() []expr.Any {
+	return append(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), rewritten()...)
+}
+
+// rewritten is a packet of a connection whose destination was rewritten.
+func rewritten() []expr.Any {
 	const destinationRewritten = 1 << 5 // IPS_DST_NAT
-	return append(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), &expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
+	return []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native(destinationRewritten), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)})
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
+	}
+}
+
+// The directions of a tracked connection.
+const original, reply = 0, 1
+
+// direction is a packet of the family that travels in the given direction of its connection. Each packet that is forwarded runs the rules that begin with it, so that it comes
+// first: a packet looks its server up once, in the set of its direction.
+func (f *family) direction(which byte) []expr.Any {
+	return append(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), &expr.Ct{Key: expr.CtKeyDIRECTION, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{which}})
 }
 
 // originalKey loads where a connection's first packet went to, as services are found by.

@@ -101,7 +101,6 @@ func (t *Table) doors(mark uint32) {
 		&expr.Ct{Key: expr.CtKeyMARK, Register: 1, SourceRegister: true},
 	}, setMark(mark), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
 	t.add(divertChain, first)
-	const reply = 1
 	t.add(divertChain, slices.Concat(tcp, []expr.Any{
 		&expr.Ct{Key: expr.CtKeyMARK, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native(mark)},
