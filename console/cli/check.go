@@ -81,7 +81,7 @@ type reportTest struct {
 }
 
 func (p Program) check(path string, stdin io.Reader, skipFiles bool) (*checkReport, error) {
-	cfg, problems, err := LoadConfig(path, stdin)
+	cfg, problems, err := loadConfig(path, stdin, config.Options{SkipFiles: skipFiles})
 	if err != nil {
 		return nil, err
 	}

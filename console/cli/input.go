@@ -9,15 +9,19 @@ import (
 
 // LoadConfig reads the file that `-c` names.
 func LoadConfig(path string, stdin io.Reader) (*config.Config, config.Problems, error) {
+	return loadConfig(path, stdin, config.Options{})
+}
+
+func loadConfig(path string, stdin io.Reader, options config.Options) (*config.Config, config.Problems, error) {
 	if path != "-" {
-		cfg, problems := config.Load(path)
+		cfg, problems := options.Load(path)
 		return cfg, problems, nil
 	}
 	data, err := io.ReadAll(stdin)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, problems := config.Parse("-", data)
+	cfg, problems := options.Parse("-", data)
 	return cfg, problems, nil
 }
 

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"os"
 	"strings"
 )
@@ -77,6 +79,12 @@ func isVariableName(name string) bool {
 	return name != ""
 }
 
+// standIn stands for a secret that is not on this machine: text that passes for a token, or for a key of 32 bytes in base64, and another for each file.
+func standIn(file string) string {
+	sum := sha256.Sum256([]byte(file))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 // isFileReference reports whether the value is `{file: path}`.
 func (n *node) isFileReference() bool {
 	return n.kind == mapping && len(n.entries) == 1 && n.entries[0].key == "file"
@@ -109,10 +117,15 @@ func (r *reader) secret(n *node, path string, isCredential bool) (Secret, bool) 
 	if err == nil {
 		data, err = os.ReadFile(name)
 	}
+	written := "{file: " + name + "}"
+	if r.isSkipped(err) {
+		r.warn(file.pos, path, "%v", err)
+		return Secret{standIn(name), written}, true
+	}
 	if err != nil {
 		r.problem(file.pos, path, "%v", err)
 		return Secret{}, false
 	}
 	r.texts[name] = true
-	return Secret{strings.TrimRight(string(data), "\r\n"), "{file: " + name + "}"}, true
+	return Secret{strings.TrimRight(string(data), "\r\n"), written}, true
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/weir-proxy/weir/wire/message"
 )
 
 // Redirects are paths of a site that have moved, listed in a file. A bare value is the file.
@@ -25,12 +27,13 @@ type Redirects struct {
 type Moved struct {
 	Line     int
 	Path     string // without query
+	Normal   string // the path in normal form, in lower case where the site's paths know no case
 	Query    string // without '?'
 	HasQuery bool
 	Redirect Redirect
 }
 
-// movedProblemsMost bounds how many lines of a file are complained of.
+// movedProblemsMost bounds how many lines of a file are complained of one by one.
 const movedProblemsMost = 20
 
 // moved reads a site's redirects and gives them a route, which inherits what the site's other routes do.
@@ -44,29 +47,8 @@ func (r *reader) moved(cfg *Config, site *Site) {
 	if place := joinPath(path, "file"); r.isWritten(place) {
 		at = place
 	}
-	data, ok := r.readMoved(at, c.File)
-	if !ok {
-		return
-	}
-	text := strings.TrimPrefix(string(data), "\ufeff")
-	r.lines[c.File] = strings.Split(text, "\n")
-	wrong := 0
-	for i, line := range r.lines[c.File] {
-		fields := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), ";")) // as nginx's maps have it
-		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
-			continue
-		}
-		before := len(r.problems)
-		r.addMoved(path, c, i+1, fields)
-		if len(r.problems) > before {
-			if wrong++; wrong == movedProblemsMost {
-				r.problem(Pos{File: c.File, Line: i + 1, Col: 1}, path, "and more; the rest of the file was not looked at")
-				return
-			}
-		}
-	}
-	if len(c.Entries) == 0 && wrong == 0 {
-		r.warn(r.at(at), path, "%s lists no path", c.File)
+	if data, ok := r.readMoved(at, c.File); ok {
+		r.readMovedLines(site, path, at, strings.TrimPrefix(string(data), "\ufeff"))
 	}
 	route := newIn[Route](r.shapes)
 	site.Moved = &route
@@ -76,9 +58,61 @@ func (r *reader) moved(cfg *Config, site *Site) {
 	r.complete(cfg, site.Moved)
 }
 
+// readMovedLines takes the lines of a file, and reports all that are wrong: the first ones each, and how many there are more.
+func (r *reader) readMovedLines(site *Site, path, at, text string) {
+	c := site.Redirects
+	r.lines[c.File] = strings.Split(text, "\n")
+	m := &movedReader{reader: r, path: path, redirects: c, folds: site.Paths.Known().Case == "ignore", byPath: map[movedKey]int{}}
+	for i, line := range r.lines[c.File] {
+		fields := strings.Fields(strings.TrimSuffix(strings.TrimSpace(line), ";")) // as nginx's maps have it
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		before := len(r.problems)
+		m.add(i+1, fields)
+		m.bound(before, i+1)
+	}
+	m.findLoops(site)
+	switch {
+	case m.wrong > movedProblemsMost:
+		r.problem(Pos{File: c.File, Line: m.last, Col: 1}, path, "this line is wrong too; %d lines are, of which the first %d are listed", m.wrong, movedProblemsMost)
+	case len(c.Entries) == 0 && m.wrong == 0:
+		r.warn(r.at(at), path, "%s lists no path", c.File)
+	}
+}
+
+// movedReader is what is known while a file is read.
+type movedReader struct {
+	*reader
+	path      string // of `redirects`
+	redirects *Redirects
+	folds     bool             // paths know no case
+	byPath    map[movedKey]int // where in Entries
+	wrong     int              // lines
+	last      int              // the last of them
+}
+
+// movedKey is what a line is found by.
+type movedKey struct {
+	path, query string
+	hasQuery    bool
+}
+
+// bound counts a line that is wrong, whose problems begin at before, and drops these if there are many already.
+func (m *movedReader) bound(before, line int) {
+	if len(m.problems) == before {
+		return
+	}
+	if m.wrong++; m.wrong > movedProblemsMost {
+		m.problems, m.last = m.problems[:before], line
+	}
+}
+
 func (r *reader) readMoved(path, file string) ([]byte, bool) {
 	info, err := os.Stat(file)
 	switch {
+	case r.isSkipped(err):
+		r.warn(r.at(path), path, "%v", err)
 	case err != nil:
 		r.wrong(path, "%v", err)
 	case !info.Mode().IsRegular():
@@ -91,8 +125,9 @@ func (r *reader) readMoved(path, file string) ([]byte, bool) {
 	return nil, false
 }
 
-// addMoved takes a line's fields apart.
-func (r *reader) addMoved(path string, c *Redirects, line int, fields []string) {
+// add takes a line's fields apart.
+func (r *movedReader) add(line int, fields []string) {
+	path, c := r.path, r.redirects
 	pos := Pos{File: c.File, Line: line, Col: 1}
 	if len(fields) == 1 || len(fields) > 3 {
 		r.problem(pos, path, "want a path, a target and perhaps a status, such as: /old.html /new 301")
@@ -111,6 +146,21 @@ func (r *reader) addMoved(path string, c *Redirects, line int, fields []string) 
 		r.problem(pos, path, "%q holds bytes that a request's path and query cannot have", fields[0])
 		return
 	}
+	normal, err := message.NormalOfWritten(m.Path)
+	if err != nil {
+		r.problem(pos, path, "%q: no request matches it: %v", fields[0], err)
+		return
+	}
+	if r.folds {
+		normal = strings.ToLower(normal)
+	}
+	if m.Normal = normal; normal == m.Path {
+		m.Normal = m.Path // one copy of the text
+	}
+	if first, is := r.byPath[m.key()]; is {
+		r.problem(pos, path, "%q stands in line %d already, or another path there means the same", fields[0], c.Entries[first].Line)
+		return
+	}
 	if len(fields) == 3 {
 		status, err := strconv.Atoi(fields[2])
 		if err != nil || !isRedirectStatus(status) {
@@ -119,19 +169,18 @@ func (r *reader) addMoved(path string, c *Redirects, line int, fields []string) 
 		}
 		m.Redirect.Status = status
 	}
-	if fields[0] == fields[1] {
-		r.problem(pos, path, "%q leads to itself", fields[0])
-		return
-	}
 	key := fmt.Sprintf("%s:%d", path, line)
 	r.place[key] = pos
 	before := len(r.problems)
 	r.checkRedirect(key, "/", &m.Redirect)
 	if len(r.problems) == before {
 		delete(r.place, key) // a file may have very many lines
+		r.byPath[m.key()] = len(c.Entries)
 		c.Entries = append(c.Entries, m)
 	}
 }
+
+func (m *Moved) key() movedKey { return movedKey{m.Normal, m.Query, m.HasQuery} }
 
 func isRedirectStatus(status int) bool {
 	switch status {

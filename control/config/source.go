@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,25 +30,38 @@ type reader struct {
 	shapes    *shapes
 	env       func(string) (string, bool)
 	hidden    []string // secrets, which no message shows
+	options   Options
 }
 
-func newReader() *reader {
+// Options say how a configuration is read.
+type Options struct {
+	// SkipFiles only warns of files that are not there, but for those that the configuration includes: it is for another machine.
+	SkipFiles bool
+}
+
+func (o Options) newReader() *reader {
 	return &reader{
-		lines:  map[string][]string{},
-		files:  map[string]bool{},
-		texts:  map[string]bool{},
-		root:   &node{kind: mapping},
-		place:  positions{},
-		keys:   positions{},
-		shapes: newShapes(),
-		env:    os.LookupEnv,
+		options: o,
+		lines:   map[string][]string{},
+		files:   map[string]bool{},
+		texts:   map[string]bool{},
+		root:    &node{kind: mapping},
+		place:   positions{},
+		keys:    positions{},
+		shapes:  newShapes(),
+		env:     os.LookupEnv,
 	}
 }
 
+func newReader() *reader { return Options{}.newReader() }
+
 // Load reads a file and all it includes. The Config is complete exactly when there are no errors among the problems, and
 // nil when there are.
-func Load(path string) (*Config, Problems) {
-	r := newReader()
+func Load(path string) (*Config, Problems) { return Options{}.Load(path) }
+
+// Load is the function Load.
+func (o Options) Load(path string) (*Config, Problems) {
+	r := o.newReader()
 	if data, ok := r.readFile(path, Pos{File: path}); ok {
 		r.add(path, data)
 	}
@@ -54,8 +69,11 @@ func Load(path string) (*Config, Problems) {
 }
 
 // Parse is Load with the text of the outermost file given; name is for messages and relative names.
-func Parse(name string, data []byte) (*Config, Problems) {
-	r := newReader()
+func Parse(name string, data []byte) (*Config, Problems) { return Options{}.Parse(name, data) }
+
+// Parse is the function Parse.
+func (o Options) Parse(name string, data []byte) (*Config, Problems) {
+	r := o.newReader()
 	r.add(name, data)
 	return r.finish()
 }
@@ -74,6 +92,11 @@ func (r *reader) finish() (*Config, Problems) {
 		return nil, r.problems
 	}
 	return cfg, r.problems
+}
+
+// isSkipped reports whether a file may be missing on this machine.
+func (r *reader) isSkipped(err error) bool {
+	return r.options.SkipFiles && errors.Is(err, fs.ErrNotExist)
 }
 
 // readFile reads a bounded file; from is the place that names it.

@@ -61,21 +61,28 @@ tests:
 
 func TestARedirectsFileIsChecked(t *testing.T) {
 	for text, want := range map[string]string{
-		"/a\n":                    `moved.map:1:1: sites."a.test".redirects: want a path, a target and perhaps a status`,
-		"/a /a\n":                 "leads to itself",
-		"/a /b 302 x\n":           "want a path, a target",
-		"# x\n/a /b 305\n":        "moved.map:2:1",
-		"a /b\n":                  "a path starts with /",
-		"/a/* /b\n":               "paths are exact here",
-		"/a b.html\n":             "want a URL, a path",
-		"/a /{hots}\n":            "{hots}",
-		"/a /$1\n":                "$1",
-		"/a /b\n/%61 /c\n":        `moved.map:2: "/%61": stands in the file already`,
-		"/a?x /b\n/a?x /c\n":      "stands in the file already",
-		"/a%2fb /c\n":             "in different ways",
-		"":                        "lists no path",
-		"/a\x01 /b\n":             "holds bytes",
-		strings.Repeat("x\n", 50): "the rest of the file was not looked at",
+		"/a\n":                  `moved.map:1:1: sites."a.test".redirects: want a path, a target and perhaps a status`,
+		"/a /a\n":               "leads to itself",
+		"/a /b 302 x\n":         "want a path, a target",
+		"# x\n/a /b 305\n":      "moved.map:2:1",
+		"a /b\n":                "a path starts with /",
+		"/a/* /b\n":             "paths are exact here",
+		"/a b.html\n":           "want a URL, a path",
+		"/a /{hots}\n":          "{hots}",
+		"/a /$1\n":              "$1",
+		"/a /b\n/%61 /c\n":      `moved.map:2:1: sites."a.test".redirects: "/%61" stands in line 1 already`,
+		"/a?x /b\n#\n/a?x /c\n": `moved.map:3:1: sites."a.test".redirects: "/a?x" stands in line 1 already`,
+		"/a /b\n/%zz /c\n":      `moved.map:2:1: sites."a.test".redirects: "/%zz": no request matches it: malformed path`,
+		"/%00 /c\n":             `moved.map:1:1: sites."a.test".redirects: "/%00": no request matches it: malformed path`,
+		"/../x /c\n":            `"/../x": no request matches it: malformed path`,
+		"/a /b\n/b /a\n":        `moved.map:1:1: sites."a.test".redirects: "/a" leads by way of line 2 to itself: a loop`,
+		"/x /a\n/a /b?q\n/b /%63\n/c#/a\n/c /a\n": `"/a" leads by way of line 3, line 5 to itself: a loop`,
+		"/a?x=1 /b?x=2\n/b?x=2 /a?x=1\n":          `"/a?x=1" leads by way of line 2 to itself: a loop`,
+		"/a /%61\n":                               `"/a" leads to itself`,
+		"/a%2fb /c\n":                             "in different ways",
+		"":                                        "lists no path",
+		"/a\x01 /b\n":                             "holds bytes",
+		strings.Repeat("x\n", 50):                 "50 lines are, of which the first 20 are listed",
 	} {
 		cfg, problems := withMoved(t, text, "sites: { a.test: { redirects: moved.map, respond: 200 } }")
 		if cfg != nil {
@@ -84,6 +91,36 @@ func TestARedirectsFileIsChecked(t *testing.T) {
 		}
 		if got := fmt.Sprint(problems); !strings.Contains(got, want) {
 			t.Errorf("%q: %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+// All that is wrong with a file is said at once, whatever kind it is of.
+func TestAllBadLinesOfARedirectsFileAreReportedAtOnce(t *testing.T) {
+	_, problems := withMoved(t, "/%zz /a\n/a /b\n/a /c\nx /y\n/d /e\n/e /d\n/f /{hots}\n", "sites: { a.test: { redirects: moved.map, respond: 200 } }")
+	var lines []string
+	for _, p := range problems {
+		lines = append(lines, fmt.Sprint(p.Pos.Line))
+	}
+	if got := strings.Join(lines, " "); got != "1 3 4 5 7" {
+		t.Errorf("problems in lines %s\n%v", got, problems)
+	}
+}
+
+// What looks like a loop and is none.
+func TestRedirectsThatEndAreNoLoops(t *testing.T) {
+	for _, text := range []string{
+		"/a /b\n/b https://a.test/a2\n",
+		"/a /b{query}\n/b /a?x={query}\n",
+		"/a /b\n/b /w\n/w /a\n",           // /w is a route of the site
+		"/a /a?x\n/a?x /b\n",              // the query leads out
+		"/a?x /a\n",                       // the query is left out
+		"/a //other.test/a\n/b /a\n",      // another host
+		"/a /b#c\n/b /c\n/c.html /a\n",    // a chain
+		"/a /b?x=1\n/b /a\n/a?x=1 /end\n", // carried along, the query leads out
+	} {
+		if _, problems := withMoved(t, text, "sites: { a.test: { redirects: moved.map, /w: { respond: 200 }, /*: { respond: 404 } } }"); len(problems.Errors()) > 0 {
+			t.Errorf("%q: %v", text, problems)
 		}
 	}
 }

@@ -184,10 +184,10 @@ func (p *planner) sites() {
 		switch {
 		case old == nil:
 			p.note(api.Added, key)
-		case reflect.DeepEqual(old, s):
+		case sameSite(old, s):
 			p.plan.Kept.Sites++
 		default:
-			p.note(api.Changed, key, routesDiffering(old, s)...)
+			p.note(api.Changed, key, append(routesDiffering(old, s), redirectsDiffering(old.Redirects, s.Redirects)...)...)
 		}
 	}
 	for i := range p.before.Config.Sites {

@@ -82,3 +82,29 @@ func TestPlansNameWhatTheReloadEnds(t *testing.T) {
 		}
 	}
 }
+
+// A plan counts the lines of a redirects file by what becomes of them; where they stand means nothing.
+func TestPlansCountRedirects(t *testing.T) {
+	dir := t.TempDir()
+	with := func(lines string, previous *snapshot.Snapshot) *snapshot.Snapshot {
+		if err := os.WriteFile(filepath.Join(dir, "moved.map"), []byte(lines), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return built(t, filepath.Join(dir, "weir.yaml"), "listeners: { http: \":80\" }\nsites: { a: { redirects: moved.map, respond: 404 } }\nadmin: off\n", previous)
+	}
+	before := with("/a /1\n/b /2\n/c /3\n/d?x /4\n", nil)
+	for _, c := range []struct{ lines, want string }{
+		{"# others\n/d?x /4\n/c /3\n/a /1\n/b /2\n", ""},
+		{"/a /1\n/b /5\n/c /3 301\n/e /6\n/%66 /7\n/g /8\n", "redirects: 3 added, 2 changed, 1 removed"},
+		{"/a /1\n/b /2\n", "redirects: 2 removed"},
+	} {
+		plan := newPlan(before, with(c.lines, before))
+		var got []string
+		for _, change := range plan.Changes {
+			got = append(got, change.Details...)
+		}
+		if strings.Join(got, "; ") != c.want || len(plan.Changes) == 0 != (c.want == "") {
+			t.Errorf("%q: %v, want %q", c.lines, plan.Changes, c.want)
+		}
+	}
+}

@@ -62,12 +62,10 @@ func (b *siteBuilder) moved(s *config.Site, spec *site.Spec) {
 	entries := make([]site.MovedPath, len(c.Entries))
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		entries[i] = site.MovedPath{Path: e.Path, Query: e.Query, HasQuery: e.HasQuery, Redirect: b.redirect(s.Moved.Key, &e.Redirect, nil)}
+		entries[i] = site.MovedPath{Path: e.Normal, Query: e.Query, HasQuery: e.HasQuery, Redirect: b.redirect(s.Moved.Key, &e.Redirect, nil)}
 		entries[i].Redirect.LeavesQuery = e.HasQuery
 	}
-	plain, withQuery := site.NewMoved(entries, spec.Paths.Folds, func(i int, err error) {
-		b.refuse(s.Moved.Key, "%s:%d: %q: %v", c.File, c.Entries[i].Line, c.Entries[i].Path, err)
-	})
+	plain, withQuery := site.NewMoved(entries, spec.Paths.Folds)
 	for _, m := range []*site.Moved{withQuery, plain} {
 		if m == nil {
 			continue

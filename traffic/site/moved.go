@@ -1,11 +1,6 @@
 package site
 
-import (
-	"errors"
-	"iter"
-)
-
-var errMovedTwice = errors.New("stands in the file already, or another path of it means the same")
+import "iter"
 
 // Moved is a table of exact paths, each with what it has become: all queries of a path, or certain ones. Immutable.
 type Moved struct {
@@ -22,26 +17,20 @@ type MovedPath struct {
 	Redirect *Redirect
 }
 
-// NewMoved makes a table of the entries with a query, and one of the others; nil without any. With folds, paths know no case. refuse is told of
-// entries that cannot be.
-func NewMoved(entries []MovedPath, folds bool, refuse func(i int, err error)) (plain, withQuery *Moved) {
+// NewMoved makes a table of the entries with a query, and one of the others; nil without any. Their paths are in normal form, and no two entries are for the same requests. With
+// folds, paths know no case, and those of the entries are in lower case.
+func NewMoved(entries []MovedPath, folds bool) (plain, withQuery *Moved) {
 	plain, withQuery = &Moved{folds: folds, paths: map[string]*Redirect{}}, &Moved{folds: folds, queries: map[string]map[string]*Redirect{}}
 	for i := range entries {
 		e := &entries[i]
-		path, err := normalPath(e.Path)
-		if err == nil {
-			if folds {
-				path = string(appendLower(nil, []byte(path)))
-			}
-			table := plain
-			if e.HasQuery {
-				table = withQuery
-			}
-			err = table.add(path, e)
+		if !e.HasQuery {
+			plain.paths[e.Path] = e.Redirect
+			continue
 		}
-		if err != nil {
-			refuse(i, err)
+		if withQuery.queries[e.Path] == nil {
+			withQuery.queries[e.Path] = map[string]*Redirect{}
 		}
+		withQuery.queries[e.Path][e.Query] = e.Redirect
 	}
 	if len(plain.paths) == 0 {
 		plain = nil
@@ -50,21 +39,6 @@ func NewMoved(entries []MovedPath, folds bool, refuse func(i int, err error)) (p
 		withQuery = nil
 	}
 	return plain, withQuery
-}
-
-func (m *Moved) add(path string, e *MovedPath) error {
-	of, key := m.paths, path
-	if e.HasQuery {
-		if m.queries[path] == nil {
-			m.queries[path] = map[string]*Redirect{}
-		}
-		of, key = m.queries[path], e.Query
-	}
-	if of[key] != nil {
-		return errMovedTwice
-	}
-	of[key] = e.Redirect
-	return nil
 }
 
 // Pattern is the path pattern of the table's paths; name stands for it where people read it.

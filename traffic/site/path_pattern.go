@@ -1,7 +1,6 @@
 package site
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -38,7 +37,7 @@ func ParsePathPattern(text string) (*PathPattern, error) {
 	if !strings.HasPrefix(text, "/") || strings.Contains(body, "*") {
 		return nil, fmt.Errorf("%q is no path pattern; write it like /login, /api/* or ~^/api/", text)
 	}
-	normal, err := normalPath(body)
+	normal, err := message.NormalOfWritten(body)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", text, err)
 	}
@@ -47,25 +46,6 @@ func ParsePathPattern(text string) (*PathPattern, error) {
 	}
 	return &PathPattern{kind: pathExact, text: normal}, nil
 }
-
-// normalPath is the form in which the path arrives: bytes that are not ASCII are percent-encoded on the wire.
-func normalPath(path string) (string, error) {
-	var encoded []byte
-	for i := range len(path) {
-		if c := path[i]; c >= 0x80 {
-			encoded = fmt.Appendf(encoded, "%%%02X", c)
-		} else {
-			encoded = append(encoded, c)
-		}
-	}
-	normal, found, err := message.AppendReading(nil, encoded, message.NormalReading)
-	if err == nil && found&(doubtful&^message.NormalReading) != 0 {
-		err = errAmbiguous
-	}
-	return string(normal), err
-}
-
-var errAmbiguous = errors.New("servers read an encoded slash, backslash or percent sign in different ways")
 
 // Folded is the pattern for paths in lower case: it knows no case.
 func (p *PathPattern) Folded() *PathPattern {

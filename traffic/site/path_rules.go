@@ -15,12 +15,9 @@ type PathRules struct {
 	Folds    bool               // the servers know no case, and neither do routes
 }
 
-// doubtful are the traits about which servers differ most, and by which access rules are evaded most.
-const doubtful = message.EncodedSlash | message.Backslash | message.DotSegment | message.RepeatedSlash | message.DoubleEncoding | message.Overlong
-
 // DefaultPathRules are for servers of which nothing is known.
 func DefaultPathRules() *PathRules {
-	return &PathRules{Resolves: message.NormalReading, Doubts: doubtful}
+	return &PathRules{Resolves: message.NormalReading, Doubts: message.Doubtful}
 }
 
 // isDefault reports whether the rules find nothing in a path that is normal at a glance.

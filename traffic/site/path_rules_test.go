@@ -9,11 +9,11 @@ import (
 // TestPathsAreRefusedOnlyWhereTheirReadingsDiffer: the route is found by the normal form, and a path that servers may read in another way passes
 // unless that reading has another route.
 func TestPathsAreRefusedOnlyWhereTheirReadingsDiffer(t *testing.T) {
-	tomcat := &PathRules{Resolves: message.NormalReading | message.Parameters, Doubts: doubtful &^ (message.RepeatedSlash | message.DoubleEncoding)}
+	tomcat := &PathRules{Resolves: message.NormalReading | message.Parameters, Doubts: message.Doubtful &^ (message.RepeatedSlash | message.DoubleEncoding)}
 	iis := &PathRules{Resolves: message.NormalReading | message.EncodedSlash | message.Backslash | message.TrailingDot | message.DataStream,
 		Doubts: message.DoubleEncoding | message.Overlong | message.DotSegment | message.RepeatedSlash | message.Cookieless, Folds: true}
-	any := &PathRules{Resolves: message.NormalReading, Doubts: doubtful | message.Parameters | message.TrailingDot | message.DataStream | message.Cookieless}
-	pass := &PathRules{Resolves: message.NormalReading, Doubts: doubtful &^ message.EncodedSlash}
+	any := &PathRules{Resolves: message.NormalReading, Doubts: message.Doubtful | message.Parameters | message.TrailingDot | message.DataStream | message.Cookieless}
+	pass := &PathRules{Resolves: message.NormalReading, Doubts: message.Doubtful &^ message.EncodedSlash}
 	for _, c := range []struct {
 		rules *PathRules
 		path  string
