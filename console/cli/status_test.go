@@ -31,7 +31,7 @@ func sampleStatus() *api.Status {
 	ejected := time.Now().Add(9500 * time.Millisecond)
 	return &api.Status{
 		Version: "weir 1", State: api.Running, Started: time.Now(), UptimeSeconds: 3661, Complete: true, Loops: make([]api.Loop, 2),
-		Config: api.Config{File: "weir.yaml", Reloads: 3, Refused: 1, LastError: "the configuration has 1 problems"},
+		Config: api.Config{File: "weir.yaml", Reloads: 3, Refused: 1, LastError: "the configuration has 1 problem"},
 		Exchanges: api.Exchanges{Clients: 24, Active: 2, Requests: 240, Status: map[string]uint64{"2xx": 230, "5xx": 10}, Retries: 3,
 			Reasons: map[string]uint64{"none.finish.done": 230, "server.connect.refused": 9, "client.read.malformed": 1}},
 		Listeners: []api.Listener{{Name: "https", Addresses: []string{"0.0.0.0:443", "[::]:443"}, Connections: 24, Handshakes: api.Handshakes{OK: 30, Failed: 2, Resumed: 4}},
@@ -51,7 +51,7 @@ func TestStatusForPeople(t *testing.T) {
 	status, out, errs := run(t, Program{}, good, "status", "--address", address)
 	want := `weir 1, running for 1h1m
 configuration: weir.yaml; taken 3 times, refused once
-the last reload was refused: the configuration has 1 problems
+the last reload was refused: the configuration has 1 problem
 2 loops, 24 client connections, 2 requests under way, 240 in all: 230 2xx, 0 3xx, 0 4xx, 10 5xx; 3 retries
 
 POOL       BALANCE        MULTIPLEXING  PER CONNECTION  REUSED

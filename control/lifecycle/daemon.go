@@ -90,7 +90,11 @@ type openListener struct {
 type Refused struct{ Problems config.Problems }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("the configuration has %d problems; nothing was changed", len(r.Problems.Errors()))
+	n, problems := len(r.Problems.Errors()), "problems"
+	if n == 1 {
+		problems = "problem"
+	}
+	return fmt.Sprintf("the configuration has %d %s; nothing was changed", n, problems)
 }
 
 // Start loads the configuration and serves it. Warnings are returned beside the daemon.

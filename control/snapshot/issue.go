@@ -28,6 +28,7 @@ func (b *builder) wanted() certs.Wanted {
 			w.Public = append(w.Public, name)
 		case a != nil && !a.Off:
 			b.warn(config.SitePath(name), "a certificate for all names below needs the challenge dns: until tls.acme.dns or a certificate is given, weir's own authority issues it")
+		case b.isUnread: // the name may be in the file that is complained of already
 		default:
 			b.warn(config.SitePath(name), "no certificate is for this name, and tls.acme is off: clients get one of weir's own authority, which browsers do not trust")
 		}

@@ -62,6 +62,7 @@ type builder struct {
 	loops    int
 	keeper   *keeper
 	out      *Snapshot
+	isUnread bool // certificates of a file are not known, as it cannot be read
 	prints   bool // somebody wants to know fingerprints of ClientHellos
 	problems config.Problems
 }

@@ -215,6 +215,7 @@ func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
 			b.warn(certificatePath(path, p.Source), p.Error())
 		} else {
 			b.refuse(certificatePath(path, p.Source), p.Error())
+			b.isUnread = true
 		}
 	}
 }
