@@ -28,6 +28,7 @@ type epollConn struct {
 	isTaken     bool       // its owner says whether it is spare
 	sending     bool       // bytes wait to be sent to it together with others'
 	forwarding  bool       // bytes that came by it are among those
+	refills     uint8      // how often the send buffer had room again, counted up to refillsOfFast
 	reader      *coroutine // parked in Read
 	writer      *coroutine // parked in Write
 	forwardTo   *epollConn // where what comes goes while handler, a Forwarder, waits; nil: handler is to look
@@ -259,6 +260,11 @@ func (c *epollConn) waitWrite() error {
 	c.arm(c.writeBy)
 	why := c.loop.park()
 	c.writer = nil
+	if c.isAccepted && c.refills < refillsOfFast {
+		if c.refills++; c.refills == refillsOfFast {
+			syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, tcpNotsentLowat, notsentFast)
+		}
+	}
 	return why.err()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type bed struct {
 	echo        *echoServer
 	echoAt      string
 	binaries    map[string]string // of what was built here
+	far         *peers.Link       // when a question needs it
 	subjects    []*subject
 }
 
@@ -97,7 +99,10 @@ func (b *bed) among(names ...string) []*subject {
 }
 
 // fresh starts one more process of a proxy; the caller stops it.
-func (b *bed) fresh(name string) (*subject, error) {
+func (b *bed) fresh(name string) (*subject, error) { return b.freshAt(name, "") }
+
+// freshAt is fresh with a proxy that listens for TLS at another IP address, there with HTTP/3 too.
+func (b *bed) freshAt(name, ip string) (*subject, error) {
 	start, known := starters()[name]
 	if !known {
 		return nil, fmt.Errorf("no proxy %q", name)
@@ -113,12 +118,23 @@ func (b *bed) fresh(name string) (*subject, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // as b.dir
 		return nil, err
 	}
+	if ip != "" {
+		addresses[1] = net.JoinHostPort(ip, peers.Port(addresses[1]))
+	}
 	s := &subject{name: name, plainAddress: addresses[0], secureAddress: addresses[1], tunnelAddress: addresses[3], flowAddress: addresses[4]}
 	s.process, err = start(b, dir, site{
 		Plain: addresses[0], Secure: addresses[1], Admin: peers.AdminSocket(), Tunnel: addresses[3], Flow: addresses[4], Echo: b.echoAt, Origin: b.originAt, OriginH2C: b.originH2C, Chat: b.chat.address(),
-		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both,
+		Cert: b.certificate.Cert, Key: b.certificate.Key, Both: b.certificate.Both, HTTP3: ip != "" && slices.Contains(s.farVersions(), "http3"),
 	})
 	return s, err
+}
+
+// link makes the link of the questions about distance, once.
+func (b *bed) link() (err error) {
+	if b.far == nil {
+		b.far, err = peers.NewLink(distanceDelay)
+	}
+	return err
 }
 
 // startOrigin writes the bodies and starts the nginx that serves them.
@@ -175,6 +191,9 @@ func (b *bed) close() {
 	}
 	if b.echo != nil {
 		b.echo.stop()
+	}
+	if b.far != nil {
+		b.far.Close()
 	}
 	os.RemoveAll(b.dir)
 }

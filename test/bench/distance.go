@@ -3,66 +3,159 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"strings"
+	"sync"
 	"time"
+
+	quicgo "github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-// The link of the question distance: what is on its way at 100 MB/s.
-const (
-	distanceDelay = 20 * time.Millisecond // each way
-	distanceBytes = 60_000_000            // of each download and upload
-)
+// The link of both questions is what is on its way at 100 MB/s.
+const distanceDelay = 20 * time.Millisecond // each way
 
 func distance() *question {
-	best := func(figure string) (list []target) {
-		for _, peer := range []string{"nginx", "haproxy", "caddy"} {
-			list = append(list, target{Figure: figure, Peer: peer, Bound: 0.9, AtLeast: true})
-		}
-		return list
+	return farQuestion("distance", "How fast are one download and one upload by TLS over a link of 40 ms?", crossing{bytes: 60_000_000, connections: 1})
+}
+
+// overLoss has several connections, since one of them meets too few losses to tell anything.
+func overLoss() *question {
+	return farQuestion("loss", "How fast are four downloads and four uploads by TLS over a link of 40 ms that loses one packet of a hundred?",
+		crossing{bytes: 2_000_000, connections: 4, loss: 1})
+}
+
+// A crossing is what goes over the link for one figure.
+type crossing struct {
+	bytes       int64 // of each connection
+	connections int   // at once
+	loss        float64
+}
+
+var farVersions = []string{"http1", "http2", "http3"}
+
+// farVersions leaves out what the older peers do not speak.
+func (s *subject) farVersions() []string {
+	if strings.HasSuffix(s.name, "-old") {
+		return farVersions[:2]
 	}
+	return farVersions
+}
+
+func farQuestion(name, asks string, x crossing) *question {
 	q := &question{
-		Name:     "distance",
-		Asks:     "How fast are one download and one upload by TLS over a link of 40 ms?",
+		Name:     name,
+		Asks:     asks,
 		subjects: []string{"nginx", "haproxy", "caddy", "weir"},
-		measure:  overDistance,
+		needs:    rootNeeded,
+		prepare:  func(_ context.Context, b *bed) error { return b.link() },
+		measure:  x.measure,
 	}
-	for _, name := range []string{"get http1", "post http1", "get http2", "post http2"} {
-		q.figures = append(q.figures, figure{name, "MB/s"})
-		q.targets = append(q.targets, best(name)...)
+	for _, version := range farVersions {
+		for _, method := range []string{"GET", "POST"} {
+			f := figure{strings.ToLower(method) + " " + version, "MB/s"}
+			q.figures = append(q.figures, f)
+			for _, peer := range []string{"nginx", "haproxy", "caddy"} {
+				q.targets = append(q.targets, target{Figure: f.Name, Peer: peer, Bound: 0.9, AtLeast: true})
+			}
+		}
 	}
 	return q
 }
 
-// overDistance moves the bytes each way in both versions, each on a connection that has moved a tenth of them before.
-func overDistance(ctx context.Context, _ *bed, s *subject) (sample, error) {
-	address, stop, err := peers.Far(s.secureAddress, distanceDelay)
+func rootNeeded() error {
+	if os.Getuid() != 0 {
+		return errors.New("it makes a network namespace, which needs root")
+	}
+	return nil
+}
+
+// measure moves the bytes each way in every version, each on connections that have moved a tenth of them before. The proxy is one more process, which listens
+// on the link and speaks HTTP/3 there.
+func (x crossing) measure(ctx context.Context, b *bed, running *subject) (sample, error) {
+	s, err := b.freshAt(running.name, b.far.Here)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
+	defer s.process.Stop()
+	b.far.Lose(x.loss)
 	result := sample{}
-	for _, version := range []string{"http1", "http2"} {
-		var protocols http.Protocols
-		protocols.SetHTTP1(version == "http1")
-		protocols.SetHTTP2(version == "http2")
+	for _, version := range s.farVersions() {
 		for _, method := range []string{"GET", "POST"} {
-			transport := &http.Transport{Protocols: &protocols, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ReadBufferSize: 256 << 10, WriteBufferSize: 256 << 10,
-				HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 1 << 26, MaxReceiveBufferPerConnection: 1 << 27}}
-			name := map[string]string{"GET": "get ", "POST": "post "}[method] + version
-			if _, err = move(ctx, transport, method, "https://"+address, distanceBytes/10); err == nil {
-				result[name], err = move(ctx, transport, method, "https://"+address, distanceBytes)
+			name := strings.ToLower(method) + " " + version
+			if result[name], err = x.rate(ctx, b.far, version, method, s.secure("")); err == nil {
+				continue
 			}
-			transport.CloseIdleConnections()
-			if err != nil {
-				return nil, fmt.Errorf("%s by %s: %w", name, s.name, err)
+			if s.name == "weir" || ctx.Err() != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
+			fmt.Fprintf(os.Stderr, "%s: %s: %v; this counts as no rate at all\n", s.name, name, err)
 		}
 	}
 	return result, nil
+}
+
+// rate is what all connections moved together, in MB/s.
+func (x crossing) rate(ctx context.Context, link *peers.Link, version, method, base string) (float64, error) {
+	rates, failed := make([]float64, x.connections), make([]error, x.connections)
+	var all sync.WaitGroup
+	for i := range x.connections {
+		all.Go(func() {
+			transport, done := farTransport(link, version)
+			defer done()
+			if _, failed[i] = move(ctx, transport, method, base, x.bytes/10); failed[i] == nil {
+				rates[i], failed[i] = move(ctx, transport, method, base, x.bytes)
+			}
+		})
+	}
+	all.Wait()
+	sum := 0.0
+	for _, rate := range rates {
+		sum += rate
+	}
+	return sum, errors.Join(failed...)
+}
+
+// farTransport is a client beyond the link, with windows that are never what limits it.
+func farTransport(link *peers.Link, version string) (transport http.RoundTripper, done func()) {
+	noCheck := &tls.Config{InsecureSkipVerify: true}
+	if version == "http3" {
+		t := &http3.Transport{TLSClientConfig: noCheck, QUICConfig: &quicgo.Config{InitialStreamReceiveWindow: 1 << 24, InitialConnectionReceiveWindow: 1 << 24,
+			MaxStreamReceiveWindow: 1 << 26, MaxConnectionReceiveWindow: 1 << 27}}
+		t.Dial = func(ctx context.Context, address string, config *tls.Config, q *quicgo.Config) (*quicgo.Conn, error) {
+			socket, err := link.ListenPacket()
+			if err != nil {
+				return nil, err
+			}
+			to, err := net.ResolveUDPAddr("udp", address)
+			if err != nil {
+				return nil, err
+			}
+			over := &quicgo.Transport{Conn: socket}
+			c, err := over.DialEarly(ctx, to, config, q)
+			if err != nil {
+				socket.Close()
+				return nil, err
+			}
+			context.AfterFunc(c.Context(), func() { over.Close(); socket.Close() })
+			return c, nil
+		}
+		return t, func() { t.Close() }
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(version == "http1")
+	protocols.SetHTTP2(version == "http2")
+	t := &http.Transport{Protocols: &protocols, TLSClientConfig: noCheck, ReadBufferSize: 256 << 10, WriteBufferSize: 256 << 10,
+		DialContext: func(_ context.Context, network, address string) (net.Conn, error) { return link.Dial(network, address) },
+		HTTP2:       &http.HTTP2Config{MaxReceiveBufferPerStream: 1 << 26, MaxReceiveBufferPerConnection: 1 << 27}}
+	return t, t.CloseIdleConnections
 }
 
 // move is the rate, in MB/s, at which n bytes of content go one way.

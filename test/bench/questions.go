@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -19,6 +20,8 @@ type question struct {
 	targets []target
 	// rounds, when not 0, caps the number of rounds.
 	rounds int
+	// needs, when set, says why the question cannot be asked here.
+	needs func() error
 	// prepare, when set, runs once before the first round.
 	prepare func(ctx context.Context, b *bed) error
 	// measure puts the question to one proxy once.
@@ -61,6 +64,7 @@ func questions() []*question {
 		idleMemory(),
 		idleMemoryTLS(),
 		distance(),
+		overLoss(),
 		tunnelBulk(),
 		tunnelKeepAlive(),
 		tunnelConnections(),
@@ -73,21 +77,42 @@ func questions() []*question {
 	}
 }
 
-// choose returns the questions named in a comma-separated list, or all.
+// choose returns the questions named in a comma-separated list, or all that can be asked here.
 func choose(names string) ([]*question, error) {
 	all := questions()
-	if names == "" {
-		return all, nil
-	}
 	var chosen []*question
+	if names == "" {
+		for _, q := range all {
+			if err := q.possible(); err != nil {
+				fmt.Fprintf(os.Stderr, "%v; it is left out\n", err)
+				continue
+			}
+			chosen = append(chosen, q)
+		}
+		return chosen, nil
+	}
 	for name := range strings.SplitSeq(names, ",") {
 		q := find(all, name)
 		if q == nil {
 			return nil, fmt.Errorf("no question %q; -h lists them", name)
 		}
+		if err := q.possible(); err != nil {
+			return nil, err
+		}
 		chosen = append(chosen, q)
 	}
 	return chosen, nil
+}
+
+// possible says why the question cannot be asked here.
+func (q *question) possible() error {
+	if q.needs == nil {
+		return nil
+	}
+	if err := q.needs(); err != nil {
+		return fmt.Errorf("%s: %w", q.Name, err)
+	}
+	return nil
 }
 
 // find returns the question of that name, or nil.

@@ -20,6 +20,7 @@ type site struct {
 	Flow, Echo           string // of UDP, and where it leads
 	Cert, Key, Both      string // files
 	Modules              string // the directory of nginx's
+	HTTP3                bool   // beside TLS; weir and Caddy have it always
 	Splice               bool   // HAProxy hands bodies through by splice, which is not its default
 }
 

@@ -45,7 +45,7 @@ func certificateUntil(dir string, end time.Time, names []string) (*Certificate, 
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 		DNSNames:              append([]string{"localhost"}, names...),
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.ParseIP(linkHere)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
