@@ -21,7 +21,12 @@ type content struct {
 	credit chan struct{} // says that the piece has been read
 	gone   chan struct{} // closed when nobody wants more
 	piece  []byte        // content that was not brought to the loop yet
+
+	isTunnel bool // of an extended CONNECT: nothing but content comes
 }
+
+// frameCut is what is said of a stream that ends within a frame.
+const frameCut = "frame_cut"
 
 // open makes ready for content that comes later than its head.
 func (b *content) open() { b.credit, b.gone = make(chan struct{}, 1), make(chan struct{}) }
@@ -72,6 +77,11 @@ func (b *content) bring() {
 		case !ok:
 			b.finish()
 			return
+		case kind == http3.FrameHeaders && b.isTunnel:
+			// RFC 9114 section 4.4: once a CONNECT has been answered, "only DATA frames are permitted to be sent on the stream. … Receipt of any other known frame type MUST be
+			// treated as a connection error of type H3_FRAME_UNEXPECTED."
+			b.breaks(http3.FrameUnexpected, "frame_unexpected")
+			return
 		case kind == http3.FrameHeaders:
 			b.trail(length)
 			return
@@ -83,8 +93,12 @@ func (b *content) bring() {
 				b.lost()
 				return
 			}
-			if length > controlMost || !b.r.skip(length) {
+			switch {
+			case length > controlMost:
 				b.malformed("bad_frame")
+				return
+			case !b.r.skip(length):
+				b.broken()
 				return
 			}
 			continue
@@ -128,7 +142,7 @@ func (b *content) data(length uint64) bool {
 				return false
 			}
 			if !r.fill() {
-				b.lost()
+				b.broken()
 				return false
 			}
 		}
@@ -163,7 +177,7 @@ func (b *content) finish() {
 	case b.r.err != io.EOF:
 		b.lost()
 	case b.r.at < b.r.end:
-		b.malformed("frame_cut")
+		b.broken()
 	case b.length >= 0 && b.got < b.length:
 		b.malformed("content_missing")
 	default:
@@ -183,7 +197,7 @@ func (b *content) trail(length uint64) {
 	layout.StartTrailers(limits, b.s.conn.toServer)
 	switch {
 	case !ok:
-		b.lost()
+		b.broken()
 		return
 	case http3.Decode(block, layout) != nil:
 		b.breaks(http3.DecompressionFailed, "bad_field_section")
@@ -197,6 +211,9 @@ func (b *content) trail(length uint64) {
 		b.malformed(why)
 		return
 	}
+	if !b.nothingFollows() {
+		return
+	}
 	b.end(append([]byte(nil), layout.Buf...))
 }
 
@@ -205,13 +222,38 @@ func (b *content) badTrailers(l *http2.Layout) string {
 	if why := l.Trailers(); why != "" {
 		return why
 	}
-	switch {
-	case b.length >= 0 && b.got < b.length:
+	if b.length >= 0 && b.got < b.length {
 		return "content_missing"
-	case b.r.at < b.r.end || b.r.fill() || b.r.err != io.EOF:
-		return "frame_after_trailers"
 	}
 	return ""
+}
+
+// nothingFollows waits for the end of a stream whose trailers have come; false if it does not come. RFC 9114 section 9: "Implementations MUST ignore unknown or unsupported
+// values in all extensible protocol elements", so that frames of unknown types may come yet; section 4.1: "Receipt of an invalid sequence of frames MUST be treated as a
+// connection error of type H3_FRAME_UNEXPECTED. In particular, … a HEADERS or DATA frame after the trailing HEADERS frame".
+func (b *content) nothingFollows() bool {
+	for {
+		kind, length, ok := b.r.header()
+		switch {
+		case !ok && b.r.at < b.r.end:
+			b.broken()
+		case !ok && b.r.err == io.EOF:
+			return true
+		case !ok:
+			b.lost()
+		case kind == http3.FrameData, kind == http3.FrameHeaders, !http3.MayStandInRequest(kind):
+			b.breaks(http3.FrameUnexpected, "frame_after_trailers")
+		case !b.s.conn.spend(http2.GlitchUnknown):
+			b.lost()
+		case length > controlMost:
+			b.malformed("bad_frame")
+		case !b.r.skip(length):
+			b.broken()
+		default:
+			continue
+		}
+		return false
+	}
 }
 
 // end tells the loop that the content has come to its end, with trailers or without.
@@ -231,6 +273,15 @@ func (b *content) lost() {
 	}
 	s, err := b.s, b.s.conn.lossOf(b.r.err)
 	s.conn.loop.Post(func() { s.lose(err) })
+}
+
+// broken is lost for a stream that has ended within a frame.
+func (b *content) broken() {
+	if b.r.err == io.EOF {
+		b.breaks(http3.FrameError, frameCut)
+		return
+	}
+	b.lost()
 }
 
 // malformed tells the loop that the peer has sent what it must not, which ends the stream.

@@ -82,6 +82,15 @@ func (r *reader) header() (kind, length uint64, ok bool) {
 	}
 }
 
+// cutCode is the code for a stream that has ended within a frame. RFC 9114 section 7.1: "When a stream terminates cleanly, if the last frame on the stream was truncated, this
+// MUST be treated as a connection error of type H3_FRAME_ERROR."
+func (r *reader) cutCode() http3.Code {
+	if r.err == io.EOF {
+		return http3.FrameError
+	}
+	return http3.RequestIncomplete
+}
+
 // hasHeader reports whether the next frame's header is here already.
 func (r *reader) hasHeader() bool {
 	_, _, n := http3.ParseHeader(r.buf[r.at:r.end])

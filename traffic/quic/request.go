@@ -41,7 +41,7 @@ func (c *Conn) request(raw *quicgo.Stream) {
 		c.malformed(raw, http3.MessageError)
 		return
 	}
-	b := &content{s: s, r: r, length: s.take(layout, fault, ended)}
+	b := &content{s: s, r: r, length: s.take(layout, fault, ended), isTunnel: s.request.Upgrade}
 	if ended && b.length > 0 {
 		c.malformed(raw, http3.MessageError)
 		return
@@ -69,6 +69,8 @@ func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {
 	for skipped := 0; ; skipped++ {
 		kind, length, ok := r.header()
 		switch {
+		case !ok && r.at < r.end:
+			return nil, r.cutCode()
 		case !ok:
 			return nil, http3.RequestIncomplete
 		case kind == http3.FrameHeaders:
@@ -76,14 +78,16 @@ func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {
 				return nil, http3.ExcessiveLoad
 			}
 			if block, ok = r.take(int(length)); !ok {
-				return nil, http3.RequestIncomplete
+				return nil, r.cutCode()
 			}
 			return block, 0
 		case kind == http3.FrameData || !http3.MayStandInRequest(kind):
 			// RFC 9114 section 4.1: "Receipt of an invalid sequence of frames MUST be treated as a connection error of type H3_FRAME_UNEXPECTED."
 			return nil, http3.FrameUnexpected
-		case !c.spend(http2.GlitchUnknown), length > controlMost, skipped > 16, !r.skip(length):
+		case !c.spend(http2.GlitchUnknown), length > controlMost, skipped > 16:
 			return nil, http3.ExcessiveLoad
+		case !r.skip(length):
+			return nil, r.cutCode()
 		}
 	}
 }

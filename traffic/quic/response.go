@@ -29,7 +29,7 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 	}
 	s.section(func(b []byte) []byte { return http3.AppendRequest(b, head, t) })
 	s.flushLater()
-	go s.conn.loop.Guard(func() { s.answered(method) }, func() {
+	go s.conn.loop.Guard(func() { s.answered(method, t.Protocol != "") }, func() {
 		s.conn.failed()
 		s.conn.loop.Post(func() { s.lose(engine.ErrClosed) })
 	})
@@ -58,7 +58,7 @@ func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 }
 
 // answered reads the answer to a request.
-func (s *Stream) answered(method message.Method) {
+func (s *Stream) answered(method message.Method, isConnect bool) {
 	b := &content{s: s, r: &reader{from: s.raw, isClosed: &s.conn.isClosed}, length: -1}
 	var interims http1.Interims
 	began := time.Now()
@@ -68,6 +68,7 @@ func (s *Stream) answered(method message.Method) {
 		case a == nil:
 			return
 		case a.response.Status >= 200:
+			b.isTunnel = isConnect && a.response.Status/100 == 2
 			b.final(a, method)
 			return
 		case !interims.Take(len(a.head), 1+time.Since(began).Milliseconds()), b.r.isAtEnd():
@@ -94,6 +95,9 @@ func (b *content) nextHead(method message.Method) *answer {
 		return nil
 	case http3.FrameUnexpected:
 		b.breaks(code, "frame_unexpected")
+		return nil
+	case http3.FrameError:
+		b.breaks(code, frameCut)
 		return nil
 	default:
 		b.malformed(http1.FaultHeadSize.Reason)

@@ -47,6 +47,7 @@ type peer struct {
 	goAway []uint32
 	codes  []http2.ErrCode
 	pings  [][8]byte
+	resets map[uint32]http2.ErrCode
 	closed bool
 }
 
@@ -80,6 +81,11 @@ func (p *peer) read() {
 		switch f := f.(type) {
 		case *http2.GoAwayFrame:
 			p.goAway, p.codes = append(p.goAway, f.LastStreamID), append(p.codes, f.ErrCode)
+		case *http2.RSTStreamFrame:
+			if p.resets == nil {
+				p.resets = map[uint32]http2.ErrCode{}
+			}
+			p.resets[f.StreamID] = f.ErrCode
 		case *http2.PingFrame:
 			if !f.IsAck() {
 				p.pings = append(p.pings, f.Data)

@@ -67,7 +67,7 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 		return err
 	}
 	c := s.conn
-	s.method = method
+	s.method, s.tunnel = method, t.Protocol != ""
 	s.state.On(http2.SendHeaders)
 	at := c.beginHead(len(head))
 	c.out = http2.AppendRequest(c.out, head, t)
@@ -85,6 +85,7 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	}
 	if isFinal := r.Status >= 200; isFinal {
 		s.hasHead = true
+		s.tunnel = s.tunnel && r.Status/100 == 2
 		if s.length, malformed = http2.FrameResponse(r, s.method, ends); malformed != "" {
 			return malformed
 		}

@@ -478,6 +478,11 @@ func (c *Conn) trailers(s *Stream, h http2.Header, block []byte) *http2.ConnErro
 		}
 		return c.resetCaused(s, refusal.Code)
 	}
+	if s.tunnel {
+		// Section 8.5: "Frame types other than DATA or stream management frames (RST_STREAM, WINDOW_UPDATE, and PRIORITY) MUST NOT be sent on a connected stream and
+		// MUST be treated as a stream error (Section 5.4.2) if received."
+		return c.resetCaused(s, http2.ProtocolError)
+	}
 	if h.Flags&http2.FlagEndStream == 0 || h.Type == dependsOnItself || c.layout.Trailers() != "" || s.length >= 0 && s.got < s.length {
 		return c.resetCaused(s, http2.ProtocolError)
 	}

@@ -56,6 +56,7 @@ type Stream struct {
 	priority    http2.Priority
 	hasPriority bool
 
+	tunnel   bool // its request is an extended CONNECT that was not refused: nothing but content comes by it
 	wasReset bool // by weir
 	wasDone  bool
 	lingers  int64 // ms: when the rest of the request is refused, after a complete response; 0: it is not waited for
@@ -128,6 +129,7 @@ func (s *Stream) takeRequest(fault *http1.Fault, ended bool) {
 	s.conn.heads += len(b)
 	s.headLen = copy(s.head, b)
 	r := &s.request
+	s.tunnel = r.Upgrade
 	if r.Has(message.FieldContentLength) {
 		s.length = r.Length
 	}

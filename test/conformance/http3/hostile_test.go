@@ -106,7 +106,7 @@ func TestHostileServersAreAnswered(t *testing.T) {
 		detail string
 	}{
 		"no head":                 {send(nil), "message_cut"},
-		"half a head":             {send(wire.AppendHeader(nil, wire.FrameHeaders, 100)), "message_cut"},
+		"half a head":             {send(wire.AppendHeader(nil, wire.FrameHeaders, 100)), "frame_cut"},
 		"no status":               {send(section("x", "y")), "bad_status"},
 		"a bad status":            {send(section(":status", "0x9")), "bad_status"},
 		"switching protocols":     {send(section(":status", "101")), "bad_status"},

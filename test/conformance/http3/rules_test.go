@@ -89,6 +89,11 @@ func fields(list ...string) []byte {
 	return frame(wire.FrameHeaders, string(b))
 }
 
+// posting is a request that has content, of no length.
+func posting() []byte { return request("POST /echo HTTP/1.1\r\nHost: localhost\r\n\r\n") }
+
+var trailers = fields("x-trailer", "1")
+
 func TestRulesOfARequestsStream(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range map[string]struct {
@@ -104,7 +109,32 @@ func TestRulesOfARequestsStream(t *testing.T) {
 		"a GOAWAY":                           {frame(wire.FrameGoAway, "\x00"), 0, wire.FrameUnexpected},
 		"a section that refers to a table":   {frame(wire.FrameHeaders, "\x02\x00\x80"), 0, wire.DecompressionFailed},
 		"an index that is not there":         {frame(wire.FrameHeaders, "\x00\x00\xff\xff\x01"), 0, wire.DecompressionFailed},
-		"no end of the head":                 {wire.AppendHeader(nil, wire.FrameHeaders, 100), wire.RequestIncomplete, 0},
+		"nothing":                            {nil, wire.RequestIncomplete, 0},
+		"frames of unknown types alone":      {frame(0x21, "grease"), wire.RequestIncomplete, 0},
+		"no end of the head":                 {wire.AppendHeader(nil, wire.FrameHeaders, 100), 0, wire.FrameError},
+		"half the header of a frame":         {wire.AppendHeader(nil, wire.FrameHeaders, 100)[:1], 0, wire.FrameError},
+		"no end of an unknown frame":         {wire.AppendHeader(nil, 0x21, 100), 0, wire.FrameError},
+		"no end of the content":              {append(posting(), wire.AppendHeader(nil, wire.FrameData, 100)...), 0, wire.FrameError},
+		"half the header of content":         {append(posting(), 0x00), 0, wire.FrameError},
+		"no end of the trailers":             {append(posting(), wire.AppendHeader(nil, wire.FrameHeaders, 100)...), 0, wire.FrameError},
+		"no end of a frame after content":    {append(posting(), wire.AppendHeader(frame(wire.FrameData, "x"), 0x21, 100)...), 0, wire.FrameError},
+		"trailers":                           {append(posting(), trailers...), 0, 0},
+		"unknown frames after trailers":      {append(posting(), append(trailers, frame(0x21, "grease")...)...), 0, 0},
+		"content after trailers":             {append(posting(), append(trailers, frame(wire.FrameData, "x")...)...), 0, wire.FrameUnexpected},
+		"trailers twice":                     {append(posting(), append(trailers, trailers...)...), 0, wire.FrameUnexpected},
+		"a GOAWAY after trailers":            {append(posting(), append(trailers, frame(wire.FrameGoAway, "\x00")...)...), 0, wire.FrameUnexpected},
+		"half a frame after trailers":        {append(posting(), append(trailers, wire.AppendHeader(nil, 0x21, 9)...)...), 0, wire.FrameError},
+		"pseudo-fields in trailers":          {append(posting(), fields(":status", "200")...), wire.MessageError, 0},
+		"a head in a head":                   {append(posting(), request(plain)...), wire.MessageError, 0},
+		"a push promise":                     {frame(wire.FramePushPromise, "\x00\x00\x00"), 0, wire.FrameUnexpected},
+		"a push promise among content":       {append(posting(), frame(wire.FramePushPromise, "\x00\x00\x00")...), 0, wire.FrameUnexpected},
+		"a MAX_PUSH_ID":                      {frame(wire.FrameMaxPushID, "\x00"), 0, wire.FrameUnexpected},
+		"a CANCEL_PUSH":                      {frame(wire.FrameCancelPush, "\x00"), 0, wire.FrameUnexpected},
+		"frame 2 of HTTP/2":                  {frame(0x02, "12345"), 0, wire.FrameUnexpected},
+		"frame 8 of HTTP/2":                  {frame(0x08, "1234"), 0, wire.FrameUnexpected},
+		"frame 9 of HTTP/2":                  {append(posting(), frame(0x09, "")...), 0, wire.FrameUnexpected},
+		"a reference to the dynamic table":   {frame(wire.FrameHeaders, "\x00\x00\x80"), 0, wire.DecompressionFailed},
+		"an integer that is too large":       {frame(wire.FrameHeaders, "\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), 0, wire.DecompressionFailed},
 		"a name in upper case":               {fields("X-Upper-Case", "x"), wire.MessageError, 0},
 		"a name with a line feed":            {fields("x-feed\nname", "x"), wire.MessageError, 0},
 		"a value with a line feed":           {fields("x-value-feed", "x\r\nhost: b"), wire.MessageError, 0},
@@ -193,6 +223,25 @@ func TestRulesOfTheControlStreams(t *testing.T) {
 		"an increment of 0":                {[]string{"\x00" + settings, "\x03\x00"}, wire.DecoderStreamError},
 		"an increment":                     {[]string{"\x00" + settings, "\x03\x01"}, wire.DecoderStreamError},
 		"an acknowledgement of no section": {[]string{"\x00" + settings, "\x03\x84"}, wire.DecoderStreamError},
+		"a stream that ends at once":       {[]string{"END", "\x00" + settings}, 0},
+		"a stream that is reset at once":   {[]string{"RESET", "\x00" + settings}, 0},
+		"grease in the settings":           {[]string{"\x00" + string(frame(wire.FrameSettings, "\x21\x05"))}, 0},
+		"settings that are cut":            {[]string{"\x00" + string(frame(wire.FrameSettings, "\x06"))}, wire.FrameError},
+		"settings of HTTP/2, 3":            {[]string{"\x00" + string(frame(wire.FrameSettings, "\x03\x00"))}, wire.SettingsError},
+		"settings of HTTP/2, 4":            {[]string{"\x00" + string(frame(wire.FrameSettings, "\x04\x00"))}, wire.SettingsError},
+		"settings of HTTP/2, 5":            {[]string{"\x00" + string(frame(wire.FrameSettings, "\x05\x00"))}, wire.SettingsError},
+		"a setting twice":                  {[]string{"\x00" + string(frame(wire.FrameSettings, "\x06\x05\x06\x05"))}, wire.SettingsError},
+		"grease on the control stream":     {[]string{"\x00" + settings + string(frame(0x21, "grease"))}, 0},
+		"a head":                           {[]string{"\x00" + settings + string(frame(wire.FrameHeaders, "x"))}, wire.FrameUnexpected},
+		"a push promise":                   {[]string{"\x00" + settings + string(frame(wire.FramePushPromise, "\x00"))}, wire.FrameUnexpected},
+		"a frame of HTTP/2":                {[]string{"\x00" + settings + string(frame(0x06, "12345678"))}, wire.FrameUnexpected},
+		"GOAWAY and more":                  {[]string{"\x00" + settings + string(frame(wire.FrameGoAway, "\x05\x06"))}, wire.FrameError},
+		"CANCEL_PUSH and more":             {[]string{"\x00" + settings + string(frame(wire.FrameCancelPush, "\x05\x06"))}, wire.FrameError},
+		"a control that ends in a frame":   {[]string{"\x00" + settings + string(wire.AppendHeader(nil, wire.FrameGoAway, 9)) + "END"}, wire.ClosedCriticalStream},
+		"two encoder streams":              {[]string{"\x00" + settings, "\x02", "\x02"}, wire.StreamCreationError},
+		"two decoder streams":              {[]string{"\x00" + settings, "\x03", "\x03"}, wire.StreamCreationError},
+		"an encoder stream that ends":      {[]string{"\x00" + settings, "\x02END"}, wire.ClosedCriticalStream},
+		"a decoder stream that ends":       {[]string{"\x00" + settings, "\x03END"}, wire.ClosedCriticalStream},
 		"a control that ends":              {[]string{"\x00" + settings + "END"}, wire.ClosedCriticalStream},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +256,7 @@ func TestRulesOfTheControlStreams(t *testing.T) {
 					s.Write([]byte(kept))
 					time.Sleep(50 * time.Millisecond) // a reset takes back what was not delivered
 					s.CancelWrite(0)
-				} else if n := len(text) - len("END"); n > 0 && text[n:] == "END" {
+				} else if n := len(text) - len("END"); n >= 0 && text[n:] == "END" {
 					s.Write([]byte(text[:n]))
 					s.Close()
 				} else {

@@ -31,11 +31,12 @@ type world struct {
 	config  string
 	weir    *peers.Process
 	gone    chan struct{} // a value for each request that the origin saw cancelled
+	tunnels chan error    // how each tunnel's reading ended at the origin
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), gone: make(chan struct{}, 10)}
+	w := &world{t: t, dir: t.TempDir(), gone: make(chan struct{}, 10), tunnels: make(chan error, 10)}
 	origin := httptest.NewServer(http.HandlerFunc(w.origin))
 	t.Cleanup(origin.Close)
 	binary, err := peers.WeirBinary()
@@ -90,7 +91,7 @@ func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("X-Proto", r.Header.Get("X-Forwarded-Proto"))
 	switch {
 	case r.URL.Path == "/ws":
-		upgrade(rw, r)
+		upgrade(rw, r, func(err error) { w.tunnels <- err })
 	case r.URL.Path == "/wait":
 		<-r.Context().Done()
 		w.gone <- struct{}{}
