@@ -121,10 +121,13 @@ func TestRulesOfATunnel(t *testing.T) {
 		do   func(s *quicgo.Stream)
 		want wire.Code // the connection's end; 0: none
 	}{
-		"trailers":         {func(s *quicgo.Stream) { s.Write(trailers) }, wire.FrameUnexpected},
-		"settings":         {func(s *quicgo.Stream) { s.Write(frame(wire.FrameSettings, "")) }, wire.FrameUnexpected},
-		"half a frame":     {func(s *quicgo.Stream) { s.Write(wire.AppendHeader(nil, wire.FrameData, 9)); s.Close() }, wire.FrameError},
-		"a reset":          {func(s *quicgo.Stream) { s.CancelWrite(quicgo.StreamErrorCode(wire.RequestCancelled)); s.CancelRead(0x10c) }, 0},
+		"trailers":     {func(s *quicgo.Stream) { s.Write(trailers) }, wire.FrameUnexpected},
+		"settings":     {func(s *quicgo.Stream) { s.Write(frame(wire.FrameSettings, "")) }, wire.FrameUnexpected},
+		"half a frame": {func(s *quicgo.Stream) { s.Write(wire.AppendHeader(nil, wire.FrameData, 9)); s.Close() }, wire.FrameError},
+		"a reset": {func(s *quicgo.Stream) {
+			s.CancelWrite(quicgo.StreamErrorCode(wire.RequestCancelled))
+			s.CancelRead(0x10c)
+		}, 0},
 		"an end":           {func(s *quicgo.Stream) { s.Close() }, 0},
 		"an unknown frame": {func(s *quicgo.Stream) { s.Write(frame(0x21, "grease")); s.Close() }, 0},
 	} {
