@@ -5,4 +5,6 @@
 //   - the tests that fail when weir does not do it, as folder.TestName, or
 //   - "none:" and why it does not concern weir, or
 //   - "open:" and what weir does instead.
+//
+// Its callers are people who ask what weir conforms to, and go test.
 package rfc
