@@ -6,5 +6,5 @@
 //   - "none:" and why it does not concern weir, or
 //   - "open:" and what weir does instead.
 //
-// Its callers are people who ask what weir conforms to, and go test.
+// It is read by people who ask what weir conforms to, and called by go test.
 package rfc
