@@ -218,7 +218,11 @@ func (r *request) leave(got *pool.Server) {
 	w := r.world
 	r.waiting = false
 	wasWoken := !r.waiter.IsInLine()
-	w.pool.Leave(r.loop, &r.waiter)
+	why := pool.WaitedTooLong
+	if got != nil {
+		why = pool.Picked
+	}
+	w.pool.Leave(r.loop, w.now/1000, &r.waiter, why)
 	switch {
 	case got != nil && w.pool.HasRoom(r.loop, got, &r.held):
 		w.wake(r.loop)

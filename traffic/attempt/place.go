@@ -38,12 +38,12 @@ func (p *Place) Queue(l *engine.Loop, from *pool.Pool, client netip.Addr, class 
 		last = min(last, by)
 	}
 	p.loop, p.room = l, engine.Signal{}
-	p.waiter.Client, p.waiter.Class, p.waiter.Wake = client, class, p
+	p.waiter.Client, p.waiter.Class, p.waiter.Wake = engine.Network(client), class, p
 	if why = from.Enqueue(l.Index, l.Now(), &p.waiter); why != pool.Picked {
 		return nil, why
 	}
 	p.waiting = true
-	defer func() { p.leave(from, s) }()
+	defer func() { p.leave(from, s, why) }()
 	for {
 		left := time.Duration(last-l.Now()) * time.Millisecond
 		woken := l.Wait(&p.room, max(min(left, lookEvery), time.Millisecond))
@@ -70,17 +70,17 @@ func (p *Place) Queue(l *engine.Loop, from *pool.Pool, client netip.Addr, class 
 func (p *Place) Wake() { p.loop.Fire(&p.room) }
 
 // Leave ends a wait that a panic has left behind.
-func (p *Place) Leave(from *pool.Pool) { p.leave(from, nil) }
+func (p *Place) Leave(from *pool.Pool) { p.leave(from, nil, pool.Left) }
 
-// leave ends the wait, with the server that was got or nil. Who was woken and found another end passes the word on.
-func (p *Place) leave(from *pool.Pool, got *pool.Server) {
+// leave ends the wait, with the server that was got or nil. Work that was woken and did not get a server wakes the next.
+func (p *Place) leave(from *pool.Pool, got *pool.Server, why pool.Reason) {
 	if !p.waiting {
 		return
 	}
 	p.waiting = false
 	at := p.loop.Index
 	wasWoken := !p.waiter.IsInLine()
-	from.Leave(at, &p.waiter)
+	from.Leave(at, p.loop.Now(), &p.waiter, why)
 	switch {
 	case got != nil && from.HasRoom(at, got, &p.Held):
 		wakeNext(from, p.loop, at) // a server came back, or is held back no more: the queue need not wait for ends

@@ -115,7 +115,7 @@ func (p *Pool) Enqueue(loop int, now int64, w *Waiter) Reason {
 	}
 	q := l.queue
 	if q.inLine() == 0 {
-		q.since, q.gone = now, 0
+		q.begin(now)
 	}
 	if q.expected(now, w.Client, w.Class) > float64(c.Wait)*w.Class.patience() {
 		l.Shed[w.Class]++
@@ -149,11 +149,15 @@ func (p *Pool) displace(l *perLoop, w *Waiter) bool {
 // Requeue has a request that was woken in vain go on waiting, before its client's others.
 func (p *Pool) Requeue(loop int, w *Waiter) { p.line(p.loops[loop], w, true) }
 
-// Leave ends a request's wait, whether it got a server, was shed or gave up.
-func (p *Pool) Leave(loop int, w *Waiter) {
+// Leave ends a request's wait: why is Picked if it got a server, Left if its client left, else why it was refused. Those that waited too long do not make the queue faster: newcomers
+// would be queued who cannot be served in time either.
+func (p *Pool) Leave(loop int, now int64, w *Waiter, why Reason) {
 	l := p.loops[loop]
 	if w.IsInLine() {
 		p.unline(l, w)
+		if why == Picked || why == Left {
+			l.queue.went(now)
+		}
 	}
 	if !w.Shed {
 		l.queue.waiting--

@@ -165,7 +165,7 @@ func TestAQueueGoesRoundTheClientsAndByClass(t *testing.T) {
 	c.come(1, "10.0.0.3", Default, "c1")
 	c.come(1, "10.0.0.2", Default, "b2")
 	c.come(1, "10.0.0.9", Critical, "first")
-	c.pool.Leave(0, &gone.Waiter)
+	c.pool.Leave(0, 1, &gone.Waiter, Left)
 	c.want("first", "a1", "b1", "c1", "a2", "b2", "a3", "late")
 }
 
@@ -228,6 +228,94 @@ func TestWhoWouldWaitTooLongIsShedAtOnce(t *testing.T) {
 	}
 }
 
+// A client that fills the queue again and again and leaves does not get others shed, neither while it does so nor afterwards.
+func TestAClientThatFillsTheQueueAndLeavesGetsNobodyShed(t *testing.T) {
+	c := newCrowd(t, QueueConfig{Wait: 1000})
+	p := c.pool
+	now := int64(0)
+	polite := func(when string) {
+		t.Helper()
+		w, why := c.come(now, "10.9.0.1", Default, "polite")
+		if why != Picked {
+			t.Fatalf("%d ms, %s: a client with one request gets %v", now, when, why)
+		}
+		p.Leave(0, now, &w.Waiter, WaitedTooLong)
+	}
+	attack := func(address byte) *waiting {
+		w, why := c.come(now, netip.AddrFrom4([4]byte{10, 0, 1, address}).String(), Default, "attack")
+		if why != Picked && why != Shed && why != Full {
+			t.Fatal(why)
+		}
+		return w
+	}
+	leave := func(w *waiting) {
+		if w.IsInLine() {
+			p.Leave(0, now, &w.Waiter, Left)
+		}
+	}
+	for range 10 { // a client by itself, whose requests leave all at once
+		var all []*waiting
+		for range 900 {
+			all = append(all, attack(1))
+		}
+		for range 20 {
+			now += 20
+			polite("one client fills the queue")
+		}
+		for _, w := range all {
+			leave(w)
+		}
+	}
+	var all []*waiting
+	for i := range 1000 { // many clients, each of whose requests leaves after 100 ms
+		now++
+		for range 5 {
+			all = append(all, attack(byte(len(all)%50)))
+		}
+		if len(all) > 500 {
+			for _, w := range all[len(all)-505 : len(all)-500] {
+				leave(w)
+			}
+		}
+		if i > 200 && i%10 == 0 {
+			polite("many clients fill the queue")
+		}
+	}
+	for _, w := range all {
+		leave(w)
+	}
+	// The attack's last requests hold the servers for long, and nobody leaves the queue; then all of them are gone.
+	holding := attack(1)
+	now += 30_000
+	leave(holding)
+	for range 10 {
+		other, _ := c.come(now, "10.9.0.2", Default, "another")
+		polite("after the attack")
+		p.WakeNext(0, now)
+		p.Leave(0, now, &other.Waiter, Picked)
+	}
+}
+
+// What goes before a client's request is one request of each other client for each of its own, not all that wait.
+func TestHowManyGoBeforeAClientsRequest(t *testing.T) {
+	c := newCrowd(t, QueueConfig{})
+	for range 200 {
+		c.come(1, "10.0.0.1", Default, "heavy")
+	}
+	for i := range 10 {
+		c.come(1, netip.AddrFrom4([4]byte{10, 0, 2, byte(i)}).String(), Default, "light")
+	}
+	for range 3 {
+		c.come(1, "10.0.0.3", Default, "medium")
+	}
+	q := c.pool.loops[0].queue
+	for client, want := range map[string]int{"10.0.0.9": 12, "10.0.2.1": 12 + 2, "10.0.0.3": 12 + 2 + 2 + 1, "10.0.0.1": 213} {
+		if n := q.ahead(netip.MustParseAddr(client), Default); n != want {
+			t.Errorf("%s: %d go before it, expected %d", client, n, want)
+		}
+	}
+}
+
 func TestRoomGoesToALoopThatWaits(t *testing.T) {
 	c := newCrowd(t, QueueConfig{})
 	p := c.pool
@@ -250,7 +338,7 @@ func TestRoomGoesToALoopThatWaits(t *testing.T) {
 	if s, why := p.Admit(0, 1, 0, nil, true, &held); s == nil {
 		t.Errorf("who was woken: %v", why)
 	}
-	p.Leave(0, &w.Waiter)
+	p.Leave(0, 1, &w.Waiter, Picked)
 	if loop := p.WakeNext(0, 1); loop != -1 {
 		t.Errorf("nobody waits, but loop %d is to be woken", loop)
 	}

@@ -8,17 +8,18 @@ type queue struct {
 	classes [classCount]classQueue
 	waiting int // in line, and those that were woken and try again
 
-	// What the queue lets go in a while, to tell newcomers how long it will take.
-	since  int64 // ms: the while began
-	gone   int   // in it
-	perOne float64
+	// How fast requests leave the queue, from which newcomers are told how long they would wait.
+	since int64   // ms: the present interval began
+	gone  int     // left in it
+	rate  float64 // per ms, over the intervals before; 0: not known
 }
 
 // classQueue is the lines of the clients of a class in a ring.
 type classQueue struct {
-	lines map[netip.Addr]*line
-	turn  *line // whose first goes next; nil: nobody waits
-	count int
+	lines  map[netip.Addr]*line
+	turn   *line // whose first goes next; nil: nobody waits
+	count  int
+	rounds []int // how many lines have a request left for the first round of turns, for the second and so on
 }
 
 // line is the waiting requests of one client.
@@ -76,6 +77,10 @@ func (q *queue) add(w *Waiter, atFront bool) {
 	}
 	l.count++
 	c.count++
+	if l.count > len(c.rounds) {
+		c.rounds = append(c.rounds, 0)
+	}
+	c.rounds[l.count-1]++
 }
 
 // link puts a line behind all others.
@@ -102,6 +107,7 @@ func (q *queue) remove(w *Waiter) {
 		l.last = w.prev
 	}
 	w.line, w.next, w.prev = nil, nil, nil
+	c.rounds[l.count-1]--
 	l.count--
 	c.count--
 	if l.count > 0 {
@@ -148,7 +154,7 @@ func (q *queue) inLine() (n int) {
 	return n
 }
 
-// ahead is how many go before the next request of the client.
+// ahead is how many go before the next request of the client: those of higher classes, and of each line of its own class as many as get a turn before it.
 func (q *queue) ahead(client netip.Addr, class Class) (n int) {
 	for i := range class {
 		n += q.classes[i].count
@@ -158,37 +164,53 @@ func (q *queue) ahead(client netip.Addr, class Class) (n int) {
 	if l := c.lines[client]; l != nil {
 		own = l.count
 	}
-	return n + min(c.count, (own+1)*len(c.lines))
+	for round := range min(own+1, len(c.rounds), roundsMost) {
+		n += c.rounds[round]
+	}
+	if own >= roundsMost {
+		n += (own + 1 - roundsMost) * c.rounds[roundsMost-1]
+	}
+	return min(n, q.inLine())
 }
 
-// paceOver is the least while, in ms, over which a queue's pace is told.
-const paceOver = 50
+// roundsMost is how many rounds are looked at one by one; later ones count as the last of these, so that a client with a long line does not make work.
+const roundsMost = 64
 
-// went notes that a request left the queue for a server.
+// The rate is measured over intervals of paceOver ms at least. An interval counts the more the longer it was, in relation to paceMemory.
+const paceOver, paceMemory = 50, 100
+
+// begin starts to measure anew. What was known is of a time when other requests held the servers, and the queue has become empty since.
+func (q *queue) begin(now int64) { q.since, q.gone, q.rate = now, 0, 0 }
+
+// went notes that a request left the queue: for a server, or because its client left.
 func (q *queue) went(now int64) {
 	q.gone++
-	if d := now - q.since; d >= paceOver {
-		q.perOne = q.pace(now)
+	if now-q.since >= paceOver {
+		q.rate = q.rateWith(now, q.gone)
 		q.since, q.gone = now, 0
 	}
 }
 
-// pace is the ms that it takes until a request leaves the queue; 0 if not known.
-func (q *queue) pace(now int64) float64 {
-	d := now - q.since
+// rateWith is the rate if so many have left in the present interval; 0 if it is not known.
+func (q *queue) rateWith(now int64, gone int) float64 {
+	d := float64(now - q.since)
 	if d < paceOver {
-		return q.perOne
+		return q.rate
 	}
-	sample := float64(d) / float64(q.gone+1)
-	if q.perOne == 0 {
+	sample := float64(gone) / d
+	if q.rate == 0 {
 		return sample
 	}
-	return q.perOne*0.6 + sample*0.4
+	return q.rate + (sample-q.rate)*d/(d+paceMemory)
 }
 
-// expected is how many ms a request of the client would wait.
+// expected is how many ms a request of the client would wait; 0 if that is not known.
 func (q *queue) expected(now int64, client netip.Addr, class Class) float64 {
-	return float64(q.ahead(client, class)) * q.pace(now)
+	rate := q.rateWith(now, q.gone+1) // the next is about to leave
+	if rate == 0 {
+		return 0
+	}
+	return float64(q.ahead(client, class)) / rate
 }
 
 // displaced is the request that makes room for one of that client and class in a full queue: the last of a lower class, or of a
