@@ -73,7 +73,11 @@ func doctorJob(ctx context.Context, cfg *config.Config, path string, clients []s
 			j.LowPorts = j.LowPorts || a.Unix == "" && a.First < 1024
 		}
 		if l.Capture != nil {
-			j.Captures = append(j.Captures, l.Name)
+			addresses := make([]netip.Addr, len(l.Address))
+			for k := range l.Address {
+				addresses[k] = l.Address[k].IP
+			}
+			j.Capture(l.Name, addresses, l.Capture.From, l.Capture.To)
 			j.Devices = append(j.Devices, l.Capture.Interfaces...)
 			j.TPROXY = j.TPROXY || l.Capture.Mode == "tproxy"
 		}

@@ -148,7 +148,8 @@ func serverRow(pool *api.Pool, s *api.Server) []string {
 	if s.LatencySeconds > 0 {
 		latency = fmt.Sprintf("%.1f ms", s.LatencySeconds*1000)
 	}
-	return []string{pool.Name, s.Name, s.Address, serverState(s), fmt.Sprint(s.Weight), fmt.Sprint(s.Requests), fmt.Sprint(s.InFlight),
+	address := strings.TrimSuffix(s.Address, ":0") // the port is the one that the client asked for
+	return []string{pool.Name, s.Name, address, serverState(s), fmt.Sprint(s.Weight), fmt.Sprint(s.Requests), fmt.Sprint(s.InFlight),
 		fmt.Sprint(failed), fmt.Sprint(s.Connections.Open), fmt.Sprint(s.Connections.Idle), latency}
 }
 

@@ -21,6 +21,7 @@ func (r *reader) checkWritten(cfg *Config) {
 	r.checkSettings("defaults", "", &cfg.Defaults.Settings)
 	r.checkMirror(cfg, "defaults.mirror", cfg.Defaults.Mirror)
 	cfg.indexPools()
+	r.impliedOriginal(cfg)
 	r.checkFallbacks(cfg)
 	r.checkWays(cfg)
 	r.checkForwarding(cfg)

@@ -8,6 +8,22 @@ import (
 // IsForwarded reports whether the kernel carries the pool's connections.
 func (p *Pool) IsForwarded() bool { return p.Mode == "nat" || p.Mode == "direct" }
 
+// IsHashed reports whether clients are kept with their servers by a hash of their address, where the kernel carries the pool's connections.
+func (p *Pool) IsHashed() bool {
+	return p.Balance.Hash != nil || p.Balance.Maglev != nil || p.Persistence != nil && !p.Persistence.Off
+}
+
+// KernelBalance is how the kernel chooses among the pool's servers, whatever `balance` asks for.
+func (p *Pool) KernelBalance() string {
+	switch {
+	case p.IsHashed():
+		return "by weight and a hash of the client's address"
+	case p.Mode == "direct":
+		return "by weight and a hash of the client's address and port"
+	}
+	return "by weight and chance"
+}
+
 // checkForwarding finds what a pool asks for that the kernel cannot do, and ways to it that it cannot take.
 func (r *reader) checkForwarding(cfg *Config) {
 	for i := range cfg.Pools {

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// resolve completes what was decoded: listeners and pools that go without saying, and what routes inherit. Its order
+// resolve completes what was decoded: listeners and pools that are implied, and what routes inherit. Its order
 // matters: pools are read as written by routes, and filled after.
 func (r *reader) resolve(cfg *Config) {
 	r.resolveListeners(cfg)
 	cfg.indexPools()
-	r.impliedOriginal(cfg)
 	for i := range cfg.Sites {
 		r.resolveSite(cfg, &cfg.Sites[i])
 	}

@@ -43,6 +43,7 @@ type Pool struct {
 	Attempts int      `json:"attempts"` // at most
 	Timeout  string   `json:"timeout"`  // until the answer begins, of each attempt
 	Secure   bool     `json:"tls"`
+	Mode     string   `json:"mode,omitempty"` // nat or direct, where the kernel carries the connections; it makes no attempts and has no timeout
 
 	isCarried bool // the servers get bytes, and no request
 

@@ -2,6 +2,8 @@ package explain
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,6 +41,10 @@ func (w *World) layer4(r *Request) (*Answer, error) {
 	}
 	a.Listener = l.Name
 	a.Why = append(a.Why, Step{What: "listener", Name: l.Name, Taken: true, Why: "takes port " + string(port) + ", protocol " + scheme})
+	if p := w.cfg.Pool(l.Pool); p != nil && p.IsForwarded() && l.Protocol != "ftp" && len(l.Sites) == 0 {
+		a.forward(l, p)
+		return a, nil
+	}
 	a.opening(l)
 	pool := l.Pool
 	if len(l.Sites) > 0 {
@@ -150,18 +156,46 @@ func (w *World) passed(t *target, r *Request) *Request {
 	return &Request{URL: "tls://" + string(host) + ":" + t.portOrDefault(), Client: r.Client}
 }
 
-// carry says how connections come to a server of the pool.
-func (a *Answer) carry(l *config.Listener, p *config.Pool) {
-	a.Pool = &Pool{Name: p.Name, Balance: p.Balance.Method, Servers: []string{}, Attempts: 1 + int(p.Retries.Count), Timeout: p.Timeouts.Connect.String(),
-		Secure: l.Protocol == "tcp" && p.TLS != nil, isCarried: true}
-	if k := p.Balance.Key(); k != nil {
-		a.Pool.Balance += " on " + k.On.String()
+// forward says how the kernel carries connections to a server of the pool, without weir.
+func (a *Answer) forward(l *config.Listener, p *config.Pool) {
+	a.Pool = poolOf(p)
+	a.Pool.Balance, a.Pool.Mode = p.KernelBalance(), p.Mode
+	for what, list := range map[string][]netip.Prefix{"allow": l.Allow, "deny": l.Deny} {
+		if len(list) > 0 {
+			a.step(what, "the kernel %ss clients in %v", what, list)
+		}
 	}
+	slices.SortFunc(a.Filters, func(a, b Step) int { return strings.Compare(a.What, b.What) })
+	switch {
+	case p.Mode == "direct":
+		a.step("mode", "direct: the kernel sends frames on by %s with the server's hardware address; servers have the listener's address and answer clients themselves", p.Interface)
+	case p.SNAT:
+		a.step("mode", "nat: the kernel rewrites the destination, and the source to this machine's address, which servers see as their client")
+	default:
+		a.step("mode", "nat: the kernel rewrites the destination; servers see the client's address, and their way back has to lead through this machine")
+	}
+	if p.OnStop == "keep" {
+		a.step("on_stop", "the kernel goes on without weir")
+	}
+}
+
+func poolOf(p *config.Pool) *Pool {
+	to := &Pool{Name: p.Name, Balance: p.Balance.Method, Servers: []string{}, isCarried: true}
 	for i := range p.Servers {
-		a.Pool.Servers = append(a.Pool.Servers, p.Servers[i].Address.String())
+		to.Servers = append(to.Servers, p.Servers[i].Address.String())
 	}
 	if p.SRV != "" {
-		a.Pool.Servers = append(a.Pool.Servers, "srv:"+p.SRV)
+		to.Servers = append(to.Servers, "srv:"+p.SRV)
+	}
+	return to
+}
+
+// carry says how connections come to a server of the pool.
+func (a *Answer) carry(l *config.Listener, p *config.Pool) {
+	a.Pool = poolOf(p)
+	a.Pool.Attempts, a.Pool.Timeout, a.Pool.Secure = 1+int(p.Retries.Count), p.Timeouts.Connect.String(), l.Protocol == "tcp" && p.TLS != nil
+	if k := p.Balance.Key(); k != nil {
+		a.Pool.Balance += " on " + k.On.String()
 	}
 	if s := p.Persistence; s != nil && !s.Off {
 		a.step("persistence", "clients stay with their server, by %s, for %v after their last connection", s.On, s.Expire)

@@ -83,6 +83,10 @@ func (p *Pool) write(b *strings.Builder) {
 	if p.Secure {
 		over = " over TLS"
 	}
+	if p.Mode != "" {
+		fmt.Fprintf(b, "\nthe kernel chooses a server of pool %s %s: %s\n", p.Name, p.Balance, strings.Join(p.Servers, ", "))
+		return
+	}
 	fmt.Fprintf(b, "\npool %s answers: %s among %s%s, at most %d attempts, each %s\n", p.Name, p.Balance, strings.Join(p.Servers, ", "), over,
 		p.Attempts, p.Timeout)
 	if p.isCarried {

@@ -190,6 +190,9 @@ func (g *gathering) tables() []api.Table {
 func (d *destination) pool(now int64) api.Pool {
 	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
+	if d.config.IsForwarded() {
+		p.Policy = d.config.Mode + ": " + d.config.KernelBalance()
+	}
 	p.Persistence = d.stays
 	p.FellBack = d.fellBack
 	p.Mirror = api.Mirror(d.mirror)

@@ -10,6 +10,7 @@ import (
 	"github.com/weir-proxy/weir/control/admin/api"
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
 )
 
 // planner compares two snapshots, by the objects of their configurations.
@@ -84,20 +85,25 @@ func settled(before, after *config.Listener) (details []string) {
 
 // opened says which addresses of l are new to it.
 func (p *planner) opened(l, old *snapshot.Listener) (details []string) {
+	var list []addressDetail
+	say := func(before string, a engine.Address, after string) {
+		list = append(list, addressDetail{before, a, after})
+	}
 	for _, a := range l.Addresses {
 		if old != nil && slices.Contains(old.Addresses, a) {
 			continue
 		}
 		if from := listenerAt(p.before, a.String()); from != "" {
-			details = append(details, fmt.Sprintf("takes %s over from listener %s, with its connections", a, from))
+			say("takes ", a, " over from listener "+from+", with its connections")
 		} else if f := kernelTakes(p.before, a); f != nil && f.Device != "" {
-			details = append(details, fmt.Sprintf("takes %s over from the kernel: connections that went to servers directly are reset", a))
+			say("takes ", a, " over from the kernel: connections that went to servers directly are reset")
 		} else if f != nil {
-			details = append(details, fmt.Sprintf("takes %s over from the kernel: connections that the kernel carries stay with it until they end", a))
+			say("takes ", a, " over from the kernel: connections that the kernel carries stay with it until they end")
 		} else {
-			details = append(details, fmt.Sprintf("opens %s", a))
+			say("opens ", a, "")
 		}
 	}
+	details = ranged(list)
 	for _, at := range forwardsOf(p.after, l.Name) {
 		if !slices.Contains(forwardsOf(p.before, l.Name), at) && (old == nil || len(old.Addresses) == 0) { // else the listener's own address says it
 			details = append(details, fmt.Sprintf("has the kernel take %s", at))
@@ -108,19 +114,21 @@ func (p *planner) opened(l, old *snapshot.Listener) (details []string) {
 
 // closed says which addresses of old are gone. What another listener takes over is said there.
 func (p *planner) closed(old, l *snapshot.Listener) (details []string) {
+	var list []addressDetail
+	was := named(p.before.Config.Listeners, old.Name)
 	for _, a := range old.Addresses {
 		if l != nil && slices.Contains(l.Addresses, a) {
 			continue
 		}
-		was := named(p.before.Config.Listeners, old.Name)
 		if to := listenerAt(p.after, a.String()); to != "" {
-			details = append(details, fmt.Sprintf("gives %s to listener %s, with its connections", a, to))
+			list = append(list, addressDetail{"gives ", a, " to listener " + to + ", with its connections"})
 		} else if f := kernelTakes(p.after, a); f != nil {
-			details = append(details, fmt.Sprintf("gives %s to the kernel: %s", a, keptOf(was, f)))
+			list = append(list, addressDetail{"gives ", a, " to the kernel: " + keptOf(was, f)})
 		} else {
-			details = append(details, fmt.Sprintf("closes %s: %s", a, endOf(was)))
+			list = append(list, addressDetail{"closes ", a, ": " + endOf(was)})
 		}
 	}
+	details = ranged(list)
 	for _, at := range forwardsOf(p.before, old.Name) {
 		if !slices.Contains(forwardsOf(p.after, old.Name), at) && (l == nil || len(l.Addresses) == 0) {
 			details = append(details, fmt.Sprintf("has the kernel take nothing new for %s; the connections that it carries go on", at))

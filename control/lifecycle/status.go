@@ -129,6 +129,7 @@ func (g *gathering) exchanges() api.Exchanges {
 // listeners puts the addresses of a listener together.
 func (g *gathering) listeners() []api.Listener {
 	list := []api.Listener{}
+	addresses := map[string][]engine.Address{}
 	for i, o := range g.open {
 		at := slices.IndexFunc(list, func(l api.Listener) bool { return l.Name == o.name })
 		if at < 0 {
@@ -136,12 +137,15 @@ func (g *gathering) listeners() []api.Listener {
 			list = append(list, api.Listener{Name: o.name})
 		}
 		l := &list[at]
-		l.Addresses = append(l.Addresses, o.socket.Address.String())
+		addresses[o.name] = append(addresses[o.name], o.socket.Address)
 		l.Connections += g.connections[i]
 		l.Handshakes.OK += g.handshakes[i].Handshakes
 		l.Handshakes.Failed += g.handshakes[i].Failed
 		l.Handshakes.Resumed += g.handshakes[i].Resumed
 		l.Dropped += g.handshakes[i].Dropped
+	}
+	for i := range list {
+		list[i].Addresses = rangesOf(addresses[list[i].Name])
 	}
 	for i := range g.running.Forwards {
 		f := &g.running.Forwards[i]

@@ -37,7 +37,7 @@ func (b *builder) forward(l *config.Listener) bool {
 		return false
 	}
 	f := Forward{Listener: l.Name, UDP: l.Protocol == "udp", Pool: b.out.Destinations[p.Name].Pool, Hide: p.SNAT, Keep: p.OnStop == "keep"}
-	f.Hash = p.Balance.Hash != nil || p.Balance.Maglev != nil || p.Persistence != nil && !p.Persistence.Off
+	f.Hash = p.IsHashed()
 	if p.Mode == "direct" {
 		f.Device = p.Interface
 	}

@@ -31,6 +31,7 @@ type Finding struct {
 type Job struct {
 	LowPorts  bool     // a listener has a port below 1024
 	Captures  []string // listeners that capture, by name
+	Captured  []string // the families, IPv4 and IPv6, whose connections they capture
 	Devices   []string // interfaces that they name
 	TPROXY    bool     // one of them keeps destinations
 	Forwards  bool     // the kernel carries connections through this machine
@@ -90,6 +91,21 @@ func (j *Job) Rewrites(p *Pool, from netip.Addr) {
 	for family, is4 := range map[string]bool{"IPv4": true, "IPv6": false} {
 		if (!from.IsValid() || from.Is4() == is4) && p.has(is4) && !slices.Contains(j.Rewritten, family) {
 			j.Rewritten = append(j.Rewritten, family)
+		}
+	}
+}
+
+// Capture notes a listener that captures connections to its addresses from some networks to others. Without networks it captures those of the addresses' families, and an invalid
+// address and [::] are of both.
+func (j *Job) Capture(name string, addresses []netip.Addr, from, to []netip.Prefix) {
+	j.Captures = append(j.Captures, name)
+	for family, is4 := range map[string]bool{"IPv4": true, "IPv6": false} {
+		takes := slices.ContainsFunc(addresses, func(a netip.Addr) bool { return !a.IsValid() || a == netip.IPv6Unspecified() || a.Is4() == is4 })
+		for _, networks := range [][]netip.Prefix{from, to} {
+			takes = takes && (len(networks) == 0 || slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Addr().Is4() == is4 }))
+		}
+		if takes && !slices.Contains(j.Captured, family) {
+			j.Captured = append(j.Captured, family)
 		}
 	}
 }

@@ -63,12 +63,12 @@ func forwarding(j *Job) (list []Finding) {
 		value := number(sysctl(key), -1)
 		switch {
 		case value < 0:
-		case len(j.Captures) == 0 && !slices.Contains(j.Rewritten, family) && !j.shows(family == "IPv4"): // nothing of the family is to pass
+		case !slices.Contains(j.Captured, family) && !slices.Contains(j.Rewritten, family) && !j.shows(family == "IPv4"): // nothing of the family is to pass
 		case value > 0:
 			list = append(list, ok("%s packets are forwarded", family))
 		case slices.Contains(j.Rewritten, family):
 			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: the kernel carries nothing to the servers", family))
-		case len(j.Captures) > 0:
+		case slices.Contains(j.Captured, family):
 			list = append(list, fail("sysctl -w "+key+"=1", "%s packets are not forwarded: what is not captured goes nowhere", family))
 		default:
 			list = append(list, doubt("sysctl -w "+key+"=1", "%s packets are not forwarded: servers whose gateway is this machine reach nobody else by it", family))
@@ -80,7 +80,7 @@ func forwarding(j *Job) (list []Finding) {
 
 // reversePath: a strict filter drops packets that come in by another interface than the way to their source leaves by, silently.
 func reversePath(j *Job) (list []Finding) {
-	if len(j.Captures) == 0 && !j.isTransparent() {
+	if !slices.Contains(j.Captured, "IPv4") && !j.isTransparent() { // IPv6 has no such filter
 		return nil
 	}
 	all := number("/proc/sys/net/ipv4/conf/all/rp_filter", 0)

@@ -128,6 +128,17 @@ func TestDoctorAsksForForwardingOfTheFamiliesThatAreUsed(t *testing.T) {
 	if list, good := weir.doctor(both, false); good || find(list, "forwarding", "IPv6 packets are not forwarded") == nil {
 		t.Errorf("both families: %v, %+v", good, list)
 	}
+	for where, captures := range map[string]bool{"from: [10.0.0.0/8]": false, "to: [10.0.0.0/8], from: [10.0.0.0/8, \"fd00::/8\"]": false, "to: [\"::/0\", 0.0.0.0/0]": true, "to: [\"fd00::/8\"]": true} {
+		config := `
+listeners: { in: { address: ":3129", capture: { mode: tproxy, install: on, ports: [80], ` + where + ` } } }
+pools: { web: { servers: ["10.2.0.2:80"] } }
+sites: { "*": web }
+admin: off
+`
+		if list, _ := weir.doctor(config, false); captures != (find(list, "forwarding", "IPv6 packets are not forwarded") != nil) {
+			t.Errorf("captures %s: %+v", where, list)
+		}
+	}
 	weir.sysctl("ipv4/ip_forward", "0")
 	direct := strings.Replace(rewritten, "mode: nat", "mode: direct, interface: outside", 1)
 	if list, _ := weir.doctor(direct, false); find(list, "forwarding", "not forwarded") != nil {

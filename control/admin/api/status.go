@@ -120,7 +120,7 @@ type Flows struct {
 // Listener is a listener of the configuration with all its addresses.
 type Listener struct {
 	Name        string     `json:"name"`
-	Addresses   []string   `json:"addresses"`
+	Addresses   []string   `json:"addresses"`      // those whose ports follow each other as one: 10.0.0.1:9000-9005
 	Mode        string     `json:"mode,omitempty"` // nat or direct, where the kernel carries the connections; else empty
 	Connections int64      `json:"connections"`    // open; where the kernel carries them, flows of datagrams as well
 	Refused     uint64     `json:"refused"`        // by the kernel, since allow or deny excludes their client; those that weir itself refuses are counted by reason
@@ -138,7 +138,7 @@ type Handshakes struct {
 // Pool is a pool with its servers.
 type Pool struct {
 	Name         string       `json:"name"`
-	Policy       string       `json:"policy"`
+	Policy       string       `json:"policy"` // the method of balancing; where the kernel carries the connections, how that chooses
 	Multiplexing Multiplexing `json:"multiplexing"`
 	Unresolved   []string     `json:"unresolved"` // names that have no address yet
 	Queue        Queue        `json:"queue"`
