@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/weir-proxy/weir/control/admin/api"
@@ -66,27 +67,63 @@ func (s *server) giveSocket(path string) error {
 	return confine.Give(path, s.user)
 }
 
-// writableDirectories are those in which weir makes or changes files: what it keeps, its log, its Unix sockets.
-func (s *server) writableDirectories(cfg *config.Config) []string {
-	list := []string{cfg.Data}
-	of := func(file string) {
-		if path, err := filepath.Abs(file); err == nil {
+// confined adds to what another part of the process finds wrong with a configuration what Landlock would refuse of it.
+func (s *server) confined(other func(*config.Config) config.Problems) func(*config.Config) config.Problems {
+	return func(cfg *config.Config) config.Problems {
+		if is := s.process.Load(); is == nil || !is.Landlock {
+			return other(cfg)
+		}
+		var problems config.Problems
+		running := s.writes(s.daemon.Load().Config())
+		for _, w := range s.writes(cfg) {
+			if !slices.Contains(running, w) && confine.Refuses(w.directory) {
+				problems = append(problems, cfg.ProblemAt(w.key, "--landlock: since its start, weir cannot write to %s, which the configuration did not name then; start it again to change that", w.directory))
+			}
+		}
+		if len(problems) > 0 {
+			return problems
+		}
+		return other(cfg)
+	}
+}
+
+// written is a directory in which weir makes or changes files, and the key that says so; "": none does.
+type written struct{ directory, key string }
+
+// writableDirectories are those in which weir makes or changes files.
+func (s *server) writableDirectories(cfg *config.Config) (list []string) {
+	for _, w := range s.writes(cfg) {
+		list = append(list, w.directory)
+	}
+	for _, path := range s.admin.SocketPaths() {
+		if path, err := filepath.Abs(path); err == nil {
 			list = append(list, filepath.Dir(path))
 		}
 	}
-	if a := cfg.Logs.Access; !a.Off {
-		of(a.File)
+	return list
+}
+
+// writes are the directories of what weir keeps, of its log and of its Unix sockets. The admin socket is not among them: it is found by the configuration alone only where it is named.
+func (s *server) writes(cfg *config.Config) []written {
+	list := []written{{cfg.Data, "data"}}
+	of := func(file, key string) {
+		if path, err := filepath.Abs(file); err == nil {
+			list = append(list, written{filepath.Dir(path), key})
+		}
+	}
+	if a := cfg.Logs.Access; !a.Off && a.File != "stdout" && a.File != "stderr" {
+		of(a.File, "logs.access")
 	}
 	if s.pidFile != "" {
-		of(s.pidFile)
+		of(s.pidFile, "")
 	}
-	for _, path := range s.admin.SocketPaths() {
-		of(path)
+	if path := string(cfg.Admin.Socket); !cfg.Admin.Off && path != config.DefaultAdminSocket && path != "" {
+		of(path, "admin")
 	}
 	for i := range cfg.Listeners {
 		for _, a := range cfg.Listeners[i].Address {
 			if a.Unix != "" {
-				of(a.Unix)
+				of(a.Unix, "listeners."+cfg.Listeners[i].Name)
 			}
 		}
 	}

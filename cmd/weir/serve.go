@@ -115,7 +115,7 @@ func absolute(file string) string {
 // start brings the daemon to serve, by itself or in the place of another process.
 func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
 	file := absolute(s.file)
-	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.admin.Prepare, Probe: s.admin.Probe,
+	d, problems, err := lifecycle.Start(lifecycle.Options{Load: s.loadAndNote, Prepare: s.confined(s.admin.Prepare), Probe: s.confined(s.admin.Probe),
 		Inherited: before.state, Paused: before.channel != nil, File: file, Loops: s.loops, SingleSends: os.Getenv("WEIR_IO_URING") == "off", Log: s.log})
 	if err := s.report(problems, err); err != nil {
 		return nil, err

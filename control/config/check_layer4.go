@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// checkProtocol finds keys that a listener's protocol has nothing for.
 func (r *reader) checkAnnounced(path string, l *Listener) {
 	if a := l.FTP.Announce; a.IsValid() && !a.Is4() {
 		r.wrong(joinPath(path, "ftp")+".announce", "PASV tells IPv4 addresses only, and %v is of IPv6; EPSV tells none", a)
 	}
 }
 
+// checkProtocol finds keys that a listener's protocol has nothing for.
 func (r *reader) checkProtocol(path string, l *Listener) {
 	wrong := func(key, why string) {
 		if r.isWritten(joinPath(path, key)) {

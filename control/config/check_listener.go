@@ -27,6 +27,7 @@ func (r *reader) checkListeners(cfg *Config) {
 	if p := cfg.Pool(Original); p != nil && p.IsOriginal() && !cfg.captures() {
 		r.wrongKey(joinPath("pools", Original), "a pool of this name goes where clients wanted to go, and no listener has capture; give it servers, or a listener capture")
 	}
+	r.checkTransferPorts(cfg, tcp)
 	r.checkAdmin(&cfg.Admin, tcp)
 }
 

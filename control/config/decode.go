@@ -229,6 +229,8 @@ func (r *reader) decodeShort(n *node, v reflect.Value, path string) {
 	}
 	short := findField(fields, func(f *field) bool { return f.short })
 	switch {
+	case short != nil && short.required && n.kind == sequence && len(n.items) == 0:
+		r.problem(n.pos, path, "the list is empty, and needs at least one item")
 	case short != nil && (n.kind == scalar || short.typ.Kind() == reflect.Slice):
 		r.decode(n, v.FieldByIndex(short.index), short, path)
 		r.notYet(n.pos, short, v.FieldByIndex(short.index), path)
@@ -263,8 +265,13 @@ func (r *reader) decodeMapping(n *node, v reflect.Value, path string) {
 		}
 	})
 	for _, f := range fields {
-		if f.required && n.value(f.key) == nil {
+		value := n.value(f.key)
+		switch {
+		case !f.required:
+		case value == nil:
 			r.problem(n.pos, path, "needs %q", f.key)
+		case value.kind == sequence && len(value.items) == 0:
+			r.problem(value.pos, joinPath(path, f.key), "the list is empty, and needs at least one item")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,5 +116,38 @@ logs: { access: { file: DIR/access.log, format: json } }
 		if when == "at first" {
 			s.replace()
 		}
+	}
+}
+
+// Datagrams of a proxy without a right header are counted each, and logged now and then.
+func TestMalformedDatagramsAreLogged(t *testing.T) {
+	packets, server := free(t), seenFrom(t)
+	s := start(t, t.TempDir(), fmt.Sprintf(`
+listeners: { packets: { address: %q, protocol: udp, pool: packets, proxy_protocol: [127.0.0.0/8] } }
+pools: { packets: { servers: [%q] } }
+admin: "ADMIN"
+logs: { access: { file: DIR/access.log, format: "{client} {received} {reason} {detail}" } }
+`, packets, server))
+	s.status() // it answers once the listener is open
+	c, err := net.Dial("udp", packets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const sent = 200
+	began := time.Now()
+	for range sent {
+		c.Write([]byte("no header"))
+		time.Sleep(time.Millisecond)
+	}
+	eventually(t, "all are counted", func() bool { return s.status().Flows.Reasons["client.read.proxy_malformed"] == sent })
+	lines := 0
+	eventually(t, "a line", func() bool {
+		text, _ := os.ReadFile(filepath.Join(s.dir, "access.log"))
+		lines = strings.Count(string(text), "127.0.0.1 9 client.read.proxy_malformed ")
+		return lines > 0
+	})
+	if most := 1 + int(time.Since(began)/time.Second); lines > most { // one sender is with one loop
+		t.Errorf("%d lines, expected at most %d", lines, most)
 	}
 }

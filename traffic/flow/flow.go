@@ -343,14 +343,20 @@ func (f *Flow) log(why reason.Reason, pool, server string) {
 		at.scratch[i] = append(at.scratch[i][:0], s...)
 		return at.scratch[i]
 	}
-	r := accesslog.Record{At: at.loop.Time(f.begun).UnixMicro(), Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.peer().Addr(), PeerPort: f.peer().Port(),
+	r := accesslog.Record{Protocol: accesslog.UDP, Client: f.client.from.Addr(), Peer: f.peer().Addr(), PeerPort: f.peer().Port(),
 		Attempts: 1, Reason: why, Sent: int64(f.sent), Received: int64(f.received), Matched: -1, Connected: -1, Answered: -1,
 		Ended: at.loop.Micros() - f.begun, Route: text(0, f.setup.Listener), Pool: text(1, pool), Server: text(2, server)}
 	if f.isCaptured() {
 		r.Dest = f.client.to()
 	}
-	at.record = r.Append(at.record[:0])
-	if !at.ring.Put(at.record) {
-		at.LogDrops++
+	at.put(f.begun, &r)
+}
+
+// put puts a record of what began at a time of the loop's clock, in µs, into the loop's ring.
+func (p *perLoop) put(begun int64, r *accesslog.Record) {
+	r.At = p.loop.Time(begun).UnixMicro()
+	p.record = r.Append(p.record[:0])
+	if !p.ring.Put(p.record) {
+		p.LogDrops++
 	}
 }

@@ -65,8 +65,10 @@ type perLoop struct {
 	ring   *accesslog.Ring
 	tables []*table // of all listeners
 	Stats
-	record  []byte // scratch for log records
-	scratch [4][]byte
+	record []byte // scratch for log records
+
+	malformedAt int64 // when a datagram without a right header of the PROXY protocol was last logged; ms of the loop's clock, 0: never
+	scratch     [4][]byte
 }
 
 // Stats are what one loop counts of flows. Bytes and datagrams are those of clients.

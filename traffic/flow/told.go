@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/wire/proxyproto"
 )
@@ -49,6 +50,7 @@ func (t *table) unwrapOne(setup *Setup, f *Flow, p *engine.Packet, datagram []by
 	h, n, err := proxyproto.Parse(datagram)
 	if err != nil || n == 0 || h.Version != 2 {
 		t.at.Reasons[reason.ProxyMalformed]++
+		t.logMalformed(setup, p, len(datagram), err)
 		return f
 	}
 	who := client{p.From, p.Local, p.Port, markOf(p.From)}
@@ -64,6 +66,24 @@ func (t *table) unwrapOne(setup *Setup, f *Flow, p *engine.Packet, datagram []by
 	f = t.take(setup, f, who, &inner)
 	t.told = told{}
 	return f
+}
+
+// malformedEvery is the time between two records of a loop about datagrams without a right header: a proxy that is set up wrongly sends nothing else, and each is counted.
+const malformedEvery = 1000 // ms
+
+// logMalformed puts a record of a datagram without a right header into the loop's ring, unless there was one a moment ago. Its client is not known: it is the proxy's.
+func (t *table) logMalformed(setup *Setup, p *engine.Packet, size int, err error) {
+	at := t.at
+	if setup.Log == nil || at.malformedAt != 0 && at.loop.Now()-at.malformedAt < malformedEvery || !setup.Log.Takes(0, reason.ProxyMalformed, 0) {
+		return
+	}
+	at.malformedAt = at.loop.Now()
+	detail := "a datagram without a header of version 2"
+	if err != nil {
+		detail = err.Error()
+	}
+	at.put(at.loop.Micros(), &accesslog.Record{Protocol: accesslog.UDP, Client: p.From.Addr(), Peer: p.From.Addr(), PeerPort: p.From.Port(),
+		Reason: reason.ProxyMalformed, Received: int64(size), Matched: -1, Connected: -1, Answered: -1, Route: []byte(setup.Listener), Detail: []byte(detail)})
 }
 
 // wrap makes what stands in front of each datagram for the server; nil where it is not told of the client.
