@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,27 +24,27 @@ import (
 
 var long = flag.Bool("long", false, "run every attack, and measure what good clients notice")
 
-// attack is what many connections do at once.
+// attack is what many connections do at once. Its name begins with the word of what is attacked, of fronts.
 type attack struct {
 	conns int
 	open  func(s *scene) error // one connection; it stays as it is until the scene ends
 	short bool                 // it is run each time
-	// costly says that the attackers themselves need most of the machine, on which weir and the good clients are too, so that times say nothing.
-	costly bool
 }
 
-// scene is a proxy under attack.
+// scene is a proxy under attack, as attackers see it.
 type scene struct {
-	t        *testing.T
-	clear    string // addresses
-	secure   string
-	tunnel   string
-	sent     atomic.Int64 // bytes that attackers have sent
-	ended    chan struct{}
+	at       map[string]string // addresses, by the listeners' names
+	from     string            // the attackers' address; "": any
+	sent     atomic.Int64      // bytes that attackers have sent
+	units    atomic.Int64      // datagrams of theirs, where they count them
+	until    time.Time         // when attackers that go on and on stop
 	closers  sync.Mutex
 	closing  []func()
 	refusals atomic.Int64
 }
+
+// goesOn reports whether the attack is not over.
+func (s *scene) goesOn() bool { return time.Now().Before(s.until) }
 
 // counting counts what an attacker sends.
 type counting struct {
@@ -67,7 +66,11 @@ func (s *scene) later(f func()) {
 
 // dial opens a connection whose system takes little of what it does not read.
 func (s *scene) dial(address string) (net.Conn, error) {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	if s.from != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(s.from)}
+	}
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +81,7 @@ func (s *scene) dial(address string) (net.Conn, error) {
 }
 
 func (s *scene) dialTLS(protocol string) (net.Conn, error) {
-	conn, err := s.dial(s.secure)
+	conn, err := s.dial(s.at["secure"])
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ func (s *scene) dialTLS(protocol string) (net.Conn, error) {
 
 // http2 opens a connection of HTTP/2 with settings of the attacker's.
 func (s *scene) http2(window uint32) (*http2Asker, error) {
-	conn, err := s.dial(s.clear)
+	conn, err := s.dial(s.at["h2c"])
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +119,7 @@ func (a *http2Asker) request(path string, end bool, fields ...string) (id uint32
 func (s *scene) http3(window uint64) (*quicgo.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c, err := quicgo.DialAddr(ctx, s.secure, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, ServerName: "localhost"},
+	c, err := quicgo.DialAddr(ctx, s.at["quic"], &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h3"}, ServerName: "localhost"},
 		&quicgo.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window, InitialConnectionReceiveWindow: 128 * window, MaxConnectionReceiveWindow: 128 * window})
 	if err != nil {
 		return nil, err
@@ -160,21 +163,21 @@ var large = func() (list []string) {
 
 var attacks = map[string]attack{
 	"http1, responses that are not read": {conns: 400, open: func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
 		return err
 	}},
 	"http1, heads without end": {conns: 400, short: true, open: func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n"+lines(large))
 		}
 		return err
 	}},
 	"http1, uploads that the server does not read": {conns: 400, open: func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "POST /hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n"+strings.Repeat("x", 100_000))
 		}
@@ -188,7 +191,7 @@ var attacks = map[string]attack{
 		return err
 	}},
 	"tls, handshakes that stop": {conns: 1000, open: func(s *scene) error {
-		c, err := s.dial(s.secure)
+		c, err := s.dial(s.at["secure"])
 		if err == nil {
 			_, err = c.Write([]byte{22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3})
 		}
@@ -238,15 +241,15 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http1, clients that ask and leave": {conns: 4000, costly: true, open: func(s *scene) error {
-		c, err := s.dial(s.clear)
+	"http1, clients that ask and leave": {conns: 4000, open: func(s *scene) error {
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			io.WriteString(c, "GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			err = c.Close()
 		}
 		return err
 	}},
-	"http2, clients that ask much and leave": {conns: 3000, costly: true, short: true, open: func(s *scene) error {
+	"http2, clients that ask much and leave": {conns: 3000, short: true, open: func(s *scene) error {
 		a, err := s.http2(1 << 20)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = a.request("/hang", true)
@@ -266,7 +269,7 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http3, clients that ask much and leave": {conns: 100, costly: true, open: func(s *scene) error {
+	"http3, clients that ask much and leave": {conns: 100, open: func(s *scene) error {
 		c, err := s.http3(1 << 20)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = s.request3(c, "/hang", true)
@@ -276,7 +279,7 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http3, requests that are reset": {conns: 20, costly: true, open: func(s *scene) error {
+	"http3, requests that are reset": {conns: 20, open: func(s *scene) error {
 		c, err := s.http3(1 << 20)
 		for i := 0; i < 500 && err == nil; i++ {
 			var stream *quicgo.Stream
@@ -286,28 +289,28 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
-	"http2, pings whose answers are not read": {conns: 200, costly: true, open: func(s *scene) error {
+	"http2, pings whose answers are not read": {conns: 200, open: func(s *scene) error {
 		a, err := s.http2(0)
 		for i := 0; i < 5000 && err == nil; i++ {
 			err = a.WritePing(false, [8]byte{})
 		}
 		return err
 	}},
-	"http3, responses that are not read": {conns: 20, costly: true, open: func(s *scene) error {
+	"http3, responses that are not read": {conns: 20, open: func(s *scene) error {
 		c, err := s.http3(1 << 16)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = s.request3(c, "/big", true)
 		}
 		return err
 	}},
-	"http3, large heads to a server that is silent": {conns: 20, costly: true, open: func(s *scene) error {
+	"http3, large heads to a server that is silent": {conns: 20, open: func(s *scene) error {
 		c, err := s.http3(1 << 16)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = s.request3(c, "/hang", true, large...)
 		}
 		return err
 	}},
-	"http3, uploads that the server does not read": {conns: 20, costly: true, short: true, open: func(s *scene) error {
+	"http3, uploads that the server does not read": {conns: 20, short: true, open: func(s *scene) error {
 		c, err := s.http3(1 << 16)
 		for i := 0; i < streams && err == nil; i++ {
 			var stream *quicgo.Stream
@@ -323,7 +326,7 @@ var attacks = map[string]attack{
 		return err
 	}},
 	"tcp, tunnels that are not read": {conns: 400, open: func(s *scene) error {
-		c, err := s.dial(s.tunnel)
+		c, err := s.dial(s.at["tunnel"])
 		if err == nil {
 			_, err = io.WriteString(c, "GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
@@ -360,54 +363,6 @@ func origin(t *testing.T) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// good are clients that do nothing wrong.
-type good struct {
-	mu     sync.Mutex
-	took   []time.Duration
-	failed int
-	stop   chan struct{}
-	done   sync.WaitGroup
-}
-
-// behave has a few clients ask until stopped, half of them on new connections.
-func behave(address string) *good {
-	g := &good{stop: make(chan struct{})}
-	for i := range 4 {
-		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: i%2 == 1}}
-		g.done.Go(func() {
-			for {
-				select {
-				case <-g.stop:
-					client.CloseIdleConnections()
-					return
-				case <-time.After(5 * time.Millisecond):
-				}
-				at := time.Now()
-				response, err := client.Get("http://" + address + "/")
-				ok := err == nil && response.StatusCode == 200
-				if err == nil {
-					io.Copy(io.Discard, response.Body)
-					response.Body.Close()
-				}
-				g.mu.Lock()
-				g.took = append(g.took, time.Since(at))
-				if !ok {
-					g.failed++
-				}
-				g.mu.Unlock()
-			}
-		})
-	}
-	return g
-}
-
-func (g *good) end() (p99 time.Duration, asked, failed int) {
-	close(g.stop)
-	g.done.Wait()
-	slices.Sort(g.took)
-	return g.took[len(g.took)*99/100], len(g.took), g.failed
-}
-
 const hostileConfig = `
 listeners:
   clear: { address: CLEAR }
@@ -419,88 +374,3 @@ logs: { access: { file: DIR/access.log } }
 pools: { app: { servers: ["ORIGIN"] } }
 sites: { "*": app }
 `
-
-// Bounds of an attack: what weir may hold for each byte that attackers have sent, above what is the same for any number of them; what good clients may notice; and how soon memory is
-// back.
-const (
-	groupBytes   = 256 << 20
-	amplifies    = 10
-	constantHeld = 96 << 20
-	backWithin   = 30 * time.Second
-	backTo       = 24 << 20 // above what it was
-)
-
-// With default settings in 256 MB, well-behaved clients hardly notice what others do, whatever they do, and what that has cost goes away with them.
-func TestAttacksWithin256MB(t *testing.T) {
-	w := start(t, strings.ReplaceAll(hostileConfig, "ORIGIN", origin(t)), newGroup(t, groupBytes).wrapper()...)
-	quiet := behave(w.at["CLEAR"])
-	time.Sleep(time.Second)
-	calm, _, _ := quiet.end()
-	base := w.resident()
-	names := []string{}
-	for name, a := range attacks {
-		if a.short || *long {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) { w.underAttack(t, attacks[name], calm, base) })
-	}
-}
-
-func (w *world) underAttack(t *testing.T, a attack, calm time.Duration, base int64) {
-	s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"], tunnel: w.at["THIRD"], ended: make(chan struct{})}
-	others := behave(s.clear)
-	before, most := w.resident(), int64(0)
-	var opening sync.WaitGroup
-	gate := make(chan struct{}, 16)
-	for range a.conns {
-		gate <- struct{}{}
-		opening.Go(func() {
-			defer func() { <-gate }()
-			if a.open(s) != nil {
-				s.refusals.Add(1)
-			}
-		})
-	}
-	over := time.After(4 * time.Second)
-	for looking := true; looking; {
-		most = max(most, w.resident())
-		select {
-		case <-over:
-			looking = false
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	opening.Wait()
-	p99, asked, failed := others.end()
-	for _, f := range s.closing {
-		f()
-	}
-	at := time.Now()
-	for time.Since(at) < backWithin && w.resident() > base+backTo {
-		time.Sleep(200 * time.Millisecond)
-	}
-	back, after := time.Since(at), w.resident()
-	t.Logf("%d connections (%d refused) sent %d kB: held %+d kB, %+d kB %v later; good clients: p99 %v (%v), %d of %d failed", a.conns, s.refusals.Load(),
-		s.sent.Load()>>10, (most-before)>>10, (after-base)>>10, back.Round(100*time.Millisecond), p99, calm, failed, asked)
-	if !w.Alive() {
-		t.Fatal("weir has ended")
-	}
-	if held := most - before; held > constantHeld+amplifies*s.sent.Load() {
-		t.Errorf("weir held %d kB for %d kB that were sent", held>>10, s.sent.Load()>>10)
-	}
-	if after > base+backTo {
-		t.Errorf("%d kB more than before are still resident after %v", (after-base)>>10, back)
-	}
-	if !*long {
-		return // what good clients notice is measured where nothing else runs: attackers, server and good clients share this process and the processors
-	}
-	if failed > 0 {
-		t.Errorf("%d of %d requests of good clients failed", failed, asked)
-	}
-	if bound := max(3*calm, 25*time.Millisecond); p99 > bound && !a.costly {
-		t.Errorf("good clients' p99 is %v, in quiet %v", p99, calm)
-	}
-}

@@ -31,21 +31,21 @@ func withDescriptors(n int) []string {
 // holds are ways to hold a connection without use for it.
 var holds = map[string]func(s *scene) error{
 	"one byte of a request": func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "G")
 		}
 		return err
 	},
 	"one byte of a TLS handshake": func(s *scene) error {
-		c, err := s.dial(s.secure)
+		c, err := s.dial(s.at["secure"])
 		if err == nil {
 			_, err = c.Write([]byte{22})
 		}
 		return err
 	},
 	"idle after a request": func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
@@ -70,14 +70,14 @@ var holds = map[string]func(s *scene) error{
 		return err
 	},
 	"the preface of HTTP2": func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, http2.ClientPreface)
 		}
 		return err
 	},
 	"a body that does not go on": func(s *scene) error {
-		c, err := s.dial(s.clear)
+		c, err := s.dial(s.at["clear"])
 		if err == nil {
 			_, err = io.WriteString(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
 		}
@@ -94,11 +94,11 @@ func TestConnectionsWithoutUseMakeRoom(t *testing.T) {
 	for name, open := range holds {
 		t.Run(name, func(t *testing.T) {
 			w := start(t, strings.ReplaceAll(oneAddressConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
-			s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
+			s := w.scene()
 			s.crowd(open)
 			defer s.end()
 			for i := range 40 {
-				if took, err := ask("http://" + s.clear + "/"); err != nil || took > 8*time.Second {
+				if took, err := ask("http://" + s.at["clear"] + "/"); err != nil || took > 8*time.Second {
 					t.Fatalf("new client %d: %v after %v", i, err, took)
 				}
 			}
@@ -182,12 +182,12 @@ func (w *world) metric(t *testing.T, name string) (sum float64) {
 func TestIdleConnectionsMakeRoomOnAListener(t *testing.T) {
 	config := strings.Replace(hostileConfig, "clear: { address: CLEAR }", "clear: { address: CLEAR, limits: { connections: 40, connections_per_client: off } }", 1)
 	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
-	s := &scene{t: t, clear: w.at["CLEAR"], secure: w.at["SECURE"]}
+	s := w.scene()
 	s.crowd(holds["idle after a request"])
 	defer s.end()
 	for i := range 40 {
 		within(t, 5*time.Second, fmt.Sprintf("new client %d to be served", i), func() bool {
-			_, err := ask("http://" + s.clear + "/")
+			_, err := ask("http://" + s.at["clear"] + "/")
 			return err == nil
 		})
 	}
@@ -199,9 +199,9 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	config = strings.Replace(config, "protocol: tcp, pool: app }", "protocol: tcp, pool: app, limits: { connections_per_client: 10 } }", 1)
 	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
 	for _, name := range []string{"CLEAR", "THIRD"} {
-		s := &scene{t: t, clear: w.at[name]}
+		s := &scene{at: map[string]string{"clear": w.at[name]}}
 		for range 10 {
-			c, err := s.dial(s.clear)
+			c, err := s.dial(s.at["clear"])
 			if err == nil {
 				_, err = io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 			}
@@ -269,9 +269,9 @@ func TestFlowsLeaveDescriptorsForHTTP(t *testing.T) {
 // Tunnels to servers that say nothing leave descriptors for HTTP too.
 func TestTunnelsLeaveDescriptorsForHTTP(t *testing.T) {
 	w := start(t, strings.ReplaceAll(oneAddressConfig, "ORIGIN", origin(t)), withDescriptors(descriptorsFew)...)
-	s := &scene{t: t, tunnel: w.at["THIRD"]}
+	s := w.scene()
 	s.crowd(func(s *scene) error {
-		c, err := s.dial(s.tunnel)
+		c, err := s.dial(s.at["tunnel"])
 		if err == nil {
 			_, err = io.WriteString(c, "GET /hang HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}

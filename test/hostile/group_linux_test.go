@@ -49,9 +49,39 @@ func (g *group) wrapper() []string {
 	return []string{"sh", "-c", `echo $$ > "$0" && exec "$@"`, g.procs}
 }
 
-// kernelAndAll is what the group uses, with the kernel's buffers.
+// used is what the group uses, with the kernel's buffers and the pages of files.
 func (g *group) used() int64 {
 	text, _ := os.ReadFile(filepath.Join(g.dir, g.usage))
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return n
+}
+
+// resident is what the group's programs use, without the pages of files.
+func (g *group) resident() int64 {
+	if n, ok := g.number("memory.stat", "anon"); ok {
+		return n
+	}
+	n, _ := g.number("memory.stat", "rss")
+	return n
+}
+
+// killed is how many programs the system has ended for want of memory.
+func (g *group) killed() int64 {
+	if n, ok := g.number("memory.events", "oom_kill"); ok {
+		return n
+	}
+	n, _ := g.number("memory.oom_control", "oom_kill")
+	return n
+}
+
+// number is one of a file with a name and a number in each line.
+func (g *group) number(file, name string) (n int64, ok bool) {
+	text, _ := os.ReadFile(filepath.Join(g.dir, file))
+	for line := range strings.Lines(string(text)) {
+		if rest, is := strings.CutPrefix(line, name+" "); is {
+			n, err := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+			return n, err == nil
+		}
+	}
+	return 0, false
 }

@@ -107,7 +107,7 @@ func body(url string) string {
 func TestResetStreamsAreLoggedTogether(t *testing.T) {
 	config := strings.Replace(hostileConfig, "file: DIR/access.log", "format: json, file: DIR/access.log", 1)
 	w := start(t, strings.ReplaceAll(config, "ORIGIN", origin(t)))
-	s := &scene{t: t, clear: w.at["CLEAR"]}
+	s := w.scene()
 	defer s.end()
 	const resets = 90 // a few more are a flood
 	a, err := s.http2(1 << 16)

@@ -12,7 +12,12 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-func TestMain(m *testing.M) { os.Exit(peers.Main(m)) }
+func TestMain(m *testing.M) {
+	if isAttacker() {
+		attackAndExit()
+	}
+	os.Exit(peers.Main(m))
+}
 
 // world is a running weir.
 type world struct {
@@ -23,7 +28,7 @@ type world struct {
 	roots *x509.CertPool
 }
 
-// start starts a weir, below another program if one is given. CLEAR, SECURE, ADMIN and THIRD in the configuration become free addresses, DIR the test's directory, where cert.pem
+// start starts a weir, below another program if one is given. CLEAR, SECURE, ADMIN and THIRD to SEVENTH in the configuration become free addresses, DIR the test's directory, where cert.pem
 // and key.pem are.
 func start(t *testing.T, config string, wrapper ...string) *world {
 	t.Helper()
@@ -31,12 +36,13 @@ func start(t *testing.T, config string, wrapper ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	free, err := peers.FreeAddresses(4)
+	free, err := peers.FreeAddresses(8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, dir: t.TempDir(), roots: x509.NewCertPool(),
-		at: map[string]string{"CLEAR": free[0], "SECURE": free[1], "ADMIN": free[2], "THIRD": free[3]}}
+		at: map[string]string{"CLEAR": free[0], "SECURE": free[1], "ADMIN": free[2], "THIRD": free[3], "FOURTH": free[4], "FIFTH": free[5], "SIXTH": free[6],
+			"SEVENTH": free[7]}}
 	cert, err := peers.NewCertificate(w.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +68,11 @@ func start(t *testing.T, config string, wrapper ...string) *world {
 }
 
 func (w *world) file() string { return filepath.Join(w.dir, "weir.yaml") }
+
+// scene is the listeners of hostileConfig for attackers in the test's own process.
+func (w *world) scene() *scene {
+	return &scene{at: map[string]string{"clear": w.at["CLEAR"], "h2c": w.at["CLEAR"], "secure": w.at["SECURE"], "quic": w.at["SECURE"], "tunnel": w.at["THIRD"]}}
+}
 
 // write writes the configuration.
 func (w *world) write(config string) {
