@@ -2,7 +2,7 @@
 # make test       install what the tests need (when root), build, vet, run every test
 # make bench      weir beside nginx, HAProxy and Caddy; BENCH="-cases keep-alive -rounds 2" for less
 # make test-peers what make test leaves out for time: newer versions of the peers, every attack, and conformance and peers three times over; about an hour
-# make hostile    every attack of test/hostile, with what well-behaved clients notice of it; on a machine with nothing else to do
+# make hostile    every attack of test/hostile, on nginx and HAProxy too, with what well-behaved clients notice of it; half an hour on a machine with nothing else to do
 # make soak       the long tests: reloads, replacements and faults under load, and every timed package twenty times over, for hours
 # make fuzz       every fuzz target for FUZZTIME each
 # make newer      unpack newer versions of the peers than this Debian has
@@ -54,8 +54,8 @@ test-peers: newer build hostile
 	$(GO) test -timeout 30m -count 1 -v -run 'Early' ./test/http2
 	$(GO) test -timeout 60m -count 3 -p 1 ./test/conformance/... ./test/origins ./test/acme
 
-hostile: setup
-	$(GO) test -timeout 30m -count 1 -v ./test/hostile -args -long
+hostile: newer
+	$(GO) test -timeout 90m -count 1 -v ./test/hostile -args -long
 
 # Every test of a long time knows the flag.
 soak: setup

@@ -40,6 +40,12 @@ func (s *PacketSocket) SendBehind(head, data []byte, segment int) {
 	}
 }
 
+// IsFlooded is false: the system's queue is not seen here.
+func (s *PacketSocket) IsFlooded() bool { return false }
+
+// Skipped has no effect here.
+func (s *PacketSocket) Skipped() {}
+
 // Flush has nothing to do here: what is sent goes out at once.
 func (s *PacketSocket) Flush() {}
 

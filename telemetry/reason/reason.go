@@ -78,6 +78,7 @@ const (
 	FlowEvicted
 	FlowWithheld
 	FlowTableFull
+	FlowFlooded
 	MirrorDiffers
 	Panicked
 	Stopping
@@ -168,6 +169,7 @@ var table = [Count]row{
 	FlowEvicted:         {"weir", "flow", "evicted"},
 	FlowWithheld:        {"weir", "flow", "withheld"},
 	FlowTableFull:       {"weir", "flow", "table_full"},
+	FlowFlooded:         {"weir", "flow", "flooded"},
 	MirrorDiffers:       {"server", "deliver", "mirror_differs"},
 	Panicked:            {"weir", "finish", "panicked"},
 	Stopping:            {"weir", "read", "stopping"},

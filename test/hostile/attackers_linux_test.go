@@ -61,8 +61,10 @@ func attackAndExit() {
 	}
 	opening.Wait()
 	io.Copy(io.Discard, os.Stdin)
+	s.end()
+	time.Sleep(100 * time.Millisecond) // for QUIC's last packets
 	json.NewEncoder(os.Stdout).Encode(result{s.sent.Load(), s.refusals.Load(), s.units.Load()})
-	os.Exit(0) // the system closes what is open
+	os.Exit(0)
 }
 
 // attackers is the process.

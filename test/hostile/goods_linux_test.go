@@ -33,6 +33,9 @@ var goods = map[string]func(at map[string]string) func() error{
 	"http, new": func(at map[string]string) func() error {
 		return httpClient(at["clear"], &http.Transport{DisableKeepAlives: true}, "http://")
 	},
+	"direct": func(at map[string]string) func() error {
+		return httpClient(at["direct"], &http.Transport{DisableKeepAlives: true}, "http://")
+	},
 	"tls": func(at map[string]string) func() error {
 		return httpClient(at["secure"], &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, "https://")
 	},

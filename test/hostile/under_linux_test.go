@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,9 +55,10 @@ pools: { app: { servers: ["ORIGIN"] }, echo: { servers: ["ECHO"] }, files: { ser
 sites: { "*": app }
 `
 
-// servers are behind whatever is attacked.
-func servers(t *testing.T, config string) string {
-	return strings.NewReplacer("ORIGIN", origin(t), "ECHO", echoes(t), "FILES", files(t)).Replace(config)
+// servers are behind whatever is attacked; straight is the address of the one that speaks HTTP.
+func servers(t *testing.T, config string) (with, straight string) {
+	straight = origin(t)
+	return strings.NewReplacer("ORIGIN", straight, "ECHO", echoes(t), "FILES", files(t)).Replace(config), straight
 }
 
 func (w *world) target(g *group) *target {
@@ -81,8 +83,16 @@ const (
 // run, and on nginx and HAProxy too.
 func TestAttacksWithin256MB(t *testing.T) {
 	g := newGroup(t, groupBytes)
-	w := start(t, servers(t, attackedConfig), g.wrapper()...)
+	config, straight := servers(t, attackedConfig)
+	w := start(t, config, g.wrapper()...)
 	mine, others := w.target(g), []*target{}
+	mine.at["direct"] = straight
+	warm := behave(mine.at, 1, slices.Collect(maps.Keys(goods))...)
+	time.Sleep(2 * time.Second)
+	if met := warm.end(); met.failed > 0 {
+		t.Fatal(met.err)
+	}
+	mine.base = g.resident()
 	if *long {
 		others = append(others, nginxAttacked(t), haproxyAttacked(t))
 	}
@@ -108,6 +118,7 @@ func TestAttacksWithin256MB(t *testing.T) {
 // measured is how others fared in an attack.
 type measured struct {
 	http, own noticed // by HTTP in clear, and where the attack went
+	direct    noticed // by who asks the server itself: what this machine does to anybody
 	calm      struct{ http, own noticed }
 }
 
@@ -125,14 +136,16 @@ func (m measured) better(n measured) measured {
 // triesMost is how often an attack is made on weir whose cost to good clients is too high: something else on the machine is noticed once, weir's own work each time.
 const triesMost = 3
 
-// withstands fails the test if the attack costs more than it may. Where the servers behind, or the system, are what is short, the better of nginx and HAProxy shows what is possible.
+// withstands fails the test if the attack costs more than it may. Quiet is not the only measure: clients, servers, attackers and weir share the
+// processors. Who asks the server at the same time without weir between shows what that does to anybody; and the better of nginx and HAProxy what a proxy can do where the servers behind are
+// what is short.
 func (p *target) withstands(t *testing.T, name string, ways []string, best measured) {
 	for try := 1; ; try++ {
 		m := p.underAttack(t, name, ways)
 		if t.Failed() || !*long { // what good clients notice is measured where nothing else runs
 			return
 		}
-		http, own := m.http.tooMuch(m.calm.http, best.http), m.own.tooMuch(m.calm.own, best.own)
+		http, own := m.http.tooMuch(m, m.calm.http, best.http), m.own.tooMuch(m, m.calm.own, best.own)
 		switch {
 		case http == "" && own == "":
 			return
@@ -144,12 +157,12 @@ func (p *target) withstands(t *testing.T, name string, ways []string, best measu
 }
 
 // tooMuch says what good clients have noticed that they should not.
-func (n noticed) tooMuch(calm, best noticed) string {
+func (n noticed) tooMuch(m measured, calm, best noticed) string {
 	switch {
 	case n.failed > 0:
 		return fmt.Sprintf("%d of %d requests failed: %v", n.failed, n.asked, n.err)
-	case n.p99 > max(3*calm.p99, noticedLeast, best.p99):
-		return fmt.Sprintf("p99 is %v, in quiet %v", n.p99, calm.p99)
+	case n.p99 > max(3*calm.p99, 3*m.direct.p99, noticedLeast, best.p99):
+		return fmt.Sprintf("p99 is %v, in quiet %v, past weir %v", n.p99, calm.p99, m.direct.p99)
 	}
 	return ""
 }
@@ -158,7 +171,8 @@ func (n noticed) tooMuch(calm, best noticed) string {
 func (p *target) others(ways []string) func() measured {
 	asking := behave(p.at, 2, "http, kept", "http, new")
 	own := behave(p.at, 2, ways...)
-	return func() measured { return measured{http: asking.end(), own: own.end()} }
+	direct := behave(p.at, 2, "direct")
+	return func() measured { return measured{http: asking.end(), own: own.end(), direct: direct.end()} }
 }
 
 // calm is what good clients see in a second of quiet.
@@ -201,9 +215,9 @@ func (p *target) underAttack(t *testing.T, name string, ways []string) measured 
 	if did.Units > 0 {
 		each = fmt.Sprintf(" (%d datagrams, %v for each)", did.Units, used.Sub(cpu).CPU/time.Duration(did.Units))
 	}
-	t.Logf("%s, %s: %s; sent %d kB (%d refused); CPU %v%s; held %+d kB, peak %d kB; %+d kB %v later; http: %v (quiet %v); own: %v (quiet %v)", p.name, name,
+	t.Logf("%s, %s: %s; sent %d kB (%d refused); CPU %v%s; held %+d kB, peak %d kB; %+d kB %v later; http: %v (quiet %v); own: %v (quiet %v); direct: p99 %v", p.name, name,
 		map[bool]string{true: "survived", false: "killed"}[killed == 0 && p.Alive()], did.Sent>>10, did.Refused, used.Sub(cpu).CPU.Round(time.Millisecond), each, (most-before)>>10, most>>10,
-		(after-p.base)>>10, back.Round(100*time.Millisecond), met.http, calm.http.p99.Round(10*time.Microsecond), met.own, calm.own.p99.Round(10*time.Microsecond))
+		(after-p.base)>>10, back.Round(100*time.Millisecond), met.http, calm.http.p99.Round(10*time.Microsecond), met.own, calm.own.p99.Round(10*time.Microsecond), met.direct.p99.Round(10*time.Microsecond))
 	if p.name != "weir" {
 		return met
 	}
@@ -241,7 +255,7 @@ func startPeer(t *testing.T, name, config, file string, args func(file string) [
 		t.Fatal(err)
 	}
 	names := map[string]string{"CLEAR": free[0], "SECURE": free[1], "TUNNEL": free[2], "FLOWS": free[3], "DNS": free[4], "CERT": cert.Cert, "KEY": cert.Key, "DIR": dir}
-	config = servers(t, config)
+	config, straight := servers(t, config)
 	for from, to := range names {
 		config = strings.ReplaceAll(config, from, to)
 	}
@@ -260,7 +274,7 @@ func startPeer(t *testing.T, name, config, file string, args func(file string) [
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Stop() })
-	at := map[string]string{}
+	at := map[string]string{"direct": straight}
 	for listener, name := range listeners {
 		at[listener] = names[name]
 	}

@@ -27,7 +27,9 @@ type table struct {
 	known      map[client]*Flow
 	fresh      list // those whose client has not answered a reply
 	confirmed  list
-	told       told // of the packet that is being taken
+	told       told  // of the packet that is being taken
+	turn       int64 // of the loop, in microseconds: that begins is counted in
+	begins     int   // flows that were to begin in it
 	isSweeping bool
 	isResting  bool // its flows are on their way to another process: none ends
 }
@@ -62,12 +64,36 @@ func (t *table) take(setup *Setup, last *Flow, who client, p *engine.Packet) *Fl
 		}
 	}
 	if f == nil {
+		if t.isFlooded() {
+			t.at.Reasons[reason.FlowFlooded]++
+			return nil
+		}
 		if f = t.begin(setup, who); f == nil {
 			return nil
 		}
 	}
 	f.up(p)
 	return f
+}
+
+// beginsFlooded is how many flows begin in a turn of the loop when datagrams come faster than they are taken. A flow costs a few system calls, as much as a hundred datagrams that are
+// skipped. Senders that were there already are served; so are as many new ones as leave the loop time for its other connections.
+const beginsFlooded = 64
+
+// isFlooded reports whether no further flow is to begin in this turn.
+func (t *table) isFlooded() bool {
+	if t.socket == nil || !t.socket.IsFlooded() {
+		return false
+	}
+	if turn := t.at.loop.Micros(); turn != t.turn {
+		t.turn, t.begins = turn, 0
+	}
+	t.begins++
+	if t.begins <= beginsFlooded {
+		return false
+	}
+	t.socket.Skipped()
+	return true
 }
 
 // Refused is about no flow: a client is gone, and its flow will be.

@@ -56,6 +56,7 @@ type Conn struct {
 	late     int          // streams whose exchange has ended, and that are not sent yet
 	pieces   int          // in use by its streams
 	held     int          // bytes of content that wait to be read
+	given    uint64       // bytes that quic-go was handed
 	bringers atomic.Int32 // streams that bring content
 	asked    bool         // the client was told to ask nothing further
 	parting  engine.Alarm

@@ -205,10 +205,11 @@ func (s *Stream) flush() {
 	if s.flying || s.closed || s.unwanted || s.err != nil || s.sendErr != nil {
 		return
 	}
-	if len(s.out) > 0 && len(s.out) <= atOnceMost && s.sent+len(s.out) <= outMost {
+	if len(s.out) > 0 && len(s.out) <= atOnceMost && s.sent+len(s.out) <= outMost && !s.conn.isBehind() {
 		switch err := s.raw.TryWriteAll(s.out); err {
 		case nil:
 			s.sent += len(s.out)
+			s.conn.given += uint64(len(s.out))
 			s.out = s.out[:0]
 		case quicgo.ErrWouldBlock:
 		default:
@@ -228,11 +229,32 @@ func (s *Stream) flush() {
 	}
 }
 
+// backlogMost and backlogCrowded bound what quic-go keeps of a connection that it has been handed and could not send yet. It takes whatever the peer's windows allow: a hundred streams
+// with 64 KiB each, which nobody else counts.
+const (
+	backlogMost    = 256 << 10
+	backlogCrowded = 32 << 10
+)
+
+// isBehind reports whether quic-go has so much to send for the connection that further content has to wait for its turn, on the goroutine of its stream.
+func (c *Conn) isBehind() bool {
+	if c.running <= plainStreams {
+		return false
+	}
+	most := uint64(backlogMost)
+	if c.loop.IsCrowded() {
+		most = backlogCrowded
+	}
+	stats := c.raw.ConnectionStats()
+	return c.given+stats.BytesLost > stats.BytesSent+most
+}
+
 // fly has a goroutine send out.
 func (s *Stream) fly() {
 	piece := s.out
 	s.out, s.spare = s.spare[:0], nil
 	s.flying = true
+	s.conn.given += uint64(len(piece))
 	raw, l, patience := s.raw, s.conn.loop, s.conn.config.Send
 	land := func(err error) { l.Post(func() { s.landed(piece, err) }) }
 	go l.Guard(func() { land(writeParts(raw, piece, patience)) }, func() { land(engine.ErrClosed) })
