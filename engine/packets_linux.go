@@ -13,15 +13,12 @@ import (
 )
 
 const (
-	packetBatch    = 32       // packets taken or given by a system call
-	packetRounds   = 4        // calls per turn and socket, so that a flood does not have the loop to itself
-	skippingRounds = 32       // as packetRounds, where packets are skipped
-	floodedAfter   = 50       // ms
-	packetSize     = 64 << 10 // of a datagram, or of several in one packet
-	segmentsMost   = 64       // datagrams in one packet that is sent; what every kernel with GSO takes
-	controlSize    = 128      // room for a segment's size and two addresses
-	packetsInBuf   = 4 << 20  // of a listening socket's buffer: what comes in while the loop is at something else
-	payloadMost    = 65_000   // bytes in one packet that is sent
+	packetBatch  = 32       // packets taken or given by a system call
+	packetSize   = 64 << 10 // of a datagram, or of several in one packet
+	segmentsMost = 64       // datagrams in one packet that is sent; what every kernel with GSO takes
+	controlSize  = 128      // room for a segment's size and two addresses
+	packetsInBuf = 4 << 20  // of a listening socket's buffer: what comes in while the loop is at something else
+	payloadMost  = 65_000   // bytes in one packet that is sent
 )
 
 // PacketSocket is a UDP socket on a loop, one that listens or one that is connected to a peer. Owned by its loop.
@@ -242,35 +239,6 @@ func (s *PacketSocket) Close() {
 		s.loop.saysOpen()
 	}
 }
-
-// readable takes what has come, in batches. Packets that the handler skips cost little, so that more are read for them.
-func (s *PacketSocket) readable() {
-	p := s.loop.packets()
-	s.skipped = 0
-	for round := 0; round < packetRounds+s.skipped/packetBatch && round < skippingRounds; round++ {
-		if s.closed {
-			return
-		}
-		n := s.receive(p)
-		if n > 0 {
-			s.handle(p.batch[:n])
-			s.loop.flushPackets()
-		}
-		if n < packetBatch {
-			s.behind = 0
-			return
-		}
-	}
-	if s.behind == 0 {
-		s.behind = s.loop.now
-	}
-}
-
-// IsFlooded reports whether for some time more has come than is read: what costs much is to be skipped, so that the rest is reached before the system drops it.
-func (s *PacketSocket) IsFlooded() bool { return s.behind != 0 && s.loop.now-s.behind >= floodedAfter }
-
-// Skipped says that the handler did nothing for a packet.
-func (s *PacketSocket) Skipped() { s.skipped++ }
 
 // handle calls the handler. A panic in it is reported and ends nothing else.
 func (s *PacketSocket) handle(batch []Packet) {
