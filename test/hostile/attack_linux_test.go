@@ -29,6 +29,8 @@ type attack struct {
 	conns int
 	open  func(s *scene) error // one connection; it stays as it is until the scene ends
 	short bool                 // it is run each time
+	// bears is what good clients' p99 may be where weir does not keep to the bound of all others; the reason is beside it.
+	bears time.Duration
 }
 
 // scene is a proxy under attack, as attackers see it.

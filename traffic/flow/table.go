@@ -64,7 +64,7 @@ func (t *table) take(setup *Setup, last *Flow, who client, p *engine.Packet) *Fl
 		}
 	}
 	if f == nil {
-		if t.isFlooded() {
+		if setup != nil && setup.Replies == 0 && t.isFlooded() {
 			t.at.Reasons[reason.FlowFlooded]++
 			return nil
 		}
@@ -77,7 +77,7 @@ func (t *table) take(setup *Setup, last *Flow, who client, p *engine.Packet) *Fl
 }
 
 // beginsFlooded is how many flows begin in a turn of the loop when datagrams come faster than they are taken. A flow costs a few system calls, as much as a hundred datagrams that are
-// skipped. Senders that were there already are served; so are as many new ones as leave the loop time for its other connections.
+// skipped. Where each question is a flow of its own (Setup.Replies) everybody is new, and nobody is preferred. Senders that were there already are served; so are as many new ones as leave the loop time for its other connections.
 const beginsFlooded = 64
 
 // isFlooded reports whether no further flow is to begin in this turn.
