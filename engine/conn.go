@@ -40,7 +40,7 @@ type Conn interface {
 	Interrupt()
 	ClearInterrupt()
 	// Watch has w told what becomes of the connection while nobody reads from it, and of its loss at any time; nil ends that. What has happened already is told
-	// at once. Connections of package net say nothing.
+	// at once. Connections of package net look 4 KiB ahead for it.
 	Watch(w Watcher)
 	// IsGone reports whether the peer has reset the connection or said that nothing more will come, as far as the loop has seen.
 	IsGone() bool

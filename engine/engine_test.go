@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -306,6 +307,74 @@ func TestInterruptWakesAReader(t *testing.T) {
 		dial(t, address)
 		if err := <-result; !errors.Is(err, ErrInterrupted) {
 			t.Errorf("got %v, want interrupted", err)
+		}
+	})
+}
+
+// changes are what a watcher is told, and the end of its wait.
+type changes struct {
+	list []Change
+	told Signal
+	loop *Loop
+}
+
+func (w *changes) Changed(c Change) {
+	w.list = append(w.list, c)
+	w.loop.Fire(&w.told)
+}
+
+func TestAWatcherIsToldOfBytesAndOfTheEndWhileNobodyReads(t *testing.T) {
+	both(t, func(t *testing.T, e *Engine) {
+		for name, c := range map[string]struct {
+			does func(*net.TCPConn)
+			want Change
+			left string // to be read afterwards
+			err  bool
+		}{
+			"bytes":           {func(c *net.TCPConn) { io.WriteString(c, "more") }, Arrived, "more", false},
+			"finished":        {func(c *net.TCPConn) { c.CloseWrite() }, Finished, "", true},
+			"bytes, finished": {func(c *net.TCPConn) { io.WriteString(c, "last"); c.CloseWrite() }, Finished, "last", true},
+			"reset":           {func(c *net.TCPConn) { c.SetLinger(0); c.Close() }, Gone, "", true},
+		} {
+			t.Run(name, func(t *testing.T) {
+				type result struct {
+					told bool
+					left string
+					err  error
+				}
+				watching, results := make(chan struct{}), make(chan result, 1)
+				address := listen(t, e, handlerFunc(func(conn Conn) {
+					b := make([]byte, 16)
+					conn.Read(b) // the first bytes, before anybody watches
+					w := &changes{loop: conn.Loop()}
+					conn.Watch(w)
+					close(watching)
+					r := result{}
+					for range 100 {
+						if r.told = slices.Contains(w.list, c.want); r.told {
+							break
+						}
+						w.told = Signal{}
+						conn.Loop().Wait(&w.told, 50*time.Millisecond)
+					}
+					conn.SetReadTimeout(200 * time.Millisecond)
+					for r.err == nil {
+						n, err := conn.Read(b)
+						r.left, r.err = r.left+string(b[:n]), err
+					}
+					conn.Watch(nil)
+					conn.Close()
+					results <- r
+				}))
+				peer := dial(t, address)
+				io.WriteString(peer, "first")
+				<-watching
+				c.does(peer)
+				r := <-results
+				if !r.told || r.left != c.left || c.err == (r.err == ErrTimeout) {
+					t.Errorf("told %v, read %q, %v", r.told, r.left, r.err)
+				}
+			})
 		}
 	})
 }

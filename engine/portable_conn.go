@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -22,7 +23,10 @@ type netConn struct {
 	local  netip.AddrPort // in place of the socket's; invalid: those
 	remote netip.AddrPort
 
-	peeked    []byte // what was read and not taken yet: by a watch of the idle connection, or by Peek
+	watcher Watcher
+	ahead   chan struct{} // closed when the read ahead for the watcher ends; nil: there is none
+
+	peeked    []byte // what was read and not taken yet: by a watch of the connection, or by Peek
 	peekErr   error
 	handler   Handler
 	outer     Conn // what the handler is given: the connection, or what is around it
@@ -81,6 +85,10 @@ func netAddrPort(a net.Addr) netip.AddrPort {
 // peek reads what is missing behind what was read already.
 func (c *netConn) peek(p []byte, seen int) (int, error) {
 	for len(c.peeked) <= seen {
+		if c.ahead != nil {
+			c.join()
+			continue
+		}
 		if c.peekErr != nil {
 			return copy(p, c.peeked), c.peekErr
 		}
@@ -94,6 +102,10 @@ func (c *netConn) peek(p []byte, seen int) (int, error) {
 }
 
 func (c *netConn) Read(p []byte) (int, error) {
+	defer c.readAhead()
+	if len(c.peeked) == 0 {
+		c.join()
+	}
 	if len(c.peeked) > 0 {
 		n := copy(p, c.peeked)
 		c.peeked = c.peeked[n:]
@@ -191,7 +203,23 @@ func (c *netConn) await(h Handler, outer Conn) {
 		return
 	}
 	c.nc.SetReadDeadline(c.readBy)
+	before := c.ahead
 	go func() {
+		if before != nil { // it may bring what the handler is to run for
+			<-before
+			c.loop.portable.acquire()
+			if len(c.peeked) > 0 || c.peekErr != nil {
+				close(done)
+				run := c.handler != nil && !c.closed
+				c.handler = nil
+				c.loop.portable.release()
+				if run {
+					c.loop.portable.serve(h, outer)
+				}
+				return
+			}
+			c.loop.portable.release()
+		}
 		var ahead [aheadMost]byte
 		n, err := c.nc.Read(ahead[:])
 		c.loop.portable.acquire()
@@ -245,11 +273,89 @@ func (c *netConn) Interrupt() {
 
 func (c *netConn) ClearInterrupt() { c.interrupted = false }
 
-// IsGone is never known here, for the same reason as a reset.
-func (c *netConn) IsGone() bool { return false }
+func (c *netConn) IsGone() bool { return c.closed || c.peekErr != nil && c.peekErr != ErrTimeout }
 
-// Watch does nothing here: package net tells of an end only to who reads or writes.
-func (c *netConn) Watch(Watcher) {}
+// Watch reads ahead while somebody watches: package net tells of an end only to who reads. It holds aheadMost bytes at most; an end behind more bytes than that is not noticed until
+// they are read.
+func (c *netConn) Watch(w Watcher) {
+	c.watcher = w
+	if w != nil && c.peekErr != nil && c.peekErr != ErrTimeout {
+		w.Changed(changeOf(c.peekErr))
+		return
+	}
+	c.readAhead()
+}
+
+func changeOf(err error) Change {
+	if err == io.EOF {
+		return Finished
+	}
+	return Gone
+}
+
+// readAhead begins to read for the watcher, if there is one and nobody else reads.
+func (c *netConn) readAhead() {
+	if c.watcher == nil || c.ahead != nil || c.reading || c.handler != nil || c.peekErr != nil || c.refuse() != nil || len(c.peeked) >= aheadMost {
+		return
+	}
+	c.ahead = make(chan struct{})
+	c.nc.SetReadDeadline(time.Time{})
+	room := aheadMost - len(c.peeked)
+	go func() {
+		var b [aheadMost]byte
+		for room > 0 {
+			n, err := c.nc.Read(b[:room])
+			room = c.tookAhead(b[:n], err)
+		}
+	}()
+}
+
+// tookAhead keeps what was read ahead and tells the watcher. room is how much more to read, 0 to end. A deadline is that of somebody who reads or awaits, or of an interrupt: they
+// deal with it.
+func (c *netConn) tookAhead(b []byte, err error) (room int) {
+	c.loop.portable.do(func() {
+		c.peeked = append(c.peeked, b...)
+		isEnd := err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !c.closed
+		if isEnd {
+			c.peekErr = err
+		}
+		if err == nil && !c.closed && !c.reading && c.handler == nil && c.watcher != nil {
+			room = aheadMost - len(c.peeked)
+		}
+		if room == 0 {
+			close(c.ahead)
+			c.ahead = nil
+		}
+		if c.watcher == nil || c.closed || c.reading || c.handler != nil {
+			return
+		}
+		if len(b) > 0 {
+			c.watcher.Changed(Arrived)
+		}
+		if isEnd && c.watcher != nil {
+			c.watcher.Changed(changeOf(err))
+		}
+	}, watched{c})
+	return room
+}
+
+// watched ends a connection whose watcher has panicked.
+type watched struct{ conn *netConn }
+
+func (w watched) Panicked() { w.conn.Close() }
+
+// join waits for what is being read ahead, until the deadline of reads.
+func (c *netConn) join() {
+	for c.ahead != nil && c.refuse() == nil {
+		ahead := c.ahead
+		c.nc.SetReadDeadline(c.readBy)
+		c.reading = true
+		c.loop.portable.release()
+		<-ahead
+		c.loop.portable.acquire()
+		c.reading = false
+	}
+}
 
 func (c *netConn) CloseWrite() error {
 	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
@@ -272,7 +378,7 @@ func (c *netConn) Close() error {
 		return nil
 	}
 	c.closed = true
-	c.handler = nil
+	c.handler, c.watcher = nil, nil
 	c.loop.Stats.Open--
 	if c.closer != nil {
 		c.closer.Closed(c.RemoteAddr().Addr())

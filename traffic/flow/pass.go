@@ -108,7 +108,7 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 		return false
 	}
 	t.socket = by
-	f := &Flow{table: t, setup: setup, client: p.client(), told: told{p.Proxy, p.To}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
+	f := &Flow{table: t, setup: setup, client: t.clientOf(p), told: told{p.Proxy, p.To}, by: by, begun: l.Micros() - p.Age, last: l.Now() - p.Silent,
 		received: p.Received, sent: p.Sent, credit: p.Credit, owed: p.Owed, awaited: p.Awaited, since: l.Now(), replies: p.Replies}
 	why := f.adopt(p)
 	if why != reason.Done {
@@ -128,11 +128,11 @@ func (h *Flows) Adopt(by *engine.PacketSocket, p *Passed) bool {
 	return true
 }
 
-// client is who the flow is with, in this process.
-func (p *Passed) client() client {
+// clientOf is who a flow is with that another process had.
+func (t *table) clientOf(p *Passed) client {
 	c := client{p.Client, p.Local, p.Port, 0}
 	if p.Proxy.IsValid() {
-		c.proxy = markOf(p.Proxy)
+		c.proxy = t.markOf(p.Proxy)
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"hash/maphash"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,7 @@ func (h *Flows) Setup() *Setup { return h.setup.Load() }
 
 // On makes what takes the datagrams of the listener on a loop. On that loop.
 func (h *Flows) On(l *engine.Loop) engine.PacketHandler {
-	t := &table{flows: h, at: h.driver.loops[l.Index], known: map[client]*Flow{}}
+	t := &table{flows: h, at: h.driver.loops[l.Index], known: map[client]*Flow{}, marks: maphash.MakeSeed()}
 	h.tables[l.Index] = t
 	t.at.tables = append(t.at.tables, t)
 	return t

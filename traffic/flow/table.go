@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,7 +26,8 @@ type table struct {
 	at         *perLoop
 	socket     *engine.PacketSocket // that clients send to
 	known      map[client]*Flow
-	fresh      list // those whose client has not answered a reply
+	marks      maphash.Seed // of markOf
+	fresh      list         // those whose client has not answered a reply
 	confirmed  list
 	told       told  // of the packet that is being taken
 	turn       int64 // of the loop, in microseconds: that begins is counted in

@@ -18,9 +18,9 @@ type told struct {
 
 // markOf tells proxies apart in the key of a flow: clients of two of them may have one address, as private networks have, and what is for one must not go to the other. Two proxies
 // have one mark once in four thousand million times, and nobody can choose to.
-func markOf(proxy netip.AddrPort) uint32 { return uint32(maphash.Comparable(marks, proxy)) | 1 }
-
-var marks = maphash.MakeSeed()
+func (t *table) markOf(proxy netip.AddrPort) uint32 {
+	return uint32(maphash.Comparable(t.marks, proxy)) | 1
+}
 
 // unwrap takes datagrams of which each begins with a header of the PROXY protocol, if it comes from a proxy that is to send one. One without is dropped: to
 // guess would let anybody who gets there choose an address. There is no datagram form of version 1.
@@ -53,7 +53,7 @@ func (t *table) unwrapOne(setup *Setup, f *Flow, p *engine.Packet, datagram []by
 		t.logMalformed(setup, p, len(datagram), err)
 		return f
 	}
-	who := client{p.From, p.Local, p.Port, markOf(p.From)}
+	who := client{p.From, p.Local, p.Port, t.markOf(p.From)}
 	t.told = told{proxy: p.From}
 	if !h.IsLocal {
 		who.from, t.told.to = h.Source, h.Destination
