@@ -1,8 +1,11 @@
 package netfilter
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"os"
+	"slices"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -47,13 +50,47 @@ func (s *Service) accessSet(f *family) *laidSet {
 
 func (s *Service) refuseChain() string { return "r" + hashOf(s.Name) }
 
-// refuse counts what comes there and refuses it as weir itself does: TCP connections get a reset, datagrams no answer.
-func (s *Service) refuse() *laidChain {
+// resetting is whether the kernel can reset connections in tables of direct return.
+type resetting uint8
+
+const (
+	notTried resetting = iota
+	resets
+	lacksReset
+)
+
+// mustDrop reports whether a table has to drop the connections that it refuses: resets in tables of direct return need the module nft_reject_netdev, which not every kernel has. It is
+// tried once, and only where it is needed.
+func (f *Forwarding) mustDrop(key tableKey, services []Service) bool {
+	isNeeded := func(s Service) bool { return !s.UDP && !s.Access.IsOpen() }
+	if key.device == "" || !slices.ContainsFunc(services, isNeeded) {
+		return false
+	}
+	if f.reset == notTried {
+		b := newBatch(unix.NFPROTO_NETDEV, fmt.Sprintf("weir-%d-reset", os.Getpid()))
+		b.addTable(true, "")
+		b.addChain("reset", nil)
+		b.addRule("reset", "", rejectTCP())
+		f.reset = resets
+		if err := f.socket.rehearse(b); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) { // other errors are Apply's
+			f.reset = lacksReset
+		}
+	}
+	return f.reset == lacksReset
+}
+
+// rejectTCP counts and resets a connection.
+func rejectTCP() []expr.Any {
 	const tcpReset = 1 // NFT_REJECT_TCP_RST
-	if s.UDP {
+	return append(metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP}), &expr.Counter{}, &expr.Reject{Type: tcpReset})
+}
+
+// refuse counts what comes there and refuses it as weir itself does: TCP connections get a reset, datagrams no answer. drops: nothing gets an answer.
+func (s *Service) refuse(drops bool) *laidChain {
+	if s.UDP || drops {
 		return &laidChain{nil, []rule{tagged("drop", []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}})}}
 	}
-	return &laidChain{nil, []rule{tagged("reset", metaIs(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_TCP}), []expr.Any{&expr.Counter{}, &expr.Reject{Type: tcpReset}})}}
+	return &laidChain{nil, []rule{tagged("reset", rejectTCP())}}
 }
 
 // CountRefused is how many connections and datagrams were refused for their client's address so far, by the name of the service. Nothing is asked if no service has an Access.

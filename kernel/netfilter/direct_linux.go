@@ -38,8 +38,9 @@ func serverSet(name string) set {
 
 // layDirect gives frames for a service's address other hardware addresses and sends them out again, before anything else of the network sees them. The source becomes the
 // interface's: a switch that learns from it would otherwise believe that the client is where weir is.
-func layDirect(services []Service, link *net.Interface, before *layout, ends bool) *layout {
+func layDirect(services []Service, link *net.Interface, before *layout, ends, drops bool) *layout {
 	l := newLayout()
+	l.drops = drops
 	hardware := serverSet(hardwareSet)
 	hardware.dataType, hardware.dataLen = typeHardware, 6
 	sent := serverSet(directSentSet)

@@ -23,6 +23,8 @@ type Forwarding struct {
 	marked bool // the table that says who keeps tables is there
 	gone   gone // what was counted by what is there no more
 
+	reset resetting // whether connections that direct return refuses can be reset
+
 	generation uint32 // of all tables of the network namespace, when they were last read
 }
 
@@ -39,6 +41,7 @@ type forwardTable struct {
 	family byte
 	name   string
 	ends   bool // it can refuse connections that were ended
+	drops  bool // it drops the connections that it refuses
 
 	laid
 	have *state // what the kernel has in it; nil: not known
@@ -197,6 +200,7 @@ func (f *Forwarding) lay(services []Service, left []tableHead) (next []planned, 
 		if t == nil {
 			t = f.newTable(key)
 		}
+		t.drops = f.mustDrop(key, of)
 		p := planned{table: t, laid: laid{services: of}}
 		if err := t.lay(&p.laid); err != nil {
 			return nil, fmt.Errorf("table %s: %w", t.name, err)
@@ -291,6 +295,6 @@ func (t *forwardTable) lay(l *laid) error {
 	if t.link != l.link {
 		before = nil // rules name both
 	}
-	l.wanted = layDirect(l.services, link, before, t.ends)
+	l.wanted = layDirect(l.services, link, before, t.ends, t.drops)
 	return nil
 }

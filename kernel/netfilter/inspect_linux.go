@@ -93,7 +93,7 @@ func (e *Expected) base() (*layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", e.Device, err)
 	}
-	return layDirect(nil, link, nil, false), nil
+	return layDirect(nil, link, nil, false, false), nil
 }
 
 // listens lists the addresses that a table takes traffic for.

@@ -21,6 +21,7 @@ type layout struct {
 	chains map[string]*laidChain
 	sets   map[string]*laidSet
 	parts  map[string]*part // what each service comes to, by name
+	drops  bool             // connections that are refused get no reset, which the kernel cannot send from here
 }
 
 // part is what a service comes to. Immutable: the next layout takes it over if the service has not changed.
@@ -217,7 +218,7 @@ func (l *layout) service(s *Service, before *layout, lay func(*part)) {
 	}
 	l.chains[p.chain] = p.laid
 	if p.access != nil {
-		l.chains[p.service.refuseChain()] = p.service.refuse()
+		l.chains[p.service.refuseChain()] = p.service.refuse(l.drops)
 	}
 	f := familyOf(s.Address)
 	services := f.servicesByAddress().name

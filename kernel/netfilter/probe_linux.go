@@ -28,9 +28,21 @@ var parts = []struct {
 		&expr.Hash{SourceRegister: hashed, DestRegister: 1, Length: 4, Modulus: 2, Type: expr.HashTypeJenkins}}},
 }
 
-// Probe names the modules that the kernel lacks, of those that weir's rules need. It puts each into a chain that nothing passes, in a table that is gone
+// directParts are those of direct return, whose tables are of another family.
+var directParts = []struct {
+	Module string
+	rule   []expr.Any
+}{
+	{"nft_fwd_netdev", []expr.Any{&expr.Immediate{Register: 1, Data: native(1)}, &forwardTo{device: 1}}},
+	{ResetOfDirect, rejectTCP()},
+}
+
+// ResetOfDirect is the module without which direct return drops the connections that it refuses, where it would reset them.
+const ResetOfDirect = "nft_reject_netdev"
+
+// Probe names the modules that the kernel lacks, of those that weir's rules need, with direct those of direct return as well. It puts each into a chain that nothing passes, in a table that is gone
 // when it returns.
-func Probe() (missing []string, err error) {
+func Probe(direct bool) (missing []string, err error) {
 	table, err := open(fmt.Sprintf("weir-%d-probe", os.Getpid()), "")
 	if err != nil {
 		return nil, err
@@ -41,6 +53,18 @@ func Probe() (missing []string, err error) {
 		b.addChain(p.Module, nil)
 		b.addRule(p.Module, "", p.rule)
 		if table.socket.commit(b) != nil {
+			missing = append(missing, p.Module)
+		}
+	}
+	if !direct {
+		return missing, nil
+	}
+	for _, p := range directParts {
+		b := newBatch(unix.NFPROTO_NETDEV, table.name)
+		b.addTable(true, "")
+		b.addChain(p.Module, nil)
+		b.addRule(p.Module, "", p.rule)
+		if table.socket.rehearse(b) != nil {
 			missing = append(missing, p.Module)
 		}
 	}

@@ -151,7 +151,7 @@ func explain(err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fmt.Errorf("nftables: %w; run weir as root or with CAP_NET_ADMIN", err)
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EPROTONOSUPPORT):
-		return fmt.Errorf("nftables: %w; this kernel lacks a part of nftables (table owners, socket, tproxy, redir or nat)", err)
+		return fmt.Errorf("nftables: %w; this kernel lacks a part of nftables; weir doctor names it", err)
 	}
 	return fmt.Errorf("nftables: %w", err)
 }

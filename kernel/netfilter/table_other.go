@@ -48,4 +48,4 @@ func ListKept() ([]Kept, error)                                            { ret
 func RemoveKept(string) error                                              { return errors.New("nftables: only Linux has it") }
 
 // Probe knows nothing here.
-func Probe() (missing []string, err error) { return nil, errors.New("nftables: only Linux has it") }
+func Probe(bool) (missing []string, err error) { return nil, errors.New("nftables: only Linux has it") }
