@@ -18,7 +18,8 @@ type netConn struct {
 	writeBy     time.Time
 	interrupted bool
 	closed      bool
-	reading     bool // a read is under way without the lock
+	reading     bool // a read is in progress without the lock
+	reclaiming  bool // Reclaim waits for reads to end
 
 	local  netip.AddrPort // in place of the socket's; invalid: those
 	remote netip.AddrPort
@@ -251,9 +252,11 @@ func (c *netConn) Reclaim() bool {
 	c.handler = nil
 	c.nc.SetReadDeadline(time.Unix(1, 0))
 	done := c.watchDone
+	c.reclaiming = true
 	c.loop.portable.release()
 	<-done
 	c.loop.portable.acquire()
+	c.reclaiming = false
 	if c.closed {
 		return false
 	}
@@ -299,7 +302,7 @@ func (c *netConn) readAhead() {
 		return
 	}
 	c.ahead = make(chan struct{})
-	c.nc.SetReadDeadline(time.Time{})
+	c.nc.SetReadDeadline(time.Now().Add(DefaultTimeout))
 	room := aheadMost - len(c.peeked)
 	go func() {
 		var b [aheadMost]byte
@@ -310,17 +313,19 @@ func (c *netConn) readAhead() {
 	}()
 }
 
-// tookAhead keeps what was read ahead and tells the watcher. room is how much more to read, 0 to end. A deadline is that of somebody who reads or awaits, or of an interrupt: they
-// deal with it.
+// tookAhead keeps what was read ahead and tells the watcher. room is how much more to read, 0 to end. A deadline ends it for somebody who
+// reads, awaits or interrupts, and deals with it.
 func (c *netConn) tookAhead(b []byte, err error) (room int) {
 	c.loop.portable.do(func() {
 		c.peeked = append(c.peeked, b...)
-		isEnd := err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !c.closed
+		isLate := errors.Is(err, os.ErrDeadlineExceeded)
+		isEnd := err != nil && !isLate && !c.closed
 		if isEnd {
 			c.peekErr = err
 		}
-		if err == nil && !c.closed && !c.reading && c.handler == nil && c.watcher != nil {
+		if !isEnd && c.watcher != nil && !c.reading && !c.reclaiming && c.handler == nil && c.refuse() == nil {
 			room = aheadMost - len(c.peeked)
+			c.nc.SetReadDeadline(time.Now().Add(DefaultTimeout))
 		}
 		if room == 0 {
 			close(c.ahead)
