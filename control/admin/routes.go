@@ -76,7 +76,12 @@ func answerState(w http.ResponseWriter, state string, ok bool) {
 }
 
 func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.status())
+	st := s.status()
+	if st.IsShared {
+		fail(w, statusOf(w, api.ErrHanding, http.StatusOK), api.ErrHanding.Error())
+		return
+	}
+	answer(w, http.StatusOK, st)
 }
 
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {

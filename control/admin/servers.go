@@ -47,7 +47,7 @@ func (s *Server) postKill(w http.ResponseWriter, r *http.Request) {
 	}
 	killed, err := d.Kill(k)
 	if err != nil {
-		fail(w, http.StatusNotFound, err.Error())
+		fail(w, statusOf(w, err, http.StatusNotFound), err.Error())
 		return
 	}
 	answer(w, http.StatusOK, killed)

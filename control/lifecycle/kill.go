@@ -16,6 +16,9 @@ import (
 
 // Kill ends what is in progress at a server, or for a client, here and in a process that has been replaced and still has connections.
 func (d *Daemon) Kill(k api.Kill) (*api.Killed, error) {
+	if d.shared.Load() {
+		return nil, api.ErrHanding
+	}
 	killed, err := d.killOwn(k)
 	if err != nil {
 		return nil, err

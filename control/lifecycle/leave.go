@@ -27,6 +27,7 @@ func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Tim
 	}
 	adopted, err := d.handOver(c, state, by)
 	if err != nil {
+		d.shared.Store(false)
 		d.handing.Store(false)
 		return err
 	}
@@ -72,6 +73,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 		return nil, err
 	}
 	d.leaveQUIC(ready.QUIC)
+	d.shared.Store(true)
 	if err := c.Send(handover.Message{Kind: handover.Go, Takes: ready.Takes}); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (d *Daemon) State() string {
 // and not the caller: the Status is then not Complete.
 func (d *Daemon) Status() (st *api.Status) {
 	defer func() { st.AddLeaving(d.countBefore(time.Now().Add(orderWithin))) }()
-	st = &api.Status{State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
+	st = &api.Status{IsShared: d.shared.Load(), State: d.State(), PID: os.Getpid(), Started: d.started, UptimeSeconds: time.Since(d.started).Seconds(), StuckLoops: d.engine.Stuck()}
 	if warnings := d.warnings.Load(); warnings != nil {
 		for _, p := range *warnings {
 			st.Config.Warnings = append(st.Config.Warnings, p.String())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -114,12 +115,18 @@ func hasEnded(c net.Conn) bool {
 
 // What the operator asks of weir reaches the connections of a process that has been replaced: tunnels, upgraded connections, requests, flows.
 func TestOrdersReachAProcessThatLeaves(t *testing.T) {
-	front, tunnels, packets, other := free(t), free(t), free(t), free(t)
+	front, secure, tunnels, packets, other := free(t), free(t), free(t), free(t), free(t)
+	dir := t.TempDir()
+	certificate, err := peers.NewCertificate(dir, "localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, datagrams, hangs := lines(t)
 	config := func(packets string) string {
 		return fmt.Sprintf(`
 listeners:
   front: { address: %q }
+  secure: { address: %q, tls: { certificates: [{ cert: %q, key: %q }] } }
   tunnels: { address: %q, protocol: tcp, pool: tunnels }
   packets: { address: %q, protocol: udp, pool: packets }
 pools:
@@ -129,20 +136,24 @@ pools:
 sites: { "*": web }
 admin: "ADMIN"
 logs: { access: off }
-`, front, tunnels, packets, server, server, datagrams)
+`, front, secure, certificate.Cert, certificate.Key, tunnels, packets, server, server, datagrams)
 	}
-	s := start(t, t.TempDir(), config(packets))
+	s := start(t, dir, config(packets))
 	s.status() // it answers once the listeners are open
 	tunnel, socket := open(t, tunnels), open(t, front)
-	request := make(chan error, 1)
-	go func() {
-		response, err := http.Get("http://" + front + "/hang")
-		if err == nil {
-			response.Body.Close()
-		}
-		request <- err
-	}()
-	<-hangs
+	requests := make(chan error, 2)
+	h2 := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	for url, client := range map[string]*http.Client{"http://" + front: http.DefaultClient, "https://" + secure: h2} {
+		go func() {
+			response, err := client.Get(url + "/hang")
+			if err == nil {
+				err = fmt.Errorf("%s %d", response.Proto, response.StatusCode)
+				response.Body.Close()
+			}
+			requests <- err
+		}()
+		<-hangs
+	}
 	udp, err := net.Dial("udp", packets)
 	if err != nil {
 		t.Fatal(err)
@@ -158,14 +169,14 @@ logs: { access: off }
 		t.Fatalf("%d processes leave", len(st.Leaving))
 	}
 	l := st.Leaving[0]
-	if l.PID != before || l.Silent || l.Clients != 2 || l.Active != 2 || l.Upgraded != 1 || l.Tunnels != 1 || l.Flows != 1 || len(l.Servers) != 3 {
+	if l.PID != before || l.Silent || l.Clients != 3 || l.Active != 3 || l.Upgraded != 1 || l.Tunnels != 1 || l.Flows != 1 || len(l.Servers) != 3 {
 		t.Errorf("it still has %+v", l)
 	}
-	if st.Exchanges.Clients != 2 || st.Tunnels.Open != 1 || st.Flows.Open != 1 || inFlight(st) != "web 2, tunnels 1, packets 1" {
+	if st.Exchanges.Clients != 3 || st.Tunnels.Open != 1 || st.Flows.Open != 1 || inFlight(st) != "web 3, tunnels 1, packets 1" {
 		t.Errorf("%+v, %+v, %+v, %s", st.Exchanges, st.Tunnels, st.Flows, inFlight(st))
 	}
 	said := s.command("status")
-	said.succeeds(t, fmt.Sprintf("process %d, which was replaced, still has 2 connections of HTTP with 2 requests under way, 1 connection at layer 4 and 1 flow of UDP", before))
+	said.succeeds(t, fmt.Sprintf("process %d, which was replaced, still has 3 connections of HTTP with 3 requests under way, 1 connection at layer 4 and 1 flow of UDP", before))
 	s.command("disable", datagrams).succeeds(t, "disabled in packets")
 	s.command("kill", datagrams).succeeds(t, "1 ended")
 	ended := s.command("drain", server, "--pool", "tunnels", "--wait")
@@ -180,12 +191,14 @@ logs: { access: off }
 		t.Error("the tunnel goes on")
 	}
 	ended.succeeds(t, "empty")
-	s.command("kill", "127.0.0.1").succeeds(t, "2 ended")
+	s.command("kill", "127.0.0.1").succeeds(t, "3 ended")
 	if !hasEnded(socket) {
 		t.Error("the WebSocket goes on")
 	}
-	if <-request == nil {
-		t.Error("the request got an answer")
+	for range 2 {
+		if err := <-requests; !strings.Contains(err.Error(), "EOF") && !strings.Contains(err.Error(), "stream") && !strings.Contains(err.Error(), "GOAWAY") && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("a request ended by %v", err)
+		}
 	}
 	eventually(t, "the old process ends", func() bool { return syscall.Kill(before, 0) != nil && len(s.status().Leaving) == 0 })
 }

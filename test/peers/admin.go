@@ -25,9 +25,15 @@ func AdminClient(address string) *http.Client {
 	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 }
 
-// AskAdmin asks the admin address for a path.
+// AskAdmin gets a path of an admin address, unix:/path or host:port. What is asked while a new binary takes over is asked again, as weir's own commands do.
 func AskAdmin(address, path string) (*http.Response, error) {
-	return AdminClient(address).Get("http://localhost" + path)
+	for by := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		response, err := AdminClient(address).Get("http://localhost" + path)
+		if err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" || time.Now().After(by) {
+			return response, err
+		}
+		response.Body.Close()
+	}
 }
 
 // dialAny connects to unix:/path or host:port.

@@ -12,7 +12,10 @@ type Status struct {
 	UptimeSeconds float64   `json:"uptime_seconds"`
 	Config        Config    `json:"config"`
 	StuckLoops    int       `json:"stuck_loops"`
-	Leaving       []Leaving `json:"leaving,omitempty"` // processes that were replaced and still have connections
+	// IsShared says that a new binary serves beside this process and has not proved itself yet. It counts both once it has; until then, who asks is to ask again.
+	IsShared bool `json:"-"`
+
+	Leaving []Leaving `json:"leaving,omitempty"` // processes that were replaced and still have connections
 
 	// Complete says that every loop answered. When one did not, everything below is left out rather than wrong.
 	Complete     bool          `json:"complete"`
