@@ -267,6 +267,8 @@ func (r *reader) decodeMapping(n *node, v reflect.Value, path string) {
 	for _, f := range fields {
 		value := n.value(f.key)
 		switch {
+		case f.some && value != nil && value.kind == sequence && len(value.items) == 0:
+			r.problem(value.pos, joinPath(path, f.key), "the list is empty: name the networks that are served, or omit %s", f.key)
 		case !f.required:
 		case value == nil:
 			r.problem(n.pos, path, "needs %q", f.key)

@@ -10,6 +10,7 @@
 //	yaml:",paths"       receives all keys that start with "/" or "~"
 //	yaml:"key,short"    a bare value in place of the object is this field
 //	yaml:"key,required" must be written
+//	yaml:"key,some"     a list of who is served: written, it has an item
 //	yaml:"key,file"     a file's name, relative to the file that names it
 //	default:"3s"        set before decoding
 //	fill:"3s"           set after inheritance (defaults < pool < site < route), where still unset

@@ -16,6 +16,7 @@ type field struct {
 	isRest   bool // takes the keys that no other field has, as names
 	short    bool
 	required bool
+	some     bool // a list of networks that is not empty, if it is written
 	isFile   bool
 	isShown  bool // a Secret's value is a text that messages may quote
 	words    []string
@@ -47,7 +48,7 @@ func fieldsOf(t reflect.Type) (list []field) {
 		list = append(list, field{
 			key: strings.TrimPrefix(key, "-"), index: sf.Index, typ: sf.Type, owner: t, goName: sf.Name,
 			named: has("named"), isName: has("name"), isPaths: has("paths"), isRest: has("rest"), short: has("short"),
-			required: has("required"), isFile: has("file"), isShown: has("shown"),
+			required: has("required"), some: has("some"), isFile: has("file"), isShown: has("shown"),
 			words: strings.Fields(sf.Tag.Get("words")), limits: sf.Tag.Get("range"),
 			fallback: sf.Tag.Get("default"), fill: sf.Tag.Get("fill"), example: sf.Tag.Get("example"),
 		})

@@ -49,7 +49,7 @@ type Listener struct {
 
 	// Networks of clients whose connections, or datagrams, are taken; those of all others are refused before anything is read. Without it: all. The client is the one
 	// that the PROXY protocol names; with a pool of `mode: nat` or `direct`, where the kernel refuses them, the one whose address the packets have. Sites and routes have `allow` and `deny` of their own, which answer 403.
-	Allow []netip.Prefix `yaml:"allow" example:"[10.0.0.0/8, 192.0.2.7]"`
+	Allow []netip.Prefix `yaml:"allow,some" example:"[10.0.0.0/8, 192.0.2.7]"`
 
 	// Networks of clients that are refused, whatever `allow` says.
 	Deny []netip.Prefix `yaml:"deny" example:"[203.0.113.0/24]"`

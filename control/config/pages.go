@@ -44,7 +44,7 @@ type Maintenance struct {
 	RetryAfter Duration `yaml:"retry_after" default:"5m" example:"1h"`
 
 	// Networks of clients that are served all the same.
-	Allow []netip.Prefix `yaml:"allow" example:"[10.0.0.0/8]"`
+	Allow []netip.Prefix `yaml:"allow,some" example:"[10.0.0.0/8]"`
 
 	// Off is set by `maintenance: off`.
 	Off bool `yaml:"-"`

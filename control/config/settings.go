@@ -48,7 +48,7 @@ type Settings struct {
 	BodyLimit Size `yaml:"body_limit" fill:"64MiB" example:"2GiB"`
 
 	// Networks of clients that are served; all others get 403. Without it: all.
-	Allow []netip.Prefix `yaml:"allow" example:"[10.0.0.0/8, 192.0.2.7]"`
+	Allow []netip.Prefix `yaml:"allow,some" example:"[10.0.0.0/8, 192.0.2.7]"`
 
 	// Networks of clients that get 403, whatever `allow` says.
 	Deny []netip.Prefix `yaml:"deny" example:"[203.0.113.0/24]"`
