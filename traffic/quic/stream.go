@@ -235,7 +235,12 @@ func (s *Stream) Done(code http2.Code) {
 	default:
 		s.refuse(http3.CodeOf(code))
 	}
-	if !s.closed {
+	switch {
+	case s.closed:
+	case s.unwanted, s.sendErr != nil: // the server has stopped the request: the rest of it is never sent
+		s.closed = true
+		s.release()
+	default:
 		s.isLate = true
 		s.conn.late++
 	}

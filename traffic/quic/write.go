@@ -48,13 +48,20 @@ func (c *Conn) holdPieces(n int) {
 
 // release gives pieces back once nothing more is sent.
 func (s *Stream) release() {
-	for _, b := range [...][]byte{s.out, s.spare} {
-		if cap(b) == outMost {
-			pieces.Put((*[outMost]byte)(b[:outMost]))
-			s.conn.holdPieces(-1)
-		}
-	}
+	s.giveBack(s.out)
+	s.giveBack(s.spare)
 	s.out, s.spare = nil, nil
+}
+
+// isPiece reports whether b is a whole piece, which is counted.
+func isPiece(b []byte) bool { return cap(b) == outMost }
+
+// giveBack gives b back if it is a piece.
+func (s *Stream) giveBack(b []byte) {
+	if isPiece(b) {
+		pieces.Put((*[outMost]byte)(b[:outMost]))
+		s.conn.holdPieces(-1)
+	}
 }
 
 // dead says why nothing can be sent on the stream; nil if something can.
@@ -84,10 +91,17 @@ func (s *Stream) WriteHead(head []byte) error {
 	return nil
 }
 
-// section appends a HEADERS frame.
+// section appends a HEADERS frame. Trailers behind a full piece outgrow it: the piece is given back then. A buffer that happens to grow to the size of a piece becomes one.
 func (s *Stream) section(encode func([]byte) []byte) {
-	at := len(s.out)
+	at, before := len(s.out), s.out
 	s.out = encode(append(s.out, make([]byte, http3.HeaderRoom)...))
+	switch {
+	case cap(s.out) == cap(before):
+	case isPiece(before):
+		s.giveBack(before)
+	case isPiece(s.out):
+		s.conn.holdPieces(1)
+	}
 	http3.PutHeader(s.out[at:], http3.FrameHeaders, len(s.out)-at-http3.HeaderRoom)
 }
 
@@ -297,8 +311,6 @@ func (s *Stream) landed(piece []byte, err error) {
 		if len(s.out) > 0 || s.finished {
 			s.flush()
 		}
-	case s.wasDone:
-		s.refuse(http3.RequestCancelled) // the answer was complete, and its client took too long
 	default:
 		s.unsent(err)
 	}
@@ -312,11 +324,15 @@ func (s *Stream) landed(piece []byte, err error) {
 // MUST NOT discard complete responses as a result of having their request terminated abruptly"; of NO_ERROR, with which a server says that it has enough, nobody
 // need know.
 func (s *Stream) unsent(err error) {
-	if !s.conn.toServer {
+	switch {
+	case s.wasDone: // the message was complete, and sending it was all that was left
+		s.refuse(http3.RequestCancelled)
+		return
+	case !s.conn.toServer:
 		s.lose(errReset)
 		return
 	}
-	s.out = s.out[:0]
+	s.release()
 	var reset *quicgo.StreamError
 	if errors.As(err, &reset) && http3.Code(reset.ErrorCode) == http3.NoError {
 		s.unwanted = true
