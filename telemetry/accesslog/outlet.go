@@ -28,11 +28,13 @@ type outlet struct {
 	owed   bool          // the head is to be written before the next line
 	lost   atomic.Uint64 // lines that could not be written
 
-	isRegular  bool  // the file is a regular one
-	size       int64 // bytes in a regular file, as far as it is known
-	headSize   int64 // bytes of the head that the file begins with; 0 if there is none, or it was there before
-	isMissing  bool  // the file was moved away, and could not be opened anew
-	isUnlinked bool  // the file has no name any more: what is written to it is gone
+	fd         int            // of file
+	stat       syscall.Stat_t // what the system said of it last
+	isRegular  bool           // the file is a regular one
+	size       int64          // bytes in a regular file, as far as it is known
+	headSize   int64          // bytes of the head that the file begins with; 0 if there is none, or it was there before
+	isMissing  bool           // the file was moved away, and could not be opened anew
+	isUnlinked bool           // the file has no name any more: what is written to it is gone
 
 	rotation    Rotation    // immutable
 	rotates     bool        // the file is one that can be rotated, and is to be

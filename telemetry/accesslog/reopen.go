@@ -32,17 +32,15 @@ func (o *outlet) reopen() {
 // look notes what has become of the regular file: whether it has no name any more, and its size, which other writers change too. A file that was cut (logrotate's copytruncate) begins
 // anew, with the head of its format.
 func (o *outlet) look() {
-	st, err := o.file.Stat()
-	if err != nil {
+	if syscall.Fstat(o.fd, &o.stat) != nil { // os.File.Stat allocates, for each write
 		return
 	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	o.isUnlinked = ok && sys.Nlink == 0
-	if st.Size() < o.size {
+	o.isUnlinked = o.stat.Nlink == 0
+	if o.stat.Size < o.size {
 		o.owed, o.headSize, o.torn = o.head != nil, 0, false
 		o.period = o.rotation.period(time.Now())
 	}
-	o.size = st.Size()
+	o.size = o.stat.Size
 }
 
 // cannotReopen logs that the file could not be opened anew: once, and once more when its lines begin to be lost.

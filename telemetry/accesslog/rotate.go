@@ -38,6 +38,9 @@ const rotateAgain = time.Minute
 func (o *outlet) measure() {
 	st, err := o.file.Stat()
 	o.isRegular = err == nil && st.Mode().IsRegular()
+	if raw, err := o.file.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { o.fd = int(fd) })
+	}
 	o.rotates = o.isRegular && (o.rotation.Size > 0 || o.rotation.Every > 0)
 	o.size, o.headSize = 0, 0
 	if !o.isRegular {
