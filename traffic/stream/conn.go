@@ -374,6 +374,9 @@ func (c *Conn) end(err error) {
 	if c.ended {
 		return
 	}
+	if err == engine.ErrTimeout {
+		err = errSilent
+	}
 	c.ended, c.leaving, c.closing = true, true, true
 	if c.err == nil {
 		c.err = err

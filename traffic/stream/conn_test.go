@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -230,6 +231,9 @@ func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 			synctest.Wait()
 			if answers == k.owner.ended || answers == k.waited {
 				t.Errorf("answers %v: connection ended %v, stream %v %v", answers, k.owner.ended, k.waited, k.err)
+			}
+			if !answers && (!errors.Is(k.err, engine.ErrTimeout) || k.err == engine.ErrTimeout) {
+				t.Errorf("the stream's error is %v: it must be a timeout, and not one of the stream's own, after which its reader may go on", k.err)
 			}
 			far.Close()
 			synctest.Wait()

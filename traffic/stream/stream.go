@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 
@@ -75,6 +76,9 @@ var (
 	// ErrHTTP11 says that the server wants the request by HTTP/1.1.
 	ErrHTTP11 = errors.New("http/1.1 required")
 	errPeer   = errors.New("malformed stream")
+	// errSilent is the end of a connection whose peer has been silent, or took nothing, for too long. It must differ from engine.ErrTimeout, which says that a deadline of the stream
+	// itself has passed: an exchange may set another one then and read again. Reading a stream that has ended returns at once, so that it would do so for ever, and stop the loop.
+	errSilent = fmt.Errorf("the connection has ended: %w", engine.ErrTimeout)
 )
 
 // ResetError is a stream that the peer has reset.
