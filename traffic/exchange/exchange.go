@@ -66,6 +66,7 @@ type Exchange struct {
 	begun     int64 // microseconds: the last of the request was sent, as far as it was before the answer began
 	outcome   pool.Outcome
 	attempted bool // Begin was called and End was not
+	asHTTP1   bool // the request, and not the server, is why it goes by HTTP/1.1 to a server of another version
 	isClean   bool // the server connection can be kept
 
 	// The answer.
@@ -146,7 +147,7 @@ func (x *Exchange) reset(s *session) {
 	x.stay, x.ownPort = stay{}, 0
 	x.attempts, x.stale, x.begun = 0, 0, 0
 	x.up.started = false
-	x.outcome, x.attempted, x.isClean = pool.OK, false, false
+	x.outcome, x.attempted, x.isClean, x.asHTTP1 = pool.OK, false, false, false
 
 	// The answer.
 	list := x.res.List

@@ -104,7 +104,8 @@ func (h *hedge) ask() pool.Outcome {
 		d.Opaque, d.Asked = h.want.HTTP1, h.want.Name
 		conn, err := conns.Dial(h.to.Transport, d)
 		if err != nil {
-			return pool.ConnectFailed
+			_, outcome := attempt.Failure(err)
+			return outcome
 		}
 		h.load.ConnectionsOpened++
 		h.conn = conn
@@ -155,6 +156,9 @@ func (h *hedge) drop(outcome pool.Outcome) {
 
 // settle gives back what the copy held.
 func (h *hedge) settle(outcome pool.Outcome, latency int64) {
+	if h.want.HTTP1 && outcome.IsFailure() {
+		outcome = pool.Cancelled // as Exchange.judged says
+	}
 	p, l := h.to.Pool, h.at.loop
 	p.End(h.server, l.Index, l.Now(), latency, outcome)
 	attempt.Settle(l, p, h.server, &h.held)

@@ -182,6 +182,7 @@ func (x *Exchange) connect() Stage {
 	conns := attempt.Conns(x.at.loop, x.server)
 	t := x.destination.Transport
 	w := x.want(x.server, t)
+	x.asHTTP1 = w.HTTP1
 	switch {
 	case x.stale >= 2:
 		conns.CloseIdle()
@@ -355,7 +356,16 @@ func (x *Exchange) endAttempt() {
 		if at := x.times[Receive]; at > 0 {
 			latency = at - x.begun
 		}
-		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.outcome)
+		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.judged())
 		x.place.Settle(x.at.loop, d.Pool, x.server)
 	}
+}
+
+// judged is the outcome by which the server is judged. A server of another version need not speak HTTP/1.1, of which an upgrade or a way to authenticate makes use: any client could have
+// all servers of such a pool ejected.
+func (x *Exchange) judged() pool.Outcome {
+	if x.asHTTP1 && x.outcome.IsFailure() {
+		return pool.Cancelled
+	}
+	return x.outcome
 }

@@ -220,7 +220,11 @@ func (x *Exchange) receiveFailed(err error) Stage {
 	case x.left, errors.Is(err, engine.ErrInterrupted):
 		return x.clientHungUp()
 	case errors.Is(err, engine.ErrTimeout), x.isAtDeadline(): // a server that knows the deadline gives up at it, too
-		return x.attemptFailed(504, reason.ResponseTimeout, pool.Timeout, false)
+		outcome := pool.Timeout
+		if x.isAtDeadline() && x.up.started && x.up.running {
+			outcome = pool.Cancelled // the deadline counts the upload too, for which the server still waits
+		}
+		return x.attemptFailed(504, reason.ResponseTimeout, outcome, false)
 	}
 	outcome := pool.Reset
 	if x.conn.Reused && x.respLen == respRoom {

@@ -141,7 +141,7 @@ func (x *Exchange) connectUpgrade() Stage {
 		return Send
 	}
 	c.Close()
-	x.conn = nil
+	x.conn, x.asHTTP1 = nil, true
 	if x.left {
 		return x.clientHungUp()
 	}

@@ -29,6 +29,7 @@ type world struct {
 	dials   []string
 	within  time.Duration           // how long the last of them may take
 	wrap    func(net.Conn) net.Conn // around weir's end of connections to servers; nil: none
+	network func() error            // what becomes of an attempt to connect to a server; nil: it succeeds. Connections are lines then
 }
 
 // inWorld runs f in fake time with a route "*" to the servers of a pool, asked in order of their addresses.
@@ -68,7 +69,15 @@ func (w *world) dial(a engine.Address, timeout time.Duration) (net.Conn, error) 
 	if serve == nil {
 		return nil, fmt.Errorf("connect: connection refused")
 	}
-	ours, theirs := net.Pipe()
+	var ours, theirs net.Conn
+	if w.network == nil {
+		ours, theirs = net.Pipe()
+	} else {
+		if err := w.network(); err != nil {
+			return nil, err
+		}
+		ours, theirs = newLine()
+	}
 	go func() {
 		defer theirs.Close()
 		serve(theirs)
