@@ -240,6 +240,7 @@ var ways = []string{
 	"client: expects 100; server: 100; client: half a body",
 	"client: upgrade",
 	"client: upgrade; server: 101",
+	"client: upgrade; server: head of chunks; client: half a body",
 	"client: upgrade; server: 101; client: finishes",
 	"client: gRPC; client: chunk; server: head of chunks",
 	"client: GET; server: part of a head",
@@ -375,7 +376,7 @@ func (p *players) serveHTTP2(c net.Conn) {
 	p.accept(c)
 	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
 	f := http2.NewFramer(c, c)
-	f.WriteSettings()
+	f.WriteSettings(http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
 	for {
 		frame, err := f.ReadFrame()
 		if err != nil {

@@ -223,7 +223,7 @@ func (d *direction) failed(err error) bool {
 		d.cannotWrite(w.error)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		d.finish()
-	case errors.Is(err, engine.ErrTimeout):
+	case err == engine.ErrTimeout: // a wrapped one is the end of the connection: see package stream
 		return !r.isOverdue()
 	case errors.Is(err, engine.ErrInterrupted):
 		d.interrupted()
