@@ -85,9 +85,10 @@ func orMadeRoom(err error, why reason.Reason) reason.Reason {
 func (l *Listener) readHello(c engine.Conn, setup *Setup, buf []byte, o *tunnel.Opened) (h sniff.Hello, ok bool) {
 	c.SetReadTimeout(setup.Opening)
 	hasAsked := false
+	var records sniff.Records
 	for seen := 0; ; {
 		n, err := engine.Peek(c, buf, seen)
-		h, enough, fault := sniff.ClientHello(buf[:n])
+		h, enough, fault := records.ClientHello(buf[:n])
 		if fault != nil && !o.AsksTLS {
 			switch asks, isWhole := sniff.Postgres(buf[:n]); {
 			case !isWhole:

@@ -33,55 +33,80 @@ const (
 
 // ClientHello reads the hello at the beginning of b. enough is false while it goes on beyond b.
 func ClientHello(b []byte) (h Hello, enough bool, err error) {
-	message, enough, err := handshake(b)
+	var r Records
+	return r.ClientHello(b)
+}
+
+// Records puts a ClientHello together that arrives bit by bit. It remembers which records were whole: a client that sends single bytes, in records of single bytes, costs no more than their
+// number. The zero value is for a new connection.
+type Records struct {
+	at      int    // where the first record begins that was not whole
+	message []byte // what the records before it hold
+}
+
+// ClientHello reads the hello at the beginning of b, which holds all bytes since the connection's first and grows from call to call. enough is false while the hello goes on beyond b.
+func (r *Records) ClientHello(b []byte) (h Hello, enough bool, err error) {
+	message, enough, err := r.handshake(b)
 	if err != nil || !enough {
 		return h, enough, err
 	}
 	return h, true, h.parse(message)
 }
 
-// handshake is the first handshake message, put together from its records.
-func handshake(b []byte) (message []byte, enough bool, err error) {
-	want := messageHeader
-	for first := true; ; first = false {
+// handshake returns the first handshake message, put together from its records.
+func (r *Records) handshake(b []byte) (message []byte, enough bool, err error) {
+	for {
+		rest := b[r.at:]
 		switch {
-		case len(b) > 0 && b[0] != recordHandshake, len(b) > 1 && b[1] != 3:
-			if first {
+		case len(rest) > 0 && rest[0] != recordHandshake, len(rest) > 1 && rest[1] != 3:
+			if r.at == 0 {
 				return nil, false, ErrNotTLS
 			}
 			return nil, false, ErrMalformed
-		case len(b) < recordHeader:
+		case len(rest) < recordHeader:
 			return nil, false, nil
 		}
-		size := int(binary.BigEndian.Uint16(b[3:]))
+		size := int(binary.BigEndian.Uint16(rest[3:]))
 		// RFC 8446 section 5.1: "The length MUST NOT exceed 2^14 bytes", and "Implementations MUST NOT send zero-length fragments of
 		// Handshake types".
 		if size == 0 || size > recordMax {
 			return nil, false, ErrMalformed
 		}
-		b = b[recordHeader:]
-		part := b[:min(size, len(b))]
-		if message == nil {
-			message = part[:len(part):len(part)] // most hellos are one record: no copy
-		} else {
-			message = append(message, part...)
-		}
-		if len(message) >= 1 && message[0] != messageHello {
-			return nil, false, ErrNotTLS
-		}
-		if len(message) >= messageHeader {
-			want = messageHeader + int(message[1])<<16 + int(binary.BigEndian.Uint16(message[2:]))
-		}
+		part := rest[recordHeader:]
+		isWhole := len(part) >= size
+		part = part[:min(size, len(part))]
+		want, err := r.length(part)
 		switch {
-		case want > SizeMax:
-			return nil, false, ErrTooLong
-		case len(message) >= want && len(message) >= messageHeader:
-			return message[messageHeader:want], true, nil
-		case len(b) < size:
+		case err != nil:
+			return nil, false, err
+		case want > 0 && len(r.message)+len(part) >= want && len(r.message) == 0:
+			return part[messageHeader:want], true, nil // most hellos are one record: no copy
+		case want > 0 && len(r.message)+len(part) >= want:
+			return append(r.message, part...)[messageHeader:want], true, nil
+		case !isWhole:
 			return nil, false, nil
 		}
-		b = b[size:]
+		r.message = append(r.message, part...)
+		r.at += recordHeader + size
 	}
+}
+
+// length is how long the message is, header included, which goes on with part; 0: its header is not complete.
+func (r *Records) length(part []byte) (int, error) {
+	var header [messageHeader]byte
+	n := copy(header[:], r.message)
+	n += copy(header[n:], part)
+	if n > 0 && header[0] != messageHello {
+		return 0, ErrNotTLS
+	}
+	if n < messageHeader {
+		return 0, nil
+	}
+	want := messageHeader + int(header[1])<<16 + int(binary.BigEndian.Uint16(header[2:]))
+	if want > SizeMax {
+		return 0, ErrTooLong
+	}
+	return want, nil
 }
 
 // parse reads the message's fields as far as the extensions that matter.

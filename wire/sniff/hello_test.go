@@ -59,15 +59,54 @@ func TestHelloInAnyRecordsAndSegments(t *testing.T) {
 			cut = append(cut, recordHandshake, 3, 1, byte(len(piece)>>8), byte(len(piece)))
 			cut = append(cut, piece...)
 		}
+		var growing Records
 		for n := range cut {
 			if h, enough, err := ClientHello(cut[:n]); enough || err != nil {
 				t.Fatalf("records of %d, the first %d bytes: %+v %v", size, n, h, err)
 			}
+			if h, enough, err := growing.ClientHello(cut[:n]); enough || err != nil {
+				t.Fatalf("records of %d, the first %d bytes one by one: %+v %v", size, n, h, err)
+			}
+		}
+		if h, enough, err := growing.ClientHello(cut); err != nil || !enough || string(h.ServerName) != "a.example.com" {
+			t.Errorf("records of %d, byte by byte: %+v %v %v", size, h, enough, err)
 		}
 		h, enough, err := ClientHello(append(cut, "early data"...))
 		if err != nil || !enough || string(h.ServerName) != "a.example.com" || !slices.Equal(protocols(&h), []string{"h2"}) {
 			t.Errorf("records of %d: %+v %v %v", size, h, enough, err)
 		}
+	}
+}
+
+// A client may send a hello of the greatest size in records of one byte, and each byte by itself.
+func TestTheCostOfAHelloGrowsWithItsSize(t *testing.T) {
+	cost := func(size int) time.Duration {
+		cut := make([]byte, 0, 6*size)
+		for i := range size {
+			b := byte(0)
+			if i == 0 {
+				b = messageHello
+			} else if i == 2 {
+				b = SizeMax >> 9
+			}
+			cut = append(cut, recordHandshake, 3, 1, 0, 1, b)
+		}
+		least := time.Hour
+		for range 7 {
+			began := time.Now()
+			var r Records
+			for n := range cut {
+				if _, enough, err := r.ClientHello(cut[:n]); enough || err != nil {
+					t.Fatal(n, enough, err)
+				}
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	small, large := cost(200), cost(200*32)
+	if large > 32*6*small { // with the square it would be 32 times 32
+		t.Errorf("a hello of 32 times the size costs %v, and the small one %v", large, small)
 	}
 }
 
