@@ -193,12 +193,31 @@ func (c *session) serve() {
 	}
 }
 
-// waitSettled waits for the replies to earlier commands, so that what weir itself says comes in its order.
+// waitSettled waits for the replies to earlier commands, so that what weir itself says comes in its order. It returns false if the session ends: the client is lost, or the server says
+// nothing for as long as a session may be idle. A transfer has limits of its own.
 func (c *session) waitSettled() bool {
+	c.Client.Watch((*waiting)(c))
+	defer c.Client.Watch(nil)
 	for len(c.pending) > 0 && !c.isOver {
-		c.loop.Wait(&c.settled, c.setup.Idle)
+		if !c.loop.Wait(&c.settled, c.setup.Idle) && c.Busy == 0 && len(c.pending) > 0 && !c.isOver {
+			c.why = reason.TunnelIdle
+			c.say(421, "Timeout")
+			return false
+		}
 	}
 	return !c.isOver
+}
+
+// waiting is a session whose client is not read from. It implements engine.Watcher.
+type waiting session
+
+// Changed ends the session when the client is lost. One that has only finished may still read.
+func (w *waiting) Changed(what engine.Change) {
+	c := (*session)(w)
+	if what == engine.Gone && !c.isOver {
+		c.isOver, c.why = true, reason.TunnelClientReset
+		c.loop.Fire(&c.settled)
+	}
 }
 
 func (c *session) clientEnded(err error) {

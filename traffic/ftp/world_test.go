@@ -56,6 +56,7 @@ type world struct {
 	commands []string            // that servers got
 	answers  map[string]string   // to these, or to their verbs
 	ports    uint16
+	server   func(c net.Conn) // in place of serve; nil: none
 }
 
 // in runs a test in a world that change has prepared.
@@ -144,6 +145,10 @@ func (w *world) dial(a engine.Address, _ time.Duration) (net.Conn, error) {
 		own = frontAt
 	}
 	near, far := cable(netip.AddrPortFrom(own, 40_000), a.IP)
+	if a.IP.Port() == 21 && w.server != nil {
+		go w.server(far)
+		return near, nil
+	}
 	if a.IP.Port() == 21 {
 		go w.serve(a.IP.String(), far)
 		return near, nil
