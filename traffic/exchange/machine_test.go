@@ -21,6 +21,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/test/memory"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/stream"
@@ -36,12 +37,12 @@ type event struct {
 
 // players are the client, the servers and the network of a walk.
 type players struct {
-	client  *lineEnd
+	client  *memory.Conn
 	deafens chan struct{} // closed when the client reads no more
 
 	mu       sync.Mutex
-	server   *lineEnd // the last connection; nil: there is none
-	streams  uint32   // of HTTP/2: the last stream on it
+	server   *memory.Conn // the last connection; nil: there is none
+	streams  uint32       // of HTTP/2: the last stream on it
 	connects func() error
 	over     chan struct{} // closed at the end of the walk
 }
@@ -52,15 +53,15 @@ func sending(text string) func(*players) {
 }
 
 // sendNow sends what there is room for: a walk goes on in any case.
-func sendNow(c *lineEnd, text string) {
+func sendNow(c *memory.Conn, text string) {
 	c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
 	io.WriteString(c, text)
 }
 
 // answers has the server send.
-func answers(text string) func(*players) { return onServer(func(c *lineEnd) { sendNow(c, text) }) }
+func answers(text string) func(*players) { return onServer(func(c *memory.Conn) { sendNow(c, text) }) }
 
-func onServer(do func(c *lineEnd)) func(*players) {
+func onServer(do func(c *memory.Conn)) func(*players) {
 	return func(p *players) {
 		p.mu.Lock()
 		c := p.server
@@ -99,7 +100,7 @@ func connects(err error, after time.Duration) func(*players) {
 	}
 }
 
-func aborts(c *lineEnd) {
+func aborts(c *memory.Conn) {
 	c.SetLinger(0)
 	c.Close()
 }
@@ -153,8 +154,8 @@ func serverEvents(isHTTP2 bool) []event {
 		{"server: accepts slowly", connects(nil, time.Second)},
 		{"server: accepts nothing", connects(os.ErrDeadlineExceeded, 3*time.Second)},
 		{"server: accepts again", connects(nil, 0)},
-		{"server: finishes", onServer(func(c *lineEnd) { c.CloseWrite() })},
-		{"server: closes", onServer(func(c *lineEnd) { c.Close() })},
+		{"server: finishes", onServer(func(c *memory.Conn) { c.CloseWrite() })},
+		{"server: closes", onServer(func(c *memory.Conn) { c.Close() })},
 		{"server: resets", onServer(aborts)},
 		{"server: nonsense", answers("\x00\x00\xffnonsense\r\n\r\n")},
 	}
@@ -303,7 +304,7 @@ func walk(t *testing.T, m mode, isHTTP2 bool, serve func(net.Conn), events []eve
 			p.mu.Unlock()
 			return connects()
 		}
-		ours, theirs := newLine()
+		ours, theirs := memory.NewConn()
 		p.client = ours
 		w.engine.ServeConn(theirs, w.engine.Loops()[0], w.http)
 		go p.read()
@@ -359,10 +360,10 @@ func (p *players) read() {
 	}
 }
 
-func (p *players) accept(c net.Conn) *lineEnd {
+func (p *players) accept(c net.Conn) *memory.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.server, p.streams = c.(*lineEnd), 0
+	p.server, p.streams = c.(*memory.Conn), 0
 	return p.server
 }
 

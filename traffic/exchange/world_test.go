@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/test/memory"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -29,7 +30,7 @@ type world struct {
 	dials   []string
 	within  time.Duration           // how long the last of them may take
 	wrap    func(net.Conn) net.Conn // around weir's end of connections to servers; nil: none
-	network func() error            // what becomes of an attempt to connect to a server; nil: it succeeds. Connections are lines then
+	network func() error            // what becomes of an attempt to connect to a server; nil: it succeeds. Connections are those of package memory then
 }
 
 // inWorld runs f in fake time with a route "*" to the servers of a pool, asked in order of their addresses.
@@ -76,7 +77,7 @@ func (w *world) dial(a engine.Address, timeout time.Duration) (net.Conn, error) 
 		if err := w.network(); err != nil {
 			return nil, err
 		}
-		ours, theirs = newLine()
+		ours, theirs = memory.NewConn()
 	}
 	go func() {
 		defer theirs.Close()

@@ -1,4 +1,4 @@
-package exchange
+package memory
 
 import (
 	"io"
@@ -9,18 +9,19 @@ import (
 	"time"
 )
 
-// line is a TCP connection in memory: unlike net.Pipe it holds some bytes, half of it can end, and it can be reset.
+// line is what both ends of a connection share.
 type line struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when anything changes
 }
 
-// lineHolds is how many bytes a line holds in each direction.
-const lineHolds = 64 << 10
+// holds is how many bytes a connection holds in each direction.
+const holds = 64 << 10
 
-type lineEnd struct {
+// Conn is an end of a connection.
+type Conn struct {
 	*line
-	far      *lineEnd
+	far      *Conn
 	in       []byte // bytes that have come
 	ended    bool   // nothing comes behind them
 	reset    bool
@@ -31,10 +32,10 @@ type lineEnd struct {
 	writeBy  time.Time
 }
 
-// newLine returns both ends of a line.
-func newLine() (a, b *lineEnd) {
+// NewConn returns both ends of a connection.
+func NewConn() (a, b *Conn) {
 	l := &line{changed: make(chan struct{})}
-	a, b = &lineEnd{line: l}, &lineEnd{line: l}
+	a, b = &Conn{line: l}, &Conn{line: l}
 	a.far, b.far = b, a
 	return a, b
 }
@@ -46,7 +47,7 @@ func (l *line) tell() {
 }
 
 // await calls try until it is done, or until its deadline. With mu held, but not while it waits.
-func (e *lineEnd) await(by *time.Time, try func() bool) error {
+func (e *Conn) await(by *time.Time, try func() bool) error {
 	for {
 		switch {
 		case e.closed:
@@ -72,7 +73,7 @@ func (e *lineEnd) await(by *time.Time, try func() bool) error {
 	}
 }
 
-func (e *lineEnd) Read(p []byte) (n int, err error) {
+func (e *Conn) Read(p []byte) (n int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.await(&e.readBy, func() bool { return len(e.in) > 0 || e.ended }); err != nil {
@@ -86,11 +87,11 @@ func (e *lineEnd) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (e *lineEnd) Write(p []byte) (n int, err error) {
+func (e *Conn) Write(p []byte) (n int, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for n < len(p) {
-		err := e.await(&e.writeBy, func() bool { return e.finished || e.far.closed || len(e.far.in) < lineHolds })
+		err := e.await(&e.writeBy, func() bool { return e.finished || e.far.closed || len(e.far.in) < holds })
 		switch {
 		case err != nil:
 			return n, err
@@ -101,7 +102,7 @@ func (e *lineEnd) Write(p []byte) (n int, err error) {
 			e.tell()
 			return len(p), nil
 		}
-		k := min(len(p)-n, lineHolds-len(e.far.in))
+		k := min(len(p)-n, holds-len(e.far.in))
 		e.far.in = append(e.far.in, p[n:n+k]...)
 		n += k
 		e.tell()
@@ -109,7 +110,8 @@ func (e *lineEnd) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-func (e *lineEnd) CloseWrite() error {
+// CloseWrite ends what goes to the other end.
+func (e *Conn) CloseWrite() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.finished, e.far.ended = true, true
@@ -117,13 +119,14 @@ func (e *lineEnd) CloseWrite() error {
 	return nil
 }
 
-func (e *lineEnd) SetLinger(int) error {
+// SetLinger has Close reset the connection.
+func (e *Conn) SetLinger(int) error {
 	e.abrupt = true
 	return nil
 }
 
-// Close resets the line if there is something that was not read, as systems do.
-func (e *lineEnd) Close() error {
+// Close resets the connection if there is something that was not read, as systems do.
+func (e *Conn) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -138,7 +141,7 @@ func (e *lineEnd) Close() error {
 	return nil
 }
 
-func (e *lineEnd) SetReadDeadline(t time.Time) error {
+func (e *Conn) SetReadDeadline(t time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.readBy = t
@@ -146,7 +149,7 @@ func (e *lineEnd) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-func (e *lineEnd) SetWriteDeadline(t time.Time) error {
+func (e *Conn) SetWriteDeadline(t time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.writeBy = t
@@ -154,10 +157,10 @@ func (e *lineEnd) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-func (e *lineEnd) SetDeadline(t time.Time) error {
+func (e *Conn) SetDeadline(t time.Time) error {
 	e.SetReadDeadline(t)
 	return e.SetWriteDeadline(t)
 }
 
-func (e *lineEnd) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(10, 0, 1, 1), Port: 1} }
-func (e *lineEnd) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 1, 2), Port: 2} }
+func (e *Conn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(10, 0, 1, 1), Port: 1} }
+func (e *Conn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 1, 2), Port: 2} }
