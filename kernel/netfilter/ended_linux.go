@@ -16,6 +16,7 @@ const (
 	endedTimeout = 3 * time.Hour
 	endedMost    = 1 << 20
 	endedSet     = "ended"
+	endedChain   = "ended" // of destination NAT
 	rawPriority  = -300 // before connection tracking, which would take a packet in the middle of a connection for the beginning of one
 )
 
@@ -47,7 +48,7 @@ func (l *layout) endNAT() {
 	for _, f := range families() {
 		rules = append(rules, f.endedRules(metaIs(expr.MetaKeyNFPROTO, []byte{f.number}), []expr.Any{&expr.Reject{Type: tcpReset}})...)
 	}
-	l.base("ended", hook{unix.NF_INET_PRE_ROUTING, rawPriority, "filter", ""}, rules...)
+	l.base(endedChain, hook{unix.NF_INET_PRE_ROUTING, rawPriority, "filter", ""}, rules...)
 }
 
 // End has these connections answered with a reset, from now on, whichever end sends. Connection tracking has to forget them afterwards. It is for destination NAT.

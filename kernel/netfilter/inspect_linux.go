@@ -49,16 +49,16 @@ func Inspect(e Expected) (missing []string, err error) {
 	if e.Kept == "" {
 		t.name = strings.Replace(t.name, strconv.Itoa(os.Getpid()), strconv.Itoa(e.PID), 1)
 	}
-	base, err := e.base()
-	if err != nil {
-		return nil, err
-	}
 	have, isThere, err := s.read(t.family, t.name)
 	if err != nil {
 		return nil, explain(err)
 	}
 	if !isThere {
 		return []string{"table " + t.name}, nil
+	}
+	base, err := e.base(have.canRefuseEnded())
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range base.chainNames() {
 		if now, is := have.chains[name]; !is {
@@ -84,16 +84,26 @@ func Inspect(e Expected) (missing []string, err error) {
 	return missing, nil
 }
 
-// base is what the table has whatever its services are.
-func (e *Expected) base() (*layout, error) {
+// canRefuseEnded reports whether the table has, or had, what refuses connections that weir has ended: it is added when the first one is ended, and only the process that did so knows
+// that. One part of it that is left says that the others have to be there too.
+func (s *state) canRefuseEnded() bool {
+	_, has := s.chains[endedChain]
+	for _, f := range families() {
+		has = has || s.sets[endedSet+f.suffix]
+	}
+	return has
+}
+
+// base is what the table has whatever its services are. ends: it can refuse connections that were ended.
+func (e *Expected) base(ends bool) (*layout, error) {
 	if e.Device == "" {
-		return layNAT(nil, nil, false), nil
+		return layNAT(nil, nil, ends), nil
 	}
 	link, err := net.InterfaceByName(e.Device)
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", e.Device, err)
 	}
-	return layDirect(nil, link, nil, false, false), nil
+	return layDirect(nil, link, nil, ends, false), nil
 }
 
 // listens lists the addresses that a table takes traffic for.

@@ -142,6 +142,14 @@ func (h *host) kill(t *testing.T, w *process, args ...string) string {
 	return out
 }
 
+// isWhole has weir doctor find nothing missing in the kernel: what refuses ended connections is no damage that another program has done.
+func (h *host) isWhole(t *testing.T, w *process) {
+	t.Helper()
+	if list, _ := h.examine(w); find(list, "running weir", "has in the kernel all") == nil {
+		t.Errorf("weir doctor: %+v", list)
+	}
+}
+
 // What the kernel carries is ended, too: both ends find out when they next send, connections of other servers and clients live on, and the same client may connect again.
 func TestKillEndsConnectionsThatTheKernelRewrites(t *testing.T) {
 	for name, options := range map[string]string{"plain": "", "kept": "on_stop: keep,", "source NAT": "snat: on,"} {
@@ -168,7 +176,11 @@ func TestKillEndsConnectionsThatTheKernelRewrites(t *testing.T) {
 			isReset(t, six.server, "the server over IPv6")
 			isReset(t, six.client, "the client over IPv6")
 			other.lives(t, "the other server's, at the end")
+			weir.isWhole(t, w)
 			w.stop()
+			if list, _ := weir.examine(w); find(list, "running weir", "") != nil {
+				t.Errorf("weir doctor, after the stop: %+v", list)
+			}
 		})
 	}
 }
@@ -232,6 +244,7 @@ func TestKillEndsConnectionsOfDirectReturn(t *testing.T) {
 		client.rejoin(t, one.client.LocalAddr(), c.to, at).lives(t, "from the same port again")
 		weir.kill(t, w, c.client)
 		isReset(t, other.client, "the client's other connection")
+		weir.isWhole(t, w)
 	}
 	w.stop()
 }
