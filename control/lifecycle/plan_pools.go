@@ -50,7 +50,12 @@ func poolDiffering(old, now *config.Pool, renewed bool) []string {
 	if len(details) == 0 {
 		details = append(details, "a file of its tls has changed and is read again")
 	}
-	if renewed {
+	switch {
+	case old.Mode != now.Mode && (old.Mode == "direct" || now.Mode == "direct"):
+		return append(details, "servers that stay keep their health and counters; TCP connections are reset, and flows of datagrams begin anew: servers do not know what went another way before")
+	case now.Mode == "direct" && old.Interface != now.Interface:
+		return append(details, "servers that stay keep their health and counters; the servers of flows are forgotten: connections that come to another server are reset")
+	case renewed:
 		return append(details, "servers that stay keep their health and counters; connections to them are opened anew, and requests under way end on the old ones")
 	}
 	return append(details, "servers that stay keep their health, counters and connections")

@@ -171,8 +171,18 @@ admin: off
 			t.Errorf("IPv6, port %s: %q, expected %s", to, got, from)
 		}
 	}
+	kept, r := client.keepTo(t, "10.1.0.1:81", "server2")
 	w.reload(t, strings.Replace(config, ", snat: on", "", 1))
 	shows("10.1.0.2", "10.1.0.2")
+	hidden, other := client.keepTo(t, "10.1.0.1:80", "server2")
+	w.reload(t, strings.Replace(config, "mode: nat", "mode: nat, snat: on", 1)) // the plan says that connections stay
+	shows("10.2.0.1", "10.2.0.1")
+	if got := ask(t, kept, r); got != "200 server2 was asked by 10.2.0.1" {
+		t.Errorf("a connection from before snat: off: %q", got)
+	}
+	if got := ask(t, hidden, other); got != "200 server2 was asked by 10.1.0.2" {
+		t.Errorf("a connection from before snat: on: %q", got)
+	}
 }
 
 const nattedDatagrams = `

@@ -2,6 +2,7 @@ package networks
 
 import (
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -80,6 +81,34 @@ func TestDirectReturnOverALearningSwitch(t *testing.T) {
 	if got := ask(t, kept, r); got != "200 server3 was asked by 10.2.0.9" {
 		t.Errorf("the established connection to the drained server: %q", got)
 	}
+}
+
+// A pool that goes from direct return to destination NAT, or back, loses its connections: the plan says so.
+func TestThePlanSaysThatDirectReturnAndNATResetConnections(t *testing.T) {
+	client, weir, servers := switched(t)
+	at := []<-chan net.Conn{servers[0].accepts(t, ":9000"), servers[1].accepts(t, ":9000")}
+	weir.sysctl("ipv4/ip_forward", "1")
+	nat := strings.ReplaceAll(endedDirect, "mode: direct, interface: eth0", "mode: nat, snat: on")
+	w := weir.weir(endedDirect)
+	for _, config := range []string{nat, endedDirect} {
+		within(t, 10*time.Second, "servers to be found", func() bool {
+			c, err := client.dial("tcp", "10.2.0.100:9000")
+			if err == nil {
+				join(t, c, at)
+			}
+			return err == nil
+		})
+		c := client.joinAt(t, "10.2.0.100:9000", 1, at)
+		c.lives(t, "before")
+		before := w.out.String()
+		w.reload(t, config)
+		said := strings.TrimPrefix(w.out.String(), before)
+		if !strings.Contains(said, "TCP connections are reset") || strings.Contains(said, "counters and connections") {
+			t.Errorf("the plan: %s", said)
+		}
+		isReset(t, c.client, "the client")
+	}
+	w.stop()
 }
 
 const tunnelled = `
