@@ -17,7 +17,7 @@ const (
 	endedMost    = 1 << 20
 	endedSet     = "ended"
 	endedChain   = "ended" // of destination NAT
-	rawPriority  = -300 // before connection tracking, which would take a packet in the middle of a connection for the beginning of one
+	rawPriority  = -300    // before connection tracking, which would take a packet in the middle of a connection for the beginning of one
 )
 
 // endedSets add the sets of connections that are ended. Keys are both ends of a packet, its sender first.
