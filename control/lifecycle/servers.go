@@ -39,7 +39,7 @@ func (d *Daemon) changeServer(c api.ServerChange) (*api.ServerChanged, error) {
 		return nil, unknownServer(running.Pools(), c)
 	}
 	d.followServers() // who is told that a server is drained may count on it
-	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", c.Weight, "until_reload", c.UntilReload)
+	d.log.Info("server changed by the operator", "server", c.Server, "pools", changed.Pools, "state", c.State, "weight", weightOf(c), "until_reload", c.UntilReload)
 	return changed, nil
 }
 
@@ -124,4 +124,12 @@ func few(names []string) (list []string) {
 		list = append(list[:most:most], fmt.Sprintf("and %d more", len(list)-most))
 	}
 	return list
+}
+
+// weightOf is the weight that a change sets, for the log; "" if it sets none.
+func weightOf(c api.ServerChange) string {
+	if c.Weight == nil {
+		return ""
+	}
+	return fmt.Sprint(*c.Weight)
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http2"
 
 	"github.com/weir-proxy/weir/test/peers"
 )
@@ -51,6 +55,62 @@ func TestSIGTERMLetsWorkUnderWayEnd(t *testing.T) {
 		}
 	}
 	w.exits(3 * time.Second)
+}
+
+// What weir cuts at the end of its patience is logged as its own doing, in every version and state: nobody is to look for a client or a network that has not failed.
+func TestWhatAStopCutsIsLoggedAsThat(t *testing.T) {
+	web := origin(t, "web")
+	logged := filepath.Join(t.TempDir(), "access.log")
+	secure, err := peers.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := startProcess(t, `{ listeners: { front: "FRONT", secure: { address: "`+secure+`", tls: on } }, sites: { "*": { /*: { servers: ["`+web+`"], body_limit: off } } }, admin: off, logs: { access: { format: json, file: "`+logged+`" } } }`, "--drain", "1s")
+	noCheck := &tls.Config{InsecureSkipVerify: true}
+	for _, transport := range []http.RoundTripper{&http.Transport{TLSClientConfig: noCheck}, &http2.Transport{TLSClientConfig: noCheck}, &http3.Transport{TLSClientConfig: noCheck}} {
+		for _, path := range []string{"/after/20s", "/drip/400/50ms"} {
+			go func() {
+				r, _ := http.NewRequest("GET", "https://"+secure+path, nil)
+				if answer, err := transport.RoundTrip(r); err == nil {
+					io.Copy(io.Discard, answer.Body)
+				}
+			}()
+		}
+		go func() {
+			slow, end := io.Pipe()
+			defer end.Close()
+			go func() {
+				for {
+					if _, err := end.Write(make([]byte, 1000)); err != nil {
+						return
+					}
+					time.Sleep(50 * time.Millisecond)
+				}
+			}()
+			r, _ := http.NewRequest("POST", "https://"+secure+"/", slow)
+			transport.RoundTrip(r)
+		}()
+	}
+	time.Sleep(time.Second)
+	w.Process.Signal(syscall.SIGTERM)
+	w.exits(8 * time.Second)
+	var reasons []string
+	log, err := os.ReadFile(logged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(log), "\n") {
+		if _, after, found := strings.Cut(line, `"reason":"`); found && strings.Contains(line, `"tls":true`) {
+			why, _, _ := strings.Cut(after, `"`)
+			reasons = append(reasons, why)
+			if why != "weir.read.stopping" {
+				t.Error(line)
+			}
+		}
+	}
+	if len(reasons) != 9 {
+		t.Errorf("%d exchanges are logged, want 9: %v", len(reasons), reasons)
+	}
 }
 
 // The goroutines that look after things every few seconds go on while weir drains: weir must not wait for one that waits for it.

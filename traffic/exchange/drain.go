@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/wire/http2"
 )
 
@@ -131,13 +132,22 @@ func (d *Driver) Cut(l *engine.Loop, only *HTTP) {
 		if only != nil && s.http != only {
 			continue
 		}
-		if s.streams != nil {
-			s.streams.via.Cut()
-			continue
+		s.cut(reason.Stopping)
+	}
+}
+
+// cut ends a connection and what it has under way. why is what is said of each of its exchanges.
+func (s *session) cut(why reason.Reason) {
+	s.evicted = why
+	if s.streams != nil {
+		for o := s.streams.open; o != nil; o = o.next {
+			o.session.evicted = why
 		}
-		s.conn.Interrupt()
-		if s.x != nil && s.x.conn != nil {
-			s.x.conn.Interrupt()
-		}
+		s.streams.via.Cut()
+		return
+	}
+	s.conn.Interrupt()
+	if s.x != nil && s.x.conn != nil {
+		s.x.conn.Interrupt()
 	}
 }

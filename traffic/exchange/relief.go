@@ -89,12 +89,6 @@ func (s *Streams) held() int {
 func (s *session) evict(why reason.Reason) {
 	if s.streams != nil {
 		s.streams.blame(why, "")
-		s.streams.via.Cut()
-		return
 	}
-	s.evicted = why
-	s.conn.Interrupt()
-	if s.x != nil && s.x.conn != nil {
-		s.x.conn.Interrupt()
-	}
+	s.cut(why)
 }

@@ -31,6 +31,8 @@ type session struct {
 	within   int  // code of the reply that is being read
 	hasBegun bool // the first pending command has had a preliminary reply: its transfer is under way
 	data     *transfer
+	open     []*transfer // all of them, also those that data does not wait for any more
+	isBroken bool        // the client broke off the last transfer, and has said nothing since
 	isOver   bool
 	why      reason.Reason
 }
@@ -57,6 +59,7 @@ const (
 func (s *Setup) Talk(t *tunnel.Session) reason.Reason {
 	c := &session{Session: t, setup: s, loop: t.Loop(), isSecure: t.Opened.IsSecure, why: reason.Done}
 	c.fromClient.conn = t.Client
+	t.Cut = c.cut
 	if c.begin() {
 		c.serve()
 	}
@@ -178,6 +181,7 @@ func (c *session) serve() {
 			c.clientEnded(err)
 			return
 		}
+		c.isBroken = false
 		cmd, ok := ftp.ParseCommand(line)
 		if !ok {
 			c.order5("Syntax error")
@@ -266,7 +270,15 @@ func (c *session) pass(cmd ftp.Command, p pending) bool {
 	return true
 }
 
-// end ends what is left. Transfers end with their server: its control connection is closed.
+// cut ends all transfers, and those that are about to begin.
+func (c *session) cut() {
+	c.isOver = true
+	for _, t := range c.open {
+		t.abort()
+	}
+}
+
+// end ends what is left. Transfers end with their server: its control connection is closed. A client that has left without a word while it broke off a transfer has not had all of it.
 func (c *session) end() {
 	c.isOver = true
 	if c.data != nil {
@@ -277,6 +289,9 @@ func (c *session) end() {
 	}
 	for c.replying || c.Busy > 0 {
 		c.loop.Wait(&c.settled, c.setup.Data)
+	}
+	if c.isBroken && c.why == reason.Done {
+		c.why = reason.TunnelClientReset
 	}
 	c.fromClient.release()
 	c.fromServer.release()

@@ -2,8 +2,11 @@ package ftp
 
 import (
 	stdtls "crypto/tls"
+	"errors"
 	"io"
+	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/tunnel"
 	"github.com/weir-proxy/weir/wire/tls"
 )
@@ -249,6 +253,37 @@ func TestDrainWaitsForTransfers(t *testing.T) {
 		drain()
 		busy.hears("421 Service is closing", "")
 		w.wantTold("PASV", "RETR a")
+	})
+}
+
+// Who ends a session ends its transfers: a server, too, may go on with them when its control connection is closed.
+func TestTheEndOfASessionIsThatOfItsTransfers(t *testing.T) {
+	in(t, nil, func(w *world) {
+		k := w.connect()
+		k.asks("PASV", "227 Entering Passive Mode (10,0,1,1,195,81).")
+		mine := w.enter(50_001, clientAt)
+		k.asks("RETR a", "150 Opening")
+		far := w.far["10.0.2.9:51210"]
+		go io.WriteString(far, "bytes")
+		io.ReadFull(mine, make([]byte, 5))
+		synctest.Wait()
+		var before, after tunnel.Stats
+		w.engine.Each(func(l *engine.Loop) {
+			before = w.driver.Stats(0)
+			w.driver.End(l.Index, &attempt.Ending{Client: clientAt}, reason.Ended)
+			after = w.driver.Stats(0)
+		})
+		if before.Open != 1 || after.Open != 0 || after.Sent < 5 {
+			t.Errorf("open %d, then %d; sent %d", before.Open, after.Open, after.Sent)
+		}
+		synctest.Wait()
+		for name, c := range map[string]net.Conn{"client": mine, "server": far} {
+			c.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the data connection of the %s goes on: %v", name, err)
+			}
+		}
+		w.wantEnd(reason.Ended)
 	})
 }
 

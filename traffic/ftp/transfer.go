@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,6 +18,7 @@ type transfer struct {
 	client    engine.Conn    // while bytes are relayed
 	server    engine.Conn
 	isPassive bool // the client comes, and weir goes to the server
+	isAborted bool
 	isOver    bool
 }
 
@@ -27,6 +29,7 @@ const transferLinger = 3 * time.Second
 func (c *session) newTransfer(door *engine.Doorway, to netip.AddrPort, isPassive bool) *transfer {
 	t := &transfer{c: c, door: door, to: to, isPassive: isPassive}
 	c.replace(t)
+	c.open = append(c.open, t)
 	c.Busy++
 	c.loop.Go(t)
 	return t
@@ -46,6 +49,7 @@ func (t *transfer) cancel() { t.door.Close() }
 // abort ends a transfer that stands (RFC 959 section 4.1.3, ABOR: "the data transfer … shall be aborted and the data connection closed"). A server that waits for room on
 // the data connection would not look at the command before there is some.
 func (t *transfer) abort() {
+	t.isAborted = true
 	t.cancel()
 	if t.client != nil {
 		t.client.Interrupt()
@@ -56,11 +60,15 @@ func (t *transfer) abort() {
 // Run carries the transfer.
 func (t *transfer) Run() {
 	client, server := t.join()
-	if client != nil {
+	switch {
+	case client == nil:
+	case t.isAborted:
+		client.Reset()
+		server.Reset()
+	default:
 		t.client, t.server = client, server
-		moved := tunnel.RelayOne(client, server, t.c.setup.Data, transferLinger)
+		t.c.isBroken = tunnel.RelayOne(client, server, t.c.setup.Data, transferLinger, t.c.Count)
 		t.client, t.server = nil, nil
-		t.c.Count(moved.Sent, moved.Received)
 	}
 	t.over()
 }
@@ -79,6 +87,7 @@ func (t *transfer) over() {
 	if c.data == t {
 		c.data = nil
 	}
+	c.open = slices.DeleteFunc(c.open, func(o *transfer) bool { return o == t })
 	c.Busy--
 	c.loop.Fire(&c.settled)
 }

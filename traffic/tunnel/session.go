@@ -21,6 +21,9 @@ type Session struct {
 	Opened Opened
 	Busy   int // pieces of work under way: a session without any may be ended at any time, by an interrupt of Client
 
+	// Cut, if it is set, ends what the Talker has under way besides the two connections. It does not wait.
+	Cut func()
+
 	t *Tunnel
 }
 

@@ -133,6 +133,9 @@ func (t *Tunnel) cut(why reason.Reason) {
 		t.relay.end(why)
 		return
 	}
+	if t.session != nil && t.session.Cut != nil {
+		t.session.Cut()
+	}
 	t.client.Reset()
 	t.settle(why)
 	if t.opening != nil {
