@@ -71,9 +71,10 @@ type Exchange struct {
 
 	// The answer.
 	resp      []byte
-	respFrom  int // where the answer begins in resp: before it is room for a longer head
-	respLen   int // end of what was read
-	respHead  int // length of the head as received
+	holding   *held // while an answer is held back
+	respFrom  int   // where the answer begins in resp: before it is room for a longer head
+	respLen   int   // end of what was read
+	respHead  int   // length of the head as received
 	res       message.Response
 	rest      responseBody
 	arrived   bool // all of the answer's body is here, from a server's stream
@@ -138,7 +139,7 @@ func (x *Exchange) reset(s *session) {
 	x.from, x.told = s.peer, filter.Told{Client: s.peer}
 	x.body = requestBody{}
 	x.by, x.hedge = 0, nil
-	x.kept, x.tee, x.twin = nil, nil, nil
+	x.kept, x.tee, x.twin, x.holding = nil, nil, nil, nil
 	x.route, x.destination, x.division = nil, nil, division{}
 
 	// The attempt.

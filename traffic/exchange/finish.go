@@ -20,6 +20,9 @@ func (x *Exchange) finish() Stage {
 	if x.kept != nil {
 		x.dropKept()
 	}
+	if x.tee != nil {
+		x.dropTee()
+	}
 	if x.twin != nil && x.session.shadow == nil {
 		x.endTwin()
 	}
@@ -87,6 +90,9 @@ func (x *Exchange) keepPipelined(b []byte) {
 
 // releaseAll gives all buffers back to the loop.
 func (x *Exchange) releaseAll() {
+	if x.tee != nil {
+		x.dropTee()
+	}
 	l := x.at.loop
 	l.Release(x.in)
 	l.Release(x.out)

@@ -44,6 +44,14 @@ func (h *held) add(l *engine.Loop, piece []byte) {
 	}
 }
 
+// bytes is how much memory it takes.
+func (h *held) bytes() (n int) {
+	for _, b := range h.buffers {
+		n += cap(b)
+	}
+	return n
+}
+
 func (h *held) release(l *engine.Loop) {
 	for _, b := range h.buffers {
 		l.Release(b)
@@ -51,18 +59,22 @@ func (h *held) release(l *engine.Loop) {
 	h.buffers = nil
 }
 
-// mayHold reports whether the answer is held back. Streams are not, whatever the route says: what they bring is wanted at once.
+// mayHold reports whether the answer is held back. Streams are not, whatever the route says: what they bring is wanted at once. Nothing is while the loop holds much for its peers.
 func (x *Exchange) mayHold() bool {
-	return x.route.Buffer.Response > 0 && !x.rest.ended && !x.streams && !message.EqualFold(x.res.Lookup("X-Accel-Buffering"), "no")
+	return !x.at.loop.IsCrowded() && x.route.Buffer.Response > 0 && !x.rest.ended && !x.streams && !message.EqualFold(x.res.Lookup("X-Accel-Buffering"), "no")
 }
 
 // holdBack takes the answer's body up to the route's threshold before the client gets any of it. An answer that ends before leaves the server free,
 // however slow the client is, and one that breaks is asked for again.
 func (x *Exchange) holdBack() Stage {
-	var h held
+	h := &held{}
 	l := x.at.loop
-	defer h.release(l)
-	for most := x.route.Buffer.Response; !x.rest.ended && h.size < most; {
+	x.holding = h
+	defer func() {
+		h.release(l)
+		x.holding = nil
+	}()
+	for most := x.route.Buffer.Response; !x.rest.ended && h.size < most && !(h.size > 0 && l.IsCrowded()); {
 		out, err := x.piece(h.room(l, most))
 		if err != nil {
 			return x.heldFailed(err)
@@ -71,12 +83,12 @@ func (x *Exchange) holdBack() Stage {
 	}
 	if x.rest.ended {
 		x.freeServer()
-	} else if x.route.Buffer.Spill > 0 {
+	} else if x.route.Buffer.Spill > 0 && !l.IsCrowded() {
 		if file := x.spillFile(); file != nil {
-			return x.deliverSpilled(file, &h)
+			return x.deliverSpilled(file, h)
 		}
 	}
-	if !x.toClientHeld(&h) {
+	if !x.toClientHeld(h) {
 		return x.clientFailed()
 	}
 	if x.rest.ended {

@@ -60,7 +60,7 @@ func (x *Exchange) keepBody() Stage {
 	}
 	k.buf = x.at.loop.Buffer(int(max(min(size, engine.Buffer16K), int64(len(data)))))
 	k.n = copy(k.buf, data)
-	for !k.whole && k.length() < most && k.tail == nil {
+	for !k.whole && k.length() < most && k.tail == nil && !x.mustPassOn(k, spill) {
 		if why, fault := x.keepMore(k, most-k.length()); why != reason.Done {
 			x.up.why, x.up.fault = why, fault
 			return x.uploadFailed()
@@ -68,6 +68,11 @@ func (x *Exchange) keepBody() Stage {
 	}
 	x.body.relayed = k.whole
 	return Pick
+}
+
+// mustPassOn reports whether what comes of the body goes on as it comes, because the loop holds much for its peers and there is no file for it.
+func (x *Exchange) mustPassOn(k *keptBody, spill int64) bool {
+	return spill == 0 && k.n == len(k.buf) && !x.wantsUpgrade() && x.at.loop.IsCrowded()
 }
 
 // keepMost is how much of a body is kept in memory, and how much more in a file.
@@ -84,7 +89,7 @@ func (x *Exchange) keepMost() (memory, file int64) {
 // keepMore reads a piece of the body, of at most most bytes, and puts it where there is room.
 func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Fault) {
 	memory, _ := x.keepMost()
-	if k.n == len(k.buf) && int64(k.n) < memory {
+	if _, spill := x.keepMost(); k.n == len(k.buf) && int64(k.n) < memory && (spill == 0 || !x.at.loop.IsCrowded()) {
 		x.growKept(k, memory)
 	}
 	room := k.buf[k.n:]

@@ -15,6 +15,7 @@ const shadowsMost = 512
 type tee struct {
 	mirror *site.Mirror
 	body   []byte
+	held   int // bytes that the loop counts for it
 }
 
 // mirror decides whether the request is copied, and sends the copy if the body is here. What is spoken after an upgrade cannot be.
@@ -24,7 +25,7 @@ func (x *Exchange) mirror(m *site.Mirror) {
 	}
 	mine := &m.Route.Destination.Loops[x.at.loop.Index].Mirror
 	data, whole := x.inBuffer()
-	if k := x.kept; x.body.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost {
+	if k := x.kept; x.body.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost || x.at.loop.IsCrowded() {
 		mine.Skipped++
 		return
 	}
@@ -35,24 +36,40 @@ func (x *Exchange) mirror(m *site.Mirror) {
 		x.castShadow(m, data)
 		return
 	}
-	x.tee = &tee{m, append(make([]byte, 0, min(m.Body, max(x.body.announced(), 4<<10))), data...)}
+	// What is announced need not come: room is made as it does.
+	x.tee = &tee{mirror: m, body: append(make([]byte, 0, 4<<10), data...)}
+	x.countTee()
 }
 
-// add takes a piece of the body; too many end the copy.
+// countTee has the loop count what the copy holds.
+func (x *Exchange) countTee() {
+	x.at.loop.Hold(cap(x.tee.body) - x.tee.held)
+	x.tee.held = cap(x.tee.body)
+}
+
+// dropTee ends the copy.
+func (x *Exchange) dropTee() {
+	x.at.loop.Hold(-x.tee.held)
+	x.tee = nil
+}
+
+// addToTee takes a piece of the body. Too many, or a loop that holds much for its peers, end the copy.
 func (x *Exchange) addToTee(piece []byte) {
 	t := x.tee
-	if int64(len(t.body)+len(piece)) > t.mirror.Body {
+	if int64(len(t.body)+len(piece)) > t.mirror.Body || x.at.loop.IsCrowded() {
 		t.mirror.Route.Destination.Loops[x.at.loop.Index].Mirror.Skipped++
-		x.tee, x.twin = nil, nil
+		x.dropTee()
+		x.twin = nil
 		return
 	}
 	t.body = append(t.body, piece...)
+	x.countTee()
 }
 
 // endTee sends the copy, once all of the body has been there.
 func (x *Exchange) endTee() {
 	t := x.tee
-	x.tee = nil
+	x.dropTee()
 	x.castShadow(t.mirror, t.body)
 }
 

@@ -71,7 +71,17 @@ func (s *session) held() int {
 }
 
 func (x *Exchange) held() int {
-	return exchangeHeld + len(x.in) + len(x.out) + len(x.resp) + len(x.ahead) + len(x.up.buf)
+	n := exchangeHeld + len(x.in) + len(x.out) + len(x.resp) + len(x.ahead) + len(x.up.buf)
+	if x.holding != nil {
+		n += x.holding.bytes()
+	}
+	if x.kept != nil {
+		n += cap(x.kept.buf) + cap(x.kept.tail)
+	}
+	if x.tee != nil {
+		n += x.tee.held
+	}
+	return n
 }
 
 // held is how much all streams of a connection hold.
