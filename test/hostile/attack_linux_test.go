@@ -171,6 +171,20 @@ var attacks = map[string]attack{
 		}
 		return err
 	}},
+	"http1, buffered responses that are not read": {conns: 400, short: true, open: func(s *scene) error {
+		c, err := s.dial(s.at["clear"])
+		if err == nil {
+			_, err = io.WriteString(c, "GET /buffered/big HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		}
+		return err
+	}},
+	"http1, buffered uploads that stop": {conns: 400, open: func(s *scene) error {
+		c, err := s.dial(s.at["clear"])
+		if err == nil {
+			_, err = io.WriteString(c, "POST /buffered/hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"+strings.Repeat("x", 900_000))
+		}
+		return err
+	}},
 	"http1, heads without end": {conns: 400, short: true, open: func(s *scene) error {
 		c, err := s.dial(s.at["clear"])
 		if err == nil {
@@ -203,6 +217,13 @@ var attacks = map[string]attack{
 		a, err := s.http2(1 << 30)
 		for i := 0; i < streams && err == nil; i++ {
 			_, err = a.request("/big", true)
+		}
+		return err
+	}},
+	"http2, buffered responses that are not read": {conns: 20, open: func(s *scene) error {
+		a, err := s.http2(0)
+		for i := 0; i < streams && err == nil; i++ {
+			_, err = a.request("/buffered/big", true)
 		}
 		return err
 	}},
@@ -340,7 +361,7 @@ var attacks = map[string]attack{
 func origin(t *testing.T) string {
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
+		switch strings.TrimPrefix(r.URL.Path, "/buffered") {
 		case "/big":
 			w.Header().Set("Content-Length", "20000000")
 			piece := make([]byte, 64<<10)

@@ -52,7 +52,7 @@ admin: { address: ADMIN, socket: off }
 data: DIR/data
 logs: { access: { file: DIR/access.log } }
 pools: { app: { servers: ["ORIGIN"] }, echo: { servers: ["ECHO"] }, files: { servers: ["FILES"] }, inner: { servers: ["SECURE"] } }
-sites: { "*": app }
+sites: { "*": { /buffered/*: { pool: app, buffer: 1MiB }, /*: app } }
 `
 
 // servers are behind whatever is attacked; straight is the address of the one that speaks HTTP.
