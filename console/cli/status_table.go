@@ -149,8 +149,20 @@ func serverRow(pool *api.Pool, s *api.Server) []string {
 		latency = fmt.Sprintf("%.1f ms", s.LatencySeconds*1000)
 	}
 	address := strings.TrimSuffix(s.Address, ":0") // the port is the one that the client asked for
-	return []string{pool.Name, s.Name, address, serverState(s), fmt.Sprint(s.Weight), fmt.Sprint(s.Requests), fmt.Sprint(s.InFlight),
+	return []string{pool.Name, s.Name, address, serverState(s), fmt.Sprint(s.Weight), requestsOf(pool, s), fmt.Sprint(s.InFlight),
 		fmt.Sprint(failed), fmt.Sprint(s.Connections.Open), fmt.Sprint(s.Connections.Idle), latency}
+}
+
+// requestsOf is how many requests, or connections, the server has had, as far as this pool knows.
+func requestsOf(pool *api.Pool, s *api.Server) string {
+	switch {
+	case s.Requests > 0:
+	case pool.Mode == "direct": // the kernel sends packets on, and counts their bytes alone
+		return "-"
+	case s.CountedIn != "":
+		return "in " + s.CountedIn
+	}
+	return fmt.Sprint(s.Requests)
 }
 
 // serverState is the verdict of the checks and what keeps work away besides.

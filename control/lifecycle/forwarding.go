@@ -175,22 +175,29 @@ type neighbour func(device string, of netip.Addr) ([6]byte, error)
 
 // services are one for each address of the listener, and family.
 func services(f *snapshot.Forward, hardware neighbour) (list []netfilter.Service, problems error) {
+	list = withoutServers(f)
+	for i := range list {
+		var err error
+		if list[i].Servers, err = inRotation(f, list[i].Address.Is4(), hardware); err != nil {
+			problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
+		}
+	}
+	return list, problems
+}
+
+// withoutServers are the services of the listener, whatever their servers are.
+func withoutServers(f *snapshot.Forward) (list []netfilter.Service) {
 	for _, at := range f.Address {
 		families := []netip.Addr{at.IP}
 		if !at.IP.IsValid() {
 			families = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 		}
 		for _, ip := range families {
-			s := netfilter.Service{Name: serviceName(f.Listener, ip, at), UDP: f.UDP, Address: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last},
-				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device, Keep: f.Keep, Access: f.Access}
-			var err error
-			if s.Servers, err = inRotation(f, ip.Is4(), hardware); err != nil {
-				problems = errors.Join(problems, fmt.Errorf("listener %s: %w", f.Listener, err))
-			}
-			list = append(list, s)
+			list = append(list, netfilter.Service{Name: serviceName(f.Listener, ip, at), UDP: f.UDP, Address: ip, Ports: netfilter.PortRange{First: at.First, Last: at.Last},
+				Hash: f.Hash, ByHost: f.ByHost, Hide: f.Hide, Direct: f.Device, Keep: f.Keep, Access: f.Access})
 		}
 	}
-	return list, problems
+	return list
 }
 
 // kernelTakes is how the kernel takes what comes to an address; nil if it does not.
@@ -341,21 +348,14 @@ func (d *Daemon) restoreForwarding() error {
 	return err
 }
 
-// forwardedOf sums up what a map of ways has of a pool's server: the kernel does not tell services of one pool from each other.
-func forwardedOf[T any](all map[netfilter.Way]T, forwards []snapshot.Forward, p *pool.Pool, server *pool.Server, add func(T)) {
-	seen := map[netfilter.Way]bool{}
+// servicesOf are the services of a pool, without their servers.
+func servicesOf(forwards []snapshot.Forward, p *pool.Pool) (list []netfilter.Service) {
 	for i := range forwards {
-		f := &forwards[i]
-		if f.Pool != p {
-			continue
-		}
-		s := netfilter.Service{UDP: f.UDP, Direct: f.Device}
-		w := s.WayTo(&netfilter.Server{Address: serverAddress(server)})
-		if n, has := all[w]; has && !seen[w] {
-			seen[w] = true
-			add(n)
+		if forwards[i].Pool == p {
+			list = append(list, withoutServers(&forwards[i])...)
 		}
 	}
+	return list
 }
 
 // Expected lists the tables that a weir with this configuration has in the kernel, and reports whether it has marked packets routed to this machine.

@@ -48,6 +48,7 @@ type destination struct {
 
 	forwarded map[string]netfilter.Counted // by server
 	carried   map[string]int               // connections and flows that servers have in the kernel
+	countedIn map[string]string            // servers whose counts another pool shows, with that pool
 	overrides map[string]pool.Override
 	stayed    []*site.Persistence
 	counters  *pool.Status
@@ -87,16 +88,35 @@ func (g *gathering) gatherForwarded() {
 	all := g.daemon.forwarding.count()
 	carried := g.daemon.forwarding.carried(g.running.Forwards)
 	g.kernel, g.refused = carried.of, g.daemon.forwarding.refused(g.running.Forwards)
+	shown := map[netfilter.Way]string{}
 	for i := range g.destinations {
 		d := &g.destinations[i]
 		if !d.config.IsForwarded() {
 			continue
 		}
-		d.forwarded, d.carried = map[string]netfilter.Counted{}, map[string]int{}
+		d.forwarded, d.carried, d.countedIn = map[string]netfilter.Counted{}, map[string]int{}, map[string]string{}
+		services := servicesOf(g.running.Forwards, d.of.Pool)
 		for _, s := range d.counters.Servers {
-			forwardedOf(all, g.running.Forwards, d.of.Pool, s.Server, func(n netfilter.Counted) { d.forwarded[s.Server.Name] = d.forwarded[s.Server.Name].Plus(n) })
-			forwardedOf(carried.to, g.running.Forwards, d.of.Pool, s.Server, func(n int) { d.carried[s.Server.Name] += n })
+			for k := range services {
+				d.gatherWay(s.Server, &services[k], all, carried, shown)
+			}
 		}
+	}
+}
+
+// gatherWay takes what has gone from a service to a server, and what is open. Destination NAT counts by server: of several pools that share one, the first in the configuration shows
+// the counts, so that no sum has them twice. shown is which pool does.
+func (d *destination) gatherWay(server *pool.Server, s *netfilter.Service, all map[netfilter.Way]netfilter.Counted, carried carried, shown map[netfilter.Way]string) {
+	w := s.WayTo(&netfilter.Server{Address: serverAddress(server)})
+	open := w
+	open.Service = s.Name
+	d.carried[server.Name] += carried.to[open]
+	switch first, isShown := shown[w]; {
+	case !isShown:
+		shown[w] = d.config.Name
+		d.forwarded[server.Name] = d.forwarded[server.Name].Plus(all[w])
+	case first != d.config.Name:
+		d.countedIn[server.Name] = first
 	}
 }
 
@@ -108,6 +128,7 @@ func (d *destination) addForwarded(list []api.Server) {
 		list[i].InFlight += int32(d.carried[list[i].Name])
 		list[i].SentBytes += n.Sent
 		list[i].ReceivedBytes += n.Received
+		list[i].CountedIn = d.countedIn[list[i].Name]
 	}
 }
 
@@ -188,7 +209,7 @@ func (g *gathering) tables() []api.Table {
 }
 
 func (d *destination) pool(now int64) api.Pool {
-	p := api.Pool{Name: d.config.Name, Policy: d.config.Balance.Method, Servers: []api.Server{},
+	p := api.Pool{Name: d.config.Name, Mode: d.config.Mode, Policy: d.config.Balance.Method, Servers: []api.Server{},
 		Unresolved: append([]string{}, d.counters.Set.Unresolved...)}
 	if d.config.IsForwarded() {
 		p.Policy = d.config.Mode + ": " + d.config.KernelBalance()

@@ -23,7 +23,7 @@ type tally struct {
 
 // carried is connections and flows that are open: from connection tracking, and from what direct return remembers.
 type carried struct {
-	to map[netfilter.Way]int // by server
+	to map[netfilter.Way]int // by service and server
 	of map[string]int        // by listener
 }
 
@@ -48,9 +48,9 @@ func (f *forwarding) readCarried(forwards []snapshot.Forward) carried {
 	all := carried{map[netfilter.Way]int{}, map[string]int{}}
 	listeners, isDirect := newListenerIndex(forwards)
 	routing.EachCarried(func(c routing.Carried) {
-		if name := listeners.at(c.UDP, c.Listen); name != "" {
-			all.to[netfilter.Way{UDP: c.UDP, Server: c.Server}]++
-			all.of[name]++
+		if service := listeners.at(c.UDP, c.Listen); service != "" {
+			all.to[netfilter.Way{UDP: c.UDP, Service: service, Server: c.Server}]++
+			all.of[listeners.services[service]]++
 		}
 	})
 	if !isDirect {
@@ -71,11 +71,11 @@ func (f *forwarding) readCarried(forwards []snapshot.Forward) carried {
 	return all
 }
 
-// listenerIndex finds the listener of an address.
+// listenerIndex finds the service of an address, and the listener of a service.
 type listenerIndex struct {
 	services map[string]string // listeners by the names of their services
-	natted   map[endpoint][]portsOfListener
-	found    map[endpointPort]string // what was looked for before
+	natted   map[endpoint][]portsOfService
+	found    map[endpointPort]string // the services that were looked for before
 }
 
 type endpoint struct {
@@ -88,14 +88,14 @@ type endpointPort struct {
 	at  netip.AddrPort
 }
 
-type portsOfListener struct {
-	ports    netfilter.PortRange
-	listener string
+type portsOfService struct {
+	ports   netfilter.PortRange
+	service string
 }
 
 // newListenerIndex also reports whether there is a listener of direct return, whose connections are not tracked.
 func newListenerIndex(forwards []snapshot.Forward) (x *listenerIndex, isDirect bool) {
-	x = &listenerIndex{map[string]string{}, map[endpoint][]portsOfListener{}, map[endpointPort]string{}}
+	x = &listenerIndex{map[string]string{}, map[endpoint][]portsOfService{}, map[endpointPort]string{}}
 	for i := range forwards {
 		f := &forwards[i]
 		isDirect = isDirect || f.Device != ""
@@ -105,14 +105,14 @@ func newListenerIndex(forwards []snapshot.Forward) (x *listenerIndex, isDirect b
 			x.services[s.Name] = f.Listener
 			if f.Device == "" {
 				at := endpoint{s.UDP, s.Address}
-				x.natted[at] = append(x.natted[at], portsOfListener{s.Ports, f.Listener})
+				x.natted[at] = append(x.natted[at], portsOfService{s.Ports, s.Name})
 			}
 		}
 	}
 	return x, isDirect
 }
 
-// at is the listener that takes what comes to an address: one of the address before one of all addresses; "" if there is none.
+// at is the service that takes what comes to an address: one of the address before one of all addresses; "" if there is none.
 func (x *listenerIndex) at(udp bool, to netip.AddrPort) string {
 	key := endpointPort{udp, to}
 	name, known := x.found[key]
@@ -126,7 +126,7 @@ func (x *listenerIndex) at(udp bool, to netip.AddrPort) string {
 	for _, ip := range []netip.Addr{to.Addr(), any} {
 		for _, p := range x.natted[endpoint{udp, ip}] {
 			if name == "" && p.ports.First <= to.Port() && to.Port() <= p.ports.Last {
-				name = p.listener
+				name = p.service
 			}
 		}
 	}

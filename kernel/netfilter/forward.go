@@ -34,13 +34,16 @@ type Server struct {
 type Way struct {
 	UDP    bool
 	Device string
-	Server netip.AddrPort // with Direct, and for servers without a port, the port is 0
+	// With Direct, the service's name: servers are counted for each of their services. Destination NAT counts a server once, for all services.
+	Service string
+	Server  netip.AddrPort // with Direct, and for servers without a port, the port is 0
 }
 
 // WayTo is the way from the service to one of its servers.
 func (s *Service) WayTo(server *Server) Way {
 	w := Way{UDP: s.UDP, Device: s.Direct, Server: server.Address}
 	if s.Direct != "" {
+		w.Service = s.Name
 		w.Server = netip.AddrPortFrom(w.Server.Addr(), 0)
 	}
 	return w

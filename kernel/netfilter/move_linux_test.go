@@ -113,7 +113,7 @@ func TestFlowsMoveWithTheirService(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return all[Way{Device: "lan0", Server: netip.MustParseAddrPort("10.0.0.2:0")}]
+		return all[Way{Device: "lan0", Service: services[0].Name, Server: netip.MustParseAddrPort("10.0.0.2:0")}]
 	}
 	remember("192.0.2.1")
 	for i, isKept := range []bool{true, false, true} {

@@ -18,6 +18,100 @@ func (h *host) drains(w *process, server string) *process {
 	return h.run(w.Dir, weirBinary(h.t), "drain", server, "--wait", "--timeout", "30s", "--address", filepath.Join(w.Dir, "admin.sock"))
 }
 
+const sharedNAT = `
+listeners:
+  web:   { address: "10.1.0.1:90", protocol: tcp, pool: web }
+  other: { address: "10.1.0.1:100-109", protocol: tcp, pool: other }
+pools:
+  web:   { servers: ["10.2.0.2:9000"], mode: nat }
+  other: { servers: ["10.2.0.2:9000"], mode: nat }
+admin: { socket: DIR/admin.sock, address: 127.0.0.1:9180 }
+logs: { access: off }
+`
+
+const sharedDirect = `
+listeners:
+  web:   { address: "10.2.0.100:9000", protocol: tcp, pool: web }
+  other: { address: "10.2.0.100:9001", protocol: tcp, pool: other }
+pools:
+  web:   { servers: ["10.2.0.2:9000"], mode: direct, interface: eth0 }
+  other: { servers: ["10.2.0.2:9001"], mode: direct, interface: eth0 }
+admin: { socket: DIR/admin.sock, address: 127.0.0.1:9180 }
+logs: { access: off }
+`
+
+// Pools that share a server have their own open connections, nothing is counted twice, and a drain or kill in one pool leaves the other alone.
+func TestPoolsThatShareAServerAreCountedApart(t *testing.T) {
+	for _, c := range []struct {
+		name, config, web, other, server, second string
+		lan                                      func(t *testing.T) (client, weir *host, servers [2]*host)
+		row                                      string // of the other pool in weir status
+	}{
+		{"nat", sharedNAT, "10.1.0.1:90", "10.1.0.1:105", "10.2.0.2:9000", "10.2.0.2:9000", farm, "other 10.2.0.2:9000 10.2.0.2:9000 not checked 1 in web 2"},
+		{"direct", sharedDirect, "10.2.0.100:9000", "10.2.0.100:9001", "10.2.0.2:9000", "10.2.0.2:9001", switched, "other 10.2.0.2:9001 10.2.0.2:9001 not checked 1 - 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, weir, servers := c.lan(t)
+			at := []<-chan net.Conn{servers[0].accepts(t, ":9000"), servers[0].accepts(t, ":9001")}
+			w := weir.weir(c.config)
+			within(t, 10*time.Second, "the server to be found", func() bool {
+				for _, to := range []string{c.web, c.other} {
+					conn, err := client.dial("tcp", to)
+					if err != nil {
+						return false
+					}
+					j, _ := join(t, conn, at)
+					j.client.Close()
+					j.server.Close()
+				}
+				return true
+			})
+			var open [3]joined
+			for i, to := range []string{c.web, c.other, c.other} {
+				conn, err := client.dial("tcp", to)
+				if err != nil {
+					t.Fatal(err)
+				}
+				open[i], _ = join(t, conn, at)
+				open[i].lives(t, to)
+			}
+			of := func(metrics, name, pool, server string) float64 {
+				return metric(metrics, name+`{address="`+server+`",pool="`+pool+`"`)
+			}
+			active := func(web, other float64) {
+				t.Helper()
+				within(t, 10*time.Second, "the connections of each pool", func() bool {
+					all := weir.get("http://127.0.0.1:9180/metrics")
+					return of(all, "weir_server_requests_active", "web", c.server) == web && of(all, "weir_server_requests_active", "other", c.second) == other
+				})
+			}
+			active(1, 2)
+			all := weir.get("http://127.0.0.1:9180/metrics")
+			if a, b := of(all, "weir_server_requests_total", "web", c.server), of(all, "weir_server_requests_total", "other", c.second); c.name == "nat" && (a < 5 || b != 0) {
+				t.Errorf("%v and %v connections", a, b)
+			}
+			if a, b := of(all, "weir_server_sent_bytes_total", "web", c.server), of(all, "weir_server_sent_bytes_total", "other", c.second); a == b || a == 0 {
+				t.Errorf("%v and %v bytes", a, b)
+			}
+			out, _ := weir.weirCommand(w.Dir, "status", "--address", filepath.Join(w.Dir, "admin.sock"))
+			if !strings.Contains(strings.Join(strings.Fields(out), " "), c.row) {
+				t.Errorf("no row %q in\n%s", c.row, out)
+			}
+			open[0].client.Close()
+			open[0].server.Close()
+			active(0, 2)
+			if out, good := weir.weirCommand(w.Dir, "drain", c.server, "--pool", "web", "--wait", "--timeout", "5s", "--address", filepath.Join(w.Dir, "admin.sock")); !good {
+				t.Errorf("the drain waits for the other pool's connections: %s", out)
+			}
+			weir.kill(t, w, c.server, "--pool", "web")
+			open[1].lives(t, "the other pool's")
+			weir.kill(t, w, c.second, "--pool", "other")
+			isReset(t, open[1].client, "the other pool's")
+			w.stop()
+		})
+	}
+}
+
 // A drain gets nothing new from the moment on that the command returns, keeps what there is, and waits for it.
 func TestDrainWaitsForWhatTheKernelCarries(t *testing.T) {
 	for _, c := range []struct {

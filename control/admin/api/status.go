@@ -141,6 +141,7 @@ type Handshakes struct {
 // Pool is a pool with its servers.
 type Pool struct {
 	Name         string       `json:"name"`
+	Mode         string       `json:"mode"`   // proxy, nat or direct
 	Policy       string       `json:"policy"` // the method of balancing; where the kernel carries the connections, how that chooses
 	Multiplexing Multiplexing `json:"multiplexing"`
 	Unresolved   []string     `json:"unresolved"` // names that have no address yet
@@ -212,6 +213,7 @@ type Server struct {
 	LatencySeconds     float64           `json:"latency_seconds"`      // moving average; 0: not known
 	SentBytes          uint64            `json:"sent_bytes"`           // to the server
 	ReceivedBytes      uint64            `json:"received_bytes"`
+	CountedIn          string            `json:"counted_in,omitempty"` // with mode: nat, the pool that shows what the kernel has counted of this server for both
 }
 
 // Override is what the operator said of a server at run time, above the configuration.
