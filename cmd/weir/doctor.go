@@ -89,8 +89,14 @@ func doctorJob(ctx context.Context, cfg *config.Config, path string, clients []s
 			l := &cfg.Listeners[k]
 			p.UDP = p.UDP || l.Protocol == "udp" && l.Pool == p.Name
 			for _, a := range l.Address {
-				if cfg.Pools[i].Mode == "nat" && l.Pool == p.Name {
+				if l.Pool != p.Name {
+					continue
+				}
+				switch cfg.Pools[i].Mode {
+				case "nat":
 					j.Rewrites(&p, a.IP)
+				case "direct":
+					p.Listens = append(p.Listens, a.IP)
 				}
 			}
 		}

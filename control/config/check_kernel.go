@@ -132,6 +132,10 @@ func (r *reader) checkForwardingListener(cfg *Config, l *Listener) {
 			case p.Mode == "direct" && !a.IP.IsValid():
 				r.wrong(joinPath(path, "address"), "mode: direct needs the address that the servers have on their loopback interfaces, as in 192.0.2.10:%d", a.First)
 			}
+			if p.Mode == "direct" && a.First != l.Address[0].First {
+				r.wrong(joinPath(path, "address"), "a direct listener has one port; give each port a listener and a pool")
+				break
+			}
 			for i := range p.Servers {
 				if port := p.Servers[i].Address.Port; p.Mode == "direct" && port != 0 && (port < a.First || port > a.Last) {
 					r.wrong(indexPath(joinPath(joinPath("pools", p.Name), "servers"), i), "mode: direct leaves packets as they are: the server has to listen on the port of listener %s", l.Name)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weir-proxy/weir/kernel/netfilter"
@@ -21,6 +23,7 @@ func directReturn(j *Job) (list []Finding) {
 			list = append(list, fail("ip link, for the names that there are", "pool %s: this machine has no interface %s", p.Name, p.Direct))
 			continue
 		}
+		list = append(list, elsewhere(p)...)
 		for _, s := range p.Servers {
 			if hardware, err := neighbour(p.Direct, s.Addr(), j.Patience); err != nil {
 				list = append(list, fail(fmt.Sprintf("put the server into the network of %s, and weir's machine as well", p.Direct),
@@ -31,6 +34,36 @@ func directReturn(j *Job) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// elsewhere finds the pool's listeners whose address the interface does not have. Only frames that come in by the interface are sent on: those of clients of another network come in
+// by another one, and the machine refuses them, as no socket has the port. A router may also send the address's packets here, so that this is doubtful and not wrong.
+func elsewhere(p *Pool) (list []Finding) {
+	for _, at := range p.Listens {
+		if has := whoHas(at); !slices.Contains(has, p.Direct) {
+			says := "no interface has it"
+			if len(has) > 0 {
+				says = "it is an address of " + strings.Join(has, ", ")
+			}
+			list = append(list, doubt(fmt.Sprintf("ip address add %v dev %s, or have the router send its packets to this machine by %s", netip.PrefixFrom(at, at.BitLen()), p.Direct, p.Direct),
+				"pool %s: the listener's address %v is not on %s (%s): clients whose packets come in by another interface are refused", p.Name, at, p.Direct, says))
+		}
+	}
+	return list
+}
+
+// whoHas lists the interfaces that have an address.
+func whoHas(at netip.Addr) (names []string) {
+	links, _ := net.Interfaces()
+	for i := range links {
+		addresses, _ := links[i].Addrs()
+		for _, a := range addresses {
+			if n, is := a.(*net.IPNet); is && n.IP.Equal(at.AsSlice()) {
+				names = append(names, links[i].Name)
+			}
+		}
+	}
+	return names
 }
 
 // neighbour asks, and waits for the answer.

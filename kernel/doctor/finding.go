@@ -55,6 +55,7 @@ type Pool struct {
 	Most     int          // connections to one server; 0: no limit
 	UDP      bool         // datagrams: a connection cannot be tried
 	Direct   string       // the interface of direct return, "" without
+	Listens  []netip.Addr // with Direct, the addresses of its listeners
 }
 
 // isTransparent reports whether some servers see clients' addresses.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/weir-proxy/weir/kernel/netfilter"
@@ -23,8 +24,8 @@ func runningWeir(j *Job) (list []Finding) {
 		list = append(list, fail("weir reload, or: "+strings.Join(missing, " && "), "weir runs (process %d), and somebody has removed rules or routes that bring replies back into it", pids[0]))
 	}
 	for _, e := range j.Tables {
-		if e.Kept == "" && len(pids) == 0 {
-			continue
+		if len(pids) == 0 && (e.Kept == "" || !isKept(e.Kept)) {
+			continue // weir does not run, and has left nothing: before its first start, or after the machine's
 		}
 		missing, err := inspect(e, pids)
 		switch {
@@ -41,6 +42,12 @@ func runningWeir(j *Job) (list []Finding) {
 		list = append(list, ok("process %d has in the kernel all that it has told it", pids[0]))
 	}
 	return list
+}
+
+// isKept reports whether a process has left tables under the name.
+func isKept(name string) bool {
+	kept, err := netfilter.ListKept()
+	return err != nil || slices.ContainsFunc(kept, func(k netfilter.Kept) bool { return k.Kept == name })
 }
 
 // inspect looks for a table among those of all processes that run with the configuration: one may be about to take over from another.

@@ -50,6 +50,23 @@ pools: { web: { servers: ["10.2.0.2:80"], mode: nat } }
 admin: off
 `
 
+const directKept = `
+listeners: { web: { address: "10.1.0.1:80", protocol: tcp, pool: web } }
+pools: { web: { servers: ["10.2.0.2:80"], mode: direct, interface: outside, on_stop: keep } }
+admin: off
+`
+
+// Before weir has run for the first time, it has left nothing in the kernel that could be missing.
+func TestDoctorMissesNothingBeforeTheFirstStart(t *testing.T) {
+	_, weir, server := between(t)
+	server.web(":80")
+	for _, config := range []string{directKept, strings.Replace(rewritten, "mode: nat", "mode: nat, on_stop: keep", 1)} {
+		if list, good := weir.doctor(config, false); !good || find(list, "running weir", "") != nil {
+			t.Errorf("%+v", list)
+		}
+	}
+}
+
 // Each wrong network is found, and the repair that is printed mends it.
 func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
 	for _, c := range []struct {
@@ -76,6 +93,8 @@ func TestDoctorFindsWhatIsWrongAndItsRepairMendsIt(t *testing.T) {
 			"mtu", "inside: 1500, outside: 1400", "ip link set inside mtu 1400", "weir", true},
 		{"an address of somebody else", strings.ReplaceAll(shown, "client", "[10.2.0.77]"), func(client, weir, server *host) {},
 			"ports", "source 10.2.0.77 is no address of this machine", "ip address add 10.2.0.77/32 dev inside", "weir", false},
+		{"direct return of another interface's address", directKept, func(client, weir, server *host) {},
+			"direct return", "the listener's address 10.1.0.1 is not on outside (it is an address of inside)", "ip address add 10.1.0.1/32 dev outside", "weir", true},
 		{"one network for all", shown, func(client, weir, server *host) { weir.command("ip link set inside down") },
 			"shared subnet", "clients in 10.2.0.0/24, the network of server 10.2.0.2:80 on outside, get its answers past weir", "put servers and clients into different networks", "", true},
 	} {
