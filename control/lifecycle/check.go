@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -39,6 +40,8 @@ func checkInterfaces(cfg *config.Config) (problems config.Problems) {
 			problems = append(problems, cfg.ProblemAt(path, "this machine has no interface %q", p.Interface))
 		} else if err := netfilter.CanSendFrames(link); err != nil {
 			problems = append(problems, cfg.ProblemAt(path, "%v, which mode: direct needs", err))
+		} else {
+			problems = append(problems, checkDirectAddresses(cfg, p, link)...)
 		}
 	}
 	for i := range cfg.Listeners {
@@ -49,6 +52,25 @@ func checkInterfaces(cfg *config.Config) (problems config.Problems) {
 		for k, name := range l.Capture.Interfaces {
 			if _, err := net.InterfaceByName(name); err != nil {
 				problems = append(problems, cfg.WarningAt(fmt.Sprintf("listeners.%s.capture.interfaces[%d]", l.Name, k), "this machine has no interface %q: nothing is captured there until it has", name))
+			}
+		}
+	}
+	return problems
+}
+
+// checkDirectAddresses warns of listeners of direct return whose address is not on the pool's interface: only packets that come in by that are sent on. A router may send them there
+// all the same, so that this is no error.
+func checkDirectAddresses(cfg *config.Config, p *config.Pool, link *net.Interface) (problems config.Problems) {
+	own, err := link.Addrs()
+	if err != nil {
+		return nil
+	}
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		for _, a := range l.Address {
+			isOwn := slices.ContainsFunc(own, func(o net.Addr) bool { n, is := o.(*net.IPNet); return is && n.IP.Equal(a.IP.AsSlice()) })
+			if l.Pool == p.Name && a.IP.IsValid() && !isOwn {
+				problems = append(problems, cfg.WarningAt("listeners."+l.Name+".address", "%v is not an address of %s, and mode: direct of pool %s takes only packets that come in by that: clients of other networks are refused", a.IP, p.Interface, p.Name))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,6 +64,21 @@ func TestDoctorMissesNothingBeforeTheFirstStart(t *testing.T) {
 	for _, config := range []string{directKept, strings.Replace(rewritten, "mode: nat", "mode: nat, on_stop: keep", 1)} {
 		if list, good := weir.doctor(config, false); !good || find(list, "running weir", "") != nil {
 			t.Errorf("%+v", list)
+		}
+	}
+}
+
+// weir check warns of a listener of direct return whose address is on another interface than its pool's, and of no other.
+func TestCheckWarnsOfDirectReturnByAnotherInterface(t *testing.T) {
+	_, weir, _ := between(t)
+	for address, warns := range map[string]bool{"10.1.0.1": true, "10.2.0.1": false} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "weir.yaml"), []byte(strings.Replace(directKept, "10.1.0.1", address, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, good := weir.weirCommand(dir, "check", "-c", "weir.yaml")
+		if !good || strings.Contains(out, address+" is not an address of outside") != warns {
+			t.Errorf("%s: %v, %s", address, good, out)
 		}
 	}
 }
