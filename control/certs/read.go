@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // Source is where certificates are: a chain and its key, which may be the same file, or a directory of them.
@@ -92,7 +94,7 @@ func (s Source) read() ([]loaded, error) {
 	if st.IsDir() {
 		return readDirectory(s.Cert)
 	}
-	cert, err := tls.LoadX509KeyPair(s.Cert, s.Key)
+	cert, err := textfile.KeyPair(s.Cert, s.Key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", s.Cert, err)
 	}
@@ -109,7 +111,7 @@ func readDirectory(dir string) (list []loaded, err error) {
 	var keys []crypto.Signer
 	var problems []error
 	for _, f := range files {
-		text, err := os.ReadFile(f)
+		text, err := textfile.Read(f)
 		if err != nil {
 			problems = append(problems, err)
 			continue

@@ -20,6 +20,7 @@ type Store struct {
 type kept struct {
 	source Source
 	seen   string // its stamp then
+	failed bool   // not all of it could be used
 	certs  []loaded
 }
 
@@ -78,6 +79,7 @@ func (k *kept) read() error {
 	}
 	k.seen = seen
 	certs, err := k.source.read()
+	k.failed = err != nil
 	if err == nil || len(certs) >= len(k.certs) && len(certs) > 0 {
 		k.certs = certs
 	}
@@ -111,13 +113,13 @@ func (s *Store) Refresh() (changed int, problems []Error) {
 	return changed, problems
 }
 
-// Stale names the sources whose files have changed, and what Refresh could not read of them. It changes nothing.
+// Stale names the sources whose files have changed, and says what cannot be used of them, or could not when they were read. It changes nothing.
 func (s *Store) Stale() (files []string, problems []Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.kept {
 		k := &s.kept[i]
-		if !k.hasChanged() {
+		if !k.hasChanged() && !k.failed {
 			continue
 		}
 		if _, err := k.source.read(); err != nil {

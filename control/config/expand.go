@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"os"
 	"strings"
+
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // text returns a scalar with its environment variables read. What they hold is text and never becomes structure.
@@ -115,7 +117,7 @@ func (r *reader) secret(n *node, path string, isCredential bool) (Secret, bool) 
 	}
 	var data []byte
 	if err == nil {
-		data, err = os.ReadFile(name)
+		data, err = textfile.Read(name)
 	}
 	written := "{file: " + name + "}"
 	if r.isSkipped(err) {

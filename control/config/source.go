@@ -3,12 +3,13 @@ package config
 import (
 	"bytes"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 const (
@@ -101,13 +102,7 @@ func (r *reader) isSkipped(err error) bool {
 
 // readFile reads a bounded file; from is the place that names it.
 func (r *reader) readFile(path string, from Pos) ([]byte, bool) {
-	f, err := os.Open(path)
-	if err != nil {
-		r.problem(from, "", "%v", err)
-		return nil, false
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, sizeMax+1))
+	data, err := textfile.ReadAny(path, sizeMax)
 	if err != nil {
 		r.problem(from, "", "%v", err)
 		return nil, false

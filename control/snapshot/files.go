@@ -3,9 +3,9 @@ package snapshot
 import (
 	"crypto/sha256"
 	"io"
-	"os"
 
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // fingerprint tells whether files hold what they held before. Times would not do: a secret that is mounted anew has a new time each time.
@@ -16,7 +16,7 @@ func fingerprintOf(files ...string) (f fingerprint) {
 	h := sha256.New()
 	for _, name := range files {
 		io.WriteString(h, name+"\x00")
-		if content, err := os.ReadFile(name); err == nil {
+		if content, err := textfile.Read(name); err == nil {
 			sum := sha256.Sum256(content)
 			h.Write(sum[:])
 		}

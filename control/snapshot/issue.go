@@ -2,13 +2,13 @@ package snapshot
 
 import (
 	"crypto/x509"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/certs/acme"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // wanted is what certificates weir gets by itself: for the sites' names that none was given for.
@@ -88,7 +88,7 @@ func (b *builder) acme(a *config.ACME) *acme.Config {
 		if c.Roots == nil {
 			c.Roots = x509.NewCertPool()
 		}
-		text, err := os.ReadFile(file)
+		text, err := textfile.Read(file)
 		if err != nil || !c.Roots.AppendCertsFromPEM(text) {
 			b.warn("tls.acme.roots", file+" cannot be read, or holds no certificate in PEM form: the authorities' servers will not be trusted")
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/pool/health"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -260,7 +260,7 @@ func (b *builder) clientTLS(p *config.Pool, path string) *tls.Config {
 		}
 	}
 	if pair := p.TLS.ClientCert; pair != nil {
-		cert, err := tls.LoadX509KeyPair(pair.Cert, keyFile(pair))
+		cert, err := textfile.KeyPair(pair.Cert, keyFile(pair))
 		if err != nil {
 			b.refuse(path+".tls.client_cert", err.Error())
 		} else {
@@ -271,7 +271,7 @@ func (b *builder) clientTLS(p *config.Pool, path string) *tls.Config {
 }
 
 func (b *builder) addCA(into *x509.CertPool, file, path string) {
-	pem, err := os.ReadFile(file)
+	pem, err := textfile.Read(file)
 	switch {
 	case err != nil:
 		b.refuse(path, "cannot be read: "+err.Error())

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	wiretls "github.com/weir-proxy/weir/wire/tls"
@@ -163,7 +163,7 @@ func (b *builder) authorities(a *config.ClientAuth, path string) (name string, p
 	sum := sha256.New()
 	for i, file := range a.CA {
 		at := fmt.Sprintf("%s.client_auth.ca[%d]", path, i)
-		text, err := os.ReadFile(file)
+		text, err := textfile.Read(file)
 		switch {
 		case path == "":
 		case err != nil:

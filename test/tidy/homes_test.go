@@ -31,7 +31,7 @@ var homes = []home{
 	{"github.com/google/nftables", []string{"kernel/netfilter"}, "weir's own table"},
 	{"github.com/vishvananda/netlink", []string{"kernel/routing", "kernel/doctor", "test/peers"}, "rules, routes; the link with a delay"},
 	{"github.com/vishvananda/netns", []string{"test/peers"}, "the link with a delay ends in a namespace"},
-	{"crypto/tls", []string{"wire/tls", "control/certs", "control/certs/acme", "control/certs/authority", "control/certs/ech", "test/bench", "control/snapshot", "traffic/listener",
+	{"crypto/tls", []string{"wire/tls", "control/certs", "control/certs/acme", "control/certs/authority", "control/certs/ech", "control/textfile", "test/bench", "control/snapshot", "traffic/listener",
 		"traffic/filter", "traffic/pool/health", "traffic/quic"},
 		"wire/tls speaks it; the others hold its configuration"},
 	{"net/http", []string{"control/admin", "control/admin/client", "control/certs", "control/certs/acme", "traffic/pool/health", "cmd/weir", "test/bench", "test/peers"},

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // The blocks of a file, as OpenSSL and nginx have them: the private key, and the list of one config.
@@ -18,7 +20,7 @@ const (
 )
 
 func readKey(file string) (k key, err error) {
-	text, err := os.ReadFile(file)
+	text, err := textfile.Read(file)
 	if err != nil {
 		return k, err
 	}
