@@ -89,15 +89,11 @@ func (b *content) bring() {
 			b.breaks(http3.FrameUnexpected, "frame_unexpected")
 			return
 		case kind != http3.FrameData:
-			if !b.s.conn.spend(http2.GlitchUnknown) {
+			if !b.s.conn.spendUnknown(length) {
 				b.lost()
 				return
 			}
-			switch {
-			case length > controlMost:
-				b.malformed("bad_frame")
-				return
-			case !b.r.skip(length):
+			if !b.r.skip(length) {
 				b.broken()
 				return
 			}
@@ -243,10 +239,8 @@ func (b *content) nothingFollows() bool {
 			b.lost()
 		case kind == http3.FrameData, kind == http3.FrameHeaders, !http3.MayStandInRequest(kind):
 			b.breaks(http3.FrameUnexpected, "frame_after_trailers")
-		case !b.s.conn.spend(http2.GlitchUnknown):
+		case !b.s.conn.spendUnknown(length):
 			b.lost()
-		case length > controlMost:
-			b.malformed("bad_frame")
 		case !b.r.skip(length):
 			b.broken()
 		default:

@@ -84,11 +84,24 @@ func (c *Conn) readHead(r *reader) (block []byte, code http3.Code) {
 		case kind == http3.FrameData || !http3.MayStandInRequest(kind):
 			// RFC 9114 section 4.1: "Receipt of an invalid sequence of frames MUST be treated as a connection error of type H3_FRAME_UNEXPECTED."
 			return nil, http3.FrameUnexpected
-		case !c.spend(http2.GlitchUnknown), length > controlMost, skipped > 16:
+		case !c.spendUnknown(length), skipped > 16:
 			return nil, http3.ExcessiveLoad
 		case !r.skip(length):
 			return nil, r.cutCode()
 		}
+	}
+}
+
+// spendUnknown charges a frame of an unknown type, which is read and ignored, for each part of it.
+func (c *Conn) spendUnknown(length uint64) bool {
+	for {
+		if !c.spend(http2.GlitchUnknown) {
+			return false
+		}
+		if length <= controlMost {
+			return true
+		}
+		length -= controlMost
 	}
 }
 
