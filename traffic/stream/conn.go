@@ -80,6 +80,7 @@ type Conn struct {
 	budget  http2.Budget
 
 	leaving  bool // no further stream is opened: GOAWAY was sent or has come
+	hasLeft  bool // the peer was told which of its streams was the last
 	asked    bool // the client has been asked to open no further ones, and may not know it yet
 	reading  bool // Serve is in a read
 	closing  bool // what is in out is the last
@@ -348,19 +349,29 @@ func (c *Conn) Leave(code http2.Code) {
 
 func (c *Conn) leaveNow(code http2.Code) {
 	c.leaving, c.asked = true, false
+	c.sayGoAway(code)
+	c.flushLater()
+	c.closeIfDone()
+}
+
+// sayGoAway tells the peer which of its streams was the last.
+func (c *Conn) sayGoAway(code http2.Code) {
 	c.room(17)
 	last := c.last
 	if c.toServer {
 		last = 0 // of those that the server opens
 	}
 	c.out = http2.AppendGoAway(c.out, last, code, "")
-	c.flushLater()
-	c.closeIfDone()
+	c.hasLeft = true
 }
 
-// closeIfDone closes a connection that is left once nothing is under way.
+// closeIfDone closes a connection that is left once nothing is under way. RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection so that the
+// remote peer can know whether a stream has been partially processed or not", also where it was the peer that began to leave.
 func (c *Conn) closeIfDone() {
 	if c.leaving && len(c.streams) == 0 && c.running == 0 && !c.closing {
+		if !c.hasLeft {
+			c.sayGoAway(http2.NoError)
+		}
 		c.closing = true
 		c.flushLater()
 	}

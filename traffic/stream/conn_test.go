@@ -241,3 +241,20 @@ func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 		})
 	}
 }
+
+// A client that leaves is told which of its requests was the last that weir has taken.
+func TestAClientThatLeavesIsToldWhatWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := meet(t)
+		p.begin()
+		p.post(1)
+		p.WriteGoAway(0, http2.ErrCodeNo, nil)
+		p.post(3)
+		a.owner.opened[0].conn.loop.Call(func() { a.owner.opened[0].Close() })
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(p.goAway) != 1 || p.goAway[0] != 1 || p.codes[0] != http2.ErrCodeNo || !p.closed {
+			t.Errorf("GOAWAY %v %v, closed %v", p.goAway, p.codes, p.closed)
+		}
+	})
+}
