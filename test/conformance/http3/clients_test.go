@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/test/peers"
+	wire "github.com/weir-proxy/weir/wire/http3"
 )
 
 func get(t *testing.T, c *http.Client, url string) (status int, head http.Header, body []byte) {
@@ -228,16 +230,25 @@ func TestReloadsUnderLoadFailNothing(t *testing.T) {
 	}
 }
 
-// held keeps back what a client sends after it has heard from the server: what then reaches the server is what somebody can replay who has recorded it.
+// held keeps back for a second what a client sends after it has heard from the server: what then reaches the server is what somebody can replay who has recorded it. The client hears
+// nothing before it has sent early data, or it would finish the handshake first where it is slow.
 type held struct {
 	net.PacketConn
-	heard atomic.Bool
-	until time.Time
+	early   chan struct{} // closed when early data was sent
+	isEarly sync.Once
+	heard   atomic.Bool
+	until   time.Time // written before early is closed
 }
 
 func (h *held) ReadFrom(p []byte) (int, net.Addr, error) {
 	n, from, err := h.PacketConn.ReadFrom(p)
-	h.heard.Store(true)
+	if err == nil {
+		select {
+		case <-h.early:
+		case <-time.After(5 * time.Second): // the test fails: no early data was sent
+		}
+		h.heard.Store(true)
+	}
 	return n, from, err
 }
 
@@ -247,7 +258,62 @@ func (h *held) WriteTo(p []byte, to net.Addr) (int, error) {
 		time.AfterFunc(time.Until(h.until), func() { h.PacketConn.WriteTo(kept, to) })
 		return len(p), nil
 	}
+	if hasEarlyData(p) {
+		h.isEarly.Do(func() {
+			h.until = time.Now().Add(time.Second)
+			close(h.early)
+		})
+	}
 	return h.PacketConn.WriteTo(p, to)
+}
+
+// hasEarlyData reports whether one of the packets of a datagram is of the type 0-RTT (RFC 9000 section 17.2).
+func hasEarlyData(p []byte) bool {
+	const isLong, kinds, initial, early = 0x80, 0x30, 0x00, 0x10
+	for len(p) > 7 && p[0]&isLong != 0 {
+		kind, at := p[0]&kinds, 5 // behind the version
+		for range 2 {             // connection IDs
+			at += 1 + int(p[at])
+		}
+		if kind == early {
+			return true
+		}
+		if kind == initial {
+			token, n := wire.ParseVarint(p[at:])
+			at += n + int(token)
+		}
+		length, n := wire.ParseVarint(p[at:])
+		p = p[at+n+int(length):]
+	}
+	return false
+}
+
+// keptTokens and keptTickets say that something has come.
+type keptTokens struct {
+	quicgo.TokenStore
+	came chan struct{}
+}
+
+func (k *keptTokens) Put(key string, token *quicgo.ClientToken) {
+	k.TokenStore.Put(key, token)
+	tell(k.came)
+}
+
+type keptTickets struct {
+	tls.ClientSessionCache
+	came chan struct{}
+}
+
+func (k *keptTickets) Put(key string, ticket *tls.ClientSessionState) {
+	k.ClientSessionCache.Put(key, ticket)
+	tell(k.came)
+}
+
+func tell(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // What may be a replay is said to servers, and only what reads goes on at all before it is known to be none. And it goes on only for a client that has shown before, by a token, where
@@ -255,11 +321,18 @@ func (h *held) WriteTo(p []byte, to net.Addr) (int, error) {
 func TestEarlyDataIsMarked(t *testing.T) {
 	w := newWorld(t)
 	tr := w.client()
-	tokens := quicgo.NewLRUTokenStore(4, 4)
-	tr.QUICConfig.TokenStore = tokens
+	tokens := &keptTokens{quicgo.NewLRUTokenStore(4, 4), make(chan struct{}, 8)}
+	tickets := &keptTickets{tr.TLSClientConfig.ClientSessionCache, make(chan struct{}, 8)}
+	tr.QUICConfig.TokenStore, tr.TLSClientConfig.ClientSessionCache = tokens, tickets
 	first := &http.Client{Transport: tr}
 	get(t, first, w.url("/own"))
-	time.Sleep(100 * time.Millisecond) // the ticket
+	for what, came := range map[string]chan struct{}{"token": tokens.came, "ticket": tickets.came} {
+		select {
+		case <-came:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("no %s came", what)
+		}
+	}
 	tr.Close()
 	for _, c := range []struct {
 		method string
@@ -271,7 +344,7 @@ func TestEarlyDataIsMarked(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer packets.Close()
-		from := &quicgo.Transport{Conn: &held{PacketConn: packets, until: time.Now().Add(time.Second)}}
+		from := &quicgo.Transport{Conn: &held{PacketConn: packets, early: make(chan struct{})}}
 		defer from.Close()
 		to, _ := net.ResolveUDPAddr("udp", w.address)
 		config := tr.TLSClientConfig.Clone()
