@@ -62,7 +62,7 @@ func serverMetrics() []metric {
 		of("weir_server_ports", gauge, "Connections that weir's own addresses have ports for; 0: not known, or clients bring their own address.", func(s *api.Server) float64 { return float64(s.Connections.Ports) }),
 		of("weir_server_ports_exhausted_total", counter, "Times that one of weir's own addresses had no free port for another connection.", func(s *api.Server) float64 { return float64(s.Connections.NoPorts) }),
 		of("weir_server_idle_timeout_seconds", gauge, "The server's own idle timeout as far as it was learnt, less a margin; 0 while it is not known.", func(s *api.Server) float64 { return s.IdleTimeoutSeconds }),
-		of("weir_server_latency_seconds", gauge, "Moving average of the time to the head of an answer, the worst of the loops; 0 while it is not known.", func(s *api.Server) float64 { return s.LatencySeconds }),
+		of("weir_server_latency_seconds", gauge, "Moving average of the time to the head of an answer. It follows slow answers at once and fast ones gradually, so it lies above the mean; the worst of the loops; 0 while it is not known.", func(s *api.Server) float64 { return s.LatencySeconds }),
 		of("weir_server_sent_bytes_total", counter, "Bytes sent to the server, before TLS.", func(s *api.Server) float64 { return float64(s.SentBytes) }),
 		of("weir_server_received_bytes_total", counter, "Bytes received from the server, before TLS.", func(s *api.Server) float64 { return float64(s.ReceivedBytes) }),
 	}
