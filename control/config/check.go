@@ -43,6 +43,7 @@ func (r *reader) checkResolved(cfg *Config) {
 		r.warnUnreachable(&cfg.Sites[i])
 		r.warnPathRules(&cfg.Sites[i])
 	}
+	r.checkTLS(cfg)
 	r.warnUnused(cfg)
 	r.warnRequestsOnly(cfg)
 }

@@ -7,14 +7,15 @@ type TLS struct {
 	// They are read again when their files change. What cannot be read is said and done without: the one read before stays.
 	Certificates []Certificate `yaml:"certificates" example:"[{ cert: site.pem, key: site.key }, /etc/letsencrypt/live]"`
 
-	// The oldest version accepted.
+	// The oldest version of TLS that is accepted. It says nothing about listeners in clear text.
 	MinVersion string `yaml:"min_version" fill:"1.2" words:"1.2 1.3" example:"\"1.3\""`
 
 	// What becomes of clients of a `tcp` listener that do not speak TLS: `refuse` ends their connections, `allow` serves them in clear, those
-	// who wait for the server to speak first after 300 ms.
+	// who wait for the server to speak first after 300 ms. It cannot stand beside a `client_auth` that requires a certificate.
 	Plaintext string `yaml:"plaintext" fill:"refuse" words:"refuse allow" example:"allow"`
 
-	// Asks clients for a certificate. Without it none is asked for.
+	// Asks clients for a certificate. Without it none is asked for. At the top of the file it is for every site on every listener, so that requests in clear text are
+	// answered with 421; under a listener it is for what comes by that one, in place of what the top says. Sites may say otherwise.
 	ClientAuth *ClientAuth `yaml:"client_auth" example:"{ ca: clients.pem, verify: optional }"`
 
 	// Obtains certificates by ACME for the public names among the sites that no other certificate is for. At the top of the file only. Without `listeners`
@@ -86,12 +87,12 @@ func (c *ClientAuth) FromWord(word string) error {
 // Asks reports whether clients are asked for a certificate.
 func (c *ClientAuth) Asks() bool { return c != nil && !c.Off }
 
-// SiteTLS is what a site needs of its clients' connections, where that is something else than its listeners'. A request that comes by a connection made under
+// SiteTLS is what a site needs of its clients' connections on every listener, in place of what those ask for. A request that comes by a connection made under
 // less is answered with 421, and in clear text too; browsers then come by a connection of its own.
 type SiteTLS struct {
-	// The oldest version accepted.
+	// The oldest version of TLS that is accepted; clear text is not.
 	MinVersion string `yaml:"min_version" words:"1.2 1.3" example:"\"1.3\""`
 
-	// Asks clients for a certificate; `off` asks for none.
+	// Asks clients for a certificate; `off` asks for none, whatever the listener and the top-level `tls` say.
 	ClientAuth *ClientAuth `yaml:"client_auth" example:"{ ca: clients.pem, verify: optional }"`
 }

@@ -158,6 +158,9 @@ func (a *asking) match() bool {
 	if port := a.listener.redirectHTTPS; port != "" && f.Scheme != "https" {
 		return a.toHTTPS(port)
 	}
+	if !a.meetsNeeds(s) {
+		return a.fail(421, reason.ClientPolicy, "")
+	}
 	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
 	_, normal, fault := s.Route(q, a.raw, &site.PathBuffers{})
 	f.Path, a.out.Path = normal, string(normal)
@@ -176,6 +179,21 @@ func (a *asking) match() bool {
 	a.route = e.Route
 	a.out.Route, a.out.Place = e.Route.Pattern, e.Route.Place
 	return true
+}
+
+// meetsNeeds reports whether the connection is good enough for the site. One with TLS is taken to be: it was made for the host, or the client was refused in the handshake.
+func (a *asking) meetsNeeds(s *site.Site) bool {
+	need := a.listener.needs.Of(s)
+	if need == "" {
+		return true
+	}
+	if a.listener.isSecure {
+		a.out.Why = append(a.out.Why, Step{What: "tls", Taken: true, Why: need})
+		return true
+	}
+	a.out.Site = s.Pattern
+	a.out.Why = append(a.out.Why, Step{What: "tls", Taken: true, Why: need + ", which a connection in clear text does not have"})
+	return false
 }
 
 // explainFault says why a path is refused.

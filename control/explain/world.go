@@ -31,6 +31,7 @@ type listener struct {
 	public        exchange.Public
 	forwarded     filter.Forwarded
 	limits        http1.Limits
+	needs         *snapshot.Needs // what sites need of their clients' connections
 }
 
 // New makes the world of a running snapshot's configuration and index.
@@ -38,7 +39,7 @@ func New(cfg *config.Config, sites *site.Index) *World {
 	w := &World{cfg: cfg, sites: sites}
 	for i := range cfg.Listeners {
 		if l := &cfg.Listeners[i]; l.IsHTTP() || l.Terminates() {
-			w.listeners = append(w.listeners, newListener(cfg, l))
+			w.listeners = append(w.listeners, newListener(cfg, sites, l))
 		}
 	}
 	return w
@@ -58,13 +59,14 @@ func Offline(cfg *config.Config) (*World, config.Problems) {
 	return New(cfg, sites), problems
 }
 
-func newListener(cfg *config.Config, l *config.Listener) listener {
+func newListener(cfg *config.Config, sites *site.Index, l *config.Listener) listener {
 	out := listener{
 		name: l.Name, addresses: l.Address, isSecure: l.TLS != nil, trusted: filter.NewNetworks(l.TrustedProxies),
 		source: filter.Sources()[l.TrustedFields], public: snapshot.PublicOf(l),
 		forwarded: filter.ForwardedModes()[l.Forwarded],
 		limits:    http1.Limits{Head: int(l.Limits.HeaderSize), Target: int(l.Limits.URLSize), Fields: l.Limits.HeaderCount},
 	}
+	out.needs = snapshot.NeedsOf(cfg, sites, l)
 	if !l.IsHTTP() {
 		out.passthrough = l
 	}

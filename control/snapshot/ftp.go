@@ -22,7 +22,7 @@ func (b *builder) talker(l *config.Listener, out *Listener) {
 		s.First, s.Last = p.First, p.Last
 	}
 	if l.TLS != nil {
-		s.TLS = b.terms(l, "listeners."+l.Name, out)
+		s.TLS = b.terms(l, out)
 		s.Required = l.TLS.Plaintext == "refuse"
 		if l.FTP.Implicit {
 			out.Setup.TLS = s.TLS

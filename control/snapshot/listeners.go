@@ -21,6 +21,7 @@ func (b *builder) listeners() {
 			b.out.Listeners[i].Store = b.store(l, &b.out.Listeners[i])
 		}
 	}
+	b.checkAuthorities()
 	b.out.Wanted = b.wanted()
 	b.prints = mentions(reflect.ValueOf(b.cfg).Elem(), "ja4")
 	for i := range b.cfg.Listeners {
@@ -29,7 +30,6 @@ func (b *builder) listeners() {
 }
 
 func (b *builder) listener(l *config.Listener, out *Listener) {
-	path := "listeners." + l.Name
 	t := &l.Timeouts
 	out.Name = l.Name
 	out.Setup = &listener.Setup{Handshake: bounded(t.Handshake), Opening: bounded(t.Header), Drain: bounded(t.Drain)}
@@ -61,7 +61,7 @@ func (b *builder) listener(l *config.Listener, out *Listener) {
 	}
 	setQUIC(out.Setup, l)
 	if l.TLS != nil && l.Protocol != "ftp" {
-		out.Setup.TLS = b.terms(l, path, out)
+		out.Setup.TLS = b.terms(l, out)
 	}
 	if b.forward(l) {
 		return // no socket of weir's

@@ -37,15 +37,20 @@ func publicPort(l *config.Listener) string {
 	return ""
 }
 
-// SecurePort is the port that a redirect to https by l leads to: that of the listener itself where it is reached by https, or of the first one with TLS.
+// SecurePort is the port that a redirect to https by l leads to: that of the listener itself where it is reached by https, or of the first one with TLS, or else that passes TLS on.
 func SecurePort(cfg *config.Config, l *config.Listener) string {
 	if p := PublicOf(l); p.Scheme == "https" {
 		return publicPort(l)
 	}
-	for i := range cfg.Listeners {
-		if l := &cfg.Listeners[i]; l.TLS != nil && l.IsHTTP() {
-			if port := publicPort(l); port != "" {
-				return port
+	for _, takesHTTPS := range []func(*config.Listener) bool{
+		func(l *config.Listener) bool { return l.TLS != nil && l.IsHTTP() },
+		func(l *config.Listener) bool { return l.Protocol == "tls" },
+	} {
+		for i := range cfg.Listeners {
+			if l := &cfg.Listeners[i]; takesHTTPS(l) {
+				if port := publicPort(l); port != "" {
+					return port
+				}
 			}
 		}
 	}

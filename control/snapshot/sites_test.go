@@ -128,3 +128,20 @@ func TestARouteMayHaveATimeToConnectOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestRedirectsToHTTPSLeadWhereItIsTaken(t *testing.T) {
+	for text, want := range map[string]string{
+		`{ a: { address: ":80", redirect: https }, b: { address: ":8443", tls: on } }`:                                                  "8443",
+		`{ a: { address: ":80", redirect: https }, p: { address: ":8444", protocol: tls, pool: x }, b: { address: ":8443", tls: on } }`: "8443",
+		`{ a: { address: ":80", redirect: https }, p: { address: ":8444", protocol: tls, pool: x } }`:                                   "8444",
+		`{ a: { address: ":80", redirect: https } }`:                                                                                    "443",
+	} {
+		cfg, problems := config.Parse("weir.yaml", []byte("listeners: "+text+"\npools: { x: { servers: [\"10.0.0.1:1\"] } }\nsites: { a.test: x }"))
+		if cfg == nil {
+			t.Fatal(problems)
+		}
+		if got := SecurePort(cfg, &cfg.Listeners[0]); got != want {
+			t.Errorf("%s: port %s, want %s", text, got, want)
+		}
+	}
+}

@@ -57,20 +57,21 @@ func (s *Snapshot) Pools() []*pool.Pool {
 
 // builder collects what is built and what is wrong.
 type builder struct {
-	cfg      *config.Config
-	previous *Snapshot // nil at the start
-	loops    int
-	keeper   *keeper
-	out      *Snapshot
-	isUnread bool // certificates of a file are not known, as it cannot be read
-	prints   bool // somebody wants to know fingerprints of ClientHellos
-	problems config.Problems
+	cfg       *config.Config
+	previous  *Snapshot // nil at the start
+	loops     int
+	keeper    *keeper
+	out       *Snapshot
+	isUnread  bool                    // certificates of a file are not known, as it cannot be read
+	clientCAs map[string]*authorities // by their files
+	prints    bool                    // somebody wants to know fingerprints of ClientHellos
+	problems  config.Problems
 }
 
 // Build makes a snapshot for that many loops. previous is the running one, whose live state is taken over; nil if nothing runs. With an
 // error among the problems there is no snapshot.
 func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
-	b := &builder{cfg: cfg, previous: previous, loops: loops,
+	b := &builder{cfg: cfg, previous: previous, loops: loops, clientCAs: map[string]*authorities{},
 		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}, files: map[string]fingerprint{}}}
 	b.carryTLS()
 	for i := range cfg.Pools {

@@ -22,8 +22,16 @@ import (
 
 // asked is what clients are asked for: a listener's, or a site's on a listener.
 type asked struct {
-	minVersion string
+	minVersion string             // "": none was written, and clear text will do
 	auth       *config.ClientAuth // nil or off: no certificate
+}
+
+// asks is what a listener asks its clients for. In clear text it cannot ask; there, what the top-level client_auth says holds all the same, as for every site.
+func asks(cfg *config.Config, l *config.Listener) asked {
+	if l.TLS == nil {
+		return asked{auth: cfg.TLS.ClientAuth}
+	}
+	return asked{l.TLS.MinVersion, l.TLS.ClientAuth}
 }
 
 // on is what a site asks for on a listener; written is whether it has something of its own.
@@ -40,6 +48,9 @@ func (a asked) on(s *config.Site) (own asked, written bool) {
 	return a, true
 }
 
+// allowsClear reports whether requests in clear text have all that is asked for.
+func (a asked) allowsClear() bool { return a.minVersion == "" && !a.auth.Asks() }
+
 func (a asked) version() uint16 {
 	if a.minVersion == "1.3" {
 		return tls.VersionTLS13
@@ -47,20 +58,16 @@ func (a asked) version() uint16 {
 	return tls.VersionTLS12
 }
 
-func ofListener(l *config.Listener) asked {
-	if l.TLS == nil {
-		return asked{}
-	}
-	return asked{l.TLS.MinVersion, l.TLS.ClientAuth}
-}
-
 // terms is how a listener's clients are met.
-func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls.Terms {
+func (b *builder) terms(l *config.Listener, out *Listener) *wiretls.Terms {
 	chooser := certs.NewChooser(out.Store, b.out.Issuer, b.taken(), wiretls.Block)
 	protocols := b.protocols(l)
 	byLabel := map[string]*wiretls.Policy{}
-	policy := func(a asked, path string) *wiretls.Policy {
-		auth, pool := b.authorities(a.auth, path)
+	policy := func(a asked) *wiretls.Policy {
+		auth, authorities := "", b.authorities(a.auth)
+		if authorities != nil {
+			auth = authorities.name
+		}
 		label := strings.Join([]string{l.Name, strconv.Itoa(int(a.version())), auth, isRequired(a.auth)}, " ")
 		if byLabel[label] == nil {
 			p := wiretls.NewPolicy(label, a.version(), protocols, chooser.Get)
@@ -68,8 +75,8 @@ func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls
 			if b.out.Wanted.ECH != "" {
 				p.Config.GetEncryptedClientHelloKeys = b.out.Issuer.ECHKeys
 			}
-			if pool != nil {
-				p.Config.ClientCAs, p.Config.ClientAuth = pool, tls.VerifyClientCertIfGiven
+			if authorities != nil {
+				p.Config.ClientCAs, p.Config.ClientAuth = authorities.pool, tls.VerifyClientCertIfGiven
 				if a.auth.Verify != "optional" {
 					p.Config.ClientAuth = tls.RequireAndVerifyClientCert
 				}
@@ -82,12 +89,13 @@ func (b *builder) terms(l *config.Listener, path string, out *Listener) *wiretls
 		}
 		return byLabel[label]
 	}
-	own := policy(ofListener(l), path+".tls")
+	ofListener := asks(b.cfg, l)
+	own := policy(ofListener)
 	of := map[*site.Site]*wiretls.Policy{}
 	for i := range b.cfg.Sites {
 		s := &b.cfg.Sites[i]
-		if a, written := ofListener(l).on(s); written {
-			of[b.out.Sites.Site(s.Name)] = policy(a, config.SitePath(s.Name)+".tls")
+		if a, written := ofListener.on(s); written {
+			of[b.out.Sites.Site(s.Name)] = policy(a)
 		}
 	}
 	return wiretls.NewTerms(own, b.policyOf(of), b.prints)
@@ -118,29 +126,27 @@ func (b *builder) policyOf(of map[*site.Site]*wiretls.Policy) func(string) *wire
 	}
 }
 
-// policies is what sites need of the connections of a listener; nil where none has anything of its own.
+// policies is what sites need of the connections of a listener; nil where what the listener asks for is enough for all.
 func (b *builder) policies(l *config.Listener) *site.Policies {
-	own := b.need(ofListener(l))
-	if l.TLS == nil {
-		own = &filter.Policy{AllowsClear: true}
-	}
+	ofListener := asks(b.cfg, l)
 	of := map[*site.Site]*filter.Policy{}
 	for i := range b.cfg.Sites {
 		s := &b.cfg.Sites[i]
-		if a, written := ofListener(l).on(s); written {
+		if a, written := ofListener.on(s); written {
 			of[b.out.Sites.Site(s.Name)] = b.need(a)
 		}
 	}
-	if len(of) == 0 {
+	if len(of) == 0 && (l.TLS != nil || ofListener.allowsClear()) {
 		return nil
 	}
-	return site.NewPolicies(own, of)
+	return site.NewPolicies(b.need(ofListener), of)
 }
 
+// need is what requests need of their connection's TLS where a is asked for.
 func (b *builder) need(a asked) *filter.Policy {
-	p := &filter.Policy{Version: a.version()}
+	p := &filter.Policy{Version: a.version(), AllowsClear: a.allowsClear()}
 	if a.auth.Asks() {
-		p.Auth, _ = b.authorities(a.auth, "")
+		p.Auth = b.authorities(a.auth).name
 		p.Require = a.auth.Verify != "optional"
 	}
 	return p
@@ -153,27 +159,63 @@ func isRequired(a *config.ClientAuth) string {
 	return "none"
 }
 
-// authorities are those whose certificates clients are asked for, with a name for them that changes when they do; nil for none. One that cannot be read refuses
-// the configuration: nobody may get in because a file is missing. Problems are reported at path, if it is not empty.
-func (b *builder) authorities(a *config.ClientAuth, path string) (name string, pool *x509.CertPool) {
+// authorities are the certificates that clients' are checked by. Immutable.
+type authorities struct {
+	name     string // that changes when they do
+	pool     *x509.CertPool
+	problems map[int]string // by index of the file
+}
+
+// authorities reads those that clients are asked for a certificate of, once for all that name the same files; nil for none.
+func (b *builder) authorities(a *config.ClientAuth) *authorities {
 	if !a.Asks() {
-		return "", nil
+		return nil
 	}
-	pool = x509.NewCertPool()
+	key := strings.Join(a.CA, "\x00")
+	if known := b.clientCAs[key]; known != nil {
+		return known
+	}
+	out := &authorities{pool: x509.NewCertPool(), problems: map[int]string{}}
 	sum := sha256.New()
 	for i, file := range a.CA {
-		at := fmt.Sprintf("%s.client_auth.ca[%d]", path, i)
 		text, err := textfile.Read(file)
-		switch {
-		case path == "":
-		case err != nil:
-			b.refuse(at, "cannot be read: "+err.Error())
-		case !pool.AppendCertsFromPEM(text):
-			b.refuse(at, file+" holds no certificate in PEM form")
+		if err != nil {
+			out.problems[i] = "cannot be read: " + err.Error()
+		} else if !out.pool.AppendCertsFromPEM(text) {
+			out.problems[i] = file + " holds no certificate in PEM form"
 		}
 		sum.Write(text)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), pool
+	out.name = hex.EncodeToString(sum.Sum(nil))
+	b.clientCAs[key] = out
+	return out
+}
+
+// checkAuthorities refuses a configuration that names a file of authorities which cannot be read: nobody may get in because a file is missing. Each is reported where it is written.
+func (b *builder) checkAuthorities() {
+	check := func(path string, a *config.ClientAuth) {
+		if !a.Asks() {
+			return
+		}
+		known := b.authorities(a)
+		for i := range a.CA {
+			if problem := known.problems[i]; problem != "" {
+				b.refuse(fmt.Sprintf("%s.client_auth.ca[%d]", path, i), problem)
+			}
+		}
+	}
+	top := b.cfg.TLS.ClientAuth
+	check("tls", top)
+	for i := range b.cfg.Listeners {
+		if l := &b.cfg.Listeners[i]; l.TLS != nil && l.TLS.ClientAuth != top {
+			check("listeners."+l.Name+".tls", l.TLS.ClientAuth)
+		}
+	}
+	for i := range b.cfg.Sites {
+		if s := &b.cfg.Sites[i]; s.TLS != nil {
+			check(config.SitePath(s.Name)+".tls", s.TLS.ClientAuth)
+		}
+	}
 }
 
 // protocols is what is offered to clients of a listener beside TLS (RFC 7301).

@@ -27,6 +27,7 @@ const published = `
 listeners:
   plain:  { address: "127.0.0.1:PLAIN" }
   behind: { address: "127.0.0.1:BEHIND", trusted_proxies: [127.0.0.0/8, 10.0.0.0/8] }
+  moved:  { address: "127.0.0.1:MOVED", trusted_proxies: [127.0.0.0/8], redirect: https }
 logs: { access: off }
 pools:
   a: { servers: [SERVER_A] }
@@ -52,21 +53,22 @@ sites:
     /local/*: { pool: b, match: { clients: [127.0.0.0/8] }, deny: [10.9.0.0/16] }
   "*.app.test": b
   "glob*.test": { /only/*: a }
+  modern.test: { tls: { min_version: "1.3" }, /*: a }
 `
 
 // start runs a weir of two servers and returns it, its servers, and the ports of its listeners.
-func start(t *testing.T) (d *lifecycle.Daemon, servers map[string]*server, plain, behind string) {
+func start(t *testing.T) (d *lifecycle.Daemon, servers map[string]*server, plain, behind, moved string) {
 	t.Helper()
 	servers = map[string]*server{"a": newServer(t, "a"), "b": newServer(t, "b")}
-	addresses, err := peers.FreeAddresses(2)
+	addresses, err := peers.FreeAddresses(3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, behind = peers.Port(addresses[0]), peers.Port(addresses[1])
-	text := strings.NewReplacer("PLAIN", plain, "BEHIND", behind, "SERVER_A", servers["a"].address, "SERVER_B", servers["b"].address).Replace(published)
+	plain, behind, moved = peers.Port(addresses[0]), peers.Port(addresses[1]), peers.Port(addresses[2])
+	text := strings.NewReplacer("PLAIN", plain, "BEHIND", behind, "MOVED", moved, "SERVER_A", servers["a"].address, "SERVER_B", servers["b"].address).Replace(published)
 	load := func() (*config.Config, config.Problems) { return config.Parse("weir.yaml", []byte(text)) }
 	d, problems, err := lifecycle.Start(lifecycle.Options{Load: load, Loops: 1, Log: slog.New(slog.DiscardHandler)})
-	if err != nil || len(problems) > 0 {
+	if err != nil || len(problems.Errors()) > 0 {
 		t.Fatal(err, problems)
 	}
 	t.Cleanup(func() {
@@ -76,18 +78,15 @@ func start(t *testing.T) (d *lifecycle.Daemon, servers map[string]*server, plain
 			t.Error(err)
 		}
 	})
-	return d, servers, plain, behind
+	return d, servers, plain, behind, moved
 }
 
 func TestExplainSaysWhatHappens(t *testing.T) {
-	d, servers, plain, behind := start(t)
+	d, servers, plain, behind, moved := start(t)
 	w := explain.New(d.Config(), d.Snapshot().Sites)
 	ends := map[string]int{}
 	for seed := range uint64(3000) {
-		port := plain
-		if seed%2 == 1 {
-			port = behind
-		}
+		port := []string{plain, behind, plain, behind, moved}[seed%5]
 		r := randomRequest(rand.New(rand.NewPCG(seed, 3)), port)
 		said, err := w.Explain(r)
 		if err != nil {
@@ -110,7 +109,7 @@ func TestExplainSaysWhatHappens(t *testing.T) {
 			ends[said.Pool.Name]++
 		}
 	}
-	for _, end := range []string{"a", "b", "307", "308", "400", "403", "404", "413", "418"} {
+	for _, end := range []string{"a", "b", "307", "308", "400", "403", "404", "413", "418", "421"} {
 		if ends[end] == 0 {
 			t.Errorf("no request ended at %s: the test says little; %v", end, ends)
 		}
@@ -188,7 +187,7 @@ var ownName = regexp.MustCompile("(?m)^((?:Via: 1.1|CDN-Loop:) )weir-[A-Z2-7]{10
 // randomRequest is a request of pieces that meet the configuration often.
 func randomRequest(c *rand.Rand, port string) *explain.Request {
 	of := func(words ...string) string { return words[c.IntN(len(words))] }
-	host := of("app.test", "app.test", "app.test", "APP.test.", "x.app.test", "x.y.app.test", "globe.test", "glob.test", "other.test")
+	host := of("app.test", "app.test", "app.test", "APP.test.", "x.app.test", "x.y.app.test", "globe.test", "glob.test", "modern.test", "other.test")
 	path := of("", "login", "login/", "api", "api/x", "api/x", "apix", "en/a/b", "de/", "fr/x", "old/a/b", "old", "user/x", "away/x/y", "secure", "profile/a&b%20c",
 		"admin/x", "local/x", "only/x", "%61pi/x", "api/../login", "a//b/./c", "..", "%2e%2e/x", "a%2fb", "a%20b", "en/..%2f", "api/a%2fb",
 		"api/a%252fb", "api//x", "api/..%2flogin", "x%5cy", "old/a%2Fb//c", "api/.;x/y", "old/..%5cx", "%c0%afapi/x")

@@ -46,12 +46,12 @@ func (x *Exchange) match() Stage {
 	if s == nil {
 		return x.fail(404, reason.NoSite)
 	}
+	if x.setup.RedirectHTTPS != "" && x.scheme() != "https" { // also to a site that clear text is not good enough for: it is where the site can be had
+		return x.toHTTPS()
+	}
 	if x.setup.Policies != nil && !x.setup.Policies.Of(s).Allows(x.session.tls) {
 		// RFC 9110 section 15.5.20: the request came by a connection that is no place for it; the client may come by another.
 		return x.fail(421, reason.ClientPolicy)
-	}
-	if x.setup.RedirectHTTPS != "" && x.scheme() != "https" {
-		return x.toHTTPS()
 	}
 	q := site.Query{Host: x.host, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
 	if x.setup.Sites.AsksDestination {
