@@ -36,12 +36,16 @@ type outlet struct {
 	isMissing  bool           // the file was moved away, and could not be opened anew
 	isUnlinked bool           // the file has no name any more: what is written to it is gone
 
-	rotation    Rotation    // immutable
-	rotates     bool        // the file is one that can be rotated, and is to be
-	period      int64       // of Rotation.Every, that the file belongs to
-	rotateAfter time.Time   // not before, as it has failed
-	unrotated   bool        // the last rotation failed
-	tidying     atomic.Bool // a goroutine compresses and removes old files
+	rotation    Rotation  // immutable
+	rotates     bool      // the file is one that can be rotated, and is to be
+	period      int64     // of Rotation.Every, that the file belongs to
+	rotateAfter time.Time // not before, as it has failed
+	unrotated   bool      // the last rotation failed
+
+	tidying atomic.Bool   // a goroutine compresses and removes old files
+	untidy  chan struct{} // there may be more for it to do; room for one
+	closed  chan struct{} // is closed with the outlet
+	waits   atomic.Uint32 // how often it has waited for more to do
 }
 
 const (
@@ -54,7 +58,7 @@ var errOpening = errors.New("its file system does not answer")
 
 // openOutlet opens the outlet of a configuration; nil for one that writes nothing.
 func openOutlet(c *WriterConfig) (*outlet, error) {
-	o := &outlet{name: c.File, head: c.Head, log: c.Log, rotation: c.Rotation}
+	o := &outlet{name: c.File, head: c.Head, log: c.Log, rotation: c.Rotation, untidy: make(chan struct{}, 1), closed: make(chan struct{})}
 	switch c.File {
 	case "", "off":
 		return nil, nil
@@ -68,7 +72,9 @@ func openOutlet(c *WriterConfig) (*outlet, error) {
 			return nil, err
 		}
 		o.out, o.file = f, f
-		o.measure()
+		if o.measure(); o.rotates {
+			o.tidyFiles() // what the process before has left
+		}
 	}
 	o.owed = o.head != nil
 	o.pen = pen.New(o.write, o.end)
@@ -229,6 +235,7 @@ func (o *outlet) endTorn() {
 
 // end closes the file.
 func (o *outlet) end() {
+	close(o.closed)
 	if o.file != nil {
 		o.file.Close()
 	}

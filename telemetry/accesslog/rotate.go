@@ -2,10 +2,8 @@ package accesslog
 
 import (
 	"cmp"
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,7 +19,7 @@ type Rotation struct {
 	Every    time.Duration // the length of a period, counted from midnight, local time; 0: none
 	Keep     int           // how many old files are kept
 	Compress bool          // old files are compressed with gzip
-	Settle   time.Duration // how long after the last write to them; 0: followMost
+	Settle   time.Duration // how long after the last write to them, and between two tries; 0: followMost, and rotateAgain
 }
 
 // The time in an old file's name is UTC, so that names sort by age; it is followed by -2, -3 … where a second has more than one.
@@ -121,18 +119,8 @@ func (o *outlet) begun(now time.Time) error {
 		os.Rename(old, name) // better one large file than none
 		return err
 	}
-	if o.tidying.CompareAndSwap(false, true) {
-		go o.tidy(name)
-	}
+	o.tidyFiles()
 	return nil
-}
-
-// tidy runs on a goroutine of its own, of which an outlet has one at most.
-func (o *outlet) tidy(name string) {
-	defer o.tidying.Store(false)
-	if err := tidy(name, o.rotation, time.Now()); err != nil {
-		o.log(slog.LevelError, "access log: old files: %v", err)
-	}
 }
 
 // rotatedName is a name that no old file has, and that is behind all of the same second.
@@ -153,28 +141,6 @@ func rotatedName(name string, now time.Time) (string, error) {
 	return fmt.Sprintf("%s.%s-%d", name, at, nth), nil
 }
 
-// tidy compresses the old files of a log and removes those that are not to be kept. Files with other names are left alone.
-func tidy(name string, r Rotation, now time.Time) error {
-	old, err := rotated(name)
-	if err != nil {
-		return err
-	}
-	for len(old) > r.Keep {
-		if err := os.Remove(old[0].name); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		old = old[1:]
-	}
-	for _, f := range old {
-		if r.Compress && !strings.HasSuffix(f.name, gzipEnd) {
-			if err := compress(f.name, now, r.settle()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // oldFile is a file that was rotated.
 type oldFile struct {
 	name string
@@ -182,12 +148,21 @@ type oldFile struct {
 	nth  int    // of that second
 }
 
+// isSame reports whether one of the two is the other, compressed.
+func (f *oldFile) isSame(other *oldFile) bool { return f.at == other.at && f.nth == other.nth }
+
 // rotated lists the old files of a log, the oldest first.
-func rotated(name string) (old []oldFile, err error) {
+func rotated(name string) ([]oldFile, error) {
+	old, _, err := listed(name)
+	return old, err
+}
+
+// listed lists the old files of a log, the oldest first, and those that are being compressed into, or were.
+func listed(name string) (old []oldFile, parts []string, err error) {
 	dir := filepath.Dir(name)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, e := range entries {
 		f := oldFile{name: filepath.Join(dir, e.Name()), nth: 1}
@@ -195,85 +170,22 @@ func rotated(name string) (old []oldFile, err error) {
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
+		rest, isPart := strings.CutSuffix(rest, gzipEnd+partEnd)
 		at, count, isCounted := strings.Cut(strings.TrimSuffix(rest, gzipEnd), "-")
 		if f.at = at; isCounted {
 			f.nth, _ = strconv.Atoi(count)
 		}
-		if _, err := time.Parse(rotatedTime, at); err == nil && f.nth > 0 {
+		if _, err := time.Parse(rotatedTime, at); err != nil || f.nth <= 0 {
+			continue
+		}
+		if isPart {
+			parts = append(parts, f.name)
+		} else {
 			old = append(old, f)
 		}
 	}
-	slices.SortFunc(old, func(a, b oldFile) int { return cmp.Or(strings.Compare(a.at, b.at), a.nth-b.nth) })
-	return old, nil
-}
-
-// followMost is how long a file may still be written to after it was renamed: another process, which this one replaces, looks for the name once a second.
-const followMost = 5 * time.Second
-
-const (
-	compressPiece = 256 << 10
-	compressRest  = 3         // how often the time of a piece is rested after it: a quarter of one processor
-	partMost      = time.Hour // after which a half-written file was left behind by a process that is gone
-)
-
-// compress replaces a file by a compressed one. Where another process does so already, it does nothing.
-func compress(file string, now time.Time, settle time.Duration) error {
-	part := file + gzipEnd + partEnd
-	if st, err := os.Stat(part); err == nil && now.Sub(st.ModTime()) > partMost {
-		os.Remove(part)
-	}
-	from, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	st, err := from.Stat()
-	if err != nil {
-		return err
-	}
-	time.Sleep(time.Until(st.ModTime().Add(settle)))
-	to, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
-	if os.IsExist(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	err = compressInto(to, from)
-	if closed := to.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(part, file+gzipEnd)
-	}
-	if err != nil {
-		os.Remove(part)
-		return err
-	}
-	return os.Remove(file)
-}
-
-func compressInto(to io.Writer, from io.Reader) error {
-	z := gzip.NewWriter(to)
-	for {
-		began := time.Now()
-		n, err := io.CopyN(z, from, compressPiece)
-		if err == io.EOF {
-			return z.Close()
-		}
-		if err != nil {
-			return err
-		}
-		if n == compressPiece {
-			time.Sleep(compressRest * time.Since(began))
-		}
-	}
-}
-
-// settle is how long a file is left alone before it is compressed.
-func (r *Rotation) settle() time.Duration {
-	if r.Settle != 0 {
-		return r.Settle
-	}
-	return followMost
+	slices.SortFunc(old, func(a, b oldFile) int {
+		return cmp.Or(strings.Compare(a.at, b.at), a.nth-b.nth, strings.Compare(a.name, b.name))
+	})
+	return old, parts, nil
 }

@@ -20,7 +20,10 @@ func rotating(t *testing.T, file string, r Rotation) *outlet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { o.close() })
+	t.Cleanup(func() {
+		o.close()
+		until(t, "old files are tidied after the end", func() bool { return !o.tidying.Load() })
+	})
 	return o
 }
 
@@ -175,4 +178,111 @@ func TestWhatCannotBeRotatedGoesOn(t *testing.T) {
 	if o.lost.Load() != 0 || content(t, filepath.Join(gone+"2", "log")) != "line 1\nline 2\n" {
 		t.Error("lines were lost that the open file would have taken")
 	}
+}
+
+// until waits until the condition holds.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for by := time.Now().Add(10 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(by) {
+			t.Fatal(what)
+		}
+	}
+}
+
+// areTidy reports whether there are that many old files, all of them compressed if they are to be, and nothing half-written.
+func areTidy(file string, r *Rotation, want int) bool {
+	old, _ := rotated(file)
+	for _, f := range old {
+		if strings.HasSuffix(f.name, gzipEnd) != r.Compress {
+			return false
+		}
+	}
+	parts, _ := filepath.Glob(file + ".*" + partEnd)
+	return len(old) == want && len(parts) == 0
+}
+
+// Files that are rotated while those before them wait to be compressed are tidied as well, without another rotation.
+func TestRotationsCloseTogetherLeaveWhatIsToBeKept(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "access.log")
+		r := Rotation{Size: 10, Keep: 2, Compress: compress, Settle: 200 * time.Millisecond}
+		o := rotating(t, file, r)
+		for i := range 14 {
+			if !o.pen.Put(fmt.Appendf(nil, "line %02d\n", i)) || !o.pen.Flush(5*time.Second) {
+				t.Fatal("not written")
+			}
+		}
+		until(t, "old files are left", func() bool { return areTidy(file, &r, 2) })
+		old, _ := rotated(file)
+		for i, f := range old {
+			if got, want := content(t, f.name), fmt.Sprintf("line %02d\n", 11+i); got != want {
+				t.Errorf("%s has %q, want %q", f.name, got, want)
+			}
+		}
+	}
+}
+
+// What beyond the number to be kept is removed at once, also while the others wait to be compressed.
+func TestRemovingDoesNotWaitForCompressing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	o := rotating(t, file, Rotation{Size: 10, Keep: 2, Compress: true, Settle: time.Hour})
+	for i := range 14 {
+		if !o.pen.Put(fmt.Appendf(nil, "line %02d\n", i)) || !o.pen.Flush(5*time.Second) {
+			t.Fatal("not written")
+		}
+	}
+	until(t, "old files are left", func() bool { old, _ := rotated(file); return len(old) == 2 })
+	o.close()
+	until(t, "the closed outlet goes on", func() bool { return !o.tidying.Load() })
+}
+
+// A process that ended before its old files were tidied leaves them to the next one, with what it had half done.
+func TestOldFilesAreTidiedAtTheStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	stamp := func(n int) string { return file + "." + time.Unix(1e9+int64(n), 0).UTC().Format(rotatedTime) }
+	for i := range 5 {
+		os.WriteFile(stamp(i), fmt.Appendf(nil, "line %d\n", i), 0o600)
+	}
+	os.WriteFile(stamp(4)+gzipEnd+partEnd, []byte("half"), 0o600) // of a process that was killed
+	os.WriteFile(stamp(1)+gzipEnd+partEnd, []byte("half"), 0o600) // its file is not kept
+	os.WriteFile(stamp(3)+gzipEnd, []byte("whole"), 0o600)        // killed before it removed the file
+	r := Rotation{Size: 10, Keep: 2, Compress: true, Settle: time.Millisecond}
+	rotating(t, file, r)
+	until(t, "old files are left", func() bool { return areTidy(file, &r, 2) })
+	if a, b := content(t, stamp(3)+gzipEnd), content(t, stamp(4)+gzipEnd); a != "line 3\n" || b != "line 4\n" {
+		t.Errorf("they have %q and %q", a, b)
+	}
+}
+
+// A file that another process compresses is left to it, and taken over when that has ended without having done so.
+func TestAFileThatAnotherProcessCompressesIsLeftToIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "access.log")
+	old := file + ".20261129T000000Z"
+	os.WriteFile(old, []byte("line\n"), 0o600)
+	part, err := os.Create(old + gzipEnd + partEnd)
+	if err != nil || lock(part) != nil {
+		t.Fatal(err)
+	}
+	r := Rotation{Size: 10, Keep: 2, Compress: true, Settle: time.Millisecond}
+	o := rotating(t, file, r)
+	until(t, "the file is not looked at", func() bool { return o.waits.Load() > 1 })
+	if st, err := part.Stat(); err != nil || st.Size() != 0 || areTidy(file, &r, 1) {
+		t.Error("two processes write to one file")
+	}
+	part.Close()
+	until(t, "the file is not compressed", func() bool { return areTidy(file, &r, 1) })
+}
+
+// What fails is logged once, and tried again.
+func TestTidyingThatFailsIsTriedAgain(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "access.log")
+	old := file + ".20261129T000000Z"
+	os.WriteFile(old, []byte("line\n"), 0o600)
+	os.Mkdir(old+gzipEnd+partEnd, 0o700) // in the way
+	o := rotating(t, file, Rotation{Size: 10, Keep: 2, Compress: true, Settle: time.Millisecond})
+	until(t, "no second try", func() bool { return o.waits.Load() > 1 })
+	os.Remove(old + gzipEnd + partEnd)
+	until(t, "the file is not compressed", func() bool { return areTidy(file, &Rotation{Compress: true}, 1) })
 }
