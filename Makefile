@@ -16,7 +16,7 @@ CLIENTS  := test/origins/testdata/clients
 BENCH    ?=
 # These measure times and counts of running programs: nothing may run beside them.
 TIMED    := ./test/http2 ./test/layer4 ./test/networks ./test/steady ./test/faults ./test/hostile ./test/chaos ./test/origins
-PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack python3-gitlab
+PACKAGES := nginx haproxy nftables iproute2 apache2 apache2-utils wrk nghttp2-client curl chromium strace openssl openssh-client systemd gnutls-bin ngtcp2-client testssl.sh libnginx-mod-stream dnsmasq-base unbound vsftpd lftp libhiredis0.14 libmemcached11 libmemcachedutil2 libpcre2-posix3 libpq5 libxml2 libldap-2.5-0 python3-hpack python3-gitlab
 
 .PHONY: build setup newer test test-peers hostile soak bench fuzz
 

@@ -96,7 +96,7 @@ func (s Source) read() ([]loaded, error) {
 	}
 	cert, err := textfile.KeyPair(s.Cert, s.Key)
 	if err != nil {
-		return nil, fmt.Errorf("certificate %s: %w", s.Cert, err)
+		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	return []loaded{{&cert, s.Cert}}, nil
 }
@@ -109,9 +109,9 @@ func readDirectory(dir string) (list []loaded, err error) {
 	}
 	var chains []loaded
 	var keys []crypto.Signer
-	var problems []error
+	var problems, foreign []error
 	for _, f := range files {
-		text, err := textfile.Read(f)
+		text, err := textfile.ReadPEM(f)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -120,6 +120,9 @@ func readDirectory(dir string) (list []loaded, err error) {
 		keys = append(keys, signers...)
 		if chain != nil {
 			chains = append(chains, loaded{chain, f})
+		}
+		if err := textfile.OtherForm(f, text); err != nil {
+			foreign = append(foreign, err)
 		}
 	}
 	for _, c := range longest(chains) {
@@ -132,6 +135,9 @@ func readDirectory(dir string) (list []loaded, err error) {
 	if len(list) == 0 && len(problems) == 0 {
 		problems = append(problems, fmt.Errorf("%s holds no certificate with its key", dir))
 	}
+	if len(problems) > 0 { // what is missing may be there, in another form
+		problems = append(problems, foreign...)
+	}
 	return list, errors.Join(problems...)
 }
 
@@ -143,7 +149,7 @@ func split(text []byte) (chain *tls.Certificate, keys []crypto.Signer) {
 		case block.Type == "CERTIFICATE":
 			c.Certificate = append(c.Certificate, block.Bytes)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			if key := parseKey(block.Bytes); key != nil {
+			if key := textfile.ParseKey(block.Bytes); key != nil {
 				keys = append(keys, key)
 			}
 		}
@@ -157,20 +163,6 @@ func split(text []byte) (chain *tls.Certificate, keys []crypto.Signer) {
 	}
 	c.Leaf = leaf
 	return c, keys
-}
-
-func parseKey(der []byte) crypto.Signer {
-	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
-		signer, _ := key.(crypto.Signer)
-		return signer
-	}
-	if key, err := x509.ParseECPrivateKey(der); err == nil {
-		return key
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
-		return key
-	}
-	return nil
 }
 
 // longest leaves of the chains of one certificate the longest: certbot writes it alone and with its chain.

@@ -3,6 +3,7 @@ package certs
 import (
 	"crypto/rsa"
 	"crypto/tls"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,5 +135,32 @@ func TestDirectoriesAreLookedThrough(t *testing.T) {
 	}
 	if empty, problems := Open([]Source{{t.TempDir(), ""}}, nil); len(problems) != 1 || empty.Covers("x") {
 		t.Errorf("an empty directory: %v", problems)
+	}
+}
+
+// What a directory lacks may be there in another form: the message says so. What is there twice is not told.
+func TestOtherFormsInADirectoryAreToldWhereTheyAreMissed(t *testing.T) {
+	encrypted := []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+	whole := func() string {
+		dir := t.TempDir()
+		pair(t, dir, "a", inADay(), ecdsaKey(t), "a.net")
+		put(t, filepath.Join(dir, "old.key"), encrypted)
+		return dir
+	}
+	if _, problems := Open([]Source{{Cert: whole()}}, nil); len(problems) > 0 {
+		t.Error(problems)
+	}
+	lacks := whole()
+	os.Remove(filepath.Join(lacks, "a.key"))
+	if _, problems := Open([]Source{{Cert: lacks}}, nil); len(problems) != 1 || !strings.Contains(problems[0].Error(), filepath.Join(lacks, "old.key")+" is a private key with a passphrase") {
+		t.Error(problems)
+	}
+	der := t.TempDir()
+	cert, key := issue(t, inADay(), ecdsaKey(t), "a.net")
+	block, _ := pem.Decode(cert)
+	put(t, filepath.Join(der, "a.cer"), block.Bytes)
+	put(t, filepath.Join(der, "a.key"), key)
+	if _, problems := Open([]Source{{Cert: der}}, nil); len(problems) != 1 || !strings.Contains(problems[0].Error(), filepath.Join(der, "a.cer")+" is a certificate in DER form") {
+		t.Error(problems)
 	}
 }

@@ -88,10 +88,11 @@ func (b *builder) acme(a *config.ACME) *acme.Config {
 		if c.Roots == nil {
 			c.Roots = x509.NewCertPool()
 		}
-		text, err := textfile.Read(file)
-		if err != nil || !c.Roots.AppendCertsFromPEM(text) {
-			b.warn("tls.acme.roots", file+" cannot be read, or holds no certificate in PEM form: the authorities' servers will not be trusted")
+		text, err := textfile.Certificates(file)
+		if err != nil {
+			b.warn("tls.acme.roots", err.Error()+"; the authorities' servers will not be trusted")
 		}
+		c.Roots.AppendCertsFromPEM(text)
 	}
 	return c
 }

@@ -271,13 +271,12 @@ func (b *builder) clientTLS(p *config.Pool, path string) *tls.Config {
 }
 
 func (b *builder) addCA(into *x509.CertPool, file, path string) {
-	pem, err := textfile.Read(file)
-	switch {
-	case err != nil:
-		b.refuse(path, "cannot be read: "+err.Error())
-	case !into.AppendCertsFromPEM(pem):
-		b.refuse(path, fmt.Sprintf("%s holds no certificate in PEM form", file))
+	text, err := textfile.Certificates(file)
+	if err != nil {
+		b.refuse(path, err.Error())
+		return
 	}
+	into.AppendCertsFromPEM(text)
 }
 
 func keyFile(c *config.Certificate) string {

@@ -178,12 +178,11 @@ func (b *builder) authorities(a *config.ClientAuth) *authorities {
 	out := &authorities{pool: x509.NewCertPool(), problems: map[int]string{}}
 	sum := sha256.New()
 	for i, file := range a.CA {
-		text, err := textfile.Read(file)
+		text, err := textfile.Certificates(file)
 		if err != nil {
-			out.problems[i] = "cannot be read: " + err.Error()
-		} else if !out.pool.AppendCertsFromPEM(text) {
-			out.problems[i] = file + " holds no certificate in PEM form"
+			out.problems[i] = err.Error()
 		}
+		out.pool.AppendCertsFromPEM(text)
 		sum.Write(text)
 	}
 	out.name = hex.EncodeToString(sum.Sum(nil))
