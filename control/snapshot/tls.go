@@ -229,7 +229,6 @@ func (b *builder) protocols(l *config.Listener) []string {
 // store has the certificates of a listener. A named certificate that cannot be used refuses the configuration: another one in its place would break the site for all clients that
 // verify it. Where the certificate was in use before, it stays in use, and the problem is a warning, as is an expired certificate.
 func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
-	path := "listeners." + l.Name
 	var sources []certs.Source
 	for i := range l.TLS.Certificates {
 		c := &l.TLS.Certificates[i]
@@ -238,31 +237,41 @@ func (b *builder) store(l *config.Listener, out *Listener) *certs.Store {
 	before := b.storeBefore(l.Name)
 	if before != nil && slices.Equal(before.Sources(), sources) {
 		renewed, problems := before.Stale()
-		b.warnOfCertificates(path, problems)
+		b.warnOfCertificates(l, problems)
 		out.Renewed = renewed
 		b.out.Stores = append(b.out.Stores, before)
 		return before
 	}
 	store, problems := certs.Open(sources, before)
-	b.warnOfCertificates(path, problems)
-	b.warnOfCertificates(path, store.Invalid(time.Now()))
+	b.warnOfCertificates(l, problems)
+	b.warnOfCertificates(l, store.Invalid(time.Now()))
 	b.out.Stores = append(b.out.Stores, store)
 	return store
 }
 
-func (b *builder) warnOfCertificates(path string, problems []certs.Error) {
+// warnOfCertificates reports problems with certificates of a listener, once where several listeners have them from the top-level tls.
+func (b *builder) warnOfCertificates(l *config.Listener, problems []certs.Error) {
 	for _, p := range problems {
-		if p.IsUsable {
-			b.warn(certificatePath(path, p.Source), p.Error())
-		} else {
-			b.refuse(certificatePath(path, p.Source), p.Error())
+		path := b.certificatePath(l, p.Source)
+		isKnown := func(k config.Problem) bool { return k.Path == path && k.Message == p.Error() }
+		switch {
+		case slices.ContainsFunc(b.problems, isKnown):
+		case p.IsUsable:
+			b.warn(path, p.Error())
+		default:
+			b.refuse(path, p.Error())
 			b.isUnread = true
 		}
 	}
 }
 
-func certificatePath(listener string, i int) string {
-	return listener + ".tls.certificates[" + strconv.Itoa(i) + "]"
+// certificatePath is where a listener's certificate is written: those of the top-level tls come after its own.
+func (b *builder) certificatePath(l *config.Listener, i int) string {
+	own, path := len(l.TLS.Certificates)-len(b.cfg.TLS.Certificates), "listeners."+l.Name+".tls"
+	if i >= own {
+		i, path = i-own, "tls"
+	}
+	return path + ".certificates[" + strconv.Itoa(i) + "]"
 }
 
 // storeBefore is the running store of the listener of that name.
