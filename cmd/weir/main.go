@@ -24,6 +24,7 @@ func program() cli.Program {
 	return cli.Program{
 		Version:  version(),
 		Verify:   lifecycle.Check,
+		LookUp:   lifecycle.CheckNames,
 		RunTests: explain.RunTests,
 		Schema:   reference.Schema,
 		Commands: commands(),

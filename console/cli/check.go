@@ -17,10 +17,12 @@ func checkCommand(p Program) *cobra.Command {
 		Use:   "check [-c weir.yaml]",
 		Short: "Validate the configuration and run its tests",
 		Long: `Reads the configuration with all files it includes, prints every problem with its place and the nearest known word, and
-runs the tests that stand in it. Nothing is sent and nothing is changed.
+runs the tests that stand in it. Nothing is sent but questions to DNS, and nothing is changed.
 
 What 'weir run' would refuse on this machine is an error: a certificate that is missing or does not fit its key, a directory of the log that does
 not exist, an address that the machine does not have. With --skip-files these are warnings, for a check on another machine than the one that will run it.
+
+Servers' names that do not resolve now are warnings: they may resolve later. They are looked up for some seconds at most, and not at all with --skip-files.
 
 The exit status is 0 when weir could run with it, warnings or not, and 1 when it could not or a test fails.`,
 		Example: `  weir check
@@ -46,7 +48,7 @@ The exit status is 0 when weir could run with it, warnings or not, and 1 when it
 		},
 	}
 	AddConfigFlag(c, &path)
-	c.Flags().BoolVar(&skipFiles, "skip-files", false, "only warn of files, directories and addresses that this machine does not have")
+	c.Flags().BoolVar(&skipFiles, "skip-files", false, "only warn of files, directories and addresses that this machine does not have, and look up no names")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return c
 }
@@ -91,6 +93,9 @@ func (p Program) check(path string, stdin io.Reader, skipFiles bool) (*checkRepo
 			found[i].Warning = found[i].Warning || skipFiles
 		}
 		problems = append(problems, found...)
+	}
+	if cfg != nil && p.LookUp != nil && !skipFiles && len(problems.Errors()) == 0 {
+		problems = append(problems, p.LookUp(cfg)...)
 	}
 	report := &checkReport{OK: len(problems.Errors()) == 0, Config: path, Problems: []reportProblem{}, Tests: []reportTest{}, problems: problems}
 	for _, problem := range problems {

@@ -32,3 +32,29 @@ admin: { tokens: { scraper: { file: token } } }
 		}
 	}
 }
+
+// Names are looked up where the files are: not on another machine, and not for a configuration that is refused.
+func TestNamesAreLookedUpUnlessFilesAreSkipped(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "weir.yaml")
+	for text, isGood := range map[string]bool{`{ sites: { a.test: { respond: 200 } } }`: true, `{ sites: { a.test: nowhere } }`: false} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, skip := range []bool{false, true} {
+			p := Program{LookUp: func(cfg *config.Config) config.Problems { return config.Problems{cfg.WarningAt("sites", "looked up")} }}
+			report, err := p.check(file, nil, skip)
+			if err != nil || report.OK != isGood {
+				t.Fatal(err, report)
+			}
+			n := 0
+			for _, problem := range report.Problems {
+				if problem.Message == "looked up" {
+					n++
+				}
+			}
+			if (n == 1) != (isGood && !skip) {
+				t.Errorf("%s, skip %v: %+v", text, skip, report.Problems)
+			}
+		}
+	}
+}

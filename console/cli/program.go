@@ -23,6 +23,9 @@ type Program struct {
 	// changes nothing. Nil finds nothing.
 	Verify func(*config.Config) config.Problems
 
+	// LookUp warns of names that do not resolve now, and takes some seconds at most. Nil warns of none.
+	LookUp func(*config.Config) config.Problems
+
 	// RunTests runs the tests of a configuration, one result for each. Nil makes `weir check` refuse a file with tests.
 	RunTests func(*config.Config) []config.TestResult
 

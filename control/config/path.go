@@ -8,6 +8,9 @@ import (
 // SitePath is the path of a site.
 func SitePath(pattern string) string { return joinPath("sites", pattern) }
 
+// PoolPath is the path of a pool.
+func PoolPath(name string) string { return joinPath("pools", name) }
+
 // joinPath adds a key to a path, in quotes where it is not a plain word: `sites."lyncweb.*"`.
 func joinPath(path, key string) string {
 	if key == "" || strings.Trim(key, hostNameBytes) != "" {
