@@ -119,13 +119,26 @@ func (r *reader) warnRedirects(cfg *Config) {
 	takesHTTPS := slices.ContainsFunc(cfg.Listeners, func(l Listener) bool {
 		return l.IsHTTP() && l.TLS != nil || l.Protocol == "tls" || l.Protocol == "tcp" && l.takesPort(443) || strings.HasPrefix(l.PublicURL, "https:")
 	})
+	if takesHTTPS {
+		return
+	}
+	mayBeBehindTLS := func(l Listener) bool { return len(l.TrustedProxies) > 0 }
+	const message = "no listener takes https: clients are sent where nobody answers; add `tls: on` to one, or say with `public_url` or `trusted_proxies` that something in front of weir ends TLS"
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		if l.Redirect != "https" || takesHTTPS || len(l.TrustedProxies) > 0 { // which may end TLS themselves
-			continue
+		if path := joinPath("listeners", l.Name) + ".redirect"; l.Redirect == "https" && !mayBeBehindTLS(*l) {
+			r.warn(r.at(path), path, message)
 		}
-		path := joinPath("listeners", l.Name) + ".redirect"
-		r.warn(r.at(path), path, "no listener takes https: clients are sent where nobody answers; add `tls: on` to one, or say with `public_url` or `trusted_proxies` that something in front of weir ends TLS")
+	}
+	if slices.ContainsFunc(cfg.Listeners, mayBeBehindTLS) {
+		return
+	}
+	for i := range cfg.Sites {
+		for k := range cfg.Sites[i].Routes {
+			if route := &cfg.Sites[i].Routes[k]; route.Redirect != nil && route.Redirect.To == "https" {
+				r.warn(r.at(route.Key+".redirect"), route.Key+".redirect", message)
+			}
+		}
 	}
 }
 
