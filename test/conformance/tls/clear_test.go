@@ -1,10 +1,15 @@
 package tls
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,4 +129,48 @@ func askClear(t *testing.T, address, host, proxy, proto string, overHTTP2 bool, 
 	}
 	answer.Body.Close()
 	return answer.StatusCode, answer.Header.Get("Location")
+}
+
+// A reload that begins to ask for certificates at the top holds for the next request, also of connections in clear text that were there before.
+func TestAReloadThatAsksForCertificatesHoldsInClearText(t *testing.T) {
+	dir := t.TempDir()
+	newAuthority(t, dir, "a")
+	const config = `{ listeners: { clear: "FRONT", https: { address: "GUARDED", tls: on } }, tls: { acme: offMORE }, sites: { open.test: { respond: 200 } }, admin: off, logs: { access: off }, data: DIR/data }`
+	weir, front, _ := start(t, dir, strings.Replace(config, "MORE", "", 1))
+	c, err := net.Dial("tcp", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	in := bufio.NewReader(c)
+	ask := func() int {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: open.test\r\n\r\n")
+		r, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		return r.StatusCode
+	}
+	if status := ask(); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	file := filepath.Join(dir, "weir.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = []byte(strings.Replace(string(text), "acme: off", "acme: off, client_auth: "+filepath.Join(dir, "a.pem"), 1))
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := weir.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for by := time.Now().Add(5 * time.Second); ask() != 421; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(by) {
+			t.Fatal("requests are served in clear text after the reload")
+		}
+	}
 }
