@@ -36,6 +36,15 @@ func class(size int) int {
 	return -1
 }
 
+// Room is b if it has room for size bytes. If not, b, which may be nil, goes back, and a buffer that has, of Buffer16K at least, comes in its place.
+func (l *Loop) Room(b []byte, size int) []byte {
+	if len(b) >= size {
+		return b
+	}
+	l.Release(b)
+	return l.Buffer(max(size, Buffer16K))
+}
+
 // Buffer returns a buffer of the smallest class that holds size bytes, its length the class's size, its contents arbitrary; the
 // caller gives it back with Release. Sizes above Buffer256K are allocated.
 func (l *Loop) Buffer(size int) []byte {

@@ -7,7 +7,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/pool"
-	"github.com/weir-proxy/weir/wire/http1"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -37,7 +37,7 @@ func (x *Exchange) deliver() Stage {
 
 // deliverRest relays what of the body is still to come.
 func (x *Exchange) deliverRest() Stage {
-	if x.rest.framing == message.FramingLength && x.rest.left >= spliceFrom && x.twin == nil && engine.CanSplice(x.client, x.conn.Conn) {
+	if from, n := x.conn.Stream.BareIn(); n >= spliceFrom && x.twin == nil && engine.CanSplice(x.client, from) {
 		return x.deliverSplice()
 	}
 	return x.deliverCopy()
@@ -77,9 +77,6 @@ func (x *Exchange) delivered() Stage {
 	if x.stream != nil && !x.endToClient(x.responseTrailers()) {
 		return x.clientFailed()
 	}
-	if x.rest.framing == message.FramingUntilClose && (x.conn == nil || x.conn.Stream == nil) {
-		x.isClean = false
-	}
 	if x.keepAlive && x.up.started {
 		x.up.wait()
 	}
@@ -97,10 +94,10 @@ func (x *Exchange) deliverCopy() Stage {
 			continue
 		}
 		x.bulk()
-		if x.resp == nil {
-			x.resp = x.at.loop.Buffer(engine.Buffer16K)
+		if x.reply.Buf == nil {
+			x.reply.Buf = x.at.loop.Buffer(engine.Buffer16K)
 		}
-		out, err := x.piece(x.resp)
+		out, err := x.piece(x.reply.Buf)
 		if err != nil {
 			return x.bodyFailed(err)
 		}
@@ -125,39 +122,46 @@ const partMost = engine.Buffer64K
 // failed.
 func (x *Exchange) deliverPart() (n int, ok bool) {
 	to, isSink := x.client.(sink)
-	if !isSink || x.rest.framing != message.FramingLength || x.twin != nil || x.conn.Stream != nil {
+	from, left := x.conn.Stream.BareIn()
+	if !isSink || left == 0 || x.twin != nil {
 		return 0, true
 	}
 	x.takeClient()
 	x.client.SetWriteTimeout(x.setup.Send)
-	if x.resp != nil { // what was in it is sent, and a client that takes its time needs no buffer
-		x.at.loop.Release(x.resp)
-		x.resp = nil
+	if x.reply.Buf != nil { // what was in it is sent, and a client that takes its time needs no buffer
+		x.at.loop.Release(x.reply.Buf)
+		x.reply.Buf = nil
 	}
-	n, err := to.SendFrom(x.conn.Conn, int(min(x.rest.left, partMost)))
-	x.rest.left -= int64(n)
-	x.rest.ended = x.rest.left == 0
+	n, err := to.SendFrom(from, int(min(left, partMost)))
+	x.passed(int64(n))
 	x.sent += int64(n)
 	x.load.BytesReceived += uint64(n)
 	return n, x.tookIt(err)
 }
 
+// passed notes that n bytes of content went past the server's stream.
+func (x *Exchange) passed(n int64) {
+	s := x.conn.Stream
+	s.Skip(n)
+	x.rest.ended = s.Ended()
+}
+
 // bulk takes a larger buffer for a body that fills it.
 func (x *Exchange) bulk() {
-	if len(x.resp) < engine.Buffer64K && x.rest.left > engine.Buffer16K && !x.at.loop.IsCrowded() {
-		x.at.loop.Release(x.resp)
-		x.resp = x.at.loop.Buffer(engine.Buffer64K)
+	if _, left := x.conn.Stream.BareIn(); len(x.reply.Buf) < engine.Buffer64K && left > engine.Buffer16K && !x.at.loop.IsCrowded() {
+		x.at.loop.Release(x.reply.Buf)
+		x.reply.Buf = x.at.loop.Buffer(engine.Buffer64K)
 	}
 }
 
 func (x *Exchange) deliverSplice() Stage {
 	c := x.conn
 	pause := x.answerPause()
-	for x.rest.left > 0 {
+	for from, left := c.Stream.BareIn(); left > 0; _, left = c.Stream.BareIn() {
 		c.SetReadTimeout(pause)
 		x.client.SetWriteTimeout(x.setup.Send)
-		n, err := engine.Splice(x.client, c.Conn, min(x.rest.left, splicePiece))
-		x.rest.left -= n
+		n, err := engine.Splice(x.client, from, min(left, splicePiece))
+		x.passed(n)
 		x.sent += n
 		x.load.BytesReceived += uint64(n)
 		if err == engine.ErrNoSplice {
@@ -193,72 +197,39 @@ func (x *Exchange) spliceFailed(err error) Stage {
 // piece reads what comes next of the answer's body into buf and returns it as the client gets it. The error is a *http1.Fault where the server's framing
 // is wrong.
 func (x *Exchange) piece(buf []byte) ([]byte, error) {
-	c := x.conn
-	if x.rest.framing == message.FramingLength {
-		n, err := x.readMore(c, buf[:min(int64(len(buf)), x.rest.left)])
-		x.rest.left -= int64(n)
-		x.rest.ended = x.rest.left == 0
-		x.load.BytesReceived += uint64(n)
-		if x.twin != nil {
-			x.noteBody(buf[:n])
-		}
-		return buf[:n], err
+	room := buf
+	if x.rest.chunked {
+		room = buf[message.FrameRoom : len(buf)-message.FrameRoom]
 	}
-	room := buf[chunkRoom : len(buf)-chunkRoom]
-	n, err := x.readMore(c, room)
-	if err == io.EOF && x.rest.framing == message.FramingUntilClose {
-		return x.endOfStream(), nil
-	}
-	if err != nil {
+	n, err := x.readMore(room)
+	isEnd := err == io.EOF
+	if err != nil && !isEnd {
 		return nil, err
 	}
 	x.load.BytesReceived += uint64(n)
-	data := n
-	if x.rest.framing == message.FramingChunked {
-		var consumed int
-		var fault *http1.Fault
-		data, consumed, fault = x.rest.chunks.Decode(room[:n])
-		if fault != nil {
-			return nil, fault
-		}
-		x.rest.ended = x.rest.chunks.IsDone()
-		if x.rest.ended && consumed < n {
-			x.isClean = false
-		}
-	}
 	if x.twin != nil {
-		x.noteBody(room[:data])
+		x.noteBody(room[:n])
+	}
+	if x.rest.ended = isEnd || x.conn.Stream.Ended(); x.rest.ended {
+		x.rest.trailers = x.arrivedTrailers()
 	}
 	if !x.rest.chunked {
-		return room[:data], nil
+		return room[:n], nil
 	}
-	trails := x.rest.ended && len(x.rest.chunks.Trailers) > 0
-	out := frameChunk(buf, chunkRoom, data, x.rest.ended && !trails)
+	trails := x.rest.ended && len(x.rest.trailers) > 0
+	out := frameChunk(buf, message.FrameRoom, n, x.rest.ended && !trails)
 	if trails {
 		out = x.appendResponseEnd(out[:len(out):len(out)])
 	}
 	return out, nil
 }
 
-// endOfStream ends a body whose end was the server's end of the connection.
-func (x *Exchange) endOfStream() []byte {
-	x.rest.ended = true
-	x.rest.chunks.Trailers = x.arrivedTrailers()
-	if x.rest.chunked {
-		if len(x.rest.chunks.Trailers) > 0 {
-			return x.appendResponseEnd(nil)
-		}
-		return lastChunk
-	}
-	return nil
-}
-
-var lastChunk = []byte(http1.LastChunk)
+var lastChunk = []byte(wire.LastChunk)
 
 // bodyFailed ends an answer that stopped in its middle: the client's connection is closed too, so that it knows.
 func (x *Exchange) bodyFailed(err error) Stage {
 	x.isClean = false
-	var fault *http1.Fault
+	var fault *wire.Fault
 	switch {
 	case x.ended != reason.Done:
 		x.outcome = pool.Cancelled

@@ -7,10 +7,11 @@ import (
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/filter"
+	"github.com/weir-proxy/weir/traffic/http1"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
-	"github.com/weir-proxy/weir/wire/http1"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -55,7 +56,8 @@ type Exchange struct {
 	server    *pool.Server
 	load      *pool.Load
 	conn      *transport.Conn
-	out       []byte // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
+	own       http1.Server // conn's stream, where it speaks HTTP/1.1
+	out       []byte       // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
 	tried     pool.Tried
 	place     attempt.Place
 	stay      stay
@@ -70,16 +72,12 @@ type Exchange struct {
 	isClean   bool // the server connection can be kept
 
 	// The answer.
-	resp      []byte
-	holding   *held // while an answer is held back
-	respFrom  int   // where the answer begins in resp: before it is room for a longer head
-	respLen   int   // end of what was read
-	respHead  int   // length of the head as received
+	reply     message.Piece // what is here of the answer
+	holding   *held         // while an answer is held back
 	res       message.Response
 	rest      responseBody
-	arrived   bool // all of the answer's body is here, from a server's stream
 	status    int
-	interims  http1.Interims
+	interims  wire.Interims
 	local     localAnswer
 	streams   bool          // both sides may be silent for as long as Route.Stream
 	finished  bool          // the client sends nothing more on its connection
@@ -118,6 +116,7 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	x.req.List = x.fields[0][:0]
 	x.res.List = x.fields[1][:0]
 	x.up.x = x
+	x.own.Terms.Announced = x.announced
 	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
 	x.facts.Local = func() netip.AddrPort { return x.client.LocalAddr() }
 	x.isServer = func(host []byte, parents bool) bool { return x.destination.Pool.Set().Owns(host, parents) }
@@ -156,9 +155,9 @@ func (x *Exchange) reset(s *session) {
 		list = x.fields[1][:]
 	}
 	x.res = message.Response{Head: message.Head{Fields: message.Fields{List: list[:0]}}}
-	x.respFrom, x.respLen, x.respHead = 0, 0, 0
-	x.rest, x.arrived = responseBody{}, false
-	x.status, x.interims = 0, http1.Interims{}
+	x.reply = message.Piece{Buf: x.reply.Buf}
+	x.rest = responseBody{}
+	x.status, x.interims = 0, wire.Interims{}
 	x.local = localAnswer{}
 	x.ended = reason.Done
 	x.finished, x.left, x.cancel = false, false, transport.Cancel{}
@@ -175,6 +174,7 @@ func (x *Exchange) forget() {
 	x.session, x.client, x.stream, x.setup = nil, nil, nil, nil
 	x.route, x.destination, x.server, x.load = nil, nil, nil, nil
 	x.kept, x.tee, x.twin, x.hedge = nil, nil, nil, nil
+	x.own.Forget()
 	x.tried.Reset()
 	x.stay, x.division, x.local, x.ownPort = stay{}, division{}, localAnswer{}, 0
 	x.detail = ""
@@ -191,7 +191,7 @@ func (x *Exchange) fail(status int, why reason.Reason) Stage {
 }
 
 // refuse ends the exchange because of what the client sent: the answer says so, and nothing more is read from it as a request.
-func (x *Exchange) refuse(f *http1.Fault, why reason.Reason) Stage {
+func (x *Exchange) refuse(f *wire.Fault, why reason.Reason) Stage {
 	x.reason, x.detail = why, f.Reason
 	x.local = localAnswer{status: f.Status, detail: f.Reason}
 	x.keepAlive, x.linger = false, true

@@ -70,8 +70,8 @@ func (x *Exchange) next() {
 	if x.keepAlive && x.inLen > end {
 		x.inLen = copy(x.in, x.in[end:x.inLen])
 		x.at.loop.Release(x.out)
-		x.at.loop.Release(x.resp)
-		x.out, x.resp = nil, nil
+		x.at.loop.Release(x.reply.Buf)
+		x.out, x.reply.Buf = nil, nil
 		return
 	}
 	x.inLen = 0
@@ -96,9 +96,9 @@ func (x *Exchange) releaseAll() {
 	l := x.at.loop
 	l.Release(x.in)
 	l.Release(x.out)
-	l.Release(x.resp)
+	l.Release(x.reply.Buf)
 	l.Release(x.ahead)
-	x.in, x.out, x.resp, x.ahead, x.inLen = nil, nil, nil, nil, 0
+	x.in, x.out, x.reply.Buf, x.ahead, x.inLen = nil, nil, nil, nil, 0
 }
 
 // settlePanic is finish for an exchange whose stage panicked: its buffers are not used again, they may be anywhere.

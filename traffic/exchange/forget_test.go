@@ -21,7 +21,7 @@ func TestExchangesThatWaitForWorkKeepNothingOfASnapshot(t *testing.T) {
 		}
 		for _, x := range free {
 			if x.setup != nil || x.route != nil || x.destination != nil || x.server != nil || x.load != nil || x.session != nil || x.local != (localAnswer{}) ||
-				x.stay != (stay{}) || x.tried != (pool.Tried{}) {
+				x.stay != (stay{}) || x.tried != (pool.Tried{}) || x.own.Conn != nil || x.own.Terms.Limits != nil {
 				t.Errorf("it keeps %+v, %+v, %v", x.setup, x.route, x.server)
 			}
 		}

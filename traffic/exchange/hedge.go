@@ -5,9 +5,11 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/attempt"
+	"github.com/weir-proxy/weir/traffic/http1"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/transport"
+	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -26,9 +28,12 @@ type hedge struct {
 	size    int
 	connect time.Duration
 	read    time.Duration
-	began   int64  // microseconds
-	answer  []byte // what has come, from respRoom on
-	end     int
+	began   int64        // microseconds
+	own     http1.Server // conn's stream, where it speaks HTTP/1.1
+	method  message.Method
+	target  http2.Target
+	res     message.Response // the first head that has come, with what came along
+	reply   message.Piece
 	won     bool // the answer is the exchange's to take
 }
 
@@ -58,7 +63,7 @@ func (x *Exchange) noteAnswer() {
 // startHedge sends the copy, if the budget pays for it and another server has room.
 func (x *Exchange) startHedge() {
 	d, at := x.destination, x.at.loop.Index
-	if x.respLen > respRoom || !d.Hedge.Budgets.Of(at).Withdraw(x.at.loop.Now()) {
+	if x.reply.End > message.Room || !d.Hedge.Budgets.Of(at).Withdraw(x.at.loop.Now()) {
 		return
 	}
 	h := &hedge{x: x, at: x.at, to: d, connect: x.inTime(x.connectTimeout()), read: x.inTime(x.route.Response)}
@@ -71,6 +76,7 @@ func (x *Exchange) startHedge() {
 		return
 	}
 	h.load, h.want = h.server.Load(at), x.want(h.server, d.Transport)
+	h.own.Terms, h.method, h.target = x.own.Terms, x.req.Method, http2.Target{Secure: d.Transport.TLS != nil}
 	first := x.server
 	x.server = h.server // the head may name it
 	h.request = x.at.loop.Buffer(x.req.Raw.Len() + len(x.forward) + headRoom)
@@ -82,7 +88,7 @@ func (x *Exchange) startHedge() {
 	x.at.loop.Go(h)
 }
 
-// Run sends the copy and waits for the beginning of its answer.
+// Run sends the copy and waits for the head of its answer.
 func (h *hedge) Run() {
 	outcome := h.ask()
 	h.at.loop.Release(h.request)
@@ -95,7 +101,7 @@ func (h *hedge) Run() {
 	h.drop(outcome)
 }
 
-// ask goes as far as the first bytes of the answer.
+// ask goes as far as the first head of the answer.
 func (h *hedge) ask() pool.Outcome {
 	conns := attempt.Conns(h.at.loop, h.server)
 	if h.conn = conns.Take(h.want); h.conn == nil {
@@ -117,14 +123,18 @@ func (h *hedge) ask() pool.Outcome {
 	}
 	h.began = h.at.loop.Micros()
 	h.conn.SetWriteTimeout(h.read)
-	if _, err := h.conn.Write(h.request[:h.size]); err != nil {
+	h.conn.Use(&h.own)
+	err := h.conn.Stream.WriteRequest(h.request[:h.size], h.method, h.target, false)
+	if err == nil {
+		err = h.conn.Stream.Send(message.Piece{Ended: true}, nil)
+	}
+	if err != nil {
 		return pool.Reset
 	}
 	h.load.BytesSent += uint64(h.size)
-	h.answer = h.at.loop.Buffer(engine.Buffer16K)
 	h.conn.SetReadTimeout(h.read)
-	n, err := h.conn.Read(h.answer[respRoom:])
-	h.end = respRoom + n
+	h.reply.Empty()
+	n, err := h.conn.Stream.ReadHead(&h.res, &h.reply)
 	h.load.BytesReceived += uint64(n)
 	switch {
 	case err == engine.ErrInterrupted:
@@ -149,8 +159,8 @@ func (h *hedge) drop(outcome pool.Outcome) {
 		h.conn.Close()
 		h.conn = nil
 	}
-	h.at.loop.Release(h.answer)
-	h.answer = nil
+	h.at.loop.Release(h.reply.Buf)
+	h.reply.Buf = nil
 	h.settle(outcome, 0)
 }
 
@@ -185,9 +195,12 @@ func (x *Exchange) takeHedge() {
 	p, l := x.destination.Pool, x.at.loop
 	p.End(x.server, l.Index, l.Now(), 0, pool.Cancelled)
 	x.place.Settle(l, p, x.server)
-	l.Release(x.resp)
+	l.Release(x.reply.Buf)
 	x.server, x.load, x.conn, x.begun = h.server, h.load, h.conn, h.began
 	x.place.Held = h.held
-	x.resp, x.respFrom, x.respLen = h.answer, respRoom, h.end
+	x.reply = h.reply
+	list := append(x.res.List[:0], h.res.List...)
+	x.res = h.res
+	x.res.List = list
 	x.destination.Hedge.Loops[l.Index].Won++
 }

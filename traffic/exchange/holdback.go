@@ -132,8 +132,5 @@ func (x *Exchange) freeServer() {
 	if x.up.started && x.up.running {
 		return
 	}
-	if x.rest.framing == message.FramingUntilClose && x.conn.Stream == nil {
-		x.isClean = false
-	}
 	x.endAttempt()
 }

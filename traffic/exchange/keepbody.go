@@ -190,39 +190,24 @@ func (x *Exchange) dropKept() {
 	}
 }
 
-// sendKept sends what is in the file to the server.
+// sendKept sends what did not go with the head.
 func (u *upload) sendKept(k *keptBody) reason.Reason {
-	x := u.x
-	isChunk := x.body.isOpen() && !x.keptLength() && u.conn.Stream == nil
-	u.conn.SetWriteTimeout(x.answerPause())
-	if isChunk {
-		var head [chunkHeadMost]byte
-		if _, err := u.conn.Write(http1.AppendChunkHead(head[:0], int(k.behind()))); err != nil {
-			return reason.SendCut
-		}
-	}
+	x, s := u.x, u.conn.Stream
 	for sent := int64(0); sent < k.size; {
 		u.conn.SetWriteTimeout(x.answerPause())
-		n, err := engine.SendFile(u.conn.Conn, x.spillDisk(), k.file, sent, min(k.size-sent, splicePiece))
+		n, err := s.SendFile(x.spillDisk(), k.file, sent, min(k.size-sent, splicePiece))
 		sent += n
 		x.load.BytesSent += uint64(n)
 		if err != nil {
 			return reason.SendCut
 		}
 	}
+	u.conn.SetWriteTimeout(x.answerPause())
 	if len(k.tail) > 0 {
-		if _, err := u.conn.Write(k.tail); err != nil {
+		if _, err := s.Write(k.tail); err != nil {
 			return reason.SendCut
 		}
-	}
-	if isChunk {
-		end := []byte("\r\n")
-		if k.whole {
-			end = x.appendRequestEnd(end)
-		}
-		if _, err := u.conn.Write(end); err != nil {
-			return reason.SendCut
-		}
+		x.load.BytesSent += uint64(len(k.tail))
 	}
 	u.conn.SetReadTimeout(x.answerPause())
 	if k.whole {

@@ -131,7 +131,7 @@ func (l *loneStream) WriteBuffers(a, b []byte) (int, error) {
 	if len(a)+len(b) == 0 {
 		return 0, nil
 	}
-	chunk := http1.AppendChunkHead(make([]byte, 0, chunkRoom+len(a)+len(b)), len(a)+len(b))
+	chunk := http1.AppendChunkHead(make([]byte, 0, message.FrameRoom+len(a)+len(b)), len(a)+len(b))
 	chunk = append(append(append(chunk, a...), b...), "\r\n"...)
 	if _, err := l.Conn.Write(chunk); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"io"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -75,37 +76,24 @@ const (
 
 // forgetBody reads the body to its end; false if that is too far away.
 func (x *Exchange) forgetBody() bool {
-	b := x.resp[x.respFrom+x.respHead:] // the head is still needed
-	if len(b) < 512 || x.res.Framing == message.FramingUntilClose || x.rest.left > forgetMost {
+	s := x.conn.Stream
+	b := x.reply.Buf[x.reply.From+x.reply.Head:] // the head is still needed
+	if _, left := s.BareIn(); len(b) < 512 || x.res.Framing == message.FramingUntilClose || left > forgetMost {
 		return false
 	}
 	x.conn.SetReadTimeout(min(forgetFor, x.route.Response))
-	for read := 0; read < forgetMost; {
-		most := len(b)
-		if x.res.Framing == message.FramingLength {
-			most = int(min(int64(most), x.rest.left))
+	for read := 0; read < forgetMost && !s.Ended(); {
+		n, err := s.Read(b)
+		if err == io.EOF {
+			break
 		}
-		n, err := x.conn.Read(b[:most])
 		if err != nil {
 			return false
 		}
 		read += n
 		x.load.BytesReceived += uint64(n)
-		if x.res.Framing == message.FramingLength {
-			if x.rest.left -= int64(n); x.rest.left == 0 {
-				return true
-			}
-			continue
-		}
-		_, consumed, fault := x.rest.chunks.Decode(b[:n])
-		if fault != nil {
-			return false
-		}
-		if x.rest.chunks.IsDone() {
-			return consumed == n
-		}
 	}
-	return false
+	return s.Ended()
 }
 
 // appendReplaced appends the fields of a replaced answer without which its status cannot be understood, and its cookies.

@@ -218,7 +218,7 @@ func (x *Exchange) connected() Stage {
 	if x.left {
 		return x.clientHungUp()
 	}
-	if x.conn.Stream != nil && x.wantsUpgrade() {
+	if x.conn.IsShared() && x.wantsUpgrade() {
 		return x.connectUpgrade()
 	}
 	return Send
@@ -342,7 +342,7 @@ func (x *Exchange) endAttempt() {
 	if c := x.conn; c != nil {
 		x.conn = nil
 		switch {
-		case !x.isClean, x.server.IsGone(): // nobody would ever take it, or close it before its time
+		case !x.isClean || !c.Stream.IsClean(), x.server.IsGone(): // nobody would ever take it, or close it before its time
 			c.Close()
 		case c.Private:
 			x.hold(d, c)

@@ -6,40 +6,32 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
-	"github.com/weir-proxy/weir/traffic/transport"
-	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/traffic/stream"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
+	"github.com/weir-proxy/weir/wire/message"
 )
-
-// respRoom is what is left free before an answer, so that a head that has grown still ends where the body begins and both leave in one
-// send without moving the body.
-const respRoom = 1024
 
 // receive reads the answer's head.
 func (x *Exchange) receive() Stage {
-	if x.conn.Stream != nil {
-		return x.receiveStream()
-	}
-	x.respFrom, x.respLen = respRoom, respRoom
-	c := x.conn
+	x.reply.Empty()
 	wait := x.inTime(x.answerPause())
 	if wait > watchTime {
 		x.watchServer()
 	}
 	patience := x.patience(wait)
-	c.SetReadTimeout(min(wait, patience))
+	x.conn.SetReadTimeout(min(wait, patience))
 	for {
-		if x.respLen == len(x.resp) && !x.growResponse() {
-			return x.badResponse(http1.FaultHeadSize)
-		}
-		n, err := x.readAnswer(c)
+		n, err := x.conn.Stream.ReadHead(&x.res, &x.reply)
+		x.load.BytesReceived += uint64(n)
 		if h := x.hedge; h != nil && h.won && err == engine.ErrInterrupted {
 			x.takeHedge()
-			c, n, err = x.conn, 0, nil
+			err = nil
 		}
 		if err == engine.ErrTimeout && patience < wait {
-			c.SetReadTimeout(wait - patience)
+			x.conn.SetReadTimeout(wait - patience)
 			patience = wait
 			x.startHedge()
 			continue
@@ -48,7 +40,7 @@ func (x *Exchange) receive() Stage {
 			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
 			// then the upload's own deadlines bound the wait.
 			if left := x.inTime(x.up.answerTime(x.answerPause())); left > 0 && !x.isLate() {
-				c.SetReadTimeout(left)
+				x.conn.SetReadTimeout(left)
 				continue
 			}
 		}
@@ -58,82 +50,17 @@ func (x *Exchange) receive() Stage {
 		if x.hedge != nil {
 			x.dropHedge()
 		}
-		x.respLen += n
-		x.load.BytesReceived += uint64(n)
-		for {
-			next, again := x.parseResponse()
-			if !again {
-				if next == Receive {
-					break
-				}
-				return next
-			}
+		if x.res.Status >= 200 || x.res.Status == 101 {
+			return x.gotHead()
+		}
+		if next := x.gotInterim(x.reply.Bytes()[:x.reply.Head]); next != Receive {
+			return next
 		}
 	}
 }
 
-// readAnswer reads from the server. Before the first byte is there, it holds no buffer: an exchange that waits costs none, and all that are answered in
-// a turn go through the same one.
-func (x *Exchange) readAnswer(c *transport.Conn) (int, error) {
-	if x.resp == nil {
-		if err := engine.WaitArrival(c.Conn); err != nil {
-			return 0, err
-		}
-		x.resp = x.at.loop.Buffer(engine.Buffer16K)
-	}
-	return c.Read(x.resp[x.respLen:])
-}
-
-// parseResponse tries to parse a head; Receive means that more is needed, again that an interim answer was dealt with.
-func (x *Exchange) parseResponse() (next Stage, again bool) {
-	b := x.resp[x.respFrom:x.respLen]
-	n, fault := http1.ParseResponse(b, &x.res, x.req.Method, &x.setup.Limits)
-	if fault != nil && x.destination.Transport.Tolerant {
-		n, fault = x.mendHead(fault)
-		b = x.resp[x.respFrom:x.respLen]
-	}
-	if fault != nil {
-		return x.badResponse(fault), false
-	}
-	if n == 0 {
-		return Receive, false
-	}
-	if x.res.Status >= 200 || x.res.Status == 101 {
-		return x.gotHead(n), false
-	}
-	if next := x.gotInterim(b[:n]); next != Receive {
-		return next, false
-	}
-	x.respFrom += n
-	if x.respFrom == x.respLen {
-		x.respFrom, x.respLen = respRoom, respRoom
-		return Receive, false
-	}
-	return Receive, true
-}
-
-// mendHead writes a head anew that is wrong in ways that the pool's servers are forgiven.
-func (x *Exchange) mendHead(fault *http1.Fault) (int, *http1.Fault) {
-	raw := x.resp[x.respFrom:x.respLen]
-	mended, n := http1.AppendMended(nil, raw)
-	if n == 0 {
-		if len(raw) >= x.setup.Limits.HeadMost() {
-			return 0, fault
-		}
-		return 0, nil // more is to come
-	}
-	rest := raw[n:]
-	b := x.at.loop.Buffer(max(respRoom+len(mended)+len(rest)+respRoom, len(x.resp)))
-	copy(b[respRoom:], mended)
-	copy(b[respRoom+len(mended):], rest)
-	x.at.loop.Release(x.resp)
-	x.resp, x.respFrom, x.respLen = b, respRoom, respRoom+len(mended)+len(rest)
-	return http1.ParseTolerantly(b[respRoom:x.respLen], &x.res, x.req.Method, &x.setup.Limits)
-}
-
-// gotHead goes on with the final answer, whose head has n bytes.
-func (x *Exchange) gotHead(n int) Stage {
-	x.respHead = n
+// gotHead goes on with the final answer.
+func (x *Exchange) gotHead() Stage {
 	x.stamp(Receive)
 	x.noteAnswer()
 	x.status = x.res.Status
@@ -147,7 +74,7 @@ func (x *Exchange) gotHead(n int) Stage {
 			return x.abandon(reason.HTTP11Required)
 		}
 		// By HTTP/2 the server has refused to say more; what follows from the client comes with credentials, and goes by HTTP/1.1.
-		x.conn.Private = x.conn.Stream == nil
+		x.conn.MakePrivate()
 	}
 	if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
 		x.outcome = pool.GatewayError
@@ -158,7 +85,7 @@ func (x *Exchange) gotHead(n int) Stage {
 // gotInterim deals with a 1xx answer; Receive goes on.
 func (x *Exchange) gotInterim(head []byte) Stage {
 	if !x.interims.Take(len(head), x.at.loop.Now()) {
-		return x.badResponse(http1.FaultStatusLine)
+		return x.badResponse(wire.FaultStatusLine)
 	}
 	if !x.passInterim(head) {
 		return x.abandon(reason.ClientCut)
@@ -191,26 +118,30 @@ func (x *Exchange) passInterim(head []byte) bool {
 	return x.interimToClient(b)
 }
 
-// growResponse moves the answer into a larger buffer; false at the limit of a head.
-func (x *Exchange) growResponse() bool {
-	if x.respLen-x.respFrom >= x.setup.Limits.HeadMost() {
-		return false
-	}
-	b := x.at.loop.Buffer(len(x.resp) * 4)
-	x.respLen = respRoom + copy(b[respRoom:], x.resp[x.respFrom:x.respLen])
-	x.respFrom = respRoom
-	x.at.loop.Release(x.resp)
-	x.resp = b
-	return true
-}
-
-func (x *Exchange) badResponse(f *http1.Fault) Stage {
+func (x *Exchange) badResponse(f *wire.Fault) Stage {
 	x.detail = f.Reason
 	return x.attemptFailed(502, reason.ResponseMalformed, pool.BadResponse, false)
 }
 
 // receiveFailed: no answer came.
 func (x *Exchange) receiveFailed(err error) Stage {
+	var fault *wire.Fault
+	switch {
+	case errors.Is(err, http2.ErrRefused):
+		// RFC 9113 section 8.7: "Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
+		// non-idempotent methods."
+		x.conn.Reused = true
+		x.detail = err.Error()
+		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
+	case errors.Is(err, stream.ErrHTTP11):
+		// RFC 9113 section 7: "HTTP_1_1_REQUIRED (0x0d): The endpoint requires that HTTP/1.1 be used instead of HTTP/2." It has done nothing with the request.
+		attempt.Conns(x.at.loop, x.server).RequireHTTP1()
+		x.conn.Reused = true
+		x.detail = err.Error()
+		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
+	case errors.As(err, &fault):
+		return x.badResponse(fault)
+	}
 	if x.up.started && !x.up.running && !x.up.finished && x.up.why != reason.SendCut {
 		return x.uploadFailed()
 	}
@@ -227,7 +158,7 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.attemptFailed(504, reason.ResponseTimeout, outcome, false)
 	}
 	outcome := pool.Reset
-	if x.conn.Reused && x.respLen == respRoom {
+	if x.conn.Reused && x.reply.End == message.Room {
 		outcome = pool.Cancelled
 	}
 	if !errors.Is(err, io.EOF) {

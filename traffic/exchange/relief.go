@@ -71,7 +71,7 @@ func (s *session) held() int {
 }
 
 func (x *Exchange) held() int {
-	n := exchangeHeld + len(x.in) + len(x.out) + len(x.resp) + len(x.ahead) + len(x.up.buf)
+	n := exchangeHeld + len(x.in) + len(x.out) + len(x.reply.Buf) + len(x.ahead) + len(x.up.buf)
 	if x.holding != nil {
 		n += x.holding.bytes()
 	}

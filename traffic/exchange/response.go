@@ -1,20 +1,18 @@
 package exchange
 
 import (
-	"github.com/weir-proxy/weir/wire/http1"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
 // responseBody is what is known of the answer's body.
 type responseBody struct {
-	framing message.Framing // as the server sends it
-	left    int64           // FramingLength: bytes that have not been read
-	chunks  http1.Chunked
-	chunked bool   // the client gets chunks
-	hop     []byte // names of fields that belong to the server's connection, where trailers might have them
-	ended   bool
-	head    int  // bytes of the new head, which the body follows
-	held    bool // back, as the route wants it
+	chunked  bool   // the client gets chunks
+	hop      []byte // names of fields that belong to the server's connection, where trailers might have them
+	ended    bool   // all of it is here
+	trailers []byte // lines that followed it
+	head     int    // bytes of the new head, which the body follows
+	held     bool   // back, as the route wants it
 }
 
 // response writes the answer's head anew, in the room before the body.
@@ -23,46 +21,22 @@ func (x *Exchange) response() Stage {
 		return x.upgrade()
 	}
 	if x.looksSwitched() {
-		return x.badResponse(http1.FaultStatusLine)
+		return x.badResponse(wire.FaultStatusLine)
 	}
 	x.learn()
-	at := x.respFrom + x.respHead
-	have := x.respLen - at
-	x.rest.framing = x.res.Framing
-	data := have
-	x.isClean = x.res.KeepAlive || x.conn.Stream != nil
-	switch x.res.Framing {
-	case message.FramingNone:
-		x.rest.ended = true
-		data = 0
-	case message.FramingLength:
-		x.rest.left = x.res.Length - int64(have)
-		if x.rest.left <= 0 {
-			data, x.rest.ended = int(x.res.Length), true
-		}
-	case message.FramingChunked:
-		x.rest.chunks.Tolerant = x.destination.Transport.Tolerant
-		x.rest.chunks.FromServer, x.rest.chunks.Collect = true, x.takesTrailers()
-		if x.takesTrailers() && x.res.Names {
-			x.rest.hop = connectionNames(&x.res.Fields)
-		}
-		n, consumed, fault := x.rest.chunks.Decode(x.resp[at:x.respLen])
-		if fault != nil {
-			return x.badResponse(fault)
-		}
-		data, x.rest.ended = n, x.rest.chunks.IsDone()
-		have = data + have - consumed
+	at := x.reply.From + x.reply.Head
+	data := x.reply.End - at
+	x.isClean = true
+	if x.res.Framing == message.FramingLength && x.conn.IsShared() && x.stream == nil && x.takesTrailers() && x.res.Has(message.FieldTrailer) {
+		x.res.Framing = message.FramingUntilClose // in HTTP/1.1 trailers follow chunks alone
 	}
-	if x.conn.Stream != nil && x.res.Framing != message.FramingNone {
-		// Trailers may follow what has a length too: the stream's end is what ends the body.
-		x.rest.framing, x.rest.ended = message.FramingUntilClose, x.arrived
-		x.rest.chunks.Trailers = x.arrivedTrailers()
+	if x.takesTrailers() && x.res.Names {
+		x.rest.hop = connectionNames(&x.res.Fields)
 	}
-	if x.rest.ended && have > data {
-		// Bytes that nobody asked for follow: the next exchange on this connection would take them for its answer.
-		x.isClean = false
+	if x.rest.ended = x.reply.Ended || x.res.Framing == message.FramingNone; x.rest.ended {
+		x.rest.trailers = x.arrivedTrailers()
 	}
-	x.rest.chunked = (!x.rest.ended || len(x.rest.chunks.Trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD && x.stream == nil &&
+	x.rest.chunked = (!x.rest.ended || len(x.rest.trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD && x.stream == nil &&
 		(x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
 	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength && x.stream == nil {
 		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
@@ -81,7 +55,7 @@ func (x *Exchange) response() Stage {
 		x.keepAlive = false
 	}
 	if x.twin != nil {
-		x.noteHead(x.resp[at : at+data])
+		x.noteHead(x.reply.Content())
 	}
 	if page := x.route.Pages.InPlaceOf(x.status); page != nil {
 		return x.replaceAnswer(page)
@@ -113,34 +87,34 @@ func (x *Exchange) judgeUpload() {
 	}
 }
 
-// placeHead puts the new head before the body's bytes at resp[at:at+data], with a chunk's head between them where the client gets chunks.
+// placeHead puts the new head before the body's bytes at reply.Buf[at:at+data], with a chunk's head between them where the client gets chunks.
 func (x *Exchange) placeHead(head []byte, at, data int) {
 	end := at + data
 	if x.rest.chunked && data > 0 {
 		var buf [12]byte
-		h := http1.AppendChunkHead(buf[:0], data)
-		if at-len(h)-len(head) >= 0 && end+2 <= len(x.resp) {
-			at -= copy(x.resp[at-len(h):], h)
-			end += copy(x.resp[end:], "\r\n")
+		h := wire.AppendChunkHead(buf[:0], data)
+		if at-len(h)-len(head) >= 0 && end+2 <= len(x.reply.Buf) {
+			at -= copy(x.reply.Buf[at-len(h):], h)
+			end += copy(x.reply.Buf[end:], "\r\n")
 		} else {
 			x.moveBody(&at, &end, len(head)+len(h))
-			at -= copy(x.resp[at-len(h):], h)
-			end += copy(x.resp[end:], "\r\n")
+			at -= copy(x.reply.Buf[at-len(h):], h)
+			end += copy(x.reply.Buf[end:], "\r\n")
 		}
 	} else if at < len(head) {
 		x.moveBody(&at, &end, len(head))
 	}
-	x.respFrom = at - copy(x.resp[at-len(head):], head)
-	x.respLen = end
+	x.reply.From = at - copy(x.reply.Buf[at-len(head):], head)
+	x.reply.End = end
 }
 
 // moveBody moves the body's bytes into a larger buffer with room before them.
 func (x *Exchange) moveBody(at, end *int, room int) {
 	n := *end - *at
 	b := x.at.loop.Buffer(room + n + 64)
-	copy(b[room:], x.resp[*at:*end])
-	x.at.loop.Release(x.resp)
-	x.resp = b
+	copy(b[room:], x.reply.Buf[*at:*end])
+	x.at.loop.Release(x.reply.Buf)
+	x.reply.Buf = b
 	*at, *end = room, room+n
 }
 
@@ -222,7 +196,7 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 		return b
 	case r.Framing == message.FramingLength:
 		return appendLength(b, r.Length)
-	case r.Framing != message.FramingNone && x.rest.ended && len(x.rest.chunks.Trailers) == 0:
+	case r.Framing != message.FramingNone && x.rest.ended && len(x.rest.trailers) == 0:
 		return appendLength(b, data) // the whole body is here: its length is known
 	case r.Framing == message.FramingNone && r.Status != 204 && (r.Status >= 200 || r.Status == 101):
 		if x.req.Method == message.MethodHEAD || r.Status == 304 {
@@ -231,7 +205,7 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 			}
 			return b
 		}
-		if x.conn.Stream != nil && x.stream != nil {
+		if x.conn.IsShared() && x.stream != nil {
 			return b // gRPC's answers that are trailers alone are left as they are
 		}
 		return append(b, "Content-Length: 0\r\n"...)

@@ -8,7 +8,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
-	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -28,31 +28,38 @@ func (x *Exchange) send() Stage {
 		x.at.loop.Release(x.out)
 		x.out = x.at.loop.Buffer(need + min(len(data), copyMost))
 	}
-	b := x.appendRequest(x.out[:0], int64(len(data)), whole)
+	head := x.appendRequest(x.out[:0], int64(len(data)), whole)
 	c := x.conn
-	if c.Stream != nil {
-		return x.sendStream(b, data, whole)
-	}
-	b, extra := x.appendBody(b, data, whole)
 	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
-		c.Private = true
+		c.MakePrivate()
+	}
+	x.own.Terms.Limits, x.own.Terms.Tolerant, x.own.Terms.Trailers = &x.setup.Limits, x.destination.Transport.Tolerant, x.takesTrailers()
+	c.Use(&x.own)
+	target := http2.Target{Secure: x.destination.Transport.TLS != nil}
+	isConnect := c.IsShared() && x.wantsUpgrade()
+	if isConnect {
+		target.Protocol = "websocket"
+		head = withoutLine(head, webSocketKey)
 	}
 	c.SetWriteTimeout(x.answerPause())
-	var err error
-	if len(extra) > 0 {
-		_, err = c.WriteBuffers(b, extra)
-	} else {
-		_, err = c.Write(b)
+	err := c.Stream.WriteRequest(head, x.req.Method, target, x.isOpenToServer(whole))
+	if err == nil {
+		err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
 	}
 	if err != nil {
 		return x.sendFailed(err)
 	}
-	x.load.BytesSent += uint64(len(b) + len(extra))
+	x.load.BytesSent += uint64(len(head) + len(data))
 	x.asked()
-	if !whole {
+	if !whole && !isConnect {
 		x.up.begin(c, x.req.Expect && len(data) == 0)
 	}
 	return Receive
+}
+
+// isOpenToServer reports whether the server gets content whose length its head does not say. whole says that the content ends with what is here.
+func (x *Exchange) isOpenToServer(whole bool) bool {
+	return x.body.isOpen() && !x.keptLength() && (!whole || len(x.body.chunks.Trailers) > 0)
 }
 
 // asked notes that the server has more of the request. How long it takes to answer counts from the last part that it got before: a client that sends slowly makes no
@@ -110,7 +117,7 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	switch {
 	case x.keptLength():
 		b = appendLength(b, x.kept.length())
-	case x.body.isOpen() && (!whole || len(x.body.chunks.Trailers) > 0):
+	case x.isOpenToServer(whole):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		b = x.appendAnnounced(b)
 	case x.body.isOpen():
@@ -262,28 +269,4 @@ func (x *Exchange) appendForwarded(b []byte) []byte {
 	h.Source, h.Told, h.Edit, h.Scheme = x.setup.Source, &x.told, x.route.RequestHeaders, x.scheme()
 	h.Authority, h.HostStays = x.req.Authority.Of(x.req.Buf), x.route.Host == site.HostPreserve
 	return x.setup.Forwarded.Append(b, h)
-}
-
-// appendBody appends the body bytes that are there, framed for the server; extra is what did not fit beside the head and
-// needs no framing.
-func (x *Exchange) appendBody(b, data []byte, whole bool) (out, extra []byte) {
-	trails := whole && len(x.body.chunks.Trailers) > 0
-	if len(data) == 0 && !trails {
-		return b, nil
-	}
-	if x.body.isOpen() && (!whole || trails) && !x.keptLength() {
-		if len(data) > 0 {
-			b = http1.AppendChunkHead(b, len(data))
-			b = append(b, data...)
-			b = append(b, "\r\n"...)
-		}
-		if trails {
-			b = x.appendRequestEnd(b)
-		}
-		return b, nil
-	}
-	if len(data) > copyMost || len(b)+len(data) > cap(b) {
-		return b, data
-	}
-	return append(b, data...), nil
 }

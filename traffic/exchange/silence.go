@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -121,10 +120,11 @@ func (x *Exchange) readBody(p []byte) (int, error) {
 }
 
 // readMore reads content of an answer.
-func (x *Exchange) readMore(c *transport.Conn, p []byte) (int, error) {
+func (x *Exchange) readMore(p []byte) (int, error) {
+	c := x.conn
 	c.SetReadTimeout(x.answerPause())
 	for {
-		n, err := c.Read(p)
+		n, err := c.Stream.Read(p)
 		if err == engine.ErrTimeout {
 			if left := x.silenceLeft(); left > 0 {
 				c.SetReadTimeout(left)

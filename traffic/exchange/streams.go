@@ -247,7 +247,7 @@ func (x *Exchange) headToClient(head []byte) bool {
 
 // beginAnswer sends the answer's head with what is here of its body.
 func (x *Exchange) beginAnswer() bool {
-	b := x.resp[x.respFrom:x.respLen]
+	b := x.reply.Bytes()
 	if x.stream == nil {
 		return x.toClient(b)
 	}

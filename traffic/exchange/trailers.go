@@ -10,15 +10,15 @@ import (
 // only when the sender knows that they can be processed"; who has not asked may merge them into a head that is checked already.
 func (x *Exchange) takesTrailers() bool { return x.stream != nil || x.req.Trailers && x.req.Minor >= 1 }
 
-// arrivedTrailers are those of a server's stream that has ended, if the client wants to see them.
+// arrivedTrailers are those of an answer whose content has ended, if the client wants to see them.
 func (x *Exchange) arrivedTrailers() []byte {
-	if x.conn == nil || x.conn.Stream == nil || !x.takesTrailers() {
+	if !x.takesTrailers() {
 		return nil
 	}
 	return x.conn.Stream.Trailers()
 }
 
-// requestTrailers are those of the request's trailers that may pass, for a server whose streams have a place for them without announcement.
+// requestTrailers are those of the request's trailers that may pass.
 func (x *Exchange) requestTrailers() []byte {
 	if len(x.body.chunks.Trailers) == 0 {
 		return nil
@@ -29,7 +29,7 @@ func (x *Exchange) requestTrailers() []byte {
 
 // responseTrailers are those of the answer's trailers that may pass.
 func (x *Exchange) responseTrailers() []byte {
-	if len(x.rest.chunks.Trailers) == 0 {
+	if len(x.rest.trailers) == 0 {
 		return nil
 	}
 	return x.appendShown(nil)
@@ -39,26 +39,19 @@ func (x *Exchange) responseTrailers() []byte {
 func (x *Exchange) appendShown(b []byte) []byte {
 	var named message.Names
 	named.Add(x.rest.hop)
-	return http1.AppendTrailers(b, x.rest.chunks.Trailers, func(name []byte) bool { return mayPass(&named, x.route.ResponseHeaders, name) })
+	return http1.AppendTrailers(b, x.rest.trailers, func(name []byte) bool { return mayPass(&named, x.route.ResponseHeaders, name) })
 }
 
-// appendRequestEnd ends a chunked request with those of its trailers that were announced and may pass.
-func (x *Exchange) appendRequestEnd(b []byte) []byte {
-	b = append(b, "0\r\n"...)
-	if len(x.body.chunks.Trailers) > 0 {
-		announced := message.NamesIn(&x.req.Fields, message.FieldTrailer)
-		named := message.NamesIn(&x.req.Fields, message.FieldConnection)
-		b = http1.AppendTrailers(b, x.body.chunks.Trailers, func(name []byte) bool {
-			return announced.Has(name) && mayPass(&named, x.route.RequestHeaders, name)
-		})
-	}
-	return append(b, "\r\n"...)
+// announced reports whether the request has announced a trailer of that name.
+func (x *Exchange) announced(name []byte) bool {
+	names := message.NamesIn(&x.req.Fields, message.FieldTrailer)
+	return names.Has(name)
 }
 
 // appendResponseEnd ends a chunked answer with those of its trailers that may pass.
 func (x *Exchange) appendResponseEnd(b []byte) []byte {
 	b = append(b, "0\r\n"...)
-	if len(x.rest.chunks.Trailers) > 0 {
+	if len(x.rest.trailers) > 0 {
 		b = x.appendShown(b)
 	}
 	return append(b, "\r\n"...)

@@ -47,7 +47,7 @@ func (x *Exchange) upgrade() Stage {
 	}
 	x.keepAlive, x.isClean = false, false
 	x.stamp(Deliver)
-	if !x.switchClient(x.resp[x.respFrom+x.respHead : x.respLen]) {
+	if !x.switchClient(x.reply.Content()) {
 		return x.clientFailed()
 	}
 	x.conn.SetWriteTimeout(x.route.Response)
@@ -89,7 +89,7 @@ func (x *Exchange) relay(client, server engine.Conn) tunnel.Relayed {
 // releaseBodies gives back the buffers that a tunnel does not need; the request's stays for the log.
 func (x *Exchange) releaseBodies() {
 	x.at.loop.Release(x.out)
-	x.at.loop.Release(x.resp)
-	x.out, x.resp = nil, nil
+	x.at.loop.Release(x.reply.Buf)
+	x.out, x.reply.Buf = nil, nil
 	x.res.List = x.res.List[:0]
 }

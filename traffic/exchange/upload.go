@@ -8,7 +8,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/transport"
-	"github.com/weir-proxy/weir/wire/http1"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -23,7 +23,7 @@ type upload struct {
 	arrived  bool // the whole body has come from the client
 	finished bool // the whole body was sent
 	why      reason.Reason
-	fault    *http1.Fault
+	fault    *wire.Fault
 	buf      []byte
 	endedAt  int64 // ms: the last byte was sent
 	done     engine.Signal
@@ -99,8 +99,6 @@ func (u *upload) Panicked() {
 	}
 }
 
-const chunkRoom = 16
-
 // chunkHeadMost is the size of the longest chunk head: sixteen digits and a line end.
 const chunkHeadMost = 18
 
@@ -110,95 +108,86 @@ func (u *upload) relay() reason.Reason {
 	if x.body.framing == message.FramingLength {
 		left = x.body.length - x.taken()
 	}
-	if left >= spliceFrom && x.tee == nil && engine.CanSplice(u.conn.Conn, x.client) {
-		still, why := u.splice(left)
-		if still == 0 || why != reason.Done {
+	if to := u.conn.Stream.BareOut(); to != nil && left >= spliceFrom && x.tee == nil && engine.CanSplice(to, x.client) {
+		still, why := u.splice(to, left)
+		if why != reason.Done {
 			return why
+		}
+		if still == 0 {
+			return u.end()
 		}
 		left = still
 	}
 	u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	for {
-		room := u.buf[chunkRoom : len(u.buf)-chunkRoom]
+		room := u.buf[message.FrameRoom : len(u.buf)-message.FrameRoom]
 		if x.body.framing == message.FramingLength && int64(len(room)) > left {
 			room = room[:left]
 		}
 		n, err := x.readBody(room)
 		atEnd := err == io.EOF && x.body.framing == message.FramingUntilClose
 		if err != nil && !atEnd {
-			u.fault, _ = err.(*http1.Fault)
+			u.fault, _ = err.(*wire.Fault)
 			return bodyFailure(err)
 		}
 		x.received += int64(n)
-		out, ended := room[:n], false
-		if x.body.framing == message.FramingLength {
+		ended := atEnd
+		switch x.body.framing {
+		case message.FramingLength:
 			left -= int64(n)
 			ended = left == 0
-			if x.tee != nil {
-				x.addToTee(out)
+		case message.FramingUntilClose:
+			x.body.chunks.Total += int64(n)
+			if atEnd {
+				x.body.chunks.Trailers = x.stream.Trailers()
 			}
-		} else if x.body.framing == message.FramingUntilClose {
-			out, ended = u.chunk(n, atEnd), atEnd
-		} else if out, ended, err = u.rechunk(n); err != nil {
-			u.fault = err.(*http1.Fault)
-			return reason.ClientBodyMalformed
+		default:
+			if n, ended, err = u.unframe(room[:n]); err != nil {
+				u.fault = err.(*wire.Fault)
+				return reason.ClientBodyMalformed
+			}
+		}
+		if x.tee != nil {
+			x.addToTee(room[:n])
 		}
 		u.arrived = ended
 		if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
-			u.fault = http1.FaultBodyTooLarge
+			u.fault = wire.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}
-		if ended && len(x.body.chunks.Trailers) > 0 && u.conn.Stream == nil {
-			out = x.appendRequestEnd(out[:len(out):len(out)])
-		}
-		if len(out) > 0 {
+		if n > 0 || ended {
 			u.conn.SetWriteTimeout(x.answerPause())
-			x.asked() // the answer may come before Write returns
-			if _, err := u.conn.Write(out); err != nil {
+			x.asked() // the answer may come before Send returns
+			p := message.Piece{Buf: u.buf, From: message.FrameRoom, End: message.FrameRoom + n, Ended: ended}
+			if u.conn.Stream.Send(p, x.requestTrailers()) != nil {
 				return reason.SendCut
 			}
-			x.load.BytesSent += uint64(len(out))
+			x.load.BytesSent += uint64(n)
 			x.asked()
 		}
 		u.conn.SetReadTimeout(x.answerPause()) // the answer's time counts from the last byte of the request
 		if ended {
-			return u.end()
+			return reason.Done
 		}
 	}
 }
 
-// end ends the request where its end is not in its framing.
+// end ends the request.
 func (u *upload) end() reason.Reason {
-	if s := u.conn.Stream; s != nil && s.WriteEnd(u.x.requestTrailers()) != nil {
+	if u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers()) != nil {
 		return reason.SendCut
 	}
 	return reason.Done
 }
 
-// chunk frames n bytes that were read from a client whose stream has no framing.
-func (u *upload) chunk(n int, last bool) []byte {
-	x := u.x
-	x.body.chunks.Total += int64(n)
-	if x.tee != nil {
-		x.addToTee(u.buf[chunkRoom : chunkRoom+n])
-	}
-	if last {
-		x.body.chunks.Trailers = x.stream.Trailers()
-	}
-	if u.conn.Stream != nil {
-		return u.buf[chunkRoom : chunkRoom+n]
-	}
-	return frameChunk(u.buf, chunkRoom, n, last && len(x.body.chunks.Trailers) == 0)
-}
-
 // splice moves a body of known length in the kernel, as far as there is a pipe for it.
-func (u *upload) splice(left int64) (still int64, why reason.Reason) {
+func (u *upload) splice(to engine.Conn, left int64) (still int64, why reason.Reason) {
 	x := u.x
 	pause := x.bodyPause()
 	for left > 0 {
 		x.client.SetReadTimeout(pause)
 		u.conn.SetWriteTimeout(x.answerPause())
-		n, err := engine.Splice(u.conn.Conn, x.client, min(left, splicePiece))
+		n, err := engine.Splice(to, x.client, min(left, splicePiece))
 		left -= n
 		x.received += n
 		x.load.BytesSent += uint64(n)
@@ -225,27 +214,19 @@ func (u *upload) splice(left int64) (still int64, why reason.Reason) {
 	return 0, reason.Done
 }
 
-// rechunk decodes n bytes that were read and frames them anew; extensions stay behind.
-func (u *upload) rechunk(n int) (out []byte, ended bool, err error) {
+// unframe decodes what was read; extensions stay behind.
+func (u *upload) unframe(b []byte) (data int, ended bool, err error) {
 	x := u.x
-	b := u.buf[chunkRoom:]
 	x.body.chunks.Now = x.at.loop.Now()
-	data, consumed, fault := x.body.chunks.Decode(b[:n])
+	data, consumed, fault := x.body.chunks.Decode(b)
 	if fault != nil {
-		return nil, false, fault
+		return 0, false, fault
 	}
-	ended = x.body.chunks.IsDone()
-	if consumed < n {
+	if consumed < len(b) {
 		// The next request has begun behind the body; it waits in the exchange's buffer.
-		x.keepPipelined(b[consumed:n])
+		x.keepPipelined(b[consumed:])
 	}
-	if x.tee != nil {
-		x.addToTee(b[:data])
-	}
-	if u.conn.Stream != nil {
-		return b[:data], ended, nil
-	}
-	return frameChunk(u.buf, chunkRoom, data, ended && len(x.body.chunks.Trailers) == 0), ended, nil
+	return data, x.body.chunks.IsDone(), nil
 }
 
 // frameChunk puts a chunk's head before, and its end behind, the data at buf[at:at+n]; there is room for both.
@@ -253,19 +234,19 @@ func frameChunk(buf []byte, at, n int, last bool) []byte {
 	end := at + n
 	if n > 0 {
 		var head [chunkHeadMost]byte
-		h := http1.AppendChunkHead(head[:0], n)
+		h := wire.AppendChunkHead(head[:0], n)
 		at -= len(h)
 		copy(buf[at:], h)
 		end += copy(buf[end:], "\r\n")
 	}
 	if last {
-		end += copy(buf[end:], http1.LastChunk)
+		end += copy(buf[end:], wire.LastChunk)
 	}
 	return buf[at:end]
 }
 
 func bodyFailure(err error) reason.Reason {
-	if _, isFault := err.(*http1.Fault); isFault {
+	if _, isFault := err.(*wire.Fault); isFault {
 		return reason.ClientBodyMalformed
 	}
 	switch err {

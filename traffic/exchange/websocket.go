@@ -63,7 +63,7 @@ func (x *Exchange) hasSwitched() bool {
 	if !x.wantsUpgrade() {
 		return false
 	}
-	if x.conn.Stream != nil {
+	if x.conn.IsShared() {
 		return true // any 2xx says so (RFC 8441 section 5)
 	}
 	if !x.hasChosen(x.res.Get(message.FieldUpgrade)) {
@@ -88,7 +88,7 @@ func (x *Exchange) hasChosen(list []byte) bool {
 
 // isSwitched reports whether an answer's status says that another protocol is spoken from here on.
 func (x *Exchange) isSwitched() bool {
-	if x.conn.Stream == nil {
+	if !x.conn.IsShared() {
 		return x.status == 101
 	}
 	return x.status/100 == 2 && x.wantsUpgrade()
@@ -112,13 +112,13 @@ func (x *Exchange) switchClient(early []byte) bool {
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
 	b = x.appendResponseFields(b)
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	if x.conn.Stream != nil {
+	if x.conn.IsShared() {
 		b = append(b, webSocket...)
 	} else {
 		b = append(b, x.res.Get(message.FieldUpgrade)...)
 	}
 	b = append(b, "\r\n"...)
-	if x.conn.Stream != nil {
+	if x.conn.IsShared() {
 		if key := x.req.Lookup(webSocketKey); key != nil {
 			b = append(b, webSocketAccept...)
 			b = append(b, ": "...)
@@ -134,7 +134,7 @@ func (x *Exchange) switchClient(early []byte) bool {
 // HTTP/1.1, on a connection of its own.
 func (x *Exchange) connectUpgrade() Stage {
 	c := x.conn
-	if c.Stream == nil {
+	if !c.IsShared() {
 		return Send
 	}
 	if x.wantsWebSocket() && c.Stream.CanConnect(x.inTime(x.connectTimeout())) {

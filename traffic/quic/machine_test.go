@@ -238,13 +238,13 @@ func readAll(s *Stream) {
 }
 
 func request(s *Stream, t http2.Target) {
-	s.WriteRequest([]byte("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodPOST, t)
+	s.WriteRequest([]byte("POST / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodPOST, t, false)
 }
 
 func readHead(s *Stream) {
-	if b, _, err := s.ReadHead(&message.Response{}); err == nil {
-		s.conn.loop.Release(b)
-	}
+	var in message.Piece
+	s.ReadHead(&message.Response{}, &in)
+	s.conn.loop.Release(in.Buf)
 }
 
 // nothing is who is called, and does nothing.

@@ -23,7 +23,7 @@ type answer struct {
 const interimsWaiting = 16
 
 // WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
-func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target) error {
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) error {
 	if err := s.dead(); err != nil {
 		return err
 	}
@@ -36,25 +36,29 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 	return nil
 }
 
-// ReadHead waits for the server's next head and fills r, whose spans point into head: the first n bytes of one of the loop's buffers, which is the caller's.
-func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
+// ReadHead waits for the server's next head, interim or final, and fills r, whose spans point into in. Content of a final answer that has come along is behind the head. n is how much
+// was received.
+func (s *Stream) ReadHead(r *message.Response, in *message.Piece) (n int, err error) {
 	for len(s.answers) == 0 {
 		if s.err != nil {
-			return nil, 0, s.err
+			return 0, s.err
 		}
 		if err := s.WaitArrival(); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 	}
 	a := s.answers[0]
 	s.answers = append(s.answers[:0], s.answers[1:]...)
-	head = s.conn.loop.Buffer(len(a.head))
-	n = copy(head, a.head)
 	list := append(r.List[:0], a.response.List...)
 	*r = a.response
 	r.List = list
-	r.Buf = head
-	return head, n, nil
+	in.Buf = s.conn.loop.Room(in.Buf, message.Room+len(a.head)+message.Room)
+	in.Put(a.head)
+	r.Buf = in.Bytes()
+	if r.Status >= 200 {
+		in.AddArrived(s.Arrived)
+	}
+	return in.End - in.From, nil
 }
 
 // answered reads the answer to a request.

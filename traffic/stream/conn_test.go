@@ -195,10 +195,10 @@ type connecting struct {
 func (k *connecting) Serve(c engine.Conn) {
 	k.conn = Connect(c, testConfig, k.owner, 0)
 	k.stream = k.conn.Open()
-	k.stream.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{})
+	k.stream.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{}, false)
 	k.stream.WriteEnd(nil)
 	k.stream.SetReadTimeout(time.Hour)
-	_, _, k.err = k.stream.ReadHead(&message.Response{})
+	_, k.err = k.stream.ReadHead(&message.Response{}, &message.Piece{})
 	k.waited = true
 }
 

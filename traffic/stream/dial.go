@@ -62,7 +62,7 @@ func (c *Conn) Open() *Stream {
 }
 
 // WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
-func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target) error {
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) error {
 	if err := s.dead(); err != nil {
 		return err
 	}
@@ -102,15 +102,15 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 	return ""
 }
 
-// ReadHead waits for the next head of the server's and fills r, whose spans point into b, where it puts the head from at on, and says how long it is. b must
-// have room for it: HeadLen says how much.
-func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
+// ReadHead waits for the next head of the server's, interim or final, and fills r, whose spans point into in. Content of a final answer that has come along is behind the head. n is how
+// much was received.
+func (s *Stream) ReadHead(r *message.Response, in *message.Piece) (n int, err error) {
 	for len(s.answers) == 0 {
 		if s.err != nil {
-			return nil, 0, s.err
+			return 0, s.err
 		}
 		if err := s.WaitArrival(); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 	}
 	a := s.answers[0]
@@ -118,5 +118,13 @@ func (s *Stream) ReadHead(r *message.Response) (head []byte, n int, err error) {
 	list := append(r.List[:0], a.response.List...)
 	*r = a.response
 	r.List = list
-	return a.head, a.n, nil
+	l := s.conn.loop
+	in.Buf = l.Room(in.Buf, message.Room+a.n+message.Room)
+	in.Put(a.head[:a.n])
+	r.Buf = in.Bytes()
+	l.Release(a.head)
+	if r.Status >= 200 {
+		in.AddArrived(s.Arrived)
+	}
+	return in.End - in.From, nil
 }

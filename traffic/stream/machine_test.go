@@ -70,12 +70,18 @@ func steps(toServer bool) []step {
 	if toServer {
 		return append(list,
 			step{name: "request", does: func(s *Stream) {
-				s.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{})
+				s.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{}, false)
 			}},
-			step{name: "read head", does: func(s *Stream) { s.ReadHead(&message.Response{}) }},
+			step{name: "read head", does: func(s *Stream) { readHead(s) }},
 			step{name: "ask for CONNECT", does: func(s *Stream) { s.CanConnect(time.Second) }})
 	}
 	return append(list, step{name: "head", does: func(s *Stream) { s.WriteHead([]byte(head)) }})
+}
+
+func readHead(s *Stream) {
+	var in message.Piece
+	s.ReadHead(&message.Response{}, &in)
+	s.conn.loop.Release(in.Buf)
 }
 
 // doing runs a step on a coroutine.

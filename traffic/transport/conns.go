@@ -79,7 +79,7 @@ func NewConns(l *engine.Loop) *Conns { return &Conns{loop: l} }
 // Conn is a connection to a server.
 type Conn struct {
 	engine.Conn
-	Stream   Stream // Conn again, where it is one of many on a connection; nil: HTTP/1.1
+	Stream   Stream // what an exchange works with; nil while there is none, unless it is one of many on a connection
 	Requests int    // exchanges begun on it
 	Reused   bool   // the running exchange is not its first
 	Private  bool   // belongs to one client for good: kept by Hold, never by Keep
@@ -273,10 +273,11 @@ func (e *TLSError) Unwrap() error { return e.Err }
 
 // Keep puts a connection back that is clean: the answer was read to its end, nothing follows, the server lets it live.
 func (c *Conn) Keep(config *Config) {
-	if c.Stream != nil {
+	if c.lease != nil {
 		c.Close()
 		return
 	}
+	c.Stream = nil
 	if c.Private {
 		panic("BUG: a connection that belongs to one client is kept for all")
 	}

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -34,26 +36,51 @@ func (v Version) Protocols() []string {
 	return []string{"http/1.1"}
 }
 
-// Stream is the server's side of an exchange where its connection carries many. As an engine.Conn it is the content alone; heads have the form of HTTP/1.1, without what
-// there frames the message or belongs to the connection. Codes are those of HTTP/2; another version has the same by other numbers.
+// Stream is the server's side of an exchange, whatever the version of HTTP. As an engine.Conn it is the content alone; heads have the form of HTTP/1.1. What in a head frames the message, or
+// belongs to the connection, is left out by the versions that have other ways to say it. Codes are those of HTTP/2; another version has the same by other numbers.
 type Stream interface {
 	engine.Conn
-	// WriteRequest sends the head of a request, Host first, up to the empty line or the end. It does not wait, and borrows head.
-	WriteRequest(head []byte, method message.Method, t http2.Target) error
-	// WriteEnd ends the request, with trailer lines if there are any. It does not wait.
-	WriteEnd(trailers []byte) error
-	// ReadHead waits for the server's next head, interim or final, and fills r. Its spans point into head, of n bytes, which is the caller's: a buffer of the loop's. The
-	// error is http2.ErrRefused where the server has done nothing with the request, and a *http1.Fault where its answer is malformed.
-	ReadHead(r *message.Response) (head []byte, n int, err error)
-	// Arrived takes content that is here already, without waiting; ended says that none will follow.
-	Arrived(p []byte) (n int, ended bool)
+	// WriteRequest takes the head of a request, Host first, up to the empty line or the end; open says that it does not tell how long the content is. It does not wait; the head is borrowed until
+	// Send, which must follow.
+	WriteRequest(head []byte, method message.Method, t http2.Target, open bool) error
+	// Send sends content, which may be none, and the end of the request if the piece says so, with trailer lines if there are any. It may write into the room around the content.
+	Send(p message.Piece, trailers []byte) (int, error)
+	// SendFile sends n bytes of content from a file. It reports how many were sent.
+	SendFile(w *engine.Workers, f *os.File, offset, n int64) (int64, error)
+	// BareOut is the connection on which content may be sent past Send, as by the kernel; nil: there is none.
+	BareOut() engine.Conn
+	// ReadHead waits for the server's next head, interim or final, and fills r, whose spans point into in. Content of a final answer that has come along is behind the head. in is empty or what the last
+	// call made of it, which is dealt with; its buffer is one of the loop's. n is how much was received. The error is http2.ErrRefused where the server has done nothing with the request, and a
+	// *http1.Fault where its answer is malformed. Where it is engine.ErrTimeout, another call goes on.
+	ReadHead(r *message.Response, in *message.Piece) (n int, err error)
+	// Ended reports whether all of the content has been read: the next Read would return io.EOF.
+	Ended() bool
 	// Trailers are the lines that followed the content, once that has ended.
 	Trailers() []byte
+	// BareIn is the connection whose next n bytes are content alone, for the kernel to move it, or nil and 0. Skip says how many bytes were taken from there.
+	BareIn() (c engine.Conn, n int64)
+	Skip(n int64)
+	// IsClean reports whether the connection can carry another exchange after this one.
+	IsClean() bool
 	// CanConnect reports whether the server understands extended CONNECT. It waits for the server to say so, at most d.
 	CanConnect(d time.Duration) bool
 	// Done ends the use of the stream; what is incomplete is reset with code.
 	Done(code http2.Code)
 }
+
+// Use gives c the face of a stream for an exchange: own, which the caller provides, unless c is one of many on a connection and has one.
+func (c *Conn) Use(own *http1.Server) {
+	if c.lease == nil {
+		own.Bind(c.Conn)
+		c.Stream = own
+	}
+}
+
+// IsShared reports whether c is one of many exchanges on a connection.
+func (c *Conn) IsShared() bool { return c.lease != nil }
+
+// MakePrivate has c belong to one client for good. One of many on a connection cannot.
+func (c *Conn) MakePrivate() { c.Private = c.lease == nil }
 
 // carrier is a connection that carries many exchanges.
 type carrier interface {

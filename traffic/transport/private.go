@@ -6,7 +6,7 @@ func (c *Conn) Hold(config *Config) {
 		c.Close()
 		return
 	}
-	c.held = true
+	c.held, c.Stream = true, nil
 	c.await(config)
 }
 
