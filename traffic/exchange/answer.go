@@ -64,7 +64,7 @@ func (x *Exchange) scratch() []byte {
 // settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
 // the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
 func (x *Exchange) settleBody() {
-	if x.headLen == 0 || !x.keepAlive || x.stream != nil && !x.isLone() {
+	if x.headLen == 0 || !x.keepAlive {
 		x.keepAlive = false
 		return
 	}
@@ -77,24 +77,23 @@ func (x *Exchange) settleBody() {
 		return
 	}
 	const drainMost = 64 << 10
-	if x.body.framing != message.FramingLength || x.body.length-x.taken() > drainMost {
+	owed := x.stream.Owed()
+	if owed < 0 || owed > drainMost {
 		x.keepAlive, x.linger = false, true
 		return
 	}
-	left := x.body.length - x.taken()
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
-	for left > 0 {
-		x.client.SetReadTimeout(x.keepTimeout(x.body.length - left))
-		n, err := x.client.Read(buf[:min(int64(len(buf)), left)])
+	for x.stream.Owed() > 0 {
+		x.stream.SetReadTimeout(x.keepTimeout(x.body.got))
+		n, err := x.stream.Read(buf)
 		if err != nil {
 			x.keepAlive = false
 			return
 		}
-		left -= int64(n)
+		x.body.got += int64(n)
 		x.received += int64(n)
 	}
-	x.body.length = int64(x.inLen - x.headLen)
 }
 
 // appendAnswer appends fields and body.

@@ -27,35 +27,37 @@ func (x *Exchange) deliver() Stage {
 		return x.clientFailed()
 	}
 	if x.rest.ended {
-		if x.rest.chunked && !x.toClient(x.appendResponseEnd(x.scratch())) {
-			return x.clientFailed()
-		}
 		return x.delivered()
 	}
 	return x.deliverRest()
 }
 
+// beginAnswer sends the answer's head with what is here of its body.
+func (x *Exchange) beginAnswer() bool {
+	x.reply.Ended = x.rest.ended
+	return x.sendPiece(x.reply)
+}
+
 // deliverRest relays what of the body is still to come.
 func (x *Exchange) deliverRest() Stage {
-	if from, n := x.conn.Stream.BareIn(); n >= spliceFrom && x.twin == nil && engine.CanSplice(x.client, from) {
+	if from, n := x.conn.Stream.BareIn(); n >= spliceFrom && x.twin == nil && x.canSplice(from) {
 		return x.deliverSplice()
 	}
 	return x.deliverCopy()
 }
 
-// toClient writes b to the client; false when that failed.
-func (x *Exchange) toClient(b []byte) bool {
-	x.takeClient()
-	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := x.client.Write(b)
-	x.sent += int64(n)
-	if err != nil {
-		x.reason = reason.ClientCut
-		if errors.Is(err, engine.ErrTimeout) {
-			x.reason = reason.ClientStalled
-		}
+// canSplice reports whether the kernel can move content to the client.
+func (x *Exchange) canSplice(from engine.Conn) bool {
+	to := x.stream.BareOut()
+	return to != nil && engine.CanSplice(to, from)
+}
+
+// endToClient ends an answer whose content has gone past the stream.
+func (x *Exchange) endToClient() Stage {
+	if !x.sendPiece(message.Piece{Ended: true}) {
+		return x.clientFailed()
 	}
-	return err == nil
+	return x.delivered()
 }
 
 // takeClient makes this coroutine the only one that writes to the client from here on.
@@ -74,9 +76,6 @@ func (x *Exchange) clientFailed() Stage {
 
 // delivered ends a complete answer.
 func (x *Exchange) delivered() Stage {
-	if x.stream != nil && !x.endToClient(x.responseTrailers()) {
-		return x.clientFailed()
-	}
 	if x.keepAlive && x.up.started {
 		x.up.wait()
 	}
@@ -90,6 +89,9 @@ func (x *Exchange) deliverCopy() Stage {
 		if !ok {
 			return x.clientFailed()
 		}
+		if n > 0 && x.rest.ended {
+			return x.endToClient()
+		}
 		if n > 0 {
 			continue
 		}
@@ -97,22 +99,15 @@ func (x *Exchange) deliverCopy() Stage {
 		if x.reply.Buf == nil {
 			x.reply.Buf = x.at.loop.Buffer(engine.Buffer16K)
 		}
-		out, err := x.piece(x.reply.Buf)
+		p, err := x.piece(x.reply.Buf)
 		if err != nil {
 			return x.bodyFailed(err)
 		}
-		if len(out) > 0 && !x.toClient(out) {
+		if !x.sendPiece(p) {
 			return x.clientFailed()
 		}
 	}
 	return x.delivered()
-}
-
-// sink is a stream that takes content from the server's connection by itself.
-type sink interface {
-	// SendFrom sends content that has arrived at c, most bytes at most, and reports how much; it parks while there is no room for it. 0 without an error says
-	// to read and write it.
-	SendFrom(c engine.Conn, most int) (int, error)
 }
 
 // partMost is what the client has to take within its time.
@@ -121,18 +116,17 @@ const partMost = engine.Buffer64K
 // deliverPart has the client's connection take what has come of the body without a buffer between, and reports how much that was; false when the client
 // failed.
 func (x *Exchange) deliverPart() (n int, ok bool) {
-	to, isSink := x.client.(sink)
 	from, left := x.conn.Stream.BareIn()
-	if !isSink || left == 0 || x.twin != nil {
+	if left == 0 || x.twin != nil || x.stream.BareOut() != nil {
 		return 0, true
 	}
-	x.takeClient()
-	x.client.SetWriteTimeout(x.setup.Send)
 	if x.reply.Buf != nil { // what was in it is sent, and a client that takes its time needs no buffer
 		x.at.loop.Release(x.reply.Buf)
 		x.reply.Buf = nil
 	}
-	n, err := to.SendFrom(from, int(min(left, partMost)))
+	x.takeClient()
+	x.stream.SetWriteTimeout(x.setup.Send)
+	n, err := x.stream.SendFrom(from, int(min(left, partMost)))
 	x.passed(int64(n))
 	x.sent += int64(n)
 	x.load.BytesReceived += uint64(n)
@@ -159,8 +153,8 @@ func (x *Exchange) deliverSplice() Stage {
 	pause := x.answerPause()
 	for from, left := c.Stream.BareIn(); left > 0; _, left = c.Stream.BareIn() {
 		c.SetReadTimeout(pause)
-		x.client.SetWriteTimeout(x.setup.Send)
-		n, err := engine.Splice(x.client, from, min(left, splicePiece))
+		x.stream.SetWriteTimeout(x.setup.Send)
+		n, err := engine.Splice(x.stream.BareOut(), from, min(left, splicePiece))
 		x.passed(n)
 		x.sent += n
 		x.load.BytesReceived += uint64(n)
@@ -178,7 +172,7 @@ func (x *Exchange) deliverSplice() Stage {
 			return x.spliceFailed(err)
 		}
 	}
-	return x.delivered()
+	return x.endToClient()
 }
 
 // spliceFailed: what a client does that goes away, or does not read, says nothing about the server.
@@ -194,37 +188,24 @@ func (x *Exchange) spliceFailed(err error) Stage {
 	return x.clientFailed()
 }
 
-// piece reads what comes next of the answer's body into buf and returns it as the client gets it. The error is a *http1.Fault where the server's framing
-// is wrong.
-func (x *Exchange) piece(buf []byte) ([]byte, error) {
-	room := buf
-	if x.rest.chunked {
-		room = buf[message.FrameRoom : len(buf)-message.FrameRoom]
+// piece reads what comes next of the answer's body into buf, with room around it. The error is a *http1.Fault where the server's framing is wrong.
+func (x *Exchange) piece(buf []byte) (p message.Piece, err error) {
+	p = message.Piece{Buf: buf, From: message.FrameRoom}
+	n, err := x.readMore(buf[p.From : len(buf)-message.FrameRoom])
+	if err != nil && err != io.EOF {
+		return p, err
 	}
-	n, err := x.readMore(room)
-	isEnd := err == io.EOF
-	if err != nil && !isEnd {
-		return nil, err
-	}
+	p.End = p.From + n
 	x.load.BytesReceived += uint64(n)
 	if x.twin != nil {
-		x.noteBody(room[:n])
+		x.noteBody(p.Content())
 	}
-	if x.rest.ended = isEnd || x.conn.Stream.Ended(); x.rest.ended {
+	if p.Ended = err == io.EOF || x.conn.Stream.Ended(); p.Ended {
+		x.rest.ended = true
 		x.rest.trailers = x.arrivedTrailers()
 	}
-	if !x.rest.chunked {
-		return room[:n], nil
-	}
-	trails := x.rest.ended && len(x.rest.trailers) > 0
-	out := frameChunk(buf, message.FrameRoom, n, x.rest.ended && !trails)
-	if trails {
-		out = x.appendResponseEnd(out[:len(out):len(out)])
-	}
-	return out, nil
+	return p, nil
 }
-
-var lastChunk = []byte(wire.LastChunk)
 
 // bodyFailed ends an answer that stopped in its middle: the client's connection is closed too, so that it knows.
 func (x *Exchange) bodyFailed(err error) Stage {

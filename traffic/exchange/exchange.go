@@ -23,7 +23,8 @@ type Exchange struct {
 	driver  *Driver
 	at      *perLoop
 	client  engine.Conn
-	stream  Stream // the client, where its connection carries many exchanges; nil: it speaks HTTP/1.1
+	stream  Stream       // the client's side of the messages
+	lone    http1.Client // stream, where the client speaks HTTP/1.1
 	stage   Stage
 
 	// The request.
@@ -50,6 +51,7 @@ type Exchange struct {
 	division    division
 	facts       filter.Facts
 	hop         filter.Hop
+	surplus     func(b []byte)                       // takes what follows the content
 	isServer    func(host []byte, parents bool) bool // whether one of the servers is meant, among which one was chosen
 
 	// The attempt.
@@ -116,7 +118,8 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	x.req.List = x.fields[0][:0]
 	x.res.List = x.fields[1][:0]
 	x.up.x = x
-	x.own.Terms.Announced = x.announced
+	x.own.Terms.Announced = x.announcesTrailer
+	x.surplus = x.keepPipelined
 	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
 	x.facts.Local = func() netip.AddrPort { return x.client.LocalAddr() }
 	x.isServer = func(host []byte, parents bool) bool { return x.destination.Pool.Set().Owns(host, parents) }
@@ -126,7 +129,11 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 // reset makes x ready for a request of s. Nothing of the exchange before stays, which may be another client's: a request can be refused before the stage that would set a field, and answers,
 // counters and the log read them all. Until a trusted proxy is read, the client is the peer. What stays are buffers, those with bytes of a pipelined request among them.
 func (x *Exchange) reset(s *session) {
-	x.session, x.client, x.stream = s, s.conn, s.stream
+	x.session, x.client = s, s.conn
+	if x.stream = s.stream; s.stream == nil {
+		x.lone.Bind(s.conn, x.surplus)
+		x.stream = &x.lone
+	}
 	x.setup = s.http.setup.Load()
 	x.stage = Read
 	x.code = http2.InternalError
@@ -175,6 +182,7 @@ func (x *Exchange) forget() {
 	x.route, x.destination, x.server, x.load = nil, nil, nil, nil
 	x.kept, x.tee, x.twin, x.hedge = nil, nil, nil, nil
 	x.own.Forget()
+	x.lone.Forget()
 	x.tried.Reset()
 	x.stay, x.division, x.local, x.ownPort = stay{}, division{}, localAnswer{}, 0
 	x.detail = ""

@@ -185,13 +185,7 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 	if x.status >= 300 || x.req.Method == message.MethodHEAD {
 		spans = nil
 	}
-	if x.stream != nil {
-		if !x.headToClient(b) {
-			return x.abandon(x.reason)
-		}
-		b = b[:0]
-	}
-	if !x.sendSpans(f, b, spans, heads, boundary) || x.stream != nil && !x.endToClient(nil) {
+	if !x.sendSpans(f, b, spans, heads, boundary) {
 		return x.abandon(x.reason)
 	}
 	return Finish
@@ -253,42 +247,34 @@ func partHeads(f *files.File, spans []files.Span, boundary string) (heads [][]by
 
 // sendSpans sends the head with what is in memory, and the rest from the file.
 func (x *Exchange) sendSpans(f *openFile, head []byte, spans []files.Span, heads [][]byte, boundary string) bool {
+	p := message.Piece{Buf: head, Head: len(head), End: len(head)}
 	for i, s := range spans {
 		if heads != nil {
-			head = append(head, heads[i]...)
+			p.Buf = append(p.Buf, heads[i]...)
+			p.End = len(p.Buf)
 		}
 		if f.Whole != nil {
-			if !x.bothToClient(head, f.Whole[s.From:s.From+s.Length]) {
-				return false
-			}
-			head = head[:0]
-			continue
+			p.More = f.Whole[s.From : s.From+s.Length]
 		}
-		if !x.toClient(head) || !x.fileToClient(f, s) {
+		if p.Ended = f.Whole != nil && heads == nil; !x.sendPiece(p) || f.Whole == nil && !x.fileToClient(f, s) {
 			return false
 		}
-		head = head[:0]
+		if p.Ended {
+			return true
+		}
+		p = message.Piece{Buf: p.Buf[:0]}
 	}
 	if heads != nil && spans != nil {
-		head = append(append(append(head, "\r\n--"...), boundary...), "--\r\n"...)
+		p.Buf = append(append(append(p.Buf, "\r\n--"...), boundary...), "--\r\n"...)
+		p.End = len(p.Buf)
 	}
-	return len(head) == 0 || x.toClient(head)
-}
-
-func (x *Exchange) bothToClient(a, b []byte) bool {
-	if len(b) == 0 {
-		return x.toClient(a)
-	}
-	x.takeClient()
-	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := x.client.WriteBuffers(a, b)
-	x.sent += int64(n)
-	return x.tookIt(err)
+	p.Ended = true
+	return x.sendPiece(p)
 }
 
 func (x *Exchange) fileToClient(f *openFile, s files.Span) bool {
-	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := engine.SendFile(x.client, x.disk(x.route.Files.Root), f.Handle(), s.From, s.Length)
+	x.stream.SetWriteTimeout(x.setup.Send)
+	n, err := x.stream.SendFile(x.disk(x.route.Files.Root), f.Handle(), s.From, s.Length)
 	x.sent += n
 	return x.tookIt(err)
 }

@@ -49,15 +49,7 @@ func (x *Exchange) count() {
 
 // next leaves in the buffer what belongs to the next request, and gives the buffers back.
 func (x *Exchange) next() {
-	end := x.headLen
-	switch x.body.framing {
-	case message.FramingLength:
-		end += int(min(x.body.length, int64(x.inLen-x.headLen)))
-	case message.FramingChunked:
-		end += x.body.buffered
-	case message.FramingUntilClose: // a stream's: what is not of it was put aside
-		end = x.inLen
-	}
+	end := x.headLen + x.body.have
 	x.session.hint = 0
 	if end > len(x.in)/4 && end <= 16<<10 {
 		x.session.hint = 16 << 10

@@ -43,7 +43,7 @@ func (x *Exchange) grpcStatus() int {
 
 // isGRPC reports whether the client speaks gRPC.
 func (x *Exchange) isGRPC() bool {
-	if x.stream == nil || x.headLen == 0 || x.req.Method != message.MethodPOST {
+	if x.headLen == 0 || x.req.Method != message.MethodPOST || !x.stream.TakesTrailers() {
 		return false
 	}
 	return isGRPCType(x.req.Get(message.FieldContentType))

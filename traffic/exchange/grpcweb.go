@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"os"
 
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -45,11 +47,9 @@ func (x *Exchange) bridgeGRPCWeb() {
 		if !isText && !hasType(kind, grpcWebType) {
 			return
 		}
-		if x.stream == nil {
-			x.stream = x.asStream()
-		}
 		w := &webStream{Stream: x.stream, x: x, isText: isText}
-		x.stream, x.client = w, w
+		x.stream = w
+		x.keepAlive = x.keepAlive && (x.req.Major > 1 || x.req.Minor >= 1) // without chunks the end of the body is that of the connection
 		f.Value.End = f.Value.Off + uint32(asGRPC(kind, isText))
 		x.req.Trailers = true
 		if isText {
@@ -87,11 +87,15 @@ func (w *webStream) decodeArrived() {
 	if x.body.framing == message.FramingNone {
 		return
 	}
-	data, whole := x.inBuffer()
+	b := &x.body
+	data, _ := x.inBuffer()
 	n := w.decode(data, data)
-	x.inLen = x.headLen + n
-	x.body.framing, x.body.ended = message.FramingUntilClose, whole
-	x.body.chunks.Total = int64(n)
+	if behind := x.in[x.headLen+b.have : x.inLen]; len(behind) > 0 {
+		x.inLen = x.headLen + n + copy(x.in[x.headLen+n:], behind)
+	} else {
+		x.inLen = x.headLen + n
+	}
+	b.framing, b.have, b.got = message.FramingUntilClose, n, int64(n)
 }
 
 // decode decodes src into dst, which may be the same, and keeps what is no complete group. Groups may be padded anywhere: "the stream may be base64-encoded in
@@ -135,8 +139,52 @@ func (w *webStream) Read(p []byte) (int, error) {
 	}
 }
 
-// WriteHead says that it is gRPC-Web. A length would be that of gRPC's content.
-func (w *webStream) WriteHead(head []byte) error {
+// TakesTrailers: they are the last message.
+func (w *webStream) TakesTrailers() bool { return true }
+
+// Ended reports whether all of the content has been read. Half a group of base64 is for Read to find.
+func (w *webStream) Ended() bool { return w.Stream.Ended() && w.have == 0 }
+
+// BareIn, BareOut and SendFrom: content is not what it is on the connection.
+func (w *webStream) BareIn() (engine.Conn, int64)           { return nil, 0 }
+func (w *webStream) BareOut() engine.Conn                   { return nil }
+func (w *webStream) SendFrom(engine.Conn, int) (int, error) { return 0, nil }
+
+// SendFile sends content from a file.
+func (w *webStream) SendFile(from *engine.Workers, f *os.File, offset, n int64) (int64, error) {
+	return engine.SendFile(w, from, f, offset, n)
+}
+
+// Send sends an answer as a gRPC-Web client wants it: that it is gRPC-Web, the trailers as the last message: "Trailers … encoded as a single gRPC message". It may wait.
+func (w *webStream) Send(p message.Piece, trailers []byte) (int, error) {
+	sent := 0
+	if p.Head > 0 {
+		n, err := w.Stream.Send(w.head(p.Buf[p.From:p.From+p.Head]), nil)
+		if sent = n; err != nil {
+			return sent, err
+		}
+	}
+	for _, b := range [...][]byte{p.Content(), p.More} {
+		n, err := w.Write(b)
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	if !p.Ended {
+		return sent, nil
+	}
+	if w.isGRPC && len(trailers) > 0 {
+		if _, err := w.Write(trailersMessage(trailers)); err != nil {
+			return sent, err
+		}
+		trailers = nil
+	}
+	n, err := w.Stream.Send(message.Piece{Ended: true}, trailers)
+	return sent + n, err
+}
+
+// head is an answer's head as the client wants it. A length would be that of gRPC's content.
+func (w *webStream) head(head []byte) message.Piece {
 	const field = "content-type: application/grpc"
 	at := bytes.IndexByte(head, '\n') + 1
 	for at < len(head) && head[at] != '\r' {
@@ -148,21 +196,24 @@ func (w *webStream) WriteHead(head []byte) error {
 			}
 			b := append(append([]byte(nil), head[:at+len(field)]...), suffix...)
 			w.isGRPC = true
-			head = withoutLine(append(b, head[at+len(field):]...), "Content-Length")
+			head = withoutLine(withoutLine(append(b, head[at+len(field):]...), "Content-Length"), "Transfer-Encoding")
+			framing, _ := w.Frame(true)
+			head = append(append(head[:len(head)-len("\r\n")], framing...), "\r\n"...)
 			break
 		}
 		at = end
 	}
-	return w.Stream.WriteHead(head)
+	return message.Piece{Buf: head, Head: len(head), End: len(head)}
 }
 
 // Write writes content, encoded.
 func (w *webStream) Write(p []byte) (int, error) {
-	if !w.isText || !w.isGRPC {
-		return w.Stream.Write(p)
+	b := p
+	if w.isText && w.isGRPC {
+		w.buf = base64.StdEncoding.AppendEncode(w.buf[:0], p)
+		b = w.buf
 	}
-	w.buf = base64.StdEncoding.AppendEncode(w.buf[:0], p)
-	if _, err := w.Stream.Write(w.buf); err != nil {
+	if _, err := w.Stream.Send(message.Piece{Buf: b, End: len(b)}, nil); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -178,31 +229,22 @@ func (w *webStream) WriteBuffers(a, b []byte) (int, error) {
 	return n + m, err
 }
 
-// WriteEnd writes the trailers as the last message: "Trailers … encoded as a single gRPC message", their names in lower case. It may wait.
-func (w *webStream) WriteEnd(trailers []byte) error {
-	if !w.isGRPC {
-		return w.Stream.WriteEnd(trailers)
-	}
-	if len(trailers) > 0 {
-		frame := binary.BigEndian.AppendUint32([]byte{trailersFrame}, uint32(len(trailers)))
-		inName := true
-		for _, c := range trailers {
-			switch {
-			case c == ':':
-				inName = false
-			case c == '\n':
-				inName = true
-			case inName:
-				c = message.Lower(c)
-			}
-			frame = append(frame, c)
+// trailersMessage is the message that trailers are, their names in lower case.
+func trailersMessage(trailers []byte) []byte {
+	frame := binary.BigEndian.AppendUint32([]byte{trailersFrame}, uint32(len(trailers)))
+	inName := true
+	for _, c := range trailers {
+		switch {
+		case c == ':':
+			inName = false
+		case c == '\n':
+			inName = true
+		case inName:
+			c = message.Lower(c)
 		}
-		w.Stream.SetWriteTimeout(w.x.setup.Send)
-		if _, err := w.Write(frame); err != nil {
-			return err
-		}
+		frame = append(frame, c)
 	}
-	return w.Stream.WriteEnd(nil)
+	return frame
 }
 
 // Done ends the stream below.

@@ -126,7 +126,7 @@ func (h *hedge) ask() pool.Outcome {
 	h.conn.Use(&h.own)
 	err := h.conn.Stream.WriteRequest(h.request[:h.size], h.method, h.target, false)
 	if err == nil {
-		err = h.conn.Stream.Send(message.Piece{Ended: true}, nil)
+		_, err = h.conn.Stream.Send(message.Piece{Ended: true}, nil)
 	}
 	if err != nil {
 		return pool.Reset

@@ -9,54 +9,38 @@ import (
 	"github.com/weir-proxy/weir/wire/message"
 )
 
-// held is what is kept of an answer's body before the client gets any of it. Whatever is in it is framed as the client gets it.
+// held is what is kept of an answer's body before the client gets any of it: pieces with room around them.
 type held struct {
-	buffers [][]byte
-	used    int // of the last one
-	size    int64
+	pieces []message.Piece
+	size   int64
 }
 
 // pieceLeast is the least room that another piece is read into.
 const pieceLeast = 4 << 10
 
-// room is where the next piece goes.
-func (h *held) room(l *engine.Loop, most int64) []byte {
-	if n := len(h.buffers); n > 0 && len(h.buffers[n-1])-h.used >= pieceLeast {
-		return h.buffers[n-1][h.used:]
-	} else if n > 0 {
-		h.buffers[n-1] = h.buffers[n-1][:h.used]
+// room is where the next piece goes: what is free of the last buffer, or a new one.
+func (h *held) room(l *engine.Loop, most int64) *message.Piece {
+	if n := len(h.pieces); n > 0 && len(h.pieces[n-1].Buf)-h.pieces[n-1].End-message.FrameRoom >= pieceLeast {
+		return &h.pieces[n-1]
 	}
-	h.buffers = append(h.buffers, l.Buffer(int(min(max(most-h.size, pieceLeast), engine.Buffer64K))))
-	h.used = 0
-	return h.buffers[len(h.buffers)-1]
-}
-
-// add keeps a piece that was read into room. Trailers may not fit there.
-func (h *held) add(l *engine.Loop, piece []byte) {
-	last := len(h.buffers) - 1
-	n := copy(h.buffers[last][h.used:], piece)
-	h.used += n
-	h.size += int64(len(piece))
-	if n < len(piece) {
-		h.buffers[last] = h.buffers[last][:h.used]
-		h.buffers = append(h.buffers, l.Buffer(len(piece)-n))
-		h.used = copy(h.buffers[last+1], piece[n:])
-	}
+	b := l.Buffer(int(min(max(most-h.size, pieceLeast)+2*message.FrameRoom, engine.Buffer64K)))
+	h.pieces = append(h.pieces, message.Piece{Buf: b, From: message.FrameRoom, End: message.FrameRoom})
+	return &h.pieces[len(h.pieces)-1]
 }
 
 // bytes is how much memory it takes.
 func (h *held) bytes() (n int) {
-	for _, b := range h.buffers {
-		n += cap(b)
+	for i := range h.pieces {
+		n += len(h.pieces[i].Buf)
 	}
 	return n
 }
 
 func (h *held) release(l *engine.Loop) {
-	for _, b := range h.buffers {
-		l.Release(b)
+	for i := range h.pieces {
+		l.Release(h.pieces[i].Buf)
 	}
-	h.buffers = nil
+	h.pieces = nil
 }
 
 // mayHold reports whether the answer is held back. Streams are not, whatever the route says: what they bring is wanted at once. Nothing is while the loop holds much for its peers.
@@ -75,11 +59,13 @@ func (x *Exchange) holdBack() Stage {
 		x.holding = nil
 	}()
 	for most := x.route.Buffer.Response; !x.rest.ended && h.size < most && !(h.size > 0 && l.IsCrowded()); {
-		out, err := x.piece(h.room(l, most))
+		to := h.room(l, most)
+		p, err := x.piece(to.Buf[to.End-message.FrameRoom:])
 		if err != nil {
 			return x.heldFailed(err)
 		}
-		h.add(l, out)
+		to.End += p.End - p.From
+		h.size += int64(p.End - p.From)
 	}
 	if x.rest.ended {
 		x.freeServer()
@@ -88,26 +74,27 @@ func (x *Exchange) holdBack() Stage {
 			return x.deliverSpilled(file, h)
 		}
 	}
-	if !x.toClientHeld(h) {
+	isWhole := x.rest.ended
+	if !x.toClientHeld(h, isWhole) {
 		return x.clientFailed()
 	}
-	if x.rest.ended {
+	if isWhole {
 		return x.delivered()
 	}
 	return x.deliverRest()
 }
 
-// toClientHeld gives the client the head and what is held, and the buffers back to the loop.
-func (x *Exchange) toClientHeld(h *held) bool {
+// toClientHeld gives the client the head and what is held, and the buffers back to the loop; isWhole says that the answer ends with it.
+func (x *Exchange) toClientHeld(h *held, isWhole bool) bool {
 	defer h.release(x.at.loop)
-	if !x.beginAnswer() {
+	x.reply.Ended = isWhole && len(h.pieces) == 0
+	if !x.sendPiece(x.reply) {
 		return false
 	}
-	for i, b := range h.buffers {
-		if i == len(h.buffers)-1 {
-			b = b[:h.used]
-		}
-		if len(b) > 0 && !x.toClient(b) {
+	for i := range h.pieces {
+		p := h.pieces[i]
+		p.Ended = isWhole && i == len(h.pieces)-1
+		if !x.sendPiece(p) {
 			return false
 		}
 	}

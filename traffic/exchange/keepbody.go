@@ -30,14 +30,14 @@ func (k *keptBody) length() int64 { return int64(k.n) + k.size + int64(len(k.tai
 func (k *keptBody) behind() int64 { return k.size + int64(len(k.tail)) }
 
 // keptLength reports whether the server is told the length of a body that is kept: all of it is there, and nothing follows it.
-func (x *Exchange) keptLength() bool { return x.kept.isWhole() && len(x.body.chunks.Trailers) == 0 }
+func (x *Exchange) keptLength() bool { return x.kept.isWhole() && len(x.body.trailers) == 0 }
 
 // taken is how many bytes of a body of known length the client has delivered before any upload.
 func (x *Exchange) taken() int64 {
 	if x.kept != nil {
 		return x.kept.length()
 	}
-	return min(x.body.length, int64(x.inLen-x.headLen))
+	return int64(x.body.have)
 }
 
 // keepBody takes the request's body before a server is asked for: into memory up to the route's threshold, beyond it into a file. What is known to be
@@ -104,53 +104,25 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 		most = min(most, x.body.length-k.length())
 	}
 	room = room[:min(int64(len(room)), most)]
-	x.client.SetReadTimeout(x.keepTimeout(k.length()))
-	n, err := x.client.Read(room)
-	if err == io.EOF && x.body.framing == message.FramingUntilClose {
-		k.whole, x.body.chunks.Trailers = true, x.stream.Trailers()
-		return reason.Done, nil
-	}
-	if err != nil {
+	x.stream.SetReadTimeout(x.keepTimeout(k.length()))
+	n, err := x.stream.Read(room)
+	if err != nil && err != io.EOF {
 		fault, _ := err.(*http1.Fault)
 		return bodyFailure(err), fault
 	}
 	x.moves()
 	x.received += int64(n)
-	data, fault := x.unframe(room, n, k)
-	if fault != nil {
-		return reason.ClientBodyMalformed, fault
-	}
-	if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
+	k.whole = err == io.EOF || x.stream.Ended()
+	x.took(n, k.whole)
+	if limit := x.route.BodyLimit; limit > 0 && x.announced() > limit {
 		return reason.ClientBodyTooLarge, http1.FaultBodyTooLarge
 	}
 	if inMemory {
-		k.n += data
+		k.n += n
 		return reason.Done, nil
 	}
-	x.toFile(k, room[:data])
+	x.toFile(k, room[:n])
 	return reason.Done, nil
-}
-
-// unframe decodes n bytes that were read and says how many of the body they hold.
-func (x *Exchange) unframe(b []byte, n int, k *keptBody) (int, *http1.Fault) {
-	if x.body.framing == message.FramingLength {
-		k.whole = k.length()+int64(n) == x.body.length
-		return n, nil
-	}
-	if x.body.framing == message.FramingUntilClose {
-		x.body.chunks.Total += int64(n)
-		return n, nil
-	}
-	x.body.chunks.Now = x.at.loop.Now()
-	data, consumed, fault := x.body.chunks.Decode(b[:n])
-	if fault != nil {
-		return 0, fault
-	}
-	k.whole = x.body.chunks.IsDone()
-	if consumed < n {
-		x.keepPipelined(b[consumed:n])
-	}
-	return data, nil
 }
 
 // growKept moves the body to a larger buffer.

@@ -25,7 +25,7 @@ func (x *Exchange) mirror(m *site.Mirror) {
 	}
 	mine := &m.Route.Destination.Loops[x.at.loop.Index].Mirror
 	data, whole := x.inBuffer()
-	if k := x.kept; x.body.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost || x.at.loop.IsCrowded() {
+	if k := x.kept; x.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost || x.at.loop.IsCrowded() {
 		mine.Skipped++
 		return
 	}
@@ -80,7 +80,8 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
 	b := append(s.buf[:0], head...)
 	switch {
-	case x.body.framing == message.FramingUntilClose: // a stream, whose head says nothing of where the body ends
+	case x.body.isOpen() && x.req.Framing != message.FramingChunked: // the head says nothing of where the body ends
+		b = withoutLine(b, "Content-Length")
 		b = append(b[:len(b)-len("\r\n")], "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 		b = append(append(b, "\r\n\r\n"...), body...)

@@ -13,7 +13,7 @@ import (
 
 // read reads the request's head and, of a chunked body, as much as shows that it is well begun.
 func (x *Exchange) read() Stage {
-	if x.stream != nil {
+	if x.session.stream != nil {
 		return x.readStream()
 	}
 	if x.in == nil {
@@ -87,32 +87,32 @@ func (x *Exchange) parse(parsed *int) Stage {
 	x.headLen = n
 	x.keepAlive = x.req.KeepAlive
 	x.body.start(&x.req)
-	if x.req.Framing == message.FramingChunked {
-		if next := x.firstChunk(); next != Match {
-			return next
-		}
+	x.lone.Begin(&x.req)
+	if x.req.Framing != message.FramingNone {
+		return x.firstContent()
 	}
 	return Match
 }
 
-// firstChunk decodes the body bytes that came with the head and reads on until the first chunk's head has been found good: a fault in
+// firstContent takes the content that came with the head and, where it is chunked, reads on until the first chunk's head has been found good: a fault in
 // it is the client's and must not look like a server's (Go's proxy answers 502 there, after the head has gone out).
-func (x *Exchange) firstChunk() Stage {
+func (x *Exchange) firstContent() Stage {
+	b := &x.body
 	for {
-		at := x.headLen + x.body.buffered
-		x.body.chunks.Now = x.at.loop.Now()
-		data, consumed, fault := x.body.chunks.Decode(x.in[at:x.inLen])
+		at := x.headLen + b.have
+		data, used, fault := x.lone.Unframe(x.in[at:x.inLen])
 		if fault != nil {
 			return x.refuse(fault, reason.ClientBodyMalformed)
 		}
-		x.body.buffered += data
-		if x.body.chunks.IsDone() {
-			// What follows the body is the next request; it moves up behind the data.
-			x.inLen = at + data + copy(x.in[at+data:], x.in[at+consumed:x.inLen])
+		b.have += data
+		b.got += int64(data)
+		// What follows the content is the next request; it moves up behind the data.
+		x.inLen = at + data + copy(x.in[at+data:], x.in[at+used:x.inLen])
+		if x.lone.Ended() {
+			b.whole, b.trailers = true, x.lone.Trailers()
 			return Match
 		}
-		x.inLen = at + data
-		if x.body.chunks.Total > 0 || x.body.chunks.InData() || x.req.Expect && consumed == 0 {
+		if x.lone.IsWellBegun() || x.req.Expect && used == 0 {
 			return Match
 		}
 		if x.inLen == len(x.in) && !x.grow() {
@@ -165,19 +165,18 @@ func (x *Exchange) readFailed(err error) Stage {
 
 // requestBody is what is known of the request's body.
 type requestBody struct {
-	framing  message.Framing
-	length   int64 // FramingLength: all bytes
-	chunks   http1.Chunked
-	buffered int   // chunked: decoded data bytes in the buffer behind the head
-	began    int64 // ms: when weir began to take it for itself
-	relayed  bool  // an upload has taken all of it from the client
-	ended    bool  // FramingUntilClose: all of it is in the buffer
+	framing  message.Framing // FramingLength where its length is known, another one than FramingNone where it is not
+	length   int64           // FramingLength: all bytes
+	have     int             // bytes of it in the buffer behind the head
+	whole    bool            // it ends with these
+	got      int64           // bytes that have come
+	trailers []byte          // lines that followed it
+	began    int64           // ms: when weir began to take it for itself
+	relayed  bool            // an upload has taken all of it from the client
 }
 
 func (b *requestBody) start(r *message.Request) {
-	b.framing, b.length, b.buffered = r.Framing, r.Length, 0
-	// Trailers that nobody has announced stay behind: whoever reads the head decides by it what to expect.
-	b.chunks = http1.Chunked{Collect: b.isOpen() && r.Has(message.FieldTrailer)}
+	*b = requestBody{framing: r.Framing, length: r.Length, whole: r.Framing == message.FramingNone}
 }
 
 // isOpen reports whether the length of the body is not known before its end.
@@ -185,15 +184,16 @@ func (b *requestBody) isOpen() bool {
 	return b.framing == message.FramingChunked || b.framing == message.FramingUntilClose
 }
 
-// announced is how large the body is at least, as far as is known.
-func (b *requestBody) announced() int64 {
-	switch b.framing {
+// announced is how large the request's body is at least, as far as is known.
+func (x *Exchange) announced() int64 {
+	switch b := &x.body; b.framing {
+	case message.FramingNone:
+		return 0
 	case message.FramingLength:
 		return b.length
-	case message.FramingChunked, message.FramingUntilClose:
-		return b.chunks.Announced()
+	default:
+		return max(b.got, x.stream.Announced())
 	}
-	return 0
 }
 
 // inBuffer returns the body bytes that are in the buffer and whether the body ends with them.
@@ -201,16 +201,15 @@ func (x *Exchange) inBuffer() (data []byte, whole bool) {
 	if k := x.kept; k != nil {
 		return k.buf[:k.n], k.whole && k.behind() == 0
 	}
-	switch x.body.framing {
-	case message.FramingLength:
-		n := int(min(x.body.length, int64(x.inLen-x.headLen)))
-		return x.in[x.headLen : x.headLen+n], int64(n) == x.body.length
-	case message.FramingChunked:
-		return x.in[x.headLen : x.headLen+x.body.buffered], x.body.chunks.IsDone()
-	case message.FramingUntilClose:
-		return x.in[x.headLen:x.inLen], x.body.ended
+	return x.in[x.headLen : x.headLen+x.body.have], x.body.whole
+}
+
+// took notes n more bytes of the body, and that it has ended.
+func (x *Exchange) took(n int, ended bool) {
+	x.body.got += int64(n)
+	if ended {
+		x.body.trailers = x.stream.Trailers()
 	}
-	return nil, true
 }
 
 // keepRate is the least a client must send, in bytes per second after keepGrace, of a body that weir takes for itself: before it asks a server, or to be rid of it.

@@ -28,7 +28,7 @@ func (x *Exchange) request() Stage {
 		x.local = localAnswer{status: 503, page: m.Page, retryIn: m.RetryIn}
 		return Answer
 	}
-	if r.BodyLimit > 0 && x.body.announced() > r.BodyLimit {
+	if r.BodyLimit > 0 && x.announced() > r.BodyLimit {
 		return x.refuse(http1.FaultBodyTooLarge, reason.ClientBodyTooLarge)
 	}
 	if d := x.redirect(); d != nil {
@@ -59,7 +59,7 @@ func (x *Exchange) request() Stage {
 	if r.GRPCWeb {
 		x.bridgeGRPCWeb()
 	}
-	if r.Request > 0 || x.stream != nil {
+	if r.Request > 0 || x.isGRPC() {
 		x.startDeadline()
 	}
 	if x.hasComeBack() {

@@ -7,11 +7,11 @@ import (
 
 // responseBody is what is known of the answer's body.
 type responseBody struct {
-	chunked  bool   // the client gets chunks
+	open     bool   // its head does not tell how long it is
+	line     string // what the head says of that
 	hop      []byte // names of fields that belong to the server's connection, where trailers might have them
 	ended    bool   // all of it is here
 	trailers []byte // lines that followed it
-	head     int    // bytes of the new head, which the body follows
 	held     bool   // back, as the route wants it
 }
 
@@ -27,20 +27,19 @@ func (x *Exchange) response() Stage {
 	at := x.reply.From + x.reply.Head
 	data := x.reply.End - at
 	x.isClean = true
-	if x.res.Framing == message.FramingLength && x.conn.IsShared() && x.stream == nil && x.takesTrailers() && x.res.Has(message.FieldTrailer) {
+	if x.res.Framing == message.FramingLength && x.conn.IsShared() && x.req.Major < 2 && x.stream.TakesTrailers() && x.res.Has(message.FieldTrailer) {
 		x.res.Framing = message.FramingUntilClose // in HTTP/1.1 trailers follow chunks alone
 	}
-	if x.takesTrailers() && x.res.Names {
+	if x.stream.TakesTrailers() && x.res.Names {
 		x.rest.hop = connectionNames(&x.res.Fields)
 	}
 	if x.rest.ended = x.reply.Ended || x.res.Framing == message.FramingNone; x.rest.ended {
 		x.rest.trailers = x.arrivedTrailers()
 	}
-	x.rest.chunked = (!x.rest.ended || len(x.rest.trailers) > 0) && x.req.Minor >= 1 && x.req.Method != message.MethodHEAD && x.stream == nil &&
-		(x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
-	if !x.rest.ended && !x.rest.chunked && x.res.Framing != message.FramingLength && x.stream == nil {
-		x.keepAlive = false // an HTTP/1.0 client sees the end of the body by the end of the connection
-	}
+	x.rest.open = (!x.rest.ended || len(x.rest.trailers) > 0) && (x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
+	line, lasts := x.stream.Frame(x.rest.open)
+	x.rest.line = line
+	x.keepAlive = x.keepAlive && lasts
 	if !x.rest.ended {
 		x.answerStreams()
 	}
@@ -65,8 +64,7 @@ func (x *Exchange) response() Stage {
 	if x.route.Hints != nil {
 		x.learnHints(head)
 	}
-	x.rest.head = len(head)
-	x.placeHead(head, at, data)
+	x.placeHead(head)
 	return Deliver
 }
 
@@ -87,35 +85,20 @@ func (x *Exchange) judgeUpload() {
 	}
 }
 
-// placeHead puts the new head before the body's bytes at reply.Buf[at:at+data], with a chunk's head between them where the client gets chunks.
-func (x *Exchange) placeHead(head []byte, at, data int) {
-	end := at + data
-	if x.rest.chunked && data > 0 {
-		var buf [12]byte
-		h := wire.AppendChunkHead(buf[:0], data)
-		if at-len(h)-len(head) >= 0 && end+2 <= len(x.reply.Buf) {
-			at -= copy(x.reply.Buf[at-len(h):], h)
-			end += copy(x.reply.Buf[end:], "\r\n")
-		} else {
-			x.moveBody(&at, &end, len(head)+len(h))
-			at -= copy(x.reply.Buf[at-len(h):], h)
-			end += copy(x.reply.Buf[end:], "\r\n")
-		}
-	} else if at < len(head) {
-		x.moveBody(&at, &end, len(head))
+// placeHead puts the new head before the body's bytes, which move to a larger buffer if there is no room.
+func (x *Exchange) placeHead(head []byte) {
+	p := &x.reply
+	at := p.From + p.Head
+	if at < len(head)+message.FrameRoom {
+		n := p.End - at
+		room := len(head) + message.FrameRoom
+		b := x.at.loop.Buffer(room + n + message.FrameRoom)
+		copy(b[room:], p.Buf[at:p.End])
+		x.at.loop.Release(p.Buf)
+		p.Buf, p.End, at = b, room+n, room
 	}
-	x.reply.From = at - copy(x.reply.Buf[at-len(head):], head)
-	x.reply.End = end
-}
-
-// moveBody moves the body's bytes into a larger buffer with room before them.
-func (x *Exchange) moveBody(at, end *int, room int) {
-	n := *end - *at
-	b := x.at.loop.Buffer(room + n + 64)
-	copy(b[room:], x.reply.Buf[*at:*end])
-	x.at.loop.Release(x.reply.Buf)
-	x.reply.Buf = b
-	*at, *end = room, room+n
+	p.From, p.Head = at-len(head), len(head)
+	copy(p.Buf[p.From:], head)
 }
 
 // learn takes what the server says of its connections: Keep-Alive: timeout=5.
@@ -155,7 +138,7 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	case x.req.Minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	if r.Status == 426 && x.stream == nil {
+	if r.Status == 426 {
 		b = appendRequired(b, &r.Fields)
 	}
 	b = x.appendStay(b)
@@ -188,9 +171,9 @@ func appendRequired(b []byte, f *message.Fields) []byte {
 func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 	r := &x.res
 	switch {
-	case x.rest.chunked:
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-		if x.takesTrailers() {
+	case x.rest.open:
+		b = append(b, x.rest.line...)
+		if x.stream.TakesTrailers() {
 			b = appendTrailerField(b, &r.Fields, x.route.ResponseHeaders)
 		}
 		return b
@@ -205,7 +188,7 @@ func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
 			}
 			return b
 		}
-		if x.conn.IsShared() && x.stream != nil {
+		if x.conn.IsShared() && x.req.Major >= 2 {
 			return b // gRPC's answers that are trailers alone are left as they are
 		}
 		return append(b, "Content-Length: 0\r\n"...)

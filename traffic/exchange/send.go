@@ -22,7 +22,7 @@ func (x *Exchange) send() Stage {
 	data, whole := x.inBuffer()
 	need := x.req.Raw.Len() + len(x.forward) + headRoom
 	if x.body.isOpen() {
-		need += len(data) + len(x.body.chunks.Trailers)
+		need += len(data) + len(x.body.trailers)
 	}
 	if x.out == nil || len(x.out) < need {
 		x.at.loop.Release(x.out)
@@ -33,7 +33,7 @@ func (x *Exchange) send() Stage {
 	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
 		c.MakePrivate()
 	}
-	x.own.Terms.Limits, x.own.Terms.Tolerant, x.own.Terms.Trailers = &x.setup.Limits, x.destination.Transport.Tolerant, x.takesTrailers()
+	x.own.Terms.Limits, x.own.Terms.Tolerant, x.own.Terms.Trailers = &x.setup.Limits, x.destination.Transport.Tolerant, x.stream.TakesTrailers()
 	c.Use(&x.own)
 	target := http2.Target{Secure: x.destination.Transport.TLS != nil}
 	isConnect := c.IsShared() && x.wantsUpgrade()
@@ -44,7 +44,7 @@ func (x *Exchange) send() Stage {
 	c.SetWriteTimeout(x.answerPause())
 	err := c.Stream.WriteRequest(head, x.req.Method, target, x.isOpenToServer(whole))
 	if err == nil {
-		err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
+		_, err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
 	}
 	if err != nil {
 		return x.sendFailed(err)
@@ -59,7 +59,7 @@ func (x *Exchange) send() Stage {
 
 // isOpenToServer reports whether the server gets content whose length its head does not say. whole says that the content ends with what is here.
 func (x *Exchange) isOpenToServer(whole bool) bool {
-	return x.body.isOpen() && !x.keptLength() && (!whole || len(x.body.chunks.Trailers) > 0)
+	return x.body.isOpen() && !x.keptLength() && (!whole || len(x.body.trailers) > 0)
 }
 
 // asked notes that the server has more of the request. How long it takes to answer counts from the last part that it got before: a client that sends slowly makes no

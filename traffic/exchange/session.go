@@ -16,7 +16,7 @@ type session struct {
 	http     *HTTP
 	at       *perLoop
 	conn     engine.Conn
-	stream   Stream    // conn again, where it is one of many; nil: it is all of a connection
+	stream   OneOfMany // conn again, where it is one of many; nil: it is all of a connection
 	streams  *Streams  // of which it is one, or which it stands for; nil: HTTP/1.1
 	x        *Exchange // the running one
 	peer     netip.Addr

@@ -105,12 +105,12 @@ func (x *Exchange) silenceLeft() time.Duration {
 
 // readBody reads content of a body that goes on as it comes.
 func (x *Exchange) readBody(p []byte) (int, error) {
-	x.client.SetReadTimeout(x.bodyPause())
+	x.stream.SetReadTimeout(x.bodyPause())
 	for {
-		n, err := x.client.Read(p)
+		n, err := x.stream.Read(p)
 		if err == engine.ErrTimeout {
 			if left := x.silenceLeft(); left > 0 {
-				x.client.SetReadTimeout(left)
+				x.stream.SetReadTimeout(left)
 				continue
 			}
 		}

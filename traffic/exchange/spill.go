@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/message"
 )
 
 // spill takes an answer's body from the server into a file, on a coroutine of its own, while the client gets it from there as fast as it wants to.
@@ -16,8 +17,9 @@ type spill struct {
 	written int64 // bytes that were put into the file
 	sent    int64 // of them, those that the client has
 	buf     []byte
-	last    []byte // a piece that the file did not take; into buf
-	err     error  // why the server's side ended early
+	last    message.Piece // a piece that the file did not take; into buf
+	full    bool          // there is such a piece
+	err     error         // why the server's side ended early
 	running bool
 	stopped bool
 	more    engine.Signal
@@ -29,7 +31,7 @@ var errPanicked = errors.New("panicked")
 // Run fills the file until the body ends, or a side fails.
 func (s *spill) Run() {
 	x, l := s.x, s.x.at.loop
-	for !x.rest.ended && s.last == nil {
+	for !x.rest.ended && !s.full {
 		if s.written-s.sent+int64(len(s.buf)) > s.most && !s.stopped {
 			l.Wait(&s.room, engine.DefaultTimeout) // the client's own deadline bounds it
 			continue
@@ -37,12 +39,12 @@ func (s *spill) Run() {
 		if s.stopped {
 			break
 		}
-		out, err := x.piece(s.buf)
+		p, err := x.piece(s.buf)
 		if s.err = err; err != nil {
 			break
 		}
-		if len(out) > 0 && !s.put(out) {
-			s.last = out
+		if b := p.Content(); len(b) > 0 && !s.put(b) {
+			s.last, s.full = p, true
 		}
 		l.Fire(&s.more)
 	}
@@ -137,7 +139,7 @@ func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 	s := &spill{x: x, file: file, most: x.route.Buffer.Spill, buf: x.at.loop.Buffer(engine.Buffer64K), running: true}
 	defer x.at.loop.Release(s.buf)
 	x.at.loop.Go(s)
-	if !x.toClientHeld(h) {
+	if !x.toClientHeld(h, false) {
 		s.stop()
 		return x.clientFailed()
 	}
@@ -154,10 +156,12 @@ func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 	switch {
 	case s.err != nil:
 		return x.bodyFailed(s.err)
-	case s.last != nil && !x.toClient(s.last):
+	case s.full && !x.sendPiece(s.last):
 		return x.clientFailed()
-	case x.rest.ended:
+	case s.full && x.rest.ended:
 		return x.delivered()
+	case x.rest.ended:
+		return x.endToClient()
 	}
 	return x.deliverCopy()
 }
@@ -166,8 +170,8 @@ func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 func (s *spill) send() error {
 	x := s.x
 	at := s.sent % s.most
-	x.client.SetWriteTimeout(x.setup.Send)
-	n, err := engine.SendFile(x.client, x.spillDisk(), s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
+	x.stream.SetWriteTimeout(x.setup.Send)
+	n, err := x.stream.SendFile(x.spillDisk(), s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
 	x.sent += n
 	s.sent += n
 	x.at.loop.Fire(&s.room)

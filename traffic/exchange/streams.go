@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"os"
+
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -9,23 +11,47 @@ import (
 	"github.com/weir-proxy/weir/wire/message"
 )
 
-// Stream is the client's side of an exchange where its connection carries many side by side. As an engine.Conn it is the content alone, which ends by io.EOF;
-// heads have the form of HTTP/1.1, without what there frames the message or belongs to the connection: that much of them is left out by whoever encodes
-// them. Codes are those of HTTP/2; another version has the same by other numbers.
+// Stream is the client's side of an exchange, whatever the version of HTTP. As an engine.Conn it is the content alone, which ends by io.EOF; heads have the form of HTTP/1.1. What in a head frames
+// the message, or belongs to the connection, is left out by the versions that have other ways to say it. Codes are those of HTTP/2; another version has the same by other numbers.
 type Stream interface {
 	engine.Conn
+	// Ended reports whether all of the content has been read: the next Read would return io.EOF.
+	Ended() bool
+	// Trailers are the lines that followed the content, once that has ended.
+	Trailers() []byte
+	// Announced is how large content at least is of which no head tells the length; 0: nothing is known.
+	Announced() int64
+	// Owed is how much content must be read before another exchange can follow; -1: that is not known.
+	Owed() int64
+	// BareIn is the connection whose next n bytes are content alone, for the kernel to move it, or nil and 0. Skip says how many bytes were taken from there.
+	BareIn() (c engine.Conn, n int64)
+	Skip(n int64)
+	// TakesTrailers reports whether the client wants to see trailers.
+	TakesTrailers() bool
+	// Frame chooses how the answer's content is framed, before its head is written; open says that the head cannot tell how long it is. line is what the head must say then. lasts is false where the
+	// content can only end with the connection.
+	Frame(open bool) (line string, lasts bool)
+	// WriteHead sends an interim answer's head, up to the empty line or the end.
+	WriteHead(head []byte) error
+	// Send sends the answer's head, content, and the end, as far as the piece has them, with trailer lines if there are any. It may write into the room around the content. It reports how many bytes
+	// were sent.
+	Send(p message.Piece, trailers []byte) (int, error)
+	// SendFile sends n bytes of content from a file, and SendFrom content that has arrived at c, most bytes at most. They report how much; 0 without an error says to read and Send it.
+	SendFile(w *engine.Workers, f *os.File, offset, n int64) (int64, error)
+	SendFrom(c engine.Conn, most int) (int, error)
+	// BareOut is the connection on which content may be sent past Send, as by the kernel; nil: there is none.
+	BareOut() engine.Conn
+	// Done ends the use of the stream; what is incomplete is reset with code.
+	Done(code http2.Code)
+}
+
+// OneOfMany is a stream of a connection that carries many exchanges side by side.
+type OneOfMany interface {
+	Stream
 	// TakeHead gives away the request's head, into which r's spans point: the first n bytes of a buffer of the loop's. A fault is what the client is told instead.
 	TakeHead(r *message.Request) (head []byte, n int, fault *http1.Fault)
 	// Arrived takes content that is here already, without waiting; ended says that none will follow.
 	Arrived(p []byte) (n int, ended bool)
-	// Trailers are the lines that followed the content, once that has ended.
-	Trailers() []byte
-	// WriteHead sends an interim answer's head or the final one's, up to an empty line or the end. It does not wait.
-	WriteHead(head []byte) error
-	// WriteEnd ends the answer, with trailer lines if there are any. It does not wait.
-	WriteEnd(trailers []byte) error
-	// Done ends the use of the stream; what is incomplete is reset with code.
-	Done(code http2.Code)
 }
 
 // Connection is what Streams has to know of the connection of its streams.
@@ -60,7 +86,7 @@ func (h *HTTP) NewStreams(major uint8, c engine.Conn, handshake *filter.Handshak
 }
 
 // Open begins the exchange of a stream whose request's head is complete.
-func (s *Streams) Open(stream Stream) {
+func (s *Streams) Open(stream OneOfMany) {
 	p := s.session.at
 	o := p.openStream()
 	from := &s.session
@@ -201,7 +227,7 @@ func (o *openStream) end(code http2.Code) {
 // readStream is read where the head is complete before the exchange begins.
 func (x *Exchange) readStream() Stage {
 	x.stamp(Read)
-	head, n, fault := x.stream.TakeHead(&x.req)
+	head, n, fault := x.session.stream.TakeHead(&x.req)
 	if fault != nil {
 		return x.refuse(fault, reason.ClientMalformed)
 	}
@@ -217,50 +243,44 @@ func (x *Exchange) readStream() Stage {
 
 // takeArrived takes what of the content is here already, for it to go on with the head. Of content that is here as a whole the length is known.
 func (x *Exchange) takeArrived() {
-	n, ended := x.stream.Arrived(x.in[x.headLen:])
+	n, ended := x.session.stream.Arrived(x.in[x.headLen:])
 	x.inLen += n
 	x.received += int64(n)
 	b := &x.body
-	if b.framing != message.FramingUntilClose {
+	b.have, b.got = n, int64(n)
+	if !b.isOpen() {
+		b.whole = b.got == b.length
 		return
 	}
-	b.chunks.Total = int64(n)
-	b.ended = ended
-	if !ended {
+	if b.whole = ended; !ended {
 		return
 	}
-	if b.chunks.Trailers = x.stream.Trailers(); len(b.chunks.Trailers) > 0 {
-		return
+	if b.trailers = x.stream.Trailers(); len(b.trailers) == 0 {
+		b.framing, b.length = message.FramingLength, b.got
 	}
-	b.framing, b.length = message.FramingLength, int64(n)
-	if n == 0 {
+	if b.length == 0 && b.framing == message.FramingLength {
 		b.framing = message.FramingNone
 	}
 }
 
-// headToClient sends a head.
-func (x *Exchange) headToClient(head []byte) bool {
+// sendPiece sends a part of the answer: head, content and end, as far as p has them.
+func (x *Exchange) sendPiece(p message.Piece) bool {
 	x.takeClient()
-	x.sent += int64(len(head))
-	return x.tookIt(x.stream.WriteHead(head))
-}
-
-// beginAnswer sends the answer's head with what is here of its body.
-func (x *Exchange) beginAnswer() bool {
-	b := x.reply.Bytes()
-	if x.stream == nil {
-		return x.toClient(b)
+	x.stream.SetWriteTimeout(x.setup.Send)
+	var trailers []byte
+	if p.Ended {
+		trailers = x.responseTrailers()
 	}
-	return x.headToClient(b[:x.rest.head]) && (len(b) == x.rest.head || x.toClient(b[x.rest.head:]))
+	n, err := x.stream.Send(p, trailers)
+	x.sent += int64(n)
+	return x.tookIt(err)
 }
 
 // wholeToClient sends an answer of weir's own, head and body.
 func (x *Exchange) wholeToClient(b []byte) bool {
-	if x.stream == nil {
-		return x.toClient(b)
-	}
-	end := endOfHead(b)
-	return x.headToClient(b[:end]) && (end == len(b) || x.toClient(b[end:])) && x.endToClient(nil)
+	x.stream.Frame(false)
+	x.rest.trailers = nil
+	return x.sendPiece(message.Piece{Buf: b, Head: endOfHead(b), End: len(b), Ended: true})
 }
 
 // endOfHead is where the body begins in a message of weir's own.
@@ -273,15 +293,8 @@ func endOfHead(b []byte) int {
 	return len(b)
 }
 
-// endToClient ends the answer.
-func (x *Exchange) endToClient(trailers []byte) bool { return x.tookIt(x.stream.WriteEnd(trailers)) }
-
 // interimToClient sends a 1xx answer; false when the client is gone.
 func (x *Exchange) interimToClient(b []byte) bool {
-	if x.stream != nil {
-		return x.stream.WriteHead(b) == nil
-	}
-	x.client.SetWriteTimeout(x.setup.Send)
-	_, err := x.client.Write(b)
-	return err == nil
+	x.stream.SetWriteTimeout(x.setup.Send)
+	return x.stream.WriteHead(b) == nil
 }

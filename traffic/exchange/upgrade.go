@@ -32,11 +32,7 @@ var webSocket = []byte("websocket")
 
 // behindRequest is what the client has sent behind its request.
 func (x *Exchange) behindRequest() []byte {
-	at := x.headLen
-	if x.body.framing == message.FramingLength {
-		at += int(min(x.body.length, int64(x.inLen-x.headLen)))
-	}
-	return x.in[at:x.inLen]
+	return x.in[x.headLen+x.body.have : x.inLen]
 }
 
 // upgrade tells the client and relays the new protocol. Until the server has really switched no byte of the client's passes (Pingora CVE-2026-2833); after it

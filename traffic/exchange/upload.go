@@ -99,74 +99,46 @@ func (u *upload) Panicked() {
 	}
 }
 
-// chunkHeadMost is the size of the longest chunk head: sixteen digits and a line end.
-const chunkHeadMost = 18
-
 func (u *upload) relay() reason.Reason {
 	x := u.x
-	left := int64(0)
-	if x.body.framing == message.FramingLength {
-		left = x.body.length - x.taken()
-	}
-	if to := u.conn.Stream.BareOut(); to != nil && left >= spliceFrom && x.tee == nil && engine.CanSplice(to, x.client) {
-		still, why := u.splice(to, left)
-		if why != reason.Done {
+	from, left := x.stream.BareIn()
+	if to := u.conn.Stream.BareOut(); to != nil && left >= spliceFrom && x.tee == nil && engine.CanSplice(to, from) {
+		if why := u.splice(to, from); why != reason.Done {
 			return why
 		}
-		if still == 0 {
+		if x.stream.Ended() {
 			return u.end()
 		}
-		left = still
 	}
 	u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	for {
-		room := u.buf[message.FrameRoom : len(u.buf)-message.FrameRoom]
-		if x.body.framing == message.FramingLength && int64(len(room)) > left {
-			room = room[:left]
-		}
+		p := message.Piece{Buf: u.buf, From: message.FrameRoom}
+		room := u.buf[p.From : len(u.buf)-message.FrameRoom]
 		n, err := x.readBody(room)
-		atEnd := err == io.EOF && x.body.framing == message.FramingUntilClose
-		if err != nil && !atEnd {
+		if err != nil && err != io.EOF {
 			u.fault, _ = err.(*wire.Fault)
 			return bodyFailure(err)
 		}
+		p.End, p.Ended = p.From+n, err == io.EOF || x.stream.Ended()
 		x.received += int64(n)
-		ended := atEnd
-		switch x.body.framing {
-		case message.FramingLength:
-			left -= int64(n)
-			ended = left == 0
-		case message.FramingUntilClose:
-			x.body.chunks.Total += int64(n)
-			if atEnd {
-				x.body.chunks.Trailers = x.stream.Trailers()
-			}
-		default:
-			if n, ended, err = u.unframe(room[:n]); err != nil {
-				u.fault = err.(*wire.Fault)
-				return reason.ClientBodyMalformed
-			}
-		}
+		x.took(n, p.Ended)
 		if x.tee != nil {
-			x.addToTee(room[:n])
+			x.addToTee(p.Content())
 		}
-		u.arrived = ended
-		if limit := x.route.BodyLimit; limit > 0 && x.body.announced() > limit {
+		u.arrived = p.Ended
+		if limit := x.route.BodyLimit; limit > 0 && x.announced() > limit {
 			u.fault = wire.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}
-		if n > 0 || ended {
-			u.conn.SetWriteTimeout(x.answerPause())
-			x.asked() // the answer may come before Send returns
-			p := message.Piece{Buf: u.buf, From: message.FrameRoom, End: message.FrameRoom + n, Ended: ended}
-			if u.conn.Stream.Send(p, x.requestTrailers()) != nil {
-				return reason.SendCut
-			}
-			x.load.BytesSent += uint64(n)
-			x.asked()
+		u.conn.SetWriteTimeout(x.answerPause())
+		x.asked() // the answer may come before Send returns
+		if _, err := u.conn.Stream.Send(p, x.requestTrailers()); err != nil {
+			return reason.SendCut
 		}
+		x.load.BytesSent += uint64(n)
+		x.asked()
 		u.conn.SetReadTimeout(x.answerPause()) // the answer's time counts from the last byte of the request
-		if ended {
+		if p.Ended {
 			return reason.Done
 		}
 	}
@@ -174,21 +146,22 @@ func (u *upload) relay() reason.Reason {
 
 // end ends the request.
 func (u *upload) end() reason.Reason {
-	if u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers()) != nil {
+	if _, err := u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers()); err != nil {
 		return reason.SendCut
 	}
 	return reason.Done
 }
 
 // splice moves a body of known length in the kernel, as far as there is a pipe for it.
-func (u *upload) splice(to engine.Conn, left int64) (still int64, why reason.Reason) {
+func (u *upload) splice(to, from engine.Conn) reason.Reason {
 	x := u.x
 	pause := x.bodyPause()
-	for left > 0 {
-		x.client.SetReadTimeout(pause)
+	for _, left := x.stream.BareIn(); left > 0; _, left = x.stream.BareIn() {
+		x.stream.SetReadTimeout(pause)
 		u.conn.SetWriteTimeout(x.answerPause())
-		n, err := engine.Splice(to, x.client, min(left, splicePiece))
-		left -= n
+		n, err := engine.Splice(to, from, min(left, splicePiece))
+		x.stream.Skip(n)
+		x.body.got += n
 		x.received += n
 		x.load.BytesSent += uint64(n)
 		x.asked()
@@ -204,45 +177,14 @@ func (u *upload) splice(to engine.Conn, left int64) (still int64, why reason.Rea
 		switch {
 		case err == nil:
 		case err == engine.ErrNoSplice:
-			return left, reason.Done
+			return reason.Done
 		case errors.As(err, &write):
-			return left, reason.SendCut
+			return reason.SendCut
 		default:
-			return left, bodyFailure(err)
+			return bodyFailure(err)
 		}
 	}
-	return 0, reason.Done
-}
-
-// unframe decodes what was read; extensions stay behind.
-func (u *upload) unframe(b []byte) (data int, ended bool, err error) {
-	x := u.x
-	x.body.chunks.Now = x.at.loop.Now()
-	data, consumed, fault := x.body.chunks.Decode(b)
-	if fault != nil {
-		return 0, false, fault
-	}
-	if consumed < len(b) {
-		// The next request has begun behind the body; it waits in the exchange's buffer.
-		x.keepPipelined(b[consumed:])
-	}
-	return data, x.body.chunks.IsDone(), nil
-}
-
-// frameChunk puts a chunk's head before, and its end behind, the data at buf[at:at+n]; there is room for both.
-func frameChunk(buf []byte, at, n int, last bool) []byte {
-	end := at + n
-	if n > 0 {
-		var head [chunkHeadMost]byte
-		h := wire.AppendChunkHead(head[:0], n)
-		at -= len(h)
-		copy(buf[at:], h)
-		end += copy(buf[end:], "\r\n")
-	}
-	if last {
-		end += copy(buf[end:], wire.LastChunk)
-	}
-	return buf[at:end]
+	return reason.Done
 }
 
 func bodyFailure(err error) reason.Reason {

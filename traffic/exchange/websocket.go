@@ -32,7 +32,7 @@ func (x *Exchange) appendUpgrade(b []byte) []byte {
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
 	b = message.AppendUpgrade(b, &x.req.Fields)
 	b = append(b, "\r\n"...)
-	if x.stream == nil {
+	if x.req.Major < 2 {
 		return b
 	}
 	var nonce [16]byte
@@ -69,7 +69,7 @@ func (x *Exchange) hasSwitched() bool {
 	if !x.hasChosen(x.res.Get(message.FieldUpgrade)) {
 		return false
 	}
-	return x.stream == nil || bytes.Equal(x.res.Lookup(webSocketAccept), acceptOf(x.madeKey))
+	return x.req.Major < 2 || bytes.Equal(x.res.Lookup(webSocketAccept), acceptOf(x.madeKey))
 }
 
 // hasChosen reports whether each protocol of a server's list was offered to it.
@@ -96,17 +96,18 @@ func (x *Exchange) isSwitched() bool {
 
 // looksSwitched reports whether an answer that switches nothing would tell the client that it does, who knows only 2xx.
 func (x *Exchange) looksSwitched() bool {
-	return x.stream != nil && x.status/100 == 2 && x.wantsUpgrade()
+	return x.req.Major >= 2 && x.status/100 == 2 && x.wantsUpgrade()
 }
 
 // switchClient tells the client that its protocol is spoken from here on, with the first bytes of it.
 func (x *Exchange) switchClient(early []byte) bool {
 	b := x.scratch()
-	if x.stream != nil {
+	x.stream.Frame(false)
+	if x.req.Major >= 2 {
 		x.status = 200
 		b = append(b, "HTTP/1.1 200 OK\r\n"...)
 		b = withoutLine(append(x.appendResponseFields(b), "\r\n"...), webSocketAccept)
-		return x.headToClient(b) && (len(early) == 0 || x.toClient(early))
+		return x.sendPiece(message.Piece{Buf: b, Head: len(b), End: len(b), More: early})
 	}
 	x.status = 101
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
@@ -127,7 +128,7 @@ func (x *Exchange) switchClient(early []byte) bool {
 		}
 	}
 	b = append(b, "\r\n"...)
-	return x.toClient(append(b, early...))
+	return x.sendPiece(message.Piece{Buf: b, Head: len(b), End: len(b), More: early})
 }
 
 // connectUpgrade is connect for a request that wants to speak another protocol, where the servers speak HTTP/2: one that does not understand extended CONNECT is asked by

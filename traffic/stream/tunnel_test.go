@@ -46,7 +46,9 @@ type tunnelling struct {
 func (k *tunnelling) Serve(c engine.Conn) {
 	s := Connect(c, testConfig, k, 0).Open()
 	s.WriteRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), message.MethodGET, wire.Target{Protocol: "websocket"}, false)
-	s.ReadHead(&message.Response{}, &message.Piece{})
+	var in message.Piece
+	s.ReadHead(&message.Response{}, &in)
+	k.got = string(in.Content())
 	b := make([]byte, 100)
 	for k.end == nil {
 		var n int
