@@ -176,6 +176,9 @@ func (c *Conn) flush() error {
 // Await runs h when bytes come; at once when some are inside already. Whether some are is settled here: a handler that was started to
 // find nothing would hold a stack and a buffer for an idle connection, or be started again and again.
 func (c *Conn) Await(h engine.Handler) {
+	for c.reading { // a look, which waits only where loops are locks
+		c.raw.Loop().Yield()
+	}
 	if c.peeked || (c.maybe || c.inTo > c.inFrom) && !c.isDry() {
 		c.raw.Loop().Start(h, c)
 		return
