@@ -158,10 +158,10 @@ func (a *asking) match() bool {
 	if port := a.listener.redirectHTTPS; port != "" && f.Scheme != "https" {
 		return a.toHTTPS(port)
 	}
-	if !a.meetsNeeds(s) {
+	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
+	if !a.meetsNeeds(s, q) {
 		return a.fail(421, reason.ClientPolicy, "")
 	}
-	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
 	_, normal, fault := s.Route(q, a.raw, &site.PathBuffers{})
 	f.Path, a.out.Path = normal, string(normal)
 	if fault != nil {
@@ -182,7 +182,7 @@ func (a *asking) match() bool {
 }
 
 // meetsNeeds reports whether the connection is good enough for the site. One with TLS is taken to be: it was made for the host, or the client was refused in the handshake.
-func (a *asking) meetsNeeds(s *site.Site) bool {
+func (a *asking) meetsNeeds(s *site.Site, q *site.Query) bool {
 	need := a.listener.needs.Of(s)
 	if need == "" {
 		return true
@@ -192,6 +192,7 @@ func (a *asking) meetsNeeds(s *site.Site) bool {
 		return true
 	}
 	a.out.Site = s.Pattern
+	a.note("site", a.world.sites.Explain(q).Sites)
 	a.out.Why = append(a.out.Why, Step{What: "tls", Taken: true, Why: need + ", which a connection in clear text does not have"})
 	return false
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,9 @@ func TestExplainKnowsWhatSitesAskOfTheirConnections(t *testing.T) {
 			if s.What == "tls" {
 				said = s.Why
 			}
+		}
+		if hasSite := slices.ContainsFunc(a.Why, func(s Step) bool { return s.What == "site" && s.Taken }); hasSite != (c.status != 308) {
+			t.Errorf("%s: why has a site: %v", c.url, hasSite)
 		}
 		if !strings.Contains(said, c.says) || c.says == "" && said != "" {
 			t.Errorf("%s: says %q, want %q", c.url, said, c.says)
