@@ -25,7 +25,7 @@ type Config struct {
 	// Route settings for all sites. A site's own value wins, and a route's over both.
 	Defaults Defaults `yaml:"defaults" example:"{ timeouts: { response: 30s }, body_limit: 10MiB }"`
 
-	// Certificates and TLS settings for all listeners that have `tls`.
+	// Certificates and TLS settings for all listeners that have `tls`. Its `client_auth` holds for every site on every listener, so that requests in clear text are refused.
 	TLS TLS `yaml:"tls" example:"{ certificates: [{ cert: site.pem, key: site.key }] }"`
 
 	// The store of the cache.

@@ -4,7 +4,7 @@ package config
 // `on` is all defaults.
 type TLS struct {
 	// Certificates, chosen by the server name the client asks for; the first is for clients that name none or another.
-	// They are read again when their files change. What cannot be read is said and done without: the one read before stays.
+	// They are read again when their files change. A file that cannot be used refuses the configuration; while weir runs, the last good certificate stays in use.
 	Certificates []Certificate `yaml:"certificates" example:"[{ cert: site.pem, key: site.key }, /etc/letsencrypt/live]"`
 
 	// The oldest version of TLS that is accepted. It says nothing about listeners in clear text.
@@ -53,7 +53,7 @@ func (t *TLS) FromWord(word string) error {
 	return nil
 }
 
-// Certificate is a certificate chain and its key, both PEM. A bare value is one file that holds both, or a directory.
+// Certificate is a certificate chain and its key, both in PEM form, the key without a passphrase. A bare value is one file that holds both, or a directory.
 type Certificate struct {
 	// The file of the chain, the server's own certificate first; or a directory, whose files, and those of the directories in it, are all looked through for
 	// chains and keys that fit each other, whatever they are called.
