@@ -51,7 +51,7 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := d.Settle(time.Now().Add(settleWithin)); err != nil {
 		return err
 	}
-	err := s.awaitGo(d, c)
+	said, err := s.awaitGo(d, c)
 	if handover.HasEnded(err) {
 		// It would have ended this process, had it wanted to go on. All that it had is here, but for what it knew of clients and flows.
 		s.log.Warn("the process before has ended before this one took over; this one serves by itself", "error", err)
@@ -65,26 +65,26 @@ func (s *server) takeOver(d *lifecycle.Daemon, c *handover.Channel) error {
 	if err := c.Send(handover.Message{Kind: handover.Serving}); err != nil && !handover.HasEnded(err) {
 		return err
 	}
-	d.ReceiveConnections(c)
+	d.ReceiveConnections(c, said.Watches)
 	return nil
 }
 
 // awaitGo says that this process is ready and waits for the one before to say go, with the flows of datagrams.
-func (s *server) awaitGo(d *lifecycle.Daemon, c *handover.Channel) error {
-	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), QUIC: d.AdoptedQUIC(), Takes: true}); err != nil {
-		return err
+func (s *server) awaitGo(d *lifecycle.Daemon, c *handover.Channel) (said handover.Message, err error) {
+	if err := c.Send(handover.Message{Kind: handover.Ready, Adopted: d.Adopted(), QUIC: d.AdoptedQUIC(), Takes: true, Watches: true}); err != nil {
+		return said, err
 	}
-	said, err := d.AwaitGo(c, time.Now().Add(takeoverDefault))
+	said, err = d.AwaitGo(c, time.Now().Add(takeoverDefault))
 	if err != nil {
-		return fmt.Errorf("the old process did not say go: %w", err)
+		return said, fmt.Errorf("the old process did not say go: %w", err)
 	}
 	if !said.Takes {
-		return nil
+		return said, nil
 	}
 	if err := d.TakeFlows(c, time.Now().Add(takeoverDefault)); err != nil {
-		return fmt.Errorf("flows of datagrams: %w", err)
+		return said, fmt.Errorf("flows of datagrams: %w", err)
 	}
-	return nil
+	return said, nil
 }
 
 // petWatchdog tells the service manager that the loops turn, for as long as they do.

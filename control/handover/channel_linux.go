@@ -153,6 +153,30 @@ func (c *Channel) Outlives(d time.Duration) bool {
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || c.hasHungUp.Load()
 }
 
+// ErrStalled says that the other process has stopped saying Alive.
+var ErrStalled = errors.New("it stopped answering after it had begun to serve")
+
+// StaysAlive waits until the other process has said Alive after d. It returns ErrEnded if the process ends before, and ErrStalled if it says nothing for silence. It returns nil at once when
+// this process hangs up.
+func (c *Channel) StaysAlive(d, silence time.Duration) error {
+	for end := time.Now().Add(d); ; {
+		m, fds, err := c.Receive(time.Now().Add(silence))
+		closeAll(fds)
+		switch {
+		case c.hasHungUp.Load():
+			return nil
+		case errors.Is(err, io.EOF):
+			return ErrEnded
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return ErrStalled
+		case err != nil:
+			return err
+		case m.Kind == Alive && !time.Now().Before(end):
+			return nil
+		}
+	}
+}
+
 // HasEnded reports whether an error of a channel says that the other process is gone.
 func HasEnded(err error) bool {
 	return errors.Is(err, ErrEnded) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)

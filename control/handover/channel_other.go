@@ -34,6 +34,9 @@ func (c *Channel) HangUp() {}
 // Outlives is false.
 func (c *Channel) Outlives(time.Duration) bool { return false }
 
+// StaysAlive fails.
+func (c *Channel) StaysAlive(time.Duration, time.Duration) error { return errSystem }
+
 // HasEnded reports whether an error of a channel says that the other process is gone.
 func HasEnded(err error) bool { return errors.Is(err, ErrEnded) }
 

@@ -45,6 +45,7 @@ func TestStateComesAcrossWhole(t *testing.T) {
 		said.Servers = append(said.Servers, Server{"pool", fmt.Sprint("server", i), "10.0.0.1:80", "up"})
 	}
 	said.Tickets = &Tickets{[][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)}, time.Unix(1_700_000_000, 0).UTC()}
+	said.Files = map[string][]byte{"/data/long": bytes.Repeat([]byte("0123456\n"), 20_000), "/data/none": nil}
 	sent := make(chan error)
 	go func() { sent <- old.SendState(soon(), said) }()
 	time.Sleep(50 * time.Millisecond)
@@ -66,7 +67,42 @@ func TestStateComesAcrossWhole(t *testing.T) {
 	if len(heard.Admin) != 1 || !heard.Confined || !reflect.DeepEqual(heard.Servers, said.Servers) || !reflect.DeepEqual(heard.Tickets, said.Tickets) {
 		t.Errorf("%d admin sockets, confined %v, %d servers", len(heard.Admin), heard.Confined, len(heard.Servers))
 	}
+	if none, is := heard.Files["/data/none"]; !is || len(none) > 0 || !bytes.Equal(heard.Files["/data/long"], said.Files["/data/long"]) {
+		t.Errorf("files of %d and %d bytes came across", len(heard.Files["/data/long"]), len(none))
+	}
 	syscall.Close(heard.Admin["127.0.0.1:9180"])
+}
+
+func TestANewProcessIsWatchedUntilItsProbationEnds(t *testing.T) {
+	says := func(o *Channel, during time.Duration) {
+		for by := time.Now().Add(during); time.Now().Before(by); time.Sleep(5 * time.Millisecond) {
+			if o.Send(Message{Kind: Alive}) != nil {
+				return
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		does func(old, new *Channel)
+		err  error
+	}{
+		"it goes on":                {func(_, new *Channel) { says(new, 5*time.Second) }, nil},
+		"it says nothing":           {func(_, _ *Channel) {}, ErrStalled},
+		"it falls silent":           {func(_, new *Channel) { says(new, 50*time.Millisecond) }, ErrStalled},
+		"it says only other things": {func(_, new *Channel) { new.Send(Message{Kind: Leaving}) }, ErrStalled},
+		"it ends":                   {func(_, new *Channel) { says(new, 50*time.Millisecond); new.HangUp() }, ErrEnded},
+		"this process hangs up":     {func(old, new *Channel) { says(new, 50*time.Millisecond); old.HangUp() }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, new := pair(t)
+			ended := make(chan struct{})
+			go func() { defer close(ended); c.does(old, new) }()
+			if err := old.StaysAlive(150*time.Millisecond, 500*time.Millisecond); !errors.Is(err, c.err) {
+				t.Errorf("%v, want %v", err, c.err)
+			}
+			new.HangUp()
+			<-ended
+		})
+	}
 }
 
 func TestTablesComeAcrossWhole(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 // Message is one thing said; Kind tells which of the fields have a meaning.
 type Message struct {
 	Kind     string   `json:"kind"`
-	Address  string   `json:"address,omitempty"`  // of listener, admin and connection; the name of a table
+	Address  string   `json:"address,omitempty"`  // of listener, admin and connection; the name of a table or file
 	Requests int      `json:"requests,omitempty"` // of connection: served so far
 	Why      string   `json:"why,omitempty"`      // of failed, and of an answer: why the order was not carried out
 	Adopted  []string `json:"adopted,omitempty"`  // of ready: the addresses of listeners that are listened on by the new process
@@ -20,10 +20,11 @@ type Message struct {
 	Flows    []Flow   `json:"flows,omitempty"`    // of flows
 	Tags     [][]byte `json:"tags,omitempty"`     // of quic: what begins the connection IDs whose packets the old process gets
 	QUIC     []string `json:"quic,omitempty"`     // of ready: the addresses whose socket for QUIC the new process reads
+	Watches  bool     `json:"watches,omitempty"`  // of ready: Alive is sent after serving; of go: the old process waits for it
 	PID      int      `json:"pid,omitempty"`      // of leaving: the old process's
 	Order    *Order   `json:"order,omitempty"`    // of order and answer
-	Body     []byte   `json:"body,omitempty"`     // of order and answer, or a part of it
-	More     bool     `json:"more,omitempty"`     // of answer: another part follows
+	Body     []byte   `json:"body,omitempty"`     // of file, order and answer, or a part of it
+	More     bool     `json:"more,omitempty"`     // of file and answer: another part follows
 }
 
 // Server is what the old process knows of the health of a server.
@@ -77,6 +78,8 @@ const (
 	Table      = "table" // a part of what one of persistence knows
 	Go         = "go"
 	Serving    = "serving"
+	Alive      = "alive" // after serving: every loop of the new process has just answered
+	File       = "file"  // what belongs into a file of the data directory, whether or not the disk has taken it
 	Connection = "connection"
 	Flows      = "flows"
 	FlowsEnd   = "flows end"

@@ -60,6 +60,12 @@ func NewOrders(c *Channel) *Orders {
 	return &Orders{channel: c, begun: time.Now(), takes: make(chan struct{}), ended: make(chan struct{}), turn: make(chan struct{}, 1)}
 }
 
+// Taken is closed once the old process takes orders: it leaves.
+func (o *Orders) Taken() <-chan struct{} { return o.takes }
+
+// Ended is closed once the old process has ended.
+func (o *Orders) Ended() <-chan struct{} { return o.ended }
+
 // PID is the old process's; 0 until it is known.
 func (o *Orders) PID() int {
 	o.mu.Lock()

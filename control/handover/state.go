@@ -15,7 +15,9 @@ type State struct {
 	QUIC      map[string]QUICSocket // by the address of the listener
 	Servers   []Server
 	Tickets   *Tickets // nil: the other process has none
-	Confined  bool
+	// Files is what belongs into files of the data directory, by name. The disk may not have taken it; empty text stands for a file that is not to be there.
+	Files    map[string][]byte
+	Confined bool
 }
 
 // QUICSocket is the UDP socket of an address and the way to the process whose connections have the tags.
@@ -53,12 +55,33 @@ func (c *Channel) SendState(by time.Time, s State) error {
 			return err
 		}
 	}
+	for name, text := range s.Files {
+		if err := c.sendFile(by, name, text); err != nil {
+			return err
+		}
+	}
 	return c.SendPatiently(by, Message{Kind: Begin, Confined: s.Confined})
+}
+
+// sendFile sends the text in parts. A text beyond answerMax is left to the disk: nobody would take it.
+func (c *Channel) sendFile(by time.Time, name string, text []byte) error {
+	if len(text) > answerMax {
+		return nil
+	}
+	for more := true; more; {
+		part := text[:min(len(text), partMax)]
+		text = text[len(part):]
+		more = len(text) > 0
+		if err := c.SendPatiently(by, Message{Kind: File, Address: name, Body: part, More: more}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ReceiveState hears what SendState says. The descriptors are the caller's.
 func (c *Channel) ReceiveState(by time.Time) (*State, error) {
-	s := &State{Listeners: map[string][]int{}, Admin: map[string]int{}, QUIC: map[string]QUICSocket{}}
+	s := &State{Listeners: map[string][]int{}, Admin: map[string]int{}, QUIC: map[string]QUICSocket{}, Files: map[string][]byte{}}
 	for {
 		m, fds, err := c.Receive(by)
 		if err != nil {
@@ -79,6 +102,8 @@ func (c *Channel) ReceiveState(by time.Time) (*State, error) {
 			s.Servers = append(s.Servers, m.Servers...)
 		case Secrets:
 			s.Tickets = m.Tickets
+		case File:
+			s.Files[m.Address] = append(s.Files[m.Address], m.Body...)
 		case Begin:
 			s.Confined = m.Confined
 			return s, nil

@@ -119,6 +119,9 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	d.tunnels = tunnel.NewDriver(e, d.driver.Rings())
 	d.flows = flow.NewDriver(e, d.driver.Rings())
 	d.access = accesslog.NewWriter(d.driver.Rings())
+	if options.Inherited != nil {
+		d.operator.kept = options.Inherited.Files
+	}
 	d.resolver = resolve.New(resolve.Config{OnChange: d.nameChanged})
 	d.monitor = health.New(health.MonitorConfig{OnChange: d.healthChanged})
 	_, problems, err := d.Reload()
@@ -243,7 +246,11 @@ func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 		problems = append(problems, cfg.ProblemAt("sites", "there are no sites, and no listener of layer 4: nothing would be served any more"))
 		return nil, problems, &Refused{problems}
 	}
-	next, more := snapshot.Build(cfg, d.running.Load(), d.options.Loops)
+	var kept map[string][]byte
+	if d.options.Inherited != nil {
+		kept = d.options.Inherited.Files
+	}
+	next, more := snapshot.BuildAfter(kept, cfg, d.running.Load(), d.options.Loops)
 	problems = append(append(problems, more...), checkInterfaces(cfg)...)
 	if next == nil || len(problems.Errors()) > 0 {
 		return nil, problems, &Refused{problems}
@@ -502,6 +509,9 @@ func (d *Daemon) watchFiles() {
 		case <-d.quit:
 			return
 		case <-tick.C:
+		}
+		if !d.handing.Load() && d.operator.saveLate() { // after that, the file is the other process's
+			d.log.Info("what the operator said of servers is kept again: the disk has taken it")
 		}
 		d.mu.Lock()
 		if !d.stopping.Load() { // what a stop has released is not to be put back

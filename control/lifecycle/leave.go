@@ -54,7 +54,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 		}
 	}
 	d.mu.Unlock()
-	state.Servers, state.Tickets, state.QUIC = d.healthOfServers(), d.ticketSecrets(), d.quicSockets()
+	state.Servers, state.Tickets, state.QUIC, state.Files = d.healthOfServers(), d.ticketSecrets(), d.quicSockets(), d.filesKept()
 	defer func() {
 		if err != nil {
 			d.leaveQUIC(nil)
@@ -74,7 +74,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	}
 	d.leaveQUIC(ready.QUIC)
 	d.shared.Store(true)
-	if err := c.Send(handover.Message{Kind: handover.Go, Takes: ready.Takes}); err != nil {
+	if err := c.Send(handover.Message{Kind: handover.Go, Takes: ready.Takes, Watches: ready.Watches}); err != nil {
 		return nil, err
 	}
 	return ready.Adopted, d.passFlows(c, ready, by)
@@ -83,12 +83,12 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 // passFlows has the flows of datagrams go on in the other process, or here if that does not serve in the end.
 func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.Time) error {
 	if !ready.Takes { // a version that begins with none
-		return awaitServing(c, by)
+		return awaitServing(c, ready, by)
 	}
 	flows := d.restFlows(ready.Adopted)
 	err := flows.pass(c, by)
 	if err == nil {
-		err = awaitServing(c, by)
+		err = awaitServing(c, ready, by)
 	}
 	if err != nil {
 		flows.back()
@@ -98,17 +98,33 @@ func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.
 	return nil
 }
 
-// probation is how long a process that has taken over must last until this one gives up what it still has: listening sockets, on which both accept meanwhile, and flows. Until then it can go
-// on as if nothing had happened.
-const probation = 500 * time.Millisecond
+const (
+	// probation is how long a process that has taken over must serve until this one gives up what it still has: listening sockets, on which both accept meanwhile, and flows. Until
+	// then this process can go on as if nothing had happened.
+	probation = 2 * time.Second
+	// aliveEvery is how often the new process asks its loops and says that they answer.
+	aliveEvery = 100 * time.Millisecond
+	// silenceMost is how long it may say nothing. A reload of its own, or a turn that takes long, is shorter.
+	silenceMost = 2 * time.Second
+	// probationBlind holds for a version that does not say Alive: it must only not have ended.
+	probationBlind = 500 * time.Millisecond
+)
 
-// awaitServing waits until the other process serves and has lasted for the probation.
-func awaitServing(c *handover.Channel, by time.Time) error {
+// awaitServing waits until the other process serves and has gone on to do so for the probation.
+func awaitServing(c *handover.Channel, ready handover.Message, by time.Time) error {
 	if _, err := c.Expect(handover.Serving, by); err != nil {
 		return err
 	}
-	if !c.Outlives(probation) {
+	if !ready.Watches {
+		if !c.Outlives(probationBlind) {
+			return errShortLived
+		}
+		return nil
+	}
+	if err := c.StaysAlive(probation, silenceMost); errors.Is(err, handover.ErrEnded) {
 		return errShortLived
+	} else if err != nil {
+		return err
 	}
 	return nil
 }
@@ -125,6 +141,18 @@ func (d *Daemon) healthOfServers() (list []handover.Server) {
 		}
 	}
 	return list
+}
+
+// filesKept is what belongs into files of the data directory, which the disk may not have taken.
+func (d *Daemon) filesKept() map[string][]byte {
+	files := map[string][]byte{}
+	if file, text, err := d.operator.text(); err == nil && file != "" {
+		files[file] = text
+	}
+	if file, text := d.running.Load().Key.Kept(); file != "" {
+		files[file] = text
+	}
+	return files
 }
 
 // Leave passes connections on to the process that has taken over as they come to rest, and ends weir when none is left or ctx ends: those of

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/weir-proxy/weir/control/snapshot"
@@ -20,6 +21,8 @@ type operator struct {
 	mu     sync.Mutex
 	said   map[string]map[string]word // by pool and server
 	file   string                     // "": none is kept
+	kept   map[string][]byte          // of files, from the process before: it counts, and not what the disk has
+	isLate bool                       // the file does not say yet what said does
 	saving sync.Mutex                 // one write at a time, and the last one wins
 }
 
@@ -51,19 +54,19 @@ func (o *operator) follow(data string) error {
 		return nil
 	}
 	o.file = file
-	st, err := os.Stat(file)
-	if errors.Is(err, os.ErrNotExist) {
+	text, isKept := o.kept[file]
+	o.kept = nil // only the first file is that of the process before
+	if !isKept {
+		var err error
+		if text, err = readAtMost(file, operatorMost); errors.Is(err, os.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	o.isLate = isKept
+	if len(text) == 0 && isKept {
 		return nil
-	}
-	if err == nil && st.Size() > operatorMost {
-		err = fmt.Errorf("%s has %d bytes, and at most %d are read", file, st.Size(), operatorMost)
-	}
-	if err != nil {
-		return err
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return err
 	}
 	var said map[string]map[string]word
 	if err := json.Unmarshal(text, &said); err != nil {
@@ -73,10 +76,22 @@ func (o *operator) follow(data string) error {
 	return nil
 }
 
+func readAtMost(file string, most int64) ([]byte, error) {
+	st, err := os.Stat(file)
+	if err == nil && st.Size() > most {
+		err = fmt.Errorf("%s has %d bytes, and at most %d are read", file, st.Size(), most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+}
+
 // note takes over what has been said of a server of a pool.
 func (o *operator) note(pool, server string, said pool.Override) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.isLate = true
 	if said.UntilReload || !said.HasState && !said.HasWeight {
 		delete(o.said[pool], server)
 		return
@@ -139,25 +154,58 @@ func (o *operator) save() error {
 	}
 }
 
-func (o *operator) write() error {
+// saveLate tries again what the disk has not taken, and reports whether it has now.
+func (o *operator) saveLate() bool {
+	o.mu.Lock()
+	isLate := o.isLate
+	o.mu.Unlock()
+	if !isLate || !o.saving.TryLock() { // a write that hangs is not joined by others
+		return false
+	}
+	o.saving.Unlock()
+	return o.save() == nil
+}
+
+// text is the file's name, and what belongs into it; empty if nothing has been said.
+func (o *operator) text() (file string, text []byte, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.textHeld()
+}
+
+func (o *operator) textHeld() (file string, text []byte, err error) {
+	maps.DeleteFunc(o.said, func(_ string, servers map[string]word) bool { return len(servers) == 0 })
+	if len(o.said) == 0 {
+		return o.file, nil, nil
+	}
+	text, err = json.MarshalIndent(o.said, "", "  ")
+	return o.file, append(text, '\n'), err
+}
+
+func (o *operator) write() (err error) {
 	o.saving.Lock()
 	defer o.saving.Unlock()
 	o.mu.Lock()
-	file := o.file
-	maps.DeleteFunc(o.said, func(_ string, servers map[string]word) bool { return len(servers) == 0 })
-	text, err := json.MarshalIndent(o.said, "", "  ")
-	empty := len(o.said) == 0
+	file, text, err := o.textHeld()
+	o.isLate = false // what is said from now on sets it again
 	o.mu.Unlock()
+	defer func() {
+		if err != nil {
+			o.mu.Lock()
+			o.isLate = true
+			o.mu.Unlock()
+		}
+	}()
 	if err != nil || file == "" {
 		return err
 	}
-	if empty {
-		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		return nil
+	if len(text) > 0 {
+		return writeWhole(file, text)
 	}
-	return writeWhole(file, append(text, '\n'))
+	if err = os.Remove(file); errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		err = nil
+	}
+	return err
 }
 
 // writeWhole replaces a file: whoever reads it, after a crash too, finds the old text or the new one.

@@ -105,9 +105,9 @@ func (d *Daemon) Begin() {
 	}
 }
 
-// ReceiveConnections takes the connections that the process before passes on, until that has ended, and closes c.
-func (d *Daemon) ReceiveConnections(c *handover.Channel) {
-	received := make(chan struct{})
+// ReceiveConnections takes the connections that the process before passes on, until that has ended, and closes c. If that process watches this one, it is told that this one serves.
+func (d *Daemon) ReceiveConnections(c *handover.Channel, watched bool) {
+	received, told := make(chan struct{}), make(chan struct{})
 	d.receiving.Store(true)
 	orders := handover.NewOrders(c)
 	d.before.Store(orders)
@@ -118,6 +118,12 @@ func (d *Daemon) ReceiveConnections(c *handover.Channel) {
 		d.before.Store(nil)
 		d.receiving.Store(false)
 	}()
+	go func() {
+		defer close(told)
+		if watched {
+			d.sayAlive(c, orders)
+		}
+	}()
 	d.done.Go(func() {
 		select {
 		case <-d.quit:
@@ -125,8 +131,29 @@ func (d *Daemon) ReceiveConnections(c *handover.Channel) {
 			<-received
 		case <-received:
 		}
+		<-told
 		c.Close()
 	})
+}
+
+// sayAlive tells the process before that this one serves, as long as every loop answers, until that process leaves or has ended.
+func (d *Daemon) sayAlive(c *handover.Channel, orders *handover.Orders) {
+	tick := time.NewTicker(aliveEvery)
+	defer tick.Stop()
+	for {
+		if d.Turns() {
+			c.Send(handover.Message{Kind: handover.Alive})
+		}
+		select {
+		case <-d.quit:
+			return
+		case <-orders.Taken():
+			return
+		case <-orders.Ended():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (d *Daemon) receive(c *handover.Channel, orders *handover.Orders) {

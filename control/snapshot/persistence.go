@@ -17,6 +17,7 @@ import (
 // keeper makes what keeps clients with servers; what routes have in common they share.
 type keeper struct {
 	previous map[string]*persistence.Table
+	kept     map[string][]byte             // of files, from another process
 	tables   map[string]*persistence.Table // by scope and key
 	made     map[keeping]*site.Persistence
 	key      *Key // that weir has made for itself; nil while nothing needs it
@@ -28,8 +29,8 @@ type keeping struct {
 	how  *config.Persistence
 }
 
-func newKeeper(previous *Snapshot) *keeper {
-	k := &keeper{tables: map[string]*persistence.Table{}, made: map[keeping]*site.Persistence{}}
+func newKeeper(kept map[string][]byte, previous *Snapshot) *keeper {
+	k := &keeper{kept: kept, tables: map[string]*persistence.Table{}, made: map[keeping]*site.Persistence{}}
 	if previous != nil {
 		k.previous, k.key = previous.Tables, previous.Key
 	}
@@ -127,7 +128,7 @@ func (b *siteBuilder) secret(path string, c *config.Persistence) []byte {
 		return nil // nobody sees what is in a table
 	}
 	if b.keeper.key == nil {
-		b.keeper.key = findKey(filepath.Join(b.cfg.Data, "persistence.key"))
+		b.keeper.key = b.keeper.findKey(filepath.Join(b.cfg.Data, "persistence.key"))
 	}
 	return b.keeper.key.text
 }
@@ -139,8 +140,19 @@ type Key struct {
 	isSaved bool
 }
 
-// findKey reads the key that an earlier start has made, or makes one.
-func findKey(file string) *Key {
+// Kept is the file and its text, for a process that takes over: the disk may not have taken it. It is empty where there is no key.
+func (k *Key) Kept() (file string, text []byte) {
+	if k == nil {
+		return "", nil
+	}
+	return k.file, k.text
+}
+
+// findKey takes the key of the process before, reads the one that an earlier start has made, or makes one.
+func (k *keeper) findKey(file string) *Key {
+	if text := k.kept[file]; len(text) >= 32 {
+		return &Key{file: file, text: text}
+	}
 	if text, err := os.ReadFile(file); err == nil && len(text) >= 32 {
 		return &Key{file, text, true}
 	}
@@ -162,8 +174,11 @@ func (k *Key) Save() error {
 		os.Remove(next)
 		return err
 	}
+	if err := os.Rename(next, k.file); err != nil {
+		return err
+	}
 	k.isSaved = true
-	return os.Rename(next, k.file)
+	return nil
 }
 
 // stays is what keeps the clients of each pool.

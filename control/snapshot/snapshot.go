@@ -71,13 +71,18 @@ type builder struct {
 // Build makes a snapshot for that many loops. previous is the running one, whose live state is taken over; nil if nothing runs. With an
 // error among the problems there is no snapshot.
 func Build(cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
+	return BuildAfter(nil, cfg, previous, loops)
+}
+
+// BuildAfter is Build in a process that has taken over from another: kept is what belongs into files, by name, whether or not the disk has it.
+func BuildAfter(kept map[string][]byte, cfg *config.Config, previous *Snapshot, loops int) (*Snapshot, config.Problems) {
 	b := &builder{cfg: cfg, previous: previous, loops: loops, clientCAs: map[string]*authorities{},
 		out: &Snapshot{Config: cfg, Destinations: map[string]*site.Destination{}, files: map[string]fingerprint{}}}
 	b.carryTLS()
 	for i := range cfg.Pools {
 		b.pool(&cfg.Pools[i])
 	}
-	b.keeper = newKeeper(previous)
+	b.keeper = newKeeper(kept, previous)
 	keeper := b.keeper
 	b.linkFallbacks()
 	index, problems := buildSites(cfg, func(name string) *site.Destination { return b.out.Destinations[name] }, keeper)

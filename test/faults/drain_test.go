@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -247,6 +249,57 @@ func TestWhatTheOperatorSaysOutlivesTheProcess(t *testing.T) {
 	within(t, 5*time.Second, "the process to end", func() bool { _, err := ask.Status(context.Background()); return err != nil })
 	startProcess(t, config)
 	isDisabled("after a crash and a start")
+}
+
+// Where the disk takes nothing, a new binary still learns what the operator has said, and the key that signs cookies: the old process tells it.
+func TestWhatTheDiskDidNotTakeReachesTheNewBinary(t *testing.T) {
+	admin := peers.AdminSocket()
+	w := startProcess(t, fmt.Sprintf(`{ listeners: { front: "FRONT" }, pools: { web: { servers: [%q, %q, "127.0.0.1:1", "127.0.0.1:2"], persistence: { cookie: kept } } }, sites: { "*": web }, admin: %q, data: /proc/none, logs: { access: off } }`,
+		origin(t, "a"), origin(t, "b"), admin))
+	ask := client.New(admin)
+	weight := 7
+	for _, c := range []api.ServerChange{{Server: "127.0.0.1:1", State: api.Drained}, {Server: "127.0.0.1:2", State: api.Disabled}, {Server: "127.0.0.1:2", Weight: &weight}} {
+		changed, err := ask.ChangeServer(context.Background(), c)
+		if err != nil || !strings.Contains(changed.Warning, "it will be lost when weir starts again") {
+			t.Fatal(err, changed)
+		}
+	}
+	visit := func(cookie string) *http.Response {
+		t.Helper()
+		request, _ := http.NewRequest("GET", "http://"+w.address+"/", nil)
+		if cookie != "" {
+			request.Header.Set("Cookie", cookie)
+		}
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		return response
+	}
+	cookie, _, _ := strings.Cut(visit("").Header.Get("Set-Cookie"), ";")
+	if cookie == "" || visit(cookie).Header.Get("Set-Cookie") != "" {
+		t.Fatalf("the cookie %q is not taken", cookie)
+	}
+	pid := w.Process.Pid
+	for round := range 2 { // the one that has learnt it passes it on too
+		pid = replacedBy(t, ask, pid)
+		st, err := ask.Status(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := st.Pools[0].Servers
+		if o := said[2].Override; o == nil || o.State != "drained" {
+			t.Errorf("round %d: the drained server: %+v", round, o)
+		}
+		if o := said[3].Override; o == nil || o.Weight == nil || *o.Weight != weight {
+			t.Errorf("round %d: the server with a weight: %+v", round, o)
+		}
+		if again := visit(cookie).Header.Get("Set-Cookie"); again != "" {
+			t.Errorf("round %d: the client's cookie is not known any more: %s", round, again)
+		}
+	}
 }
 
 // Where data cannot be written, the operator is told that the change will be lost.

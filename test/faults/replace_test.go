@@ -246,6 +246,39 @@ func TestTheOldProcessGoesOnWhenItsSuccessorIsKilled(t *testing.T) {
 	r.replace("exec") // as ever
 }
 
+// A successor that hangs after it has begun to serve is noticed, however late in the time in which both serve: it is ended, and the old process goes on.
+func TestTheOldProcessGoesOnWhenItsSuccessorHangs(t *testing.T) {
+	r := startReplaceable(t, `servers: ["`+origin(t, "web")+`"]`)
+	before := r.pid()
+	for _, after := range []time.Duration{0, 300 * time.Millisecond, 800 * time.Millisecond} {
+		served, failed := strings.Count(r.said.String(), "msg=serving"), strings.Count(r.said.String(), goesOn)
+		syscall.Kill(before, syscall.SIGUSR2)
+		within(t, 10*time.Second, "the new process to serve", func() bool { return strings.Count(r.said.String(), "msg=serving") > served })
+		said := r.said.String()
+		next := 0
+		fmt.Sscanf(said[strings.LastIndex(said, "msg=serving pid=")+len("msg=serving pid="):], "%d", &next)
+		time.Sleep(after)
+		if next == before || syscall.Kill(next, syscall.SIGSTOP) != nil {
+			t.Fatalf("process %d is not there to be stopped", next)
+		}
+		within(t, 10*time.Second, "the old process to go on", func() bool { return strings.Count(r.said.String(), goesOn) > failed })
+		if said := r.said.String(); !strings.Contains(said[strings.LastIndex(said, goesOn):], "it stopped answering after it had begun to serve") {
+			t.Errorf("%v after: the log does not say why", after)
+		}
+		for range 5 {
+			for _, ask := range []func() error{newConnections(r.front, "/")(), overHTTP3(t, r.secure, "/")(), overUnix(t, filepath.Join(r.dir, "front.sock"))()} {
+				if err := ask(); err != nil {
+					t.Errorf("%v after: %v", after, err)
+				}
+			}
+		}
+		if now := r.pid(); now != before {
+			t.Errorf("process %d answers, not %d", now, before)
+		}
+	}
+	r.replace("exec") // as ever
+}
+
 // An old process that is killed while its successor starts leaves that one, which has got the sockets.
 func TestTheNewProcessGoesOnWhenTheOldIsKilled(t *testing.T) {
 	r := startReplaceable(t, `servers: ["`+origin(t, "web")+`"]`)

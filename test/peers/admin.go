@@ -27,7 +27,7 @@ func AdminClient(address string) *http.Client {
 
 // AskAdmin gets a path of an admin address, unix:/path or host:port. What is asked while a new binary takes over is asked again, as weir's own commands do.
 func AskAdmin(address, path string) (*http.Response, error) {
-	for by := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for by := time.Now().Add(6 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		response, err := AdminClient(address).Get("http://localhost" + path)
 		if err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" || time.Now().After(by) {
 			return response, err

@@ -175,7 +175,7 @@ func (c *Client) ask(ctx context.Context, method, path string, into any, expecte
 
 // What is asked while a new binary takes over is asked again, for retryFor.
 const (
-	retryFor   = 3 * time.Second
+	retryFor   = 6 * time.Second
 	retryEvery = 100 * time.Millisecond
 )
 
