@@ -85,11 +85,8 @@ func (r *reader) checkPoolName(cfg *Config, path, name string) {
 	if cfg.Pool(name) != nil {
 		return
 	}
-	var names []string
-	for _, p := range cfg.Pools {
-		names = append(names, p.Name)
-	}
-	r.suggest(r.at(path), path, nearest(name, names), "no pool %q", name)
+	near := r.nearestName(name, len(cfg.Pools), func(i int) string { return cfg.Pools[i].Name })
+	r.suggest(r.at(path), path, near, "no pool %q", name)
 }
 
 // warnUnused tells of pools that nothing uses.

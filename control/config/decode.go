@@ -251,9 +251,9 @@ func (r *reader) decodeMapping(n *node, v reflect.Value, path string) {
 		f := findField(fields, func(f *field) bool { return f.key == e.key && e.key != "" })
 		switch {
 		case f != nil:
-			before := len(r.problems.Errors())
+			before := r.errors
 			r.decode(e.value, v.FieldByIndex(f.index), f, at)
-			if len(r.problems.Errors()) == before {
+			if r.errors == before {
 				r.notYet(e.pos, f, v.FieldByIndex(f.index), at)
 			}
 		case paths != nil && isPathPattern(e.key):

@@ -164,15 +164,14 @@ func (r *reader) checkHealthName(cfg *Config, p *Pool) {
 	if p.Health == nil || p.Health.Use == "" {
 		return
 	}
-	at, names := joinPath("pools", p.Name)+".health", []string{}
-	for _, h := range cfg.HealthChecks {
-		if h.Name == p.Health.Use {
+	at := joinPath("pools", p.Name) + ".health"
+	for i := range cfg.HealthChecks {
+		if cfg.HealthChecks[i].Name == p.Health.Use {
 			return
 		}
-		names = append(names, h.Name)
 	}
 	if r.isWritten(at + ".use") {
 		at += ".use"
 	}
-	r.suggest(r.at(at), at, nearest(p.Health.Use, names), "no check %q under health_checks; otherwise want a path that starts with \"/\", tcp, tls or off", p.Health.Use)
+	r.suggest(r.at(at), at, r.nearestName(p.Health.Use, len(cfg.HealthChecks), func(i int) string { return cfg.HealthChecks[i].Name }), "no check %q under health_checks; otherwise want a path that starts with \"/\", tcp, tls or off", p.Health.Use)
 }

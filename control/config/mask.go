@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -48,20 +49,27 @@ func lastKey(path string) string {
 
 // maskProblems takes secrets out of all problems. It comes last, since a message may quote a line whose secret is understood later.
 func maskProblems(problems Problems, hidden []string) {
+	if len(problems) == 0 {
+		return
+	}
+	mask := masker(hidden)
 	for i := range problems {
 		p := &problems[i]
-		p.Message = mask(p.Message, hidden)
+		p.Message = mask.Replace(p.Message)
 		for j := range p.excerpt {
-			p.excerpt[j].text = credentialLine.ReplaceAllStringFunc(mask(p.excerpt[j].text, hidden), maskValue)
+			p.excerpt[j].text = credentialLine.ReplaceAllStringFunc(mask.Replace(p.excerpt[j].text), maskValue)
 		}
 	}
 }
 
-func mask(text string, hidden []string) string {
-	for _, secret := range hidden {
-		text = strings.ReplaceAll(text, secret, masked)
+// masker masks all secrets in one pass over a text. Of two that begin alike the longer one is masked whole.
+func masker(hidden []string) *strings.Replacer {
+	longestFirst := slices.SortedFunc(slices.Values(hidden), func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 2*len(hidden))
+	for _, secret := range longestFirst {
+		pairs = append(pairs, secret, masked)
 	}
-	return text
+	return strings.NewReplacer(pairs...)
 }
 
 // maskValue masks the value of a key, unless it only says where the secret is: in the environment, or in a file.

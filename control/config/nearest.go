@@ -1,5 +1,21 @@
 package config
 
+// comparedMost bounds the words that are compared with misspelt names of the operator's own. Beyond it such errors come without a suggestion: twenty thousand wrong names among twenty thousand
+// pools would take minutes.
+const comparedMost = 500_000
+
+// nearestName is nearest among the n names that the operator has given to things of a kind.
+func (r *reader) nearestName(word string, n int, name func(i int) string) string {
+	if r.compared += n; r.compared > comparedMost {
+		return ""
+	}
+	candidates := make([]string, n)
+	for i := range candidates {
+		candidates[i] = name(i)
+	}
+	return nearest(word, candidates)
+}
+
 // nearest returns the candidate that a slip of the hand away from word, or "". The first of equals wins.
 func nearest(word string, candidates []string) string {
 	best, distance := "", 1+max(1, len(word)/3)

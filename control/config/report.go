@@ -29,6 +29,9 @@ func (r *reader) report(p Problem) {
 		p.excerpt = append(p.excerpt, sourceLine{n, strings.TrimSuffix(lines[n-1], "\r")})
 	}
 	r.problems = append(r.problems, p)
+	if !p.Warning {
+		r.errors++
+	}
 }
 
 // ProblemAt is a problem found after loading, such as a file that cannot be read, at the place of a key.
@@ -76,11 +79,29 @@ const (
 	bold, red, yellow, dim, plain = "\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 )
 
-// Write prints all problems with the lines they are about, and how many there are. It prints nothing for none.
+// writtenMost is how many errors, and how many warnings, are printed for people.
+const writtenMost = 100
+
+// Write prints the first errors and warnings with the lines they are about, how many more there are, and how many in all. It prints nothing for none.
 func (ps Problems) Write(w io.Writer, color bool) error {
 	var b strings.Builder
+	errors, warnings := 0, 0
 	for _, p := range ps {
-		p.write(&b, color)
+		n := &errors
+		if p.Warning {
+			n = &warnings
+		}
+		if *n++; *n <= writtenMost {
+			p.write(&b, color)
+		}
+	}
+	for _, rest := range []struct {
+		n    int
+		what string
+	}{{errors - writtenMost, "more problem"}, {warnings - writtenMost, "more warning"}} {
+		if rest.n > 0 {
+			b.WriteString(counted(rest.n, rest.what) + " not shown; 'weir check --json' lists all\n")
+		}
 	}
 	if len(ps) > 0 {
 		b.WriteString(ps.summary() + "\n")

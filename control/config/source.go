@@ -26,6 +26,8 @@ type reader struct {
 	texts     map[string]bool     // files whose text stands in for a value
 	root      *node
 	problems  Problems
+	errors    int       // among the problems
+	compared  int       // words, in search of suggestions
 	place     positions // of values
 	keys      positions // of their keys
 	shapes    *shapes

@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Eight times the errors take about eight times as long: an editor that has spoilt a large file gets its answer at once.
+func TestManyErrorsAreFoundInLinearTime(t *testing.T) {
+	for name, write := range map[string]func(b *strings.Builder, n int){
+		"unknown keys": func(b *strings.Builder, n int) {
+			b.WriteString("sites: { '*': p0 }\npools:\n")
+			for i := range n {
+				fmt.Fprintf(b, "  p%d: { servers: [10.0.0.1:80], bogus%d: 1 }\n", i, i)
+			}
+		},
+		"names of pools": func(b *strings.Builder, n int) {
+			b.WriteString("pools:\n")
+			for i := range n {
+				fmt.Fprintf(b, "  p%d: { servers: [10.0.0.1:80] }\n", i)
+			}
+			b.WriteString("sites:\n")
+			for i := range n {
+				fmt.Fprintf(b, "  s%d.example.com: pp%d\n", i, i)
+			}
+		},
+		"beside as many secrets": func(b *strings.Builder, n int) {
+			b.WriteString("sites: { '*': p0 }\npools:\n")
+			for i := range n {
+				fmt.Fprintf(b, "  p%d: { servers: [10.0.0.1:80], bogus: 1, persistence: { cookie: c, secret: %032d } }\n", i, i)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			takes := func(n, times int) (shortest time.Duration) {
+				var b strings.Builder
+				write(&b, n)
+				for range times {
+					began := time.Now()
+					_, problems := Parse("weir.yaml", []byte(b.String()))
+					if took := time.Since(began); shortest == 0 || took < shortest {
+						shortest = took
+					}
+					if got := len(problems.Errors()); got < n {
+						t.Fatalf("%d errors of %d", got, n)
+					}
+				}
+				return shortest
+			}
+			few, many := takes(2000, 4), takes(16_000, 2)
+			if many > 30*few {
+				t.Errorf("2,000 errors take %v, and 16,000 take %v", few, many)
+			}
+		})
+	}
+}
+
+func TestManyProblemsArePrintedInPart(t *testing.T) {
+	var problems Problems
+	for i := range 1000 {
+		problems = append(problems, Problem{Pos: Pos{"weir.yaml", i + 1, 1}, Message: "wrong", Warning: i%2 == 1})
+	}
+	var b strings.Builder
+	if err := problems.Write(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\n400 more problems not shown; 'weir check --json' lists all\n", "\n400 more warnings not shown; 'weir check --json' lists all\n",
+		"\n500 problems and 500 warnings; nothing was changed\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not said", want)
+		}
+	}
+	if n := strings.Count(b.String(), "weir.yaml:"); n != 200 {
+		t.Errorf("%d problems are printed", n)
+	}
+}
