@@ -98,7 +98,13 @@ func (b *builder) terms(l *config.Listener, out *Listener) *wiretls.Terms {
 			of[b.out.Sites.Site(s.Name)] = policy(a)
 		}
 	}
-	return wiretls.NewTerms(own, b.policyOf(of), b.prints)
+	terms := wiretls.NewTerms(own, b.policyOf(of), b.prints)
+	if b.out.Wanted.ACME != nil && l.Protocol != "ftp" {
+		p := wiretls.NewPolicy(l.Name+" challenges", tls.VersionTLS12, []string{wiretls.ChallengeProtocol}, chooser.Get)
+		out.policies = append(out.policies, p)
+		terms.TakeChallenges(p)
+	}
+	return terms
 }
 
 // taken says how names are published.
@@ -221,7 +227,7 @@ func (b *builder) checkAuthorities() {
 func (b *builder) protocols(l *config.Listener) []string {
 	list := offered(l)
 	if b.out.Wanted.ACME != nil {
-		list = append(list, "acme-tls/1") // an authority offers nothing else
+		list = append(list, wiretls.ChallengeProtocol) // an authority offers nothing else
 	}
 	return list
 }

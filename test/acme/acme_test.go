@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -44,6 +45,25 @@ func TestEachChallengeObtains(t *testing.T) {
 			t.Errorf("%d updates", w.zone.updates)
 		}
 	})
+}
+
+// An authority has no certificate to show: where clients must have one, its challenges are answered all the same.
+func TestChallengesAreAnsweredWhereClientsNeedCertificates(t *testing.T) {
+	for name, acme := range map[string]string{"http-01": "challenge: http", "tls-alpn-01": "challenge: tls-alpn"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, authority{})
+			w.startWith(acme, "shop.example.com: { respond: 200 }", "limits: { header_count: 100 }", fmt.Sprintf("client_auth: %q", w.trust))
+			if c := w.obtained("shop.example.com"); c.VerifyHostname("shop.example.com") != nil {
+				t.Errorf("got one for %v", c.DNSNames)
+			}
+			c, err := tls.Dial("tcp", w.https, &tls.Config{ServerName: "shop.example.com", InsecureSkipVerify: true, NextProtos: []string{"h2", "acme-tls/1"}, MaxVersion: tls.VersionTLS12})
+			if err == nil {
+				c.Close()
+				t.Error("a client without a certificate has got in by the protocol of challenges")
+			}
+		})
+	}
 }
 
 // Certificates that live for ten seconds are renewed as they end; then the authority goes away, for longer than the last of them lives.

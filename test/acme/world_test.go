@@ -105,20 +105,26 @@ func port(address string) (n int) {
 // start starts a weir: acme is what stands below tls.acme besides the authority.
 func (w *world) start(acme, sites string) {
 	w.t.Helper()
+	w.startWith(acme, sites, "redirect: https", "")
+}
+
+// startWith has more under the listener of clear text and the top-level tls.
+func (w *world) startWith(acme, sites, clear, tls string) {
+	w.t.Helper()
 	binary, err := peers.WeirBinary()
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	text := fmt.Sprintf(`
 listeners:
-  http: { address: %q, redirect: https }
+  http: { address: %q, %s }
   https: { address: %q, tls: on }
-tls: { acme: { email: ops@example.com, ca: %q, roots: %q, check: 1s, %s } }
+tls: { acme: { email: ops@example.com, ca: %q, roots: %q, check: 1s, %s }, %s }
 sites: { %s }
 data: %q
 admin: %q
 logs: { level: debug }
-`, w.http, w.https, w.directory, w.trust, acme, sites, filepath.Join(w.dir, "data"), w.admin())
+`, w.http, clear, w.https, w.directory, w.trust, acme, tls, sites, filepath.Join(w.dir, "data"), w.admin())
 	if w.weir, err = peers.Weir(binary, w.dir, text, w.http, w.https); err != nil {
 		w.t.Fatal(err)
 	}

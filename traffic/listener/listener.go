@@ -211,7 +211,7 @@ func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {
 	engine.Taken(c)
 	state := secure.State()
 	switch {
-	case state.NegotiatedProtocol == challengeProtocol:
+	case state.NegotiatedProtocol == tls.ChallengeProtocol:
 		secure.Close() // the authority has seen what it wanted
 	case setup.HTTP == nil:
 		o.IsSecure, o.Name = true, []byte(state.ServerName)
@@ -225,9 +225,6 @@ func (l *Listener) endTLS(c engine.Conn, setup *Setup, o tunnel.Opened) {
 		l.http.ServeTLS(secure, settled(secure, &state), o.TLVs)
 	}
 }
-
-// challengeProtocol is what an authority speaks that has asked for tls-alpn-01 (RFC 8737 section 4): nothing.
-const challengeProtocol = "acme-tls/1"
 
 // handshake ends TLS; nil if that failed and the connection is gone.
 func (l *Listener) handshake(c engine.Conn, setup *Setup) *tls.Conn {

@@ -12,16 +12,28 @@ type Terms struct {
 	own    *Policy
 	of     func(serverName string) *Policy
 	prints bool
+
+	challenges *Policy // nil: the others take them
 }
 
 // NewTerms makes terms. of, if not nil, gives the policy of the site that a client asks for, nil if that is the listener's own; with prints the ClientHello's
 // fingerprint is kept.
 func NewTerms(own *Policy, of func(serverName string) *Policy, prints bool) *Terms {
-	t := &Terms{own, of, prints}
+	t := &Terms{own: own, of: of, prints: prints}
 	if of != nil || prints {
 		own.Config.GetConfigForClient = t.hello
 	}
 	return t
+}
+
+// ChallengeProtocol is what an authority speaks that proves by tls-alpn-01 whose a name is (RFC 8737 section 4): nothing beyond the handshake.
+const ChallengeProtocol = "acme-tls/1"
+
+// TakeChallenges has authorities met under a policy of their own, which asks for no certificate: they have none. Who calls it closes connections of ChallengeProtocol as soon as
+// they are made. Before the first connection.
+func (t *Terms) TakeChallenges(p *Policy) {
+	t.challenges = p
+	t.own.Config.GetConfigForClient = t.hello
 }
 
 // hello notes who asks and chooses the policy.
@@ -29,6 +41,12 @@ func (t *Terms) hello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	c := connOf(hello.Conn)
 	if t.prints && c != nil {
 		c.print = AppendJA4(nil, hello, 't')
+	}
+	if t.challenges != nil && isChallenge(hello) {
+		if c != nil {
+			c.policy = t.challenges
+		}
+		return t.challenges.Config, nil
 	}
 	if t.of == nil {
 		return nil, nil
@@ -41,6 +59,11 @@ func (t *Terms) hello(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		c.policy = p
 	}
 	return p.Config, nil
+}
+
+// isChallenge reports whether an authority asks. RFC 8737 section 3: the ALPN extension "MUST contain only a single protocol name with the value "acme-tls/1"".
+func isChallenge(hello *tls.ClientHelloInfo) bool {
+	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ChallengeProtocol
 }
 
 // choose finds the policy for a client.
