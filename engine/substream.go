@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // Substream is what every Conn has that is one of many on a connection, whose owner brings it content and makes room: the deadlines, and who waits. It is embedded,
 // and begins with Begin; owned by its loop.
@@ -16,6 +19,16 @@ type Substream struct {
 	writeFor    time.Duration // of the last SetWriteTimeout
 	interrupted bool
 }
+
+// SendFile is SendFile to the content: all of it is in frames.
+func (s *Substream) SendFile(w *Workers, f *os.File, offset, n int64) (int64, error) {
+	return SendFile(s.self, w, f, offset, n)
+}
+
+// BareIn, BareOut and Skip would be for content that is on a connection as it is.
+func (s *Substream) BareIn() (c Conn, n int64) { return nil, 0 }
+func (s *Substream) BareOut() Conn             { return nil }
+func (s *Substream) Skip(n int64)              {}
 
 // Begin makes a zero Substream the one of c, from any goroutine. Its deadlines have to be set before the first wait.
 func (s *Substream) Begin(l *Loop, c Conn) { s.loop, s.self = l, c }

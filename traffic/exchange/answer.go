@@ -87,12 +87,12 @@ func (x *Exchange) settleBody() {
 	for x.stream.Owed() > 0 {
 		x.stream.SetReadTimeout(x.keepTimeout(x.body.got))
 		n, err := x.stream.Read(buf)
+		x.received += int64(n + x.stream.Around())
 		if err != nil {
 			x.keepAlive = false
 			return
 		}
 		x.body.got += int64(n)
-		x.received += int64(n)
 	}
 }
 

@@ -192,11 +192,11 @@ func (x *Exchange) spliceFailed(err error) Stage {
 func (x *Exchange) piece(buf []byte) (p message.Piece, err error) {
 	p = message.Piece{Buf: buf, From: message.FrameRoom}
 	n, err := x.readMore(buf[p.From : len(buf)-message.FrameRoom])
+	x.load.BytesReceived += uint64(n + x.conn.Stream.Around())
 	if err != nil && err != io.EOF {
 		return p, err
 	}
 	p.End = p.From + n
-	x.load.BytesReceived += uint64(n)
 	if x.twin != nil {
 		x.noteBody(p.Content())
 	}

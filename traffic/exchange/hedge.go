@@ -124,14 +124,16 @@ func (h *hedge) ask() pool.Outcome {
 	h.began = h.at.loop.Micros()
 	h.conn.SetWriteTimeout(h.read)
 	h.conn.Use(&h.own)
-	err := h.conn.Stream.WriteRequest(h.request[:h.size], h.method, h.target, false)
+	sent, err := h.conn.Stream.WriteRequest(h.request[:h.size], h.method, h.target, false)
 	if err == nil {
-		_, err = h.conn.Stream.Send(message.Piece{Ended: true}, nil)
+		var n int
+		n, err = h.conn.Stream.Send(message.Piece{Ended: true}, nil)
+		sent += n
 	}
 	if err != nil {
 		return pool.Reset
 	}
-	h.load.BytesSent += uint64(h.size)
+	h.load.BytesSent += uint64(sent)
 	h.conn.SetReadTimeout(h.read)
 	h.reply.Empty()
 	n, err := h.conn.Stream.ReadHead(&h.res, &h.reply)

@@ -106,12 +106,12 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 	room = room[:min(int64(len(room)), most)]
 	x.stream.SetReadTimeout(x.keepTimeout(k.length()))
 	n, err := x.stream.Read(room)
+	x.received += int64(n + x.stream.Around())
 	if err != nil && err != io.EOF {
 		fault, _ := err.(*http1.Fault)
 		return bodyFailure(err), fault
 	}
 	x.moves()
-	x.received += int64(n)
 	k.whole = err == io.EOF || x.stream.Ended()
 	x.took(n, k.whole)
 	if limit := x.route.BodyLimit; limit > 0 && x.announced() > limit {

@@ -84,6 +84,7 @@ func (x *Exchange) forgetBody() bool {
 	x.conn.SetReadTimeout(min(forgetFor, x.route.Response))
 	for read := 0; read < forgetMost && !s.Ended(); {
 		n, err := s.Read(b)
+		x.load.BytesReceived += uint64(n + s.Around())
 		if err == io.EOF {
 			break
 		}
@@ -91,7 +92,6 @@ func (x *Exchange) forgetBody() bool {
 			return false
 		}
 		read += n
-		x.load.BytesReceived += uint64(n)
 	}
 	return s.Ended()
 }

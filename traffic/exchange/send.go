@@ -42,14 +42,16 @@ func (x *Exchange) send() Stage {
 		head = withoutLine(head, webSocketKey)
 	}
 	c.SetWriteTimeout(x.answerPause())
-	err := c.Stream.WriteRequest(head, x.req.Method, target, x.isOpenToServer(whole))
+	sent, err := c.Stream.WriteRequest(head, x.req.Method, target, x.isOpenToServer(whole))
 	if err == nil {
-		_, err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
+		var n int
+		n, err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
+		sent += n
 	}
 	if err != nil {
 		return x.sendFailed(err)
 	}
-	x.load.BytesSent += uint64(len(head) + len(data))
+	x.load.BytesSent += uint64(sent)
 	x.asked()
 	if !whole && !isConnect {
 		x.up.begin(c, x.req.Expect && len(data) == 0)

@@ -15,6 +15,8 @@ import (
 // the message, or belongs to the connection, is left out by the versions that have other ways to say it. Codes are those of HTTP/2; another version has the same by other numbers.
 type Stream interface {
 	engine.Conn
+	// Around is how many bytes were read besides content since it was asked last, as far as they are counted: framing, trailers, and what follows the content.
+	Around() int
 	// Ended reports whether all of the content has been read: the next Read would return io.EOF.
 	Ended() bool
 	// Trailers are the lines that followed the content, once that has ended.

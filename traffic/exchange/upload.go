@@ -116,11 +116,12 @@ func (u *upload) relay() reason.Reason {
 		room := u.buf[p.From : len(u.buf)-message.FrameRoom]
 		n, err := x.readBody(room)
 		if err != nil && err != io.EOF {
+			x.received += int64(x.stream.Around())
 			u.fault, _ = err.(*wire.Fault)
 			return bodyFailure(err)
 		}
 		p.End, p.Ended = p.From+n, err == io.EOF || x.stream.Ended()
-		x.received += int64(n)
+		x.received += int64(n + x.stream.Around())
 		x.took(n, p.Ended)
 		if x.tee != nil {
 			x.addToTee(p.Content())
@@ -132,10 +133,10 @@ func (u *upload) relay() reason.Reason {
 		}
 		u.conn.SetWriteTimeout(x.answerPause())
 		x.asked() // the answer may come before Send returns
-		if _, err := u.conn.Stream.Send(p, x.requestTrailers()); err != nil {
+		sent, err := u.conn.Stream.Send(p, x.requestTrailers())
+		if x.load.BytesSent += uint64(sent); err != nil {
 			return reason.SendCut
 		}
-		x.load.BytesSent += uint64(n)
 		x.asked()
 		u.conn.SetReadTimeout(x.answerPause()) // the answer's time counts from the last byte of the request
 		if p.Ended {
@@ -146,7 +147,8 @@ func (u *upload) relay() reason.Reason {
 
 // end ends the request.
 func (u *upload) end() reason.Reason {
-	if _, err := u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers()); err != nil {
+	n, err := u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers())
+	if u.x.load.BytesSent += uint64(n); err != nil {
 		return reason.SendCut
 	}
 	return reason.Done

@@ -54,6 +54,9 @@ func (c *Client) Read(p []byte) (int, error) {
 	return data, err
 }
 
+// Around is how many bytes were read besides content since it was asked last: framing, trailers, and what follows the content.
+func (c *Client) Around() int { return c.in.takeAround() }
+
 // Ended reports whether all of the content has been read.
 func (c *Client) Ended() bool { return c.in.ended }
 

@@ -14,6 +14,7 @@ type content struct {
 	left    int64 // FramingLength: bytes that have not been read
 	ended   bool  // all of it, with its trailers, has been read
 	chunks  wire.Chunked
+	around  int // bytes that read has taken besides content, and nobody has asked for
 }
 
 // start begins the content of a message. chunks is how a chunked one is to be decoded.
@@ -62,7 +63,8 @@ func (c *content) read(conn engine.Conn, p []byte) (data, used, got int, err err
 			return 0, 0, 0, err
 		}
 		var fault *wire.Fault
-		if data, used, fault = c.unframe(room[:got], conn.Loop().Now()); fault != nil {
+		data, used, fault = c.unframe(room[:got], conn.Loop().Now())
+		if c.around += got - data; fault != nil {
 			return 0, 0, 0, fault
 		}
 		if data > 0 || used < got {
@@ -70,6 +72,13 @@ func (c *content) read(conn engine.Conn, p []byte) (data, used, got int, err err
 		}
 	}
 	return 0, 0, 0, io.EOF
+}
+
+// takeAround is how many bytes were read besides content since it was asked last: chunks' heads and ends, trailers, and what follows the content.
+func (c *content) takeAround() int {
+	n := c.around
+	c.around = 0
+	return n
 }
 
 // bare is how many bytes come next that are content alone.

@@ -12,6 +12,7 @@ import (
 type writer struct {
 	conn    engine.Conn
 	chunked bool // the content goes out in chunks
+	around  int  // bytes of framing around files, which the next send reports
 }
 
 var lastChunk = []byte(wire.LastChunk)
@@ -28,6 +29,13 @@ func (w *writer) bare() engine.Conn {
 
 // send sends content, and its end where p says so; trailers are lines. It reports the bytes that left, framing included.
 func (w *writer) send(p message.Piece, trailers []byte) (int, error) {
+	around := w.around
+	w.around = 0
+	n, err := w.sendPiece(p, trailers)
+	return around + n, err
+}
+
+func (w *writer) sendPiece(p message.Piece, trailers []byte) (int, error) {
 	n := p.End - p.From + len(p.More)
 	switch {
 	case n == 0 && (!p.Ended || !w.chunked):
@@ -102,13 +110,16 @@ func appendEnd(b, trailers []byte) []byte {
 func (w *writer) sendFile(from *engine.Workers, f *os.File, offset, n int64) (int64, error) {
 	if w.chunked {
 		var head [message.FrameRoom]byte
-		if _, err := w.conn.Write(wire.AppendChunkHead(head[:0], int(n))); err != nil {
+		k, err := w.conn.Write(wire.AppendChunkHead(head[:0], int(n)))
+		if w.around += k; err != nil {
 			return 0, err
 		}
 	}
 	sent, err := engine.SendFile(w.conn, from, f, offset, n)
 	if err == nil && w.chunked {
-		_, err = w.conn.Write([]byte(chunkEnd))
+		var k int
+		k, err = w.conn.Write([]byte(chunkEnd))
+		w.around += k
 	}
 	return sent, err
 }

@@ -41,10 +41,10 @@ func (s *Server) Bind(c engine.Conn) {
 func (s *Server) Forget() { *s = Server{Terms: Terms{Announced: s.Terms.Announced}} }
 
 // WriteRequest takes the head of a request, with the lines that frame its content; open says that the content goes in chunks. The head is borrowed until Send, which
-// sends it together with the first of the content.
-func (s *Server) WriteRequest(head []byte, method message.Method, _ http2.Target, open bool) error {
+// sends it together with the first of the content, and counts it.
+func (s *Server) WriteRequest(head []byte, method message.Method, _ http2.Target, open bool) (int, error) {
 	s.head, s.method, s.out.chunked = head, method, open
-	return nil
+	return 0, nil
 }
 
 // copyMost is the largest content that is copied behind its head. A larger one is sent from where it is.
@@ -234,6 +234,9 @@ func (s *Server) Read(p []byte) (int, error) {
 	}
 	return data, err
 }
+
+// Around is how many bytes were read besides content since it was asked last: framing, trailers, and what follows the content.
+func (s *Server) Around() int { return s.in.takeAround() }
 
 // Ended reports whether all of the content has been read.
 func (s *Server) Ended() bool { return s.in.ended }

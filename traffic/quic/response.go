@@ -23,9 +23,9 @@ type answer struct {
 const interimsWaiting = 16
 
 // WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
-func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) error {
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) (int, error) {
 	if err := s.dead(); err != nil {
-		return err
+		return 0, err
 	}
 	s.section(func(b []byte) []byte { return http3.AppendRequest(b, head, t) })
 	s.flushLater()
@@ -33,7 +33,7 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 		s.conn.failed()
 		s.conn.loop.Post(func() { s.lose(engine.ErrClosed) })
 	})
-	return nil
+	return len(head), nil
 }
 
 // ReadHead waits for the server's next head, interim or final, and fills r, whose spans point into in. Content of a final answer that has come along is behind the head. n is how much

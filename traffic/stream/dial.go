@@ -62,9 +62,9 @@ func (c *Conn) Open() *Stream {
 }
 
 // WriteRequest sends the head of a request in the form of HTTP/1.1, Host first, up to the empty line or the end. It does not wait, and borrows head.
-func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) error {
+func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target, _ bool) (int, error) {
 	if err := s.dead(); err != nil {
-		return err
+		return 0, err
 	}
 	c := s.conn
 	s.method, s.tunnel = method, t.Protocol != ""
@@ -72,7 +72,7 @@ func (s *Stream) WriteRequest(head []byte, method message.Method, t http2.Target
 	at := c.beginHead(len(head))
 	c.out = http2.AppendRequest(c.out, head, t)
 	c.endHead(s, at, 0)
-	return nil
+	return len(head), nil
 }
 
 // takeResponse keeps a head that the layout has made, and says what is wrong with it.

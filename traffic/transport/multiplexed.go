@@ -41,8 +41,8 @@ func (v Version) Protocols() []string {
 type Stream interface {
 	engine.Conn
 	// WriteRequest takes the head of a request, Host first, up to the empty line or the end; open says that it does not tell how long the content is. It does not wait; the head is borrowed until
-	// Send, which must follow.
-	WriteRequest(head []byte, method message.Method, t http2.Target, open bool) error
+	// Send, which must follow. n is how much was sent already.
+	WriteRequest(head []byte, method message.Method, t http2.Target, open bool) (n int, err error)
 	// Send sends content, which may be none, and the end of the request if the piece says so, with trailer lines if there are any. It may write into the room around the content.
 	Send(p message.Piece, trailers []byte) (int, error)
 	// SendFile sends n bytes of content from a file. It reports how many were sent.
@@ -53,6 +53,8 @@ type Stream interface {
 	// call made of it, which is dealt with; its buffer is one of the loop's. n is how much was received. The error is http2.ErrRefused where the server has done nothing with the request, and a
 	// *http1.Fault where its answer is malformed. Where it is engine.ErrTimeout, another call goes on.
 	ReadHead(r *message.Response, in *message.Piece) (n int, err error)
+	// Around is how many bytes were read besides content since it was asked last, as far as they are counted: framing, trailers.
+	Around() int
 	// Ended reports whether all of the content has been read: the next Read would return io.EOF.
 	Ended() bool
 	// Trailers are the lines that followed the content, once that has ended.

@@ -42,3 +42,33 @@ func (p *Piece) AddArrived(arrived func(b []byte) (n int, ended bool)) {
 	p.End += n
 	p.Ended = ended
 }
+
+// Parts is what sends the parts of a message one by one.
+type Parts interface {
+	WriteHead(head []byte) error
+	Write(p []byte) (int, error)
+	WriteEnd(trailers []byte) error
+}
+
+// SendTo sends head, content and end one by one, as far as p has them, and reports the bytes of head and content.
+func (p *Piece) SendTo(to Parts, trailers []byte) (int, error) {
+	if p.Head > 0 {
+		if err := to.WriteHead(p.Buf[p.From : p.From+p.Head]); err != nil {
+			return 0, err
+		}
+	}
+	sent := p.Head
+	for _, b := range [...][]byte{p.Content(), p.More} {
+		if len(b) == 0 {
+			continue
+		}
+		n, err := to.Write(b)
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	if p.Ended {
+		return sent, to.WriteEnd(trailers)
+	}
+	return sent, nil
+}
