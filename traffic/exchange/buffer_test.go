@@ -128,6 +128,25 @@ func TestBrokenAnswerThatIsHeldBackIsAskedForAgain(t *testing.T) {
 	})
 }
 
+// An interim answer binds nobody: another server may still be asked.
+func TestBrokenAnswerBehindAnInterimOneIsAskedForAgain(t *testing.T) {
+	breaks := func(c net.Conn) {
+		http.ReadRequest(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+	}
+	inWorld(t, servers(breaks, plain(nil)), func(w *world) {
+		c := w.client()
+		w.route.Buffer = &site.Buffer{Response: 1 << 20}
+		c.send(getting("/again"))
+		interim := make([]byte, len("HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"))
+		if io.ReadFull(c.r, interim); !strings.HasPrefix(string(interim), "HTTP/1.1 103 ") {
+			t.Errorf("the client got %q", interim)
+		}
+		c.want("from the second server", 200, "GET /again")
+		c.Close()
+	})
+}
+
 func TestEventStreamsAreNotHeldBack(t *testing.T) {
 	for _, field := range []string{"Content-Type: text/event-stream", "X-Accel-Buffering: no"} {
 		stream := func(c net.Conn) {

@@ -63,6 +63,11 @@ func (x *Exchange) endToClient() Stage {
 // takeClient makes this coroutine the only one that writes to the client from here on.
 func (x *Exchange) takeClient() {
 	x.sentAny = true
+	x.waitTold()
+}
+
+// waitTold waits until nobody else writes to the client.
+func (x *Exchange) waitTold() {
 	for x.up.started && x.up.telling {
 		x.at.loop.Wait(&x.up.told, x.setup.Send)
 	}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/weir-proxy/weir/engine"
@@ -119,5 +120,6 @@ func (x *Exchange) freeServer() {
 	if x.up.started && x.up.running {
 		return
 	}
+	x.rest.trailers = bytes.Clone(x.rest.trailers) // they are the server's stream's, which another exchange has next
 	x.endAttempt()
 }

@@ -80,12 +80,12 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
 	b := append(s.buf[:0], head...)
 	switch {
-	case x.body.isOpen() && x.req.Framing != message.FramingChunked: // the head says nothing of where the body ends
+	case x.req.Framing != message.FramingChunked && (x.req.Framing == message.FramingUntilClose || int64(len(body)) != x.req.Length): // the head does not say where the body ends
 		b = withoutLine(b, "Content-Length")
 		b = append(b[:len(b)-len("\r\n")], "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 		b = append(append(b, "\r\n\r\n"...), body...)
-	case x.body.isOpen():
+	case x.req.Framing == message.FramingChunked:
 		if len(body) > 0 {
 			b = strconv.AppendInt(b, int64(len(body)), 16)
 			b = append(b, "\r\n"...)

@@ -93,7 +93,7 @@ func (x *Exchange) gotInterim(head []byte) Stage {
 	return Receive
 }
 
-// passInterim hands a 1xx answer on; false when the client is gone.
+// passInterim hands a 1xx answer on; false when the client is gone. It binds nobody: another server may still be asked.
 // RFC 9110 section 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client." "A proxy MUST forward 1xx responses unless the
 // proxy itself requested the generation of the 1xx response."
 func (x *Exchange) passInterim(head []byte) bool {
@@ -107,7 +107,7 @@ func (x *Exchange) passInterim(head []byte) bool {
 	if x.req.Minor == 0 {
 		return true
 	}
-	x.takeClient()
+	x.waitTold()
 	b := append(x.scratch(), "HTTP/1.1"...)
 	b = append(b, head[len("HTTP/1.1"):int(x.res.FieldsAt.Off)]...)
 	if x.res.Status != 100 {

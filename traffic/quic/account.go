@@ -43,6 +43,13 @@ func (a *account) earn() {
 	a.budget.Earn()
 }
 
+// earnWorth gives back for a frame with much content.
+func (a *account) earnWorth() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.budget.EarnWorth()
+}
+
 // spend takes from the peer's budget. Without budget the connection is closed, spend returns false, and nothing further is to be read from it. Any goroutine may call it.
 func (c *Conn) spend(g http2.Glitch) bool {
 	return c.account.spend(g) || c.exhausted(g)

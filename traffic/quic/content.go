@@ -99,18 +99,18 @@ func (b *content) bring() {
 			}
 			continue
 		}
-		if length == 0 && !b.s.conn.spend(http2.GlitchEmpty) || 0 < length && length < tinyData && !b.s.conn.spend(http2.GlitchTiny) {
+		if length == 0 && !b.s.conn.spend(http2.GlitchEmpty) || 0 < length && length < http2.TinyData && !b.s.conn.spend(http2.GlitchTiny) {
 			b.lost()
 			return
+		}
+		if length >= http2.WorthData {
+			b.s.conn.account.earnWorth()
 		}
 		if !b.data(length) {
 			return
 		}
 	}
 }
-
-// tinyData is content of so little that a stream of it is work and nothing else.
-const tinyData = 4
 
 // flush brings the piece that has come to the loop, and waits until it is read; false if nothing further is wanted.
 func (b *content) flush() bool {

@@ -26,9 +26,6 @@ func (c *Conn) mayBegin(h http2.Header, p []byte) bool {
 	return h.Type == http2.FrameData && c.blockFrames == 0 && (h.Flags&http2.FlagPadded == 0 || len(p) > 0)
 }
 
-// tinyData is content of so little that a stream of it is work and nothing else.
-const tinyData = 4
-
 // beginData takes a DATA frame with as much of its payload as is here.
 func (c *Conn) beginData(h http2.Header, p []byte) *http2.ConnError {
 	if !c.recvWindow.Take(h.Length) {
@@ -123,9 +120,11 @@ func (c *Conn) moreData(p []byte) *http2.ConnError {
 		return nil
 	}
 	switch {
+	case d.length >= http2.WorthData:
+		c.budget.EarnWorth()
 	case d.length == 0:
 		return c.spend(http2.GlitchEmpty)
-	case d.length < tinyData:
+	case d.length < http2.TinyData:
 		return c.spend(http2.GlitchTiny)
 	}
 	return nil

@@ -96,5 +96,15 @@ func (b *Budget) spend(cost int32, now int64) bool {
 // Earn gives back for an exchange that came to its end.
 func (b *Budget) Earn() { b.spent = max(0, b.spent-budgetEarned) }
 
+// TinyData is content of so little that a stream of it is work and nothing else, and WorthData so much that it pays for a frame of that kind beside it: programs that write a little more than
+// a frame at a time send one behind each full one.
+const (
+	TinyData  = 4
+	WorthData = 512
+)
+
+// EarnWorth gives back for a frame with content of WorthData or more that the peer has sent.
+func (b *Budget) EarnWorth() { b.spent = max(0, b.spent-glitches[GlitchTiny].cost) }
+
 // EarnData gives back for content that the peer has been sent.
 func (b *Budget) EarnData() { b.spent = max(0, b.spent-budgetData) }
