@@ -61,6 +61,9 @@ func (x *Exchange) scratch() []byte {
 	return x.out[:0]
 }
 
+// settleMost is how much of a body is read for the sake of the connection before a request is answered.
+const settleMost = 64 << 10
+
 // settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
 // the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
 func (x *Exchange) settleBody() {
@@ -76,9 +79,8 @@ func (x *Exchange) settleBody() {
 		x.keepAlive, x.linger = false, true
 		return
 	}
-	const drainMost = 64 << 10
 	owed := x.stream.Owed()
-	if owed < 0 || owed > drainMost {
+	if owed < 0 || owed > settleMost {
 		x.keepAlive, x.linger = false, true
 		return
 	}

@@ -22,6 +22,7 @@ type upload struct {
 	waiting  bool // for the server's 100 (Continue)
 	arrived  bool // the whole body has come from the client
 	finished bool // the whole body was sent
+	drained  bool // the whole body was read, the end of it for nobody
 	why      reason.Reason
 	fault    *wire.Fault
 	buf      []byte
@@ -55,6 +56,9 @@ func (u *upload) Run() {
 	}
 	if u.why == reason.Done && !x.kept.isWhole() {
 		u.why = u.relay()
+	}
+	if u.why == reason.SendCut && x.stage >= Response && x.keepAlive {
+		u.drain()
 	}
 	if x.tee != nil && u.why == reason.Done {
 		x.endTee()
@@ -143,6 +147,25 @@ func (u *upload) relay() reason.Reason {
 			return reason.Done
 		}
 	}
+}
+
+// drainMost is how much of a body is read for nobody.
+const drainMost = 1 << 20
+
+// drain reads on where the server has ended its connection behind an answer: the client has been told that its own goes on, and is sending still.
+func (u *upload) drain() {
+	x := u.x
+	if u.buf == nil {
+		u.buf = x.at.loop.Buffer(engine.Buffer16K)
+	}
+	for read := 0; read < drainMost && x.stream.Owed() != 0; {
+		n, err := x.readBody(u.buf)
+		x.received += int64(n + x.stream.Around())
+		if read += n; err != nil && err != io.EOF {
+			return
+		}
+	}
+	u.drained = x.stream.Owed() == 0
 }
 
 // end ends the request.
@@ -239,7 +262,7 @@ func (u *upload) stop() {
 		u.x.client.ClearInterrupt()
 	}
 	u.started = false
-	u.x.body.relayed = u.finished || isKept
+	u.x.body.relayed = u.finished || u.drained || isKept
 	if !u.finished {
 		u.x.isClean = false
 	}
