@@ -140,7 +140,11 @@ func (c *Conn) sendControl() {
 		c.control.Store(s)
 		// RFC 9114 section 6.2.1: "the receiver MUST NOT request that the sender close the control stream. If either control stream is closed at any point, this MUST be treated as a
 		// connection error of type H3_CLOSED_CRITICAL_STREAM."
-		context.AfterFunc(s.Context(), func() { c.fail(http3.ClosedCriticalStream, "") })
+		context.AfterFunc(s.Context(), func() {
+			if isStreamsEnd(context.Cause(s.Context())) {
+				c.fail(http3.ClosedCriticalStream, "")
+			}
+		})
 	}
 }
 

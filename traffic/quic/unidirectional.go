@@ -1,6 +1,9 @@
 package quic
 
 import (
+	"errors"
+	"io"
+
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/wire/http2"
@@ -65,7 +68,15 @@ func (c *Conn) critical(kind uint64, r *reader) {
 		c.fail(code, why)
 		return
 	}
-	c.fail(http3.ClosedCriticalStream, "")
+	if isStreamsEnd(r.err) {
+		c.fail(http3.ClosedCriticalStream, "")
+	}
+}
+
+// isStreamsEnd reports whether err is the end of a stream alone, by the peer's doing. A connection that ends takes its streams along, and what has ended it is what is told.
+func isStreamsEnd(err error) bool {
+	var reset *quicgo.StreamError
+	return err == nil || err == io.EOF || errors.As(err, &reset)
 }
 
 // qpackMost bounds what a peer may say on a stream of QPACK, on which there is hardly anything to say.
