@@ -156,7 +156,7 @@ func (c *Channel) Outlives(d time.Duration) bool {
 // ErrStalled says that the other process has stopped saying Alive.
 var ErrStalled = errors.New("it stopped answering after it had begun to serve")
 
-// StaysAlive waits until the other process has said Alive after d. It returns ErrEnded if the process ends before, and ErrStalled if it says nothing for silence. It returns nil at once when
+// StaysAlive waits until the other process has said Alive after d, or that it is told to stop. It returns ErrEnded if the process ends before, and ErrStalled if it says nothing for silence. It returns nil at once when
 // this process hangs up.
 func (c *Channel) StaysAlive(d, silence time.Duration) error {
 	for end := time.Now().Add(d); ; {
@@ -171,7 +171,7 @@ func (c *Channel) StaysAlive(d, silence time.Duration) error {
 			return ErrStalled
 		case err != nil:
 			return err
-		case m.Kind == Alive && !time.Now().Before(end):
+		case m.Kind == Stopping, m.Kind == Alive && !time.Now().Before(end):
 			return nil
 		}
 	}

@@ -90,7 +90,12 @@ func TestANewProcessIsWatchedUntilItsProbationEnds(t *testing.T) {
 		"it falls silent":           {func(_, new *Channel) { says(new, 50*time.Millisecond) }, ErrStalled},
 		"it says only other things": {func(_, new *Channel) { new.Send(Message{Kind: Leaving}) }, ErrStalled},
 		"it ends":                   {func(_, new *Channel) { says(new, 50*time.Millisecond); new.HangUp() }, ErrEnded},
-		"this process hangs up":     {func(old, new *Channel) { says(new, 50*time.Millisecond); old.HangUp() }, nil},
+		"it is told to stop": {func(_, new *Channel) {
+			says(new, 50*time.Millisecond)
+			new.Send(Message{Kind: Stopping})
+			new.HangUp()
+		}, nil},
+		"this process hangs up": {func(old, new *Channel) { says(new, 50*time.Millisecond); old.HangUp() }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			old, new := pair(t)

@@ -78,8 +78,9 @@ const (
 	Table      = "table" // a part of what one of persistence knows
 	Go         = "go"
 	Serving    = "serving"
-	Alive      = "alive" // after serving: every loop of the new process has just answered
-	File       = "file"  // what belongs into a file of the data directory, whether or not the disk has taken it
+	Alive      = "alive"    // after serving: every loop of the new process has just answered
+	Stopping   = "stopping" // after serving: the new process was told to stop, and does
+	File       = "file"     // what belongs into a file of the data directory, whether or not the disk has taken it
 	Connection = "connection"
 	Flows      = "flows"
 	FlowsEnd   = "flows end"

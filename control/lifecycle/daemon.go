@@ -62,10 +62,11 @@ type Daemon struct {
 	reloads    int
 	refused    int
 	stopping   atomic.Bool
-	handing    atomic.Bool                     // another process is taking over, or has
-	shared     atomic.Bool                     // it serves beside this one, which may go on if it fails
-	left       atomic.Bool                     // it has: nothing is accepted here
-	receiving  atomic.Bool                     // the process before this one passes connections on
+	handing    atomic.Bool // another process is taking over, or has
+	shared     atomic.Bool // it serves beside this one, which may go on if it fails
+	left       atomic.Bool // it has: nothing is accepted here
+	receiving  atomic.Bool // the process before this one passes connections on
+	watcher    watcher
 	before     atomic.Pointer[handover.Orders] // the process before this one, while it leaves; nil: there is none
 	paused     bool                            // Options.Paused, until Begin; guarded by mu
 	adopted    []string                        // addresses whose sockets were inherited; immutable after Start

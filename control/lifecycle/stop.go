@@ -31,6 +31,7 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 	if !d.stopping.CompareAndSwap(false, true) {
 		return errors.New("weir is stopping already")
 	}
+	d.watcher.tellStop()
 	d.driver.Drain()
 	open := d.stopListening()
 	left, ended := d.drain(ctx, nil, progress)

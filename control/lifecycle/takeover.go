@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -136,8 +137,31 @@ func (d *Daemon) ReceiveConnections(c *handover.Channel, watched bool) {
 	})
 }
 
+// watcher is the process before this one, while it watches whether this one serves.
+type watcher struct {
+	mu sync.Mutex
+	c  *handover.Channel // nil: nobody watches
+}
+
+func (w *watcher) set(c *handover.Channel) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.c = c
+}
+
+// tellStop tells the process before that this one ends because it was told to: it must not go on in its place.
+func (w *watcher) tellStop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.c != nil {
+		w.c.Send(handover.Message{Kind: handover.Stopping})
+	}
+}
+
 // sayAlive tells the process before that this one serves, as long as every loop answers, until that process leaves or has ended.
 func (d *Daemon) sayAlive(c *handover.Channel, orders *handover.Orders) {
+	d.watcher.set(c)
+	defer d.watcher.set(nil)
 	tick := time.NewTicker(aliveEvery)
 	defer tick.Stop()
 	for {
