@@ -295,4 +295,5 @@ func TestOrdersAreAnswered(t *testing.T) {
 	if _, err := ask("echo", time.Second); !errors.Is(err, ErrGone) {
 		t.Error(err)
 	}
+	<-orders.Ended()
 }
