@@ -118,7 +118,7 @@ func newExchange(d *Driver, at *perLoop) *Exchange {
 	x.req.List = x.fields[0][:0]
 	x.res.List = x.fields[1][:0]
 	x.up.x = x
-	x.own.Terms.Announced = x.announcesTrailer
+	x.own.Terms.Announced = x.announcedTrailers
 	x.surplus = x.keepPipelined
 	x.facts.Field = func(name string) []byte { return x.req.Lookup(name) }
 	x.facts.Local = func() netip.AddrPort { return x.client.LocalAddr() }

@@ -33,10 +33,9 @@ func (x *Exchange) responseTrailers() []byte {
 	return http1.AppendTrailers(nil, x.rest.trailers, func(name []byte) bool { return mayPass(&named, x.route.ResponseHeaders, name) })
 }
 
-// announcesTrailer reports whether the request has announced a trailer of that name.
-func (x *Exchange) announcesTrailer(name []byte) bool {
-	names := message.NamesIn(&x.req.Fields, message.FieldTrailer)
-	return names.Has(name)
+// announcedTrailers are the names of the trailers that the request has announced.
+func (x *Exchange) announcedTrailers() message.Names {
+	return message.NamesIn(&x.req.Fields, message.FieldTrailer)
 }
 
 // connectionNames is what the Connection fields of a head name, which will be written over by its successor before the trailers come.

@@ -337,7 +337,7 @@ func TestRequestsAreFramed(t *testing.T) {
 	} {
 		got := sent(t, func(conn engine.Conn) {
 			var s Server
-			s.Terms.Announced = func(name []byte) bool { return string(name) == "X-A" }
+			s.Terms.Announced = func() (names message.Names) { names.Add([]byte("X-A")); return names }
 			s.Bind(conn)
 			s.WriteRequest(append(make([]byte, 0, 200), head...), message.MethodPOST, http2.Target{}, one.open)
 			if s.Send(message.Piece{Buf: []byte(one.content), End: len(one.content), Ended: true}, []byte(one.trailers)); s.IsClean() {

@@ -26,9 +26,9 @@ type Server struct {
 // Terms is what an exchange asks of the answer, besides HTTP.
 type Terms struct {
 	Limits    *wire.Limits
-	Tolerant  bool                   // answers may be framed wrongly in the ways of old devices
-	Trailers  bool                   // trailers are of use
-	Announced func(name []byte) bool // whether a trailer of the request was announced
+	Tolerant  bool                 // answers may be framed wrongly in the ways of old devices
+	Trailers  bool                 // trailers are of use
+	Announced func() message.Names // the trailers that the request has announced
 }
 
 // Bind has s use c from here on.
@@ -54,7 +54,8 @@ const copyMost = 2 << 10
 // stored separately"; who merges them into the head decides by the announcement what to expect.
 func (s *Server) Send(p message.Piece, trailers []byte) (int, error) {
 	if len(trailers) > 0 {
-		trailers = wire.AppendTrailers(nil, trailers, s.Terms.Announced)
+		announced := s.Terms.Announced()
+		trailers = wire.AppendTrailers(nil, trailers, announced.Has)
 	}
 	s.isWritten = p.Ended
 	if s.head != nil {
