@@ -72,12 +72,17 @@ func (s *session) Serve(c engine.Conn) {
 		}
 	}
 	// A client that was not told before may have its next request on the way.
-	linger := x.linger || x.sentAny && x.req.KeepAlive
+	linger, isCut := x.linger || x.sentAny && x.req.KeepAlive, x.lone.IsCut()
 	s.drop()
-	if linger {
+	switch {
+	case isCut:
+		c.Reset()
+	case linger:
 		lingerClose(c)
+		fallthrough
+	default:
+		c.Close()
 	}
-	c.Close()
 	s.end()
 }
 

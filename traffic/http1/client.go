@@ -17,6 +17,7 @@ type Client struct {
 	out           writer
 	hasChunks     bool // the client understands chunks
 	takesTrailers bool
+	open          bool // the answer ends with the connection alone, and its end has not been sent
 }
 
 // Bind has c use the connection. surplus takes what was read behind the content.
@@ -91,6 +92,7 @@ func (c *Client) TakesTrailers() bool { return c.takesTrailers }
 // content can only be that of the connection.
 func (c *Client) Frame(open bool) (line string, lasts bool) {
 	c.out.chunked = open && c.hasChunks
+	c.open = open && !c.hasChunks
 	switch {
 	case c.out.chunked:
 		return "Transfer-Encoding: chunked\r\n", true
@@ -100,6 +102,11 @@ func (c *Client) Frame(open bool) (line string, lasts bool) {
 	return "", true
 }
 
+// IsCut reports whether the answer has stopped before its end and the client would take an orderly end of the connection for that of the answer. RFC 9112 section 8: "A response that has neither
+// chunked transfer coding nor Content-Length is terminated by closure of the connection and, if the header section was received intact, is considered complete unless an error was indicated by the
+// underlying connection".
+func (c *Client) IsCut() bool { return c.open }
+
 // WriteHead sends the head of an interim answer, or of one without content.
 func (c *Client) WriteHead(head []byte) error {
 	_, err := c.Conn.Write(head)
@@ -108,6 +115,9 @@ func (c *Client) WriteHead(head []byte) error {
 
 // Send sends a head, content, and the end of the answer, as far as the piece has them. It reports the bytes that left, framing included.
 func (c *Client) Send(p message.Piece, trailers []byte) (int, error) {
+	if p.Ended {
+		c.open = false
+	}
 	if p.Head == 0 {
 		return c.out.send(p, trailers)
 	}
