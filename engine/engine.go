@@ -2,11 +2,9 @@ package engine
 
 import (
 	"log"
-	"math"
 	"net"
 	"net/netip"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +29,8 @@ type Engine struct {
 	started time.Time
 	epoch   atomic.Int64 // of the loops' clocks, in microseconds of the time of day; follows when that is set
 	stop    chan struct{}
-	workers sync.Map // *Workers by kind
-	others  *Workers // of Block
+	workers sync.Map // *Workers by workersOf
+	working [worksCount]workCounters
 	done    sync.WaitGroup
 
 	memory    atomic.Int64 // what all loops may hold for their peers; 0: without limit
@@ -59,7 +57,6 @@ func New(config Config) (*Engine, error) {
 	e.memory.Store(config.Memory)
 	e.followClock()
 	e.loopback = loopbackCongestion()
-	e.others = NewWorkers(blocksMost, math.MaxInt)
 	e.connsMost, e.dialMost = descriptorsMost()
 	for i := range config.Loops {
 		l := &Loop{Index: i, engine: e, share: 1 << 62}
@@ -287,37 +284,6 @@ func (l *Loop) Call(f func()) {
 	case <-l.engine.stop:
 	}
 }
-
-// Block runs f, which may wait for anything, on a worker goroutine and parks until it has returned. f must not touch what
-// belongs to the loop. A panic in it is counted and reported, and Block returns. Of all loops together blocksMost run, and others wait for their turn: it is for work that ends by itself, such as a
-// signature. What may hang, as a disk may, has bounds of its own: BlockIn.
-func (l *Loop) Block(f func()) {
-	l.Stats.Blocked++
-	if l.portable != nil {
-		l.portable.release()
-		defer l.portable.acquire()
-		f()
-		return
-	}
-	for !l.engine.others.enter(l, DefaultTimeout) {
-	}
-	co := l.current
-	go func() {
-		defer l.Post(func() { l.unpark(co, wakeReady) })
-		defer l.engine.others.leave()
-		defer func() {
-			if r := recover(); r != nil {
-				stack := debug.Stack()
-				l.Post(func() { l.panicked(r, stack) })
-			}
-		}()
-		f()
-	}()
-	l.park()
-}
-
-// blocksMost is how many pieces of blocking work run outside of BlockIn: each may hold a thread, and Go ends a process with 10,000 of them.
-const blocksMost = 1024
 
 // posts is the mailbox of a loop.
 type posts struct {

@@ -227,7 +227,7 @@ func TestReclaimedConnectionIsCleanOrRefused(t *testing.T) {
 					return
 				}
 				c.Write([]byte("ping"))
-				l.Block(func() {
+				block(l, func() {
 					io.ReadFull(peer, make([]byte, 4))
 					peer.Write([]byte("pong"))
 				})
@@ -237,7 +237,7 @@ func TestReclaimedConnectionIsCleanOrRefused(t *testing.T) {
 					return
 				}
 				c.Await(nobody)
-				l.Block(func() { peer.Close(); time.Sleep(100 * time.Millisecond) })
+				block(l, func() { peer.Close(); time.Sleep(100 * time.Millisecond) })
 				if c.Reclaim() {
 					done <- "a connection that its peer closed was given out"
 					return
@@ -427,7 +427,7 @@ func TestBlockingWorkDoesNotStopTheLoop(t *testing.T) {
 		order := make(chan string, 2)
 		l.Post(func() {
 			l.Go(runnerFunc(func() {
-				l.Block(func() { time.Sleep(100 * time.Millisecond) })
+				block(l, func() { time.Sleep(100 * time.Millisecond) })
 				order <- "blocking work"
 			}))
 			l.Go(runnerFunc(func() {
@@ -514,11 +514,11 @@ func TestFilesArriveWhole(t *testing.T) {
 			defer close(served)
 			defer c.Close()
 			c.SetWriteTimeout(5 * time.Second)
-			n, err := SendFile(c, NewWorkers(2, 2), file, from, int64(len(body)-from))
+			n, err := SendFile(c, e.workersOfTest(2, 2, hangsFor), file, from, int64(len(body)-from))
 			if err != nil || n != int64(len(body)-from) {
 				t.Errorf("sent %d: %v", n, err)
 			}
-			if n, err := SendFile(c, NewWorkers(2, 2), file, int64(len(body))-1, 10); err == nil || n != 1 {
+			if n, err := SendFile(c, e.workersOfTest(2, 2, hangsFor), file, int64(len(body))-1, 10); err == nil || n != 1 {
 				t.Errorf("beyond the file's end: %d, %v", n, err)
 			}
 		}))

@@ -3,20 +3,16 @@ package engine
 import (
 	"io"
 	"os"
-	"time"
 )
 
 // SendFile sends n bytes of a file from offset on, without bringing them to user space where that can be, and reports how many; it parks like
-// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on one of the workers w, for readMost at most: ErrBusy and ErrStuck say that it does not answer.
+// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on one of the workers w: ErrBusy and ErrStuck say that it does not answer.
 func SendFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
 	if sent, err, done := sendFile(c, w, f, offset, n); done {
 		return sent, err
 	}
 	return copyFile(c, w, f, offset, n)
 }
-
-// readMost is how long a piece of a file may take.
-const readMost = 10 * time.Second
 
 // filePiece is what is read of a file at a time to be copied, and what is sent before others get their turn.
 const filePiece = 256 << 10
@@ -30,7 +26,7 @@ func copyFile(c Conn, w *Workers, f io.ReaderAt, offset, n int64) (sent int64, e
 		var k int
 		var readErr error
 		into, at := buf[:min(n, int64(len(buf)))], offset
-		if err := l.BlockIn(w, readMost, func() { k, readErr = f.ReadAt(into, at) }, func() { l.Release(into) }); err != nil {
+		if err := l.Block(w, nil, func() { k, readErr = f.ReadAt(into, at) }, func() { l.Release(into) }); err != nil {
 			if err == ErrStuck {
 				buf = nil // it may still be read into
 			}

@@ -77,11 +77,11 @@ func (l *Loop) fetch(w *Workers, f *os.File, offset, n int64) error {
 	if isInMemory(fd, offset) && isInMemory(fd, offset+n-1) {
 		return nil
 	}
-	return l.BlockIn(w, readMost, func() {
+	return l.Block(w, nil, func() {
 		syscall.Syscall(syscall.SYS_READAHEAD, uintptr(fd), uintptr(offset), uintptr(n))
 		var last [1]byte
 		f.ReadAt(last[:], offset+n-1) // until it is there
-	}, func() {})
+	}, nil)
 }
 
 // canSayInMemory reports whether the file system says whether reading would wait. Those on a network, which are what may hang, often do not.

@@ -11,9 +11,6 @@ type Stats struct {
 	Dialed      uint64 // connections opened to servers
 	Open        int64  // connections open now
 	Posted      uint64 // functions run for others
-	Blocked     uint64 // pieces of blocking work given to workers
-	BlockBusy   uint64 // pieces that were not begun, because too many of their kind ran or waited
-	BlockStuck  uint64 // pieces that were given up while they ran
 	Panics      uint64 // panics recovered
 	SlowTurns   uint64 // turns longer than SlowTurn
 	Spliced     uint64 // bytes moved by splice

@@ -27,6 +27,7 @@ var update = flag.Bool("update", false, "write the table of metrics into docs/ob
 func everything() *api.Status {
 	server := api.Server{Name: "srv:_http._tcp.a", Address: "10.0.0.1:80", Outcomes: map[string]uint64{"ok": 1}}
 	return &api.Status{Complete: true, State: api.Running, Loops: []api.Loop{{}, {Index: 1}},
+		Blocking:     []api.Blocking{{Work: "disk"}, {Work: "signature"}},
 		Leaving:      []api.Leaving{{PID: 1}},
 		Listeners:    []api.Listener{{Name: "web"}, {Name: "sql", Mode: "nat"}},
 		Tables:       []api.Table{{Name: "web by client_ip"}},

@@ -32,6 +32,7 @@ func table() []metric {
 	var list []metric
 	list = append(list, processMetrics()...)
 	list = append(list, loopMetrics()...)
+	list = append(list, blockingMetrics()...)
 	list = append(list, exchangeMetrics()...)
 	list = append(list, layer4Metrics()...)
 	list = append(list, listenerMetrics()...)
@@ -80,14 +81,29 @@ func loopMetrics() []metric {
 		of("weir_loop_made_room_total", counter, "Connections and flows ended so that new clients get in, when descriptors or a listener's connections ran short.", func(l *api.Loop) float64 { return float64(l.MadeRoom) }),
 		of("weir_loop_dialed_connections_total", counter, "Connections to servers begun.", func(l *api.Loop) float64 { return float64(l.Dialed) }),
 		of("weir_loop_connections", gauge, "Connections open, to clients and servers.", func(l *api.Loop) float64 { return float64(l.Open) }),
-		of("weir_loop_blocked_total", counter, "Pieces of blocking work given to workers.", func(l *api.Loop) float64 { return float64(l.Blocked) }),
-		of("weir_loop_blocked_refused_total", counter, "Pieces of blocking work, such as reading a directory, that were not begun because too many of their kind ran or waited.", func(l *api.Loop) float64 { return float64(l.BlockBusy) }),
-		of("weir_loop_blocked_stuck_total", counter, "Pieces of blocking work that were given up, because the system did not answer.", func(l *api.Loop) float64 { return float64(l.BlockStuck) }),
 		of("weir_loop_panics_total", counter, "Panics recovered; each ended one connection. Anything above 0 is a fault of weir.", func(l *api.Loop) float64 { return float64(l.Panics) }),
 		of("weir_loop_slow_turns_total", counter, "Turns that took too long.", func(l *api.Loop) float64 { return float64(l.SlowTurns) }),
 		of("weir_loop_spliced_bytes_total", counter, "Bytes moved between sockets without being copied through weir.", func(l *api.Loop) float64 { return float64(l.SplicedBytes) }),
 		of("weir_loop_sends_together_total", counter, "Small sends that left together with others. 0 under load: the system has no io_uring for weir.", func(l *api.Loop) float64 { return float64(l.SendsTogether) }),
 		of("weir_loop_send_calls_total", counter, "System calls in which they left.", func(l *api.Loop) float64 { return float64(l.SendCalls) }),
+	}
+}
+
+// blockingMetrics are known even if a loop does not answer: a disk that hangs may be why.
+func blockingMetrics() []metric {
+	of := func(name string, kind prometheus.ValueType, help string, value func(b *api.Blocking) float64) metric {
+		return metric{name, kind, []string{"work"}, help, true, func(st *api.Status, emit emit) {
+			for i := range st.Blocking {
+				emit(value(&st.Blocking[i]), st.Blocking[i].Work)
+			}
+		}}
+	}
+	return []metric{
+		of("weir_blocking_running", gauge, "Pieces of blocking work that run, by kind: disk, signature, certificate, http3_dial.", func(b *api.Blocking) float64 { return float64(b.Running) }),
+		of("weir_blocking_waiting", gauge, "Pieces of blocking work that wait for their turn.", func(b *api.Blocking) float64 { return float64(b.Waiting) }),
+		of("weir_blocking_begun_total", counter, "Pieces of blocking work given to workers.", func(b *api.Blocking) float64 { return float64(b.Begun) }),
+		of("weir_blocking_refused_total", counter, "Pieces of blocking work that were not begun because too many of their kind ran or waited.", func(b *api.Blocking) float64 { return float64(b.Refused) }),
+		of("weir_blocking_stuck_total", counter, "Pieces of blocking work that were given up, because the system did not answer.", func(b *api.Blocking) float64 { return float64(b.Stuck) }),
 	}
 }
 

@@ -11,11 +11,14 @@ import (
 
 // Chooser finds the certificate that a client of a listener is met with. Immutable.
 type Chooser struct {
-	store  *Store
-	issuer *Issuer
-	takes  func(name string) Taken
-	block  func(c net.Conn, f func())
+	store         *Store
+	issuer        *Issuer
+	takes         func(name string) Taken
+	compute, wait Blocking
 }
+
+// Blocking runs f, which may block, on behalf of a connection. With an error f has not ended.
+type Blocking func(c net.Conn, f func()) error
 
 // Taken is how a name is published.
 type Taken uint8
@@ -26,10 +29,10 @@ const (
 	ByName         // by a site for the name, or for names like it
 )
 
-// NewChooser makes a chooser among the certificates of store, which come first, and issuer. takes says how a name, in lower case, is published; block runs on
-// behalf of a connection what may block.
-func NewChooser(store *Store, issuer *Issuer, takes func(name string) Taken, block func(c net.Conn, f func())) *Chooser {
-	return &Chooser{store, issuer, takes, block}
+// NewChooser makes a chooser among the certificates of store, which come first, and issuer. takes says how a name, in lower case, is published. compute runs, on
+// behalf of a connection, what takes a processor a while, and wait what waits for an authority.
+func NewChooser(store *Store, issuer *Issuer, takes func(name string) Taken, compute, wait Blocking) *Chooser {
+	return &Chooser{store, issuer, takes, compute, wait}
 }
 
 // Get finds the certificate for a client: for the name it asks for, or the address it came to where it asks for none. Where there is none, the first that was
@@ -38,7 +41,9 @@ func (c *Chooser) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := nameAsked(hello)
 	if isChallenge(hello) {
 		var answer *tls.Certificate
-		c.block(hello.Conn, func() { answer = acme.ALPNAnswer(name) })
+		if err := c.compute(hello.Conn, func() { answer = acme.ALPNAnswer(name) }); err != nil {
+			return nil, err
+		}
 		if answer != nil {
 			return answer, nil
 		}
@@ -63,14 +68,14 @@ func (c *Chooser) mayDemand(name string) bool {
 }
 
 // make gets a certificate that is not there yet, or finds another that has to do.
-func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certificate, err error) {
+func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	first := c.store.index.Load().first
 	taken := c.taken(name)
 	isTaken := taken != NotTaken
 	if d := c.issuer.demand.Load(); d != nil && c.mayDemand(name) {
-		c.block(hello.Conn, func() { cert = d.obtain(name, hello) })
-		if cert != nil {
-			return cert, nil
+		var obtained *tls.Certificate
+		if c.wait(hello.Conn, func() { obtained = d.obtain(name, hello) }) == nil && obtained != nil {
+			return obtained, nil
 		}
 	}
 	if first != nil && !(taken == ByName && IsInternal(name)) {
@@ -82,8 +87,12 @@ func (c *Chooser) make(name string, hello *tls.ClientHelloInfo) (cert *tls.Certi
 	if cert := c.issuer.issued(name); cert != nil {
 		return cert, nil
 	}
-	c.block(hello.Conn, func() { cert, err = c.issuer.leaf(name) })
-	return cert, err
+	var made *tls.Certificate
+	var failed error
+	if err := c.compute(hello.Conn, func() { made, failed = c.issuer.leaf(name) }); err != nil {
+		return nil, err
+	}
+	return made, failed
 }
 
 // taken is how a name is published; an address that a client came to is, like all that no site names.

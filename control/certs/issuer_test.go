@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -149,7 +150,7 @@ func TestOnDemandAsksBeforeItObtainsAndRemembersRefusals(t *testing.T) {
 	i := NewIssuer()
 	i.Apply(Wanted{TLS: true, Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL + "/?key=k"}})
 	defer i.Close()
-	c := NewChooser(open(t), i, all, func(_ net.Conn, f func()) { f() })
+	c := NewChooser(open(t), i, all, inline, inline)
 	for range 3 {
 		if is := got(t, c, hello("shop.net")); is != "shop.net" {
 			t.Errorf("got %s, want one of weir's own authority", is)
@@ -185,7 +186,7 @@ func TestOnDemandIsTriedAgainWhenItsTimeHasCome(t *testing.T) {
 	i := NewIssuer()
 	i.Apply(Wanted{TLS: true, Data: t.TempDir(), OnDemand: &OnDemand{Ask: gate.URL}})
 	defer i.Close()
-	c := NewChooser(open(t), i, all, func(_ net.Conn, f func()) { f() })
+	c := NewChooser(open(t), i, all, inline, inline)
 	for range 2 {
 		if is := got(t, c, hello("shop.net")); is != "shop.net" {
 			t.Errorf("got %s, want one of weir's own authority", is)
@@ -197,5 +198,19 @@ func TestOnDemandIsTriedAgainWhenItsTimeHasCome(t *testing.T) {
 	}
 	if asked != 2 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// Where too many clients wait for certificates already, the next get what is there, and nothing that is still being made.
+func TestClientsForWhomNobodyWaitsGetWhatIsThere(t *testing.T) {
+	i := NewIssuer()
+	i.Apply(Wanted{TLS: true, Data: t.TempDir(), OnDemand: &OnDemand{Ask: "http://127.0.0.1:1/"}})
+	defer i.Close()
+	busy := func(net.Conn, func()) error { return errors.New("busy") }
+	if is := got(t, NewChooser(open(t), i, all, inline, busy), hello("shop.net")); is != "shop.net" {
+		t.Errorf("got %s, want one of weir's own authority", is)
+	}
+	if cert, err := NewChooser(open(t), i, all, busy, busy).Get(hello("other.net")); cert != nil || err == nil {
+		t.Errorf("got %v, %v, want an error", cert, err)
 	}
 }

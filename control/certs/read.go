@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,7 +37,7 @@ func (s Source) stamp() (string, error) {
 	}
 	var b strings.Builder
 	for _, f := range files {
-		st, err := os.Stat(f)
+		st, err := textfile.Stat(f)
 		if err != nil {
 			return "", err
 		}
@@ -49,7 +48,7 @@ func (s Source) stamp() (string, error) {
 
 // files are those of the source: a directory's own and those of the directories in it, as certbot keeps a directory for each name.
 func (s Source) files() ([]string, error) {
-	st, err := os.Stat(s.Cert)
+	st, err := textfile.Stat(s.Cert)
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +59,13 @@ func (s Source) files() ([]string, error) {
 }
 
 func filesBelow(dir string, levels int) (list []string, err error) {
-	entries, err := os.ReadDir(dir)
+	entries, err := textfile.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
 		name := filepath.Join(dir, e.Name())
-		st, err := os.Stat(name) // follows links, of which certbot's directories consist
+		st, err := textfile.Stat(name) // follows links, of which certbot's directories consist
 		switch {
 		case strings.HasPrefix(e.Name(), ".") || err != nil: // Kubernetes keeps what is linked to in directories that begin with a dot
 		case st.IsDir() && levels > 0:
@@ -87,7 +86,7 @@ func filesBelow(dir string, levels int) (list []string, err error) {
 
 // read reads all certificates of the source; an error comes with what could be read all the same.
 func (s Source) read() ([]loaded, error) {
-	st, err := os.Stat(s.Cert)
+	st, err := textfile.Stat(s.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}

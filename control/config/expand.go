@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"os"
 	"strings"
 
 	"github.com/weir-proxy/weir/control/textfile"
@@ -111,7 +110,7 @@ func (r *reader) secret(n *node, path string, isCredential bool) (Secret, bool) 
 		return Secret{}, false
 	}
 	name = relativeTo(n.file(), name)
-	info, err := os.Stat(name)
+	info, err := textfile.Stat(name)
 	if err == nil && (!info.Mode().IsRegular() || info.Size() > 64<<10) {
 		err = problemf("%s: want a regular file of at most 64KiB", name)
 	}

@@ -2,10 +2,10 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
+	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/wire/message"
 )
 
@@ -109,7 +109,7 @@ func (m *movedReader) bound(before, line int) {
 }
 
 func (r *reader) readMoved(path, file string) ([]byte, bool) {
-	info, err := os.Stat(file)
+	info, err := textfile.Stat(file)
 	switch {
 	case r.isSkipped(err):
 		r.warn(r.at(path), path, "%v", err)

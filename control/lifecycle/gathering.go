@@ -137,7 +137,7 @@ func (g *gathering) copy(l *engine.Loop) {
 	s := &l.Stats
 	g.now = l.Now()
 	g.loops = append(g.loops, api.Loop{Index: l.Index, Turns: s.Turns, Events: s.Events, Accepted: s.Accepted, Moved: s.MovedAway,
-		AcceptPauses: s.AcceptPause, MadeRoom: s.MadeRoom, Dialed: s.Dialed, Open: s.Open, Posted: s.Posted, Blocked: s.Blocked, BlockBusy: s.BlockBusy, BlockStuck: s.BlockStuck, Panics: s.Panics,
+		AcceptPauses: s.AcceptPause, MadeRoom: s.MadeRoom, Dialed: s.Dialed, Open: s.Open, Posted: s.Posted, Panics: s.Panics,
 		SlowTurns: s.SlowTurns, SplicedBytes: s.Spliced, SendsTogether: s.SendsTogether, SendCalls: s.SendCalls})
 	g.counted = append(g.counted, g.daemon.driver.Stats(l.Index))
 	for i, o := range g.open {

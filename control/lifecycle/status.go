@@ -35,6 +35,10 @@ func (d *Daemon) Status() (st *api.Status) {
 			st.Config.Warnings = append(st.Config.Warnings, p.String())
 		}
 	}
+	for _, w := range engine.Works() {
+		n := d.engine.WorkStats(w)
+		st.Blocking = append(st.Blocking, api.Blocking{Work: w.String(), Running: n.Running, Waiting: n.Waiting, Begun: n.Begun, Refused: n.Busy, Stuck: n.Stuck})
+	}
 	open, ok := d.openNow(st)
 	if !ok || st.StuckLoops > 0 {
 		return st

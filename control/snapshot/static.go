@@ -1,9 +1,8 @@
 package snapshot
 
 import (
-	"os"
-
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/traffic/files"
 	"github.com/weir-proxy/weir/traffic/site"
 )
@@ -18,7 +17,7 @@ func (b *siteBuilder) files(c *config.Route, r *site.Route) {
 	if b.keeper == nil {
 		return // nobody is served
 	}
-	if info, err := os.Stat(f.Root); err != nil {
+	if info, err := textfile.Stat(f.Root); err != nil {
 		b.warn(c.Key+".files", "%v; its files are answered with 503 until it is there", err)
 	} else if !info.IsDir() {
 		b.refuse(c.Key+".files", "%s is no directory", f.Root)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/config"
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
@@ -60,7 +61,7 @@ func (a asked) version() uint16 {
 
 // terms is how a listener's clients are met.
 func (b *builder) terms(l *config.Listener, out *Listener) *wiretls.Terms {
-	chooser := certs.NewChooser(out.Store, b.out.Issuer, b.taken(), wiretls.Block)
+	chooser := certs.NewChooser(out.Store, b.out.Issuer, b.taken(), wiretls.Blocking(engine.SigningWork), wiretls.Blocking(engine.CertificateWork))
 	protocols := b.protocols(l)
 	byLabel := map[string]*wiretls.Policy{}
 	policy := func(a asked) *wiretls.Policy {

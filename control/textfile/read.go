@@ -17,6 +17,10 @@ const pipeMost = 3 * time.Second
 
 // Read reads a regular file. The error names it.
 func Read(name string) ([]byte, error) {
+	return answer(name, answerMost, func() ([]byte, error) { return read(name) })
+}
+
+func read(name string) ([]byte, error) {
 	f, err := open(name)
 	if err != nil {
 		return nil, err
@@ -30,6 +34,10 @@ func Read(name string) ([]byte, error) {
 
 // ReadAny reads a file, or what a pipe brings within a few seconds; of more than most bytes it returns one more than that.
 func ReadAny(name string, most int64) ([]byte, error) {
+	return answer(name, pipeMost+answerMost, func() ([]byte, error) { return readAny(name, most) })
+}
+
+func readAny(name string, most int64) ([]byte, error) {
 	f, err := open(name)
 	if err != nil {
 		return nil, err

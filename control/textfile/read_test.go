@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,4 +47,46 @@ func TestPipesAndDevicesAreNoFiles(t *testing.T) {
 		t.Errorf("a pipe with a writer: %q, %v", text, err)
 	}
 	writer.Close()
+}
+
+// A file system that does not answer ends no reload: the first file waits a while, the next ones less, and of many none is asked.
+func TestFileSystemsThatDoNotAnswerAreGivenUp(t *testing.T) {
+	hang, ended := make(chan struct{}), make(chan struct{}, 2*hangingMost)
+	ask := func(most time.Duration) (time.Duration, error) {
+		began := time.Now()
+		_, err := answer("/frozen/a", most, func() (int, error) { <-hang; ended <- struct{}{}; return 1, nil })
+		return time.Since(began), err
+	}
+	const first = 500 * time.Millisecond
+	if took, err := ask(first); took < first || err == nil || err.Error() != "/frozen/a: its file system does not answer" {
+		t.Errorf("%v after %v", err, took)
+	}
+	if took, err := ask(time.Hour); took < hasteMost || took > time.Minute || err == nil {
+		t.Errorf("the second: %v after %v", err, took)
+	}
+	if text, err := Read("/dev/null"); err == nil {
+		t.Errorf("%q", text) // it is no regular file, which is an answer
+	} else if strings.Contains(err.Error(), "does not answer") {
+		t.Error(err)
+	}
+	var all sync.WaitGroup
+	for range hangingMost - 2 {
+		all.Go(func() { ask(time.Hour) })
+	}
+	all.Wait()
+	if took, err := ask(time.Hour); took >= hasteMost || err == nil {
+		t.Errorf("one of too many: %v after %v", err, took)
+	}
+	close(hang)
+	for range hangingMost {
+		<-ended
+	}
+	for by := time.Now().Add(5 * time.Second); hanging.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(by) {
+			t.Fatalf("%d are said to hang still", hanging.Load())
+		}
+	}
+	if n, err := answer("a", time.Second, func() (int, error) { return 1, nil }); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
-// Challenge is the answer to an authority that asks for a path of a host by http-01 (RFC 8555 section 8.3); false if none of ours is under way there. It may
-// block.
+// Challenge is the answer to an authority that asks for a path of a host by http-01 (RFC 8555 section 8.3); false if none of ours is under way there. It
+// does not block.
 type Challenge func(host, path string) (answer string, isOurs bool)
 
 var challengePath = []byte("/.well-known/acme-challenge/")
@@ -18,10 +18,7 @@ func (x *Exchange) answersChallenge() bool {
 	if !bytes.HasPrefix(x.path, challengePath) {
 		return false
 	}
-	host, path := string(x.host), string(x.path)
-	var answer string
-	isOurs := false
-	x.at.loop.Block(func() { answer, isOurs = x.setup.Challenge(host, path) })
+	answer, isOurs := x.setup.Challenge(string(x.host), string(x.path))
 	if !isOurs {
 		return false
 	}

@@ -87,14 +87,15 @@ type Exchange struct {
 	ended     reason.Reason // the operator ended the connection to the server; Done: nobody did
 	probe     engine.Alarm
 	cancel    transport.Cancel
-	moved     int64      // ms: when content last came or went, in either direction
-	sentAny   bool       // a byte of the answer reached the client
-	keepAlive bool       // the client connection goes on after this exchange
-	inTunnel  bool       // the connection has become another protocol's
-	code      http2.Code // by which the client's stream is reset if it is not complete
-	other     bool       // the client speaks HTTP/2, as its first bytes say
-	madeKey   []byte     // with which a server proves that it speaks WebSocket, where the client's version has none
-	linger    bool       // what the client still sends is read for a moment before its connection is closed
+	searching engine.Wait // for a file
+	moved     int64       // ms: when content last came or went, in either direction
+	sentAny   bool        // a byte of the answer reached the client
+	keepAlive bool        // the client connection goes on after this exchange
+	inTunnel  bool        // the connection has become another protocol's
+	code      http2.Code  // by which the client's stream is reset if it is not complete
+	other     bool        // the client speaks HTTP/2, as its first bytes say
+	madeKey   []byte      // with which a server proves that it speaks WebSocket, where the client's version has none
+	linger    bool        // what the client still sends is read for a moment before its connection is closed
 
 	reason   reason.Reason
 	detail   string

@@ -30,6 +30,8 @@ func (x *Exchange) serveFile() Stage {
 		return x.fail(403, reason.FileForbidden)
 	case errors.Is(err, files.ErrNotFound):
 		return x.fail(404, reason.NoFile)
+	case errors.Is(err, engine.ErrInterrupted):
+		return x.abandon(reason.ClientCut)
 	case errors.Is(err, engine.ErrBusy), errors.Is(err, engine.ErrStuck):
 		x.detail = err.Error()
 		return x.fail(503, reason.FileStuck)
@@ -56,7 +58,8 @@ func (x *Exchange) findFile() (*openFile, error) {
 	key := fileKey{root, accept, string(path)}
 	var found *files.File
 	err := errors.New("the search for the file failed")
-	if stuck := x.at.loop.BlockIn(x.disk(root.Root), diskMost, func() { found, err = root.Find(key.path, accept) }, func() {
+	x.client.Watch(x) // one that leaves gives its place up
+	if stuck := x.at.loop.Block(x.disk(root.Root), &x.searching, func() { found, err = root.Find(key.path, accept) }, func() {
 		if found != nil {
 			found.Close()
 		}

@@ -143,7 +143,7 @@ func (x *Exchange) toFile(k *keptBody, b []byte) {
 		return
 	}
 	written, file, at := os.ErrInvalid, k.file, k.size
-	err := x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { _, written = file.WriteAt(b, at) }, func() {})
+	err := x.at.loop.Block(x.spillDisk(), nil, func() { _, written = file.WriteAt(b, at) }, nil)
 	if err != nil || written != nil { // a write that hangs may still come, behind what is read of the file
 		x.at.Stats.SpillsFailed++
 		k.tail = append([]byte(nil), b...)

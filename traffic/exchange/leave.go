@@ -53,6 +53,7 @@ func (x *Exchange) leave() {
 	x.left = true
 	x.cancel.Call()
 	x.place.Wake()
+	x.searching.GiveUp(x.at.loop)
 	if x.conn != nil {
 		x.conn.Interrupt()
 	}

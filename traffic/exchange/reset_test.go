@@ -13,7 +13,7 @@ func TestResetLeavesNothingOfTheExchangeBefore(t *testing.T) {
 		"driver": true, "at": true, "isServer": true, "surplus": true, "facts": true, // made once; facts are gathered anew before they are read
 		"in": true, "inLen": true, "ahead": true, "out": true, // buffers, with the next request's bytes
 		"nextActive": true, "prevActive": true, "probe": true, "place": true, // given back by whoever has set them
-		"up": true, "own": true, "hop": true, // begun anew with each attempt
+		"up": true, "own": true, "hop": true, "searching": true, // begun anew with each attempt, or search
 		"lone": true, "stream": true, // bound anew, which is looked at below
 		"lastName": true, "viewBuf": true, "hostBuf": true, "pathBuf": true, "paths": true, "forwardBuf": true, "fields": true, // memory only
 	}

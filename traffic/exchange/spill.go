@@ -66,11 +66,11 @@ func (s *spill) put(b []byte) bool {
 	at := s.written % s.most
 	first := b[:min(int64(len(b)), s.most-at)]
 	var written error
-	err := s.x.at.loop.BlockIn(s.x.spillDisk(), diskMost, func() {
+	err := s.x.at.loop.Block(s.x.spillDisk(), nil, func() {
 		if _, written = s.file.WriteAt(first, at); written == nil && len(first) < len(b) {
 			_, written = s.file.WriteAt(b[len(first):], 0)
 		}
-	}, func() {})
+	}, nil)
 	if err == nil {
 		err = written
 	}
@@ -96,7 +96,7 @@ func (s *spill) stop() {
 func (x *Exchange) spillFile() (f *os.File) {
 	dir := x.route.Buffer.Dir
 	var made *os.File
-	if x.at.loop.BlockIn(x.spillDisk(), diskMost, func() {
+	if x.at.loop.Block(x.spillDisk(), nil, func() {
 		file, err := os.CreateTemp(dir, "spill-*")
 		if os.IsNotExist(err) && os.MkdirAll(dir, 0o700) == nil {
 			file, err = os.CreateTemp(dir, "spill-*")
@@ -127,9 +127,7 @@ func (x *Exchange) spillFile() (f *os.File) {
 
 // closeFile gives a file's room back, which may take the disk a while.
 func (x *Exchange) closeFile(f *os.File) {
-	if x.at.loop.BlockIn(x.spillDisk(), diskMost, func() { f.Close() }, func() {}) == engine.ErrBusy {
-		x.at.loop.Block(func() { f.Close() })
-	}
+	x.at.loop.Later(x.spillDisk(), func() { f.Close() })
 	x.at.loop.HoldDescriptors(-1)
 }
 

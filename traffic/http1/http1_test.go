@@ -196,7 +196,7 @@ func TestAFileIsAChunkWhereContentIsChunked(t *testing.T) {
 			c.Bind(conn, nil)
 			c.Begin(request(1, message.FramingNone, 0))
 			c.Frame(open)
-			if n, err := c.SendFile(conn.Loop().Workers("x", 1, 1), f, 5, 20_000); n != 20_000 || err != nil {
+			if n, err := c.SendFile(conn.Loop().Workers(engine.DiskWork, "x"), f, 5, 20_000); n != 20_000 || err != nil {
 				t.Errorf("sent %d, %v", n, err)
 			}
 			c.Send(message.Piece{Ended: true}, nil)

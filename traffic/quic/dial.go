@@ -53,16 +53,28 @@ func Dial(l *engine.Loop, config *Config, owner Owner, d Dialing) (*Conn, error)
 	var release func()
 	var err error
 	identity := config.TLS.Config(l.Index, d.Server, d.Asked, d.To.Addr())
-	l.Block(func() { raw, release, err = dial(identity, &d) })
+	by := time.Now().Add(d.Within)
+	wait := engine.Wait{Most: d.Within + dialSlack}
+	why := l.Block(l.Workers(engine.HTTP3DialWork, ""), &wait, func() { raw, release, err = dial(identity, &d, by) }, func() {
+		if release != nil {
+			release()
+		}
+	})
+	if why != nil {
+		return nil, engine.ErrTimeout // more servers are silent than may be waited for
+	}
 	if err != nil {
 		return nil, err
 	}
 	return connect(raw, l, config, owner, release), nil
 }
 
+// dialSlack is what a dial may take longer than it was given: it ends by itself then.
+const dialSlack = time.Second
+
 // dial opens a socket that is connected to the server, and a connection on it. The system then says when nobody listens there, or no longer, which is not to be learnt from
 // QUIC but by waiting. release closes the socket once the connection has ended.
-func dial(identity *tls.Config, d *Dialing) (c *quicgo.Conn, release func(), err error) {
+func dial(identity *tls.Config, d *Dialing, by time.Time) (c *quicgo.Conn, release func(), err error) {
 	var own *net.UDPAddr
 	if d.Source.IsValid() {
 		own = net.UDPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
@@ -76,7 +88,7 @@ func dial(identity *tls.Config, d *Dialing) (c *quicgo.Conn, release func(), err
 		t.Close()
 		socket.Close()
 	}
-	ctx, cancel := context.WithTimeout(d.Wanted, d.Within)
+	ctx, cancel := context.WithDeadline(d.Wanted, by)
 	defer cancel()
 	c, err = t.Dial(ctx, socket.RemoteAddr(), identity, &quicgo.Config{HandshakeIdleTimeout: d.Within, MaxIdleTimeout: silenceMost, KeepAlivePeriod: aliveEvery,
 		MaxIncomingStreams: -1, MaxIncomingUniStreams: unidirectionalMost, InitialStreamReceiveWindow: windowStart, MaxStreamReceiveWindow: windowMost,

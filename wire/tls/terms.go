@@ -108,11 +108,16 @@ func connOf(c net.Conn) *Conn {
 	return nil
 }
 
-// Block runs f, which may block, for a connection that crypto/tls names in a callback: on a worker, while the connection's coroutine is parked.
-func Block(conn net.Conn, f func()) {
-	if c := connOf(conn); c != nil {
-		c.raw.Loop().Block(f)
-		return
+// Blocking returns a function that runs f, which may block, for a connection that crypto/tls names in a callback: on a worker for that kind of work, while the connection's coroutine is parked.
+// The error is one of engine's Block; f may still run then, unless it was not begun.
+func Blocking(work engine.Work) func(conn net.Conn, f func()) error {
+	return func(conn net.Conn, f func()) error {
+		c := connOf(conn)
+		if c == nil {
+			f()
+			return nil
+		}
+		l := c.raw.Loop()
+		return l.Block(l.Workers(work, ""), nil, f, nil)
 	}
-	f()
 }

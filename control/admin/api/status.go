@@ -20,6 +20,7 @@ type Status struct {
 	// Complete says that every loop answered. When one did not, everything below is left out rather than wrong.
 	Complete     bool          `json:"complete"`
 	Loops        []Loop        `json:"loops"`
+	Blocking     []Blocking    `json:"blocking"`
 	Exchanges    Exchanges     `json:"exchanges"`
 	Tunnels      Tunnels       `json:"tunnels"`
 	Flows        Flows         `json:"flows"`
@@ -66,15 +67,22 @@ type Loop struct {
 	Dialed       uint64 `json:"dialed"`
 	Open         int64  `json:"open"` // connections, to clients and servers
 	Posted       uint64 `json:"posted"`
-	Blocked      uint64 `json:"blocked"`         // pieces of work given to workers
-	BlockBusy    uint64 `json:"blocked_refused"` // pieces not begun: too many of their kind ran or waited
-	BlockStuck   uint64 `json:"blocked_stuck"`   // pieces given up: the system did not answer
 	Panics       uint64 `json:"panics"`
 	SlowTurns    uint64 `json:"slow_turns"`
 	SplicedBytes uint64 `json:"spliced_bytes"`
 	// Small sends that left together with others, and the system calls for them; 0: the system has no io_uring for weir.
 	SendsTogether uint64 `json:"sends_together"`
 	SendCalls     uint64 `json:"send_calls"`
+}
+
+// Blocking counts the blocking work of a kind, which workers do for the loops.
+type Blocking struct {
+	Work    string `json:"work"`
+	Running int64  `json:"running"`
+	Waiting int64  `json:"waiting"`
+	Begun   uint64 `json:"begun"`
+	Refused uint64 `json:"refused"` // not begun: too many of their kind ran or waited
+	Stuck   uint64 `json:"stuck"`   // given up: the system did not answer
 }
 
 // Exchanges are requests and their answers, over all loops.
