@@ -7,10 +7,6 @@ import (
 	"syscall"
 )
 
-// dialsMost is how many connections a loop begins to open in one turn. When many ports towards a server are taken, the system looks for a free one for up to a
-// millisecond, and everybody else on the loop waits.
-const dialsMost = 64
-
 // awaitDial waits until l may begin to open another connection in its turn; false if nobody wants it any more.
 func (l *Loop) awaitDial(givenUp *bool) bool {
 	if l.dials < dialsMost {
@@ -50,11 +46,11 @@ func (l *Loop) Dial(address Address, options DialOptions) (Conn, error) {
 	if l.portable != nil {
 		return l.dialPortable(address, options)
 	}
-	if err := l.awaitDescriptor(options.Timeout, options.Heavy, options.GivenUp); err != nil {
-		return nil, err
-	}
 	if !l.awaitDial(options.GivenUp) {
 		return nil, ErrInterrupted
+	}
+	if err := l.awaitDescriptor(options.Timeout, options.Heavy, options.GivenUp); err != nil { // last: all that waited for their turn behind a free one would take it
+		return nil, err
 	}
 	l.Stats.Dialed++
 	fd, err := l.socketFor(address, options)

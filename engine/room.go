@@ -164,6 +164,10 @@ func (l *Loop) dropKeepers() {
 	})
 }
 
+// dialsMost is how many connections a loop begins to open in one turn. When many ports towards a server are taken, the system looks for a free one for up to a
+// millisecond, and everybody else on the loop waits.
+const dialsMost = 64
+
 // mayDial reports whether one more descriptor may be taken for a connection to a server. Servers may have three quarters, so that clients which ask much at once lock no others out, and
 // of that a sixth is for peers that have little under way.
 func (l *Loop) mayDial(heavy bool) bool {
@@ -208,7 +212,8 @@ func (l *Loop) awaitDescriptor(timeout time.Duration, heavy bool, givenUp *bool)
 		switch isFirst := (*line)[0] == mine; {
 		case givenUp != nil && *givenUp:
 			return ErrInterrupted
-		case isFirst && (l.mayDial(heavy) || l.closeKept(1, l.now) > 0 && l.mayDial(heavy)):
+		case isFirst && l.dials < dialsMost && (l.mayDial(heavy) || l.closeKept(1, l.now) > 0 && l.mayDial(heavy)):
+			l.dials++ // in a later turn than the one whose dial this was
 			return nil
 		case l.now >= by:
 			return os.NewSyscallError("socket", syscall.EMFILE)
