@@ -19,6 +19,7 @@ const environment = "WEIR_HANDOVER"
 type Channel struct {
 	fd        int
 	hasHungUp atomic.Bool // this process has
+	late      int         // messages in a row that were received after their time
 }
 
 // Start starts a program with the same arguments and the other end of a channel to it. The caller waits for the process.
@@ -85,14 +86,16 @@ func (c *Channel) SendPatiently(by time.Time, m Message, fds ...int) error {
 	}
 }
 
-// Receive waits for a message, at most until by; the zero time waits for ever. io.EOF says that the other process has gone or has nothing more to say.
+// Receive waits for a message, at most until by; the zero time waits for ever. A message that has come already is received even after by: this process may not have run meanwhile.
+// io.EOF says that the other process has gone or has nothing more to say.
 func (c *Channel) Receive(by time.Time) (m Message, fds []int, err error) {
-	if err := c.wait(by); err != nil {
+	flags, err := c.wait(by)
+	if err != nil {
 		return m, nil, err
 	}
 	text := make([]byte, messageMax)
 	rights := make([]byte, syscall.CmsgSpace(4*(descriptorsMax+3)))
-	n, rn, _, _, err := syscall.Recvmsg(c.fd, text, rights, syscall.MSG_CMSG_CLOEXEC)
+	n, rn, _, _, err := syscall.Recvmsg(c.fd, text, rights, syscall.MSG_CMSG_CLOEXEC|flags)
 	switch {
 	case err == syscall.EINTR:
 		return c.Receive(by)
@@ -113,16 +116,24 @@ func (c *Channel) Receive(by time.Time) (m Message, fds []int, err error) {
 	return m, fds, nil
 }
 
-// wait sets how long the next receive may take.
-func (c *Channel) wait(by time.Time) error {
+// lateMessagesMost is how many messages in a row are received after their time: more than the socket holds, and not all that a process says without end.
+const lateMessagesMost = 20_000
+
+// wait sets how long the next receive may take, and returns the flags for one that may not wait.
+func (c *Channel) wait(by time.Time) (flags int, err error) {
 	left := time.Duration(0) // for ever
 	if !by.IsZero() {
-		if left = time.Until(by); left <= 0 {
-			return os.ErrDeadlineExceeded
+		left = time.Until(by).Truncate(time.Microsecond) // less is for ever to the system
+		if left <= 0 {
+			if c.late++; c.late > lateMessagesMost {
+				return 0, os.ErrDeadlineExceeded
+			}
+			return syscall.MSG_DONTWAIT, nil
 		}
 	}
+	c.late = 0
 	tv := syscall.NsecToTimeval(int64(left))
-	return syscall.SetsockoptTimeval(c.fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &tv)
+	return 0, syscall.SetsockoptTimeval(c.fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &tv)
 }
 
 func descriptors(rights []byte) (fds []int, err error) {
@@ -148,8 +159,7 @@ func (c *Channel) HangUp() {
 
 // Outlives waits for d and reports whether the other process is still there then. It returns true at once when this process hangs up.
 func (c *Channel) Outlives(d time.Duration) bool {
-	_, fds, err := c.Receive(time.Now().Add(d))
-	closeAll(fds)
+	_, err := c.hear(time.Now().Add(d))
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded) || c.hasHungUp.Load()
 }
 
@@ -157,24 +167,38 @@ func (c *Channel) Outlives(d time.Duration) bool {
 var ErrStalled = errors.New("it stopped answering after it had begun to serve")
 
 // StaysAlive waits until the other process has said Alive after d, or that it is told to stop. It returns ErrEnded if the process ends before, and ErrStalled if it says nothing for silence. It returns nil at once when
-// this process hangs up.
+// this process hangs up. After a pause in which this process did not run, only what is said from then on tells that the other one is alive.
 func (c *Channel) StaysAlive(d, silence time.Duration) error {
-	for end := time.Now().Add(d); ; {
-		m, fds, err := c.Receive(time.Now().Add(silence))
-		closeAll(fds)
+	asked := time.Now()
+	for end := asked.Add(d); ; {
+		m, err := c.hear(asked.Add(silence))
+		now := time.Now()
+		isPaused := now.Sub(asked) > silence+silence/4
+		for isPaused && err == nil && m.Kind != Stopping {
+			m, err = c.hear(asked)
+		}
+		asked = now
 		switch {
 		case c.hasHungUp.Load():
 			return nil
 		case errors.Is(err, io.EOF):
 			return ErrEnded
+		case isPaused && errors.Is(err, os.ErrDeadlineExceeded):
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return ErrStalled
 		case err != nil:
 			return err
-		case m.Kind == Stopping, m.Kind == Alive && !time.Now().Before(end):
+		case m.Kind == Stopping, m.Kind == Alive && !now.Before(end):
 			return nil
 		}
 	}
+}
+
+// hear is Receive without descriptors.
+func (c *Channel) hear(by time.Time) (Message, error) {
+	m, fds, err := c.Receive(by)
+	closeAll(fds)
+	return m, err
 }
 
 // HasEnded reports whether an error of a channel says that the other process is gone.

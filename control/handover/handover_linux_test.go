@@ -297,3 +297,40 @@ func TestOrdersAreAnswered(t *testing.T) {
 	}
 	<-orders.Ended()
 }
+
+// Who comes late to the channel hears what has been said before it judges, and what nobody says any more is late.
+func TestWhatHasComeIsHeardAfterItsTime(t *testing.T) {
+	old, new := pair(t)
+	for range 100 {
+		new.Send(Message{Kind: "of a later version"})
+	}
+	new.Send(Message{Kind: Ready})
+	past := time.Now().Add(-time.Millisecond)
+	if _, err := old.Expect(Ready, past); err != nil {
+		t.Error(err)
+	}
+	began := time.Now()
+	if _, err := old.Expect(Ready, past); err == nil || time.Since(began) > 500*time.Millisecond {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+	time.AfterFunc(100*time.Millisecond, func() { new.Send(Message{Kind: Ready}) })
+	if _, err := old.Expect(Ready, time.Now().Add(-time.Minute)); err != nil {
+		t.Errorf("this process did not run for a minute: %v", err)
+	}
+}
+
+// A process that says the wrong things without end is late in the end.
+func TestWhatComesWithoutEndIsLate(t *testing.T) {
+	old, new := pair(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for new.SendPatiently(soon(), Message{Kind: Alive}) == nil {
+		}
+	}()
+	if _, err := old.Expect(Ready, time.Now().Add(-time.Millisecond)); err == nil {
+		t.Error("it was not said")
+	}
+	old.HangUp()
+	<-ended
+}

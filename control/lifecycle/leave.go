@@ -69,7 +69,7 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	if err != nil {
 		return nil, err
 	}
-	if err := d.passTables(c, by); err != nil {
+	if err := d.passTables(c, withPatience(by)); err != nil {
 		return nil, err
 	}
 	d.leaveQUIC(ready.QUIC)
@@ -80,13 +80,21 @@ func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Tim
 	return ready.Adopted, d.passFlows(c, ready, by)
 }
 
+// withPatience gives the other process, once it is ready, at least silenceMost for its next step: by may have passed while this one did not run.
+func withPatience(by time.Time) time.Time {
+	if least := time.Now().Add(silenceMost); by.Before(least) {
+		return least
+	}
+	return by
+}
+
 // passFlows has the flows of datagrams go on in the other process, or here if that does not serve in the end.
 func (d *Daemon) passFlows(c *handover.Channel, ready handover.Message, by time.Time) error {
 	if !ready.Takes { // a version that begins with none
 		return awaitServing(c, ready, by)
 	}
 	flows := d.restFlows(ready.Adopted)
-	err := flows.pass(c, by)
+	err := flows.pass(c, withPatience(by))
 	if err == nil {
 		err = awaitServing(c, ready, by)
 	}
@@ -112,7 +120,7 @@ const (
 
 // awaitServing waits until the other process serves and has gone on to do so for the probation.
 func awaitServing(c *handover.Channel, ready handover.Message, by time.Time) error {
-	if _, err := c.Expect(handover.Serving, by); err != nil {
+	if _, err := c.Expect(handover.Serving, withPatience(by)); err != nil {
 		return err
 	}
 	if !ready.Watches {
