@@ -15,7 +15,7 @@ import (
 // newAdmin makes the server of the admin addresses. It opens them while the configuration is loaded, so that one that is taken refuses the
 // configuration, and speaks for the daemon once that runs.
 func (s *server) newAdmin(log *slog.Logger, sockets map[string]int) *admin.Server {
-	return admin.New(admin.Config{Version: version(), File: s.file, Sockets: sockets, Log: log, Process: s.process.Load, Reload: s.reloaded,
+	return admin.New(admin.Config{Version: version(), File: s.file, Sockets: sockets, Log: log, Process: s.process.Load, Reload: s.reloaded, Later: s.later,
 		Explain: func(r *http.Request) (any, error) { return explainRunning(s.daemon.Load(), r) }})
 }
 

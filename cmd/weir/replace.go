@@ -127,7 +127,19 @@ func (s *server) leave(d *lifecycle.Daemon, r *replacement) error {
 	s.tell(systemd.Replaced(r.process.Pid))
 	s.log.Info("the new binary has taken over", "pid", r.process.Pid)
 	s.admin.Leave()
-	err := s.end(d, "leaving", func(ctx context.Context, progress func(exchange.Left)) error {
+	reload := func() {
+		if err := r.process.Signal(syscall.SIGHUP); err != nil {
+			s.log.Warn("the new process was not told to reload", "error", err)
+			return
+		}
+		s.log.Info("the new process was told to reload", "pid", r.process.Pid)
+	}
+	select {
+	case <-s.wanted:
+		reload()
+	default:
+	}
+	err := s.end(d, "leaving", reload, func(ctx context.Context, progress func(exchange.Left)) error {
 		return d.Leave(ctx, r.channel, progress)
 	})
 	r.channel.Close()

@@ -44,6 +44,7 @@ type server struct {
 	admin   *admin.Server
 	daemon  atomic.Pointer[lifecycle.Daemon]
 	signals chan os.Signal
+	wanted  chan struct{} // a reload that was asked for while a new binary takes over; holds one
 	process atomic.Pointer[api.Process]
 }
 
@@ -71,7 +72,7 @@ func (s *server) run() error {
 	s.stderr = stderr
 	defer flush()
 	s.log = slog.New(slog.NewTextHandler(s.stderr, &slog.HandlerOptions{Level: &s.level}))
-	s.signals = make(chan os.Signal, 4)
+	s.signals, s.wanted = make(chan os.Signal, 4), make(chan struct{}, 1)
 	signal.Notify(s.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR2)
 	defer signal.Stop(s.signals)
 	before, err := s.whatWasLeft()
@@ -143,7 +144,13 @@ func (s *server) start(before *inheritance) (*lifecycle.Daemon, error) {
 func (s *server) serve(d *lifecycle.Daemon, saved <-chan struct{}) error {
 	var replacing *replacement
 	for {
+		wanted := s.wanted
+		if replacing != nil {
+			wanted = nil
+		}
 		select {
+		case <-wanted:
+			s.reload()
 		case <-saved:
 			s.log.Info("the configuration was saved: reloading")
 			s.reload()
@@ -177,6 +184,15 @@ func (s *server) reload() {
 	s.tell(systemd.Reloading())
 	s.admin.Reload()
 	s.tell(systemd.Ready(s.summary()))
+}
+
+// later notes a reload that was asked for while a new binary takes over. The process that serves afterwards does it: the new one may have read its configuration already.
+func (s *server) later() {
+	select {
+	case s.wanted <- struct{}{}:
+		s.log.Info("a new binary is taking over: the reload follows once it has, or has failed to")
+	default:
+	}
 }
 
 // summary is what the service manager shows.

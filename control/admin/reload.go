@@ -12,7 +12,7 @@ import (
 )
 
 // Reload has the daemon read its configuration again and follows with the admin addresses. Every reload of the process should go through
-// here, whoever asks for it, so that the status knows of it.
+// here, whoever asks for it, so that the status knows of it. While another process takes over it is api.ErrHanding: nothing has been read, and Config.Later is told.
 func (s *Server) Reload() (config.Problems, error) {
 	_, problems, err := s.reload()
 	return problems, err
@@ -26,6 +26,12 @@ func (s *Server) reload() (plan *api.Plan, problems config.Problems, err error) 
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	plan, problems, err = d.Reload()
+	if errors.Is(err, api.ErrHanding) {
+		if s.config.Later != nil {
+			s.config.Later()
+		}
+		return nil, problems, err
+	}
 	if err == nil {
 		if e := s.Apply(d.Config()); e != nil {
 			err = fmt.Errorf("%w; all else was changed", e)

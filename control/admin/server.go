@@ -33,6 +33,7 @@ type Config struct {
 	Log     *slog.Logger                                           // nil: slog's default
 	Sockets map[string]int                                         // by address: those that another process has left, which are not opened anew
 	Reload  func(p *api.Plan, problems config.Problems, err error) // told what came of each Reload; may be nil
+	Later   func()                                                 // told of a Reload that has to wait, because another process takes over; may be nil
 }
 
 // Server answers on the admin addresses. Its methods may be called from any goroutine.

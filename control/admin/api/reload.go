@@ -34,4 +34,4 @@ type State struct {
 }
 
 // ErrHanding is why nothing can be changed for a moment: a new binary is taking over. Over HTTP it is a 503 with Retry-After; who asks again is answered by the new process.
-var ErrHanding = errors.New("a new binary is taking over; it reads the configuration by itself")
+var ErrHanding = errors.New("a new binary is taking over; nothing can be changed before it has")

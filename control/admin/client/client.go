@@ -173,9 +173,9 @@ func (c *Client) ask(ctx context.Context, method, path string, into any, expecte
 	return c.send(ctx, method, path, nil, into, expected...)
 }
 
-// What is asked while a new binary takes over is asked again, for retryFor.
+// What is asked while a new binary takes over is asked again, for retryFor: longer than that may take by default.
 const (
-	retryFor   = 6 * time.Second
+	retryFor   = 20 * time.Second
 	retryEvery = 100 * time.Millisecond
 )
 
