@@ -89,6 +89,7 @@ func (r *reader) checkSources(path string, sources []string) {
 
 // checkFallbacks reports pools that stand in for others and do not exist, or in the end for themselves.
 func (r *reader) checkFallbacks(cfg *Config) {
+	comesBack := comingBack(cfg)
 	for i := range cfg.Pools {
 		p := &cfg.Pools[i]
 		path := joinPath(joinPath("pools", p.Name), "fallback")
@@ -96,17 +97,25 @@ func (r *reader) checkFallbacks(cfg *Config) {
 			continue
 		}
 		r.checkPoolName(cfg, path, p.Fallback)
-		next := cfg.Pool(p.Fallback)
-		for range cfg.Pools {
-			if next == nil || next == p {
-				break
-			}
-			next = cfg.Pool(next.Fallback)
-		}
-		if next == p {
+		if comesBack[p] {
 			r.wrong(path, "comes back to %q: a pool cannot stand in for itself", p.Name)
 		}
 	}
+}
+
+// comingBack are the pools that stand in for themselves in the end. Each is visited once or twice.
+func comingBack(cfg *Config) map[*Pool]bool {
+	walks, comesBack := map[*Pool]int{}, map[*Pool]bool{}
+	for i := range cfg.Pools {
+		p := &cfg.Pools[i]
+		for ; p != nil && walks[p] == 0; p = cfg.Pool(p.Fallback) {
+			walks[p] = i + 1
+		}
+		for ; p != nil && walks[p] == i+1 && !comesBack[p]; p = cfg.Pool(p.Fallback) {
+			comesBack[p] = true
+		}
+	}
+	return comesBack
 }
 
 func (r *reader) checkServers(path string, p *Pool) {

@@ -76,15 +76,12 @@ func (r *reader) hasAction(path string) bool {
 
 // failed reports whether a value has an error of its own, so that no other follows from it.
 func (r *reader) failed(path string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool { return !p.Warning && p.Path == path })
+	return r.failures[path]
 }
 
 // failedBelow reports whether a value or anything in it has an error.
 func (r *reader) failedBelow(path string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool {
-		rest, below := strings.CutPrefix(p.Path, path)
-		return !p.Warning && below && (rest == "" || rest[0] == '.' || rest[0] == '[')
-	})
+	return contains(r.failures, path)
 }
 
 func (r *reader) checkPath(key, path string) {

@@ -62,7 +62,7 @@ type Config struct {
 	positions positions
 	lines     map[string][]string
 	texts     map[string]bool // files that values were read from
-	hidden    []string        // secrets, which no message shows
+	mask      *mask           // of secrets, which no message shows
 }
 
 // Pool returns the pool of that name, named or anonymous, or nil.

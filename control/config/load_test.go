@@ -82,7 +82,8 @@ func TestShortFormsMeanTheSame(t *testing.T) {
 	}
 	for _, pair := range same {
 		a, b := mustParse(t, pair[0]), mustParse(t, pair[1])
-		a.positions, a.lines, b.positions, b.lines = nil, nil, nil, nil
+		a.positions, a.lines, a.mask = nil, nil, nil
+		b.positions, b.lines, b.mask = nil, nil, nil
 		if !reflect.DeepEqual(a, b) {
 			t.Errorf("%s\n%s\n%+v\n%+v", pair[0], pair[1], a, b)
 		}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // masked stands in messages where a secret stands in the file.
@@ -47,25 +49,54 @@ func lastKey(path string) string {
 	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
-// maskProblems takes secrets out of all problems. It comes last, since a message may quote a line whose secret is understood later.
-func maskProblems(problems Problems, hidden []string) {
-	if len(problems) == 0 {
+// mask hides secrets in problems. Any goroutine may use it.
+type mask struct {
+	mu       sync.Mutex
+	hidden   []string          // secrets
+	replacer *strings.Replacer // of all of them; nil: none has been needed yet
+	lines    map[Pos]string    // lines of files without their secrets, by file and line: many problems may be about one long line
+}
+
+func newMask(hidden []string) *mask { return &mask{hidden: hidden, lines: map[Pos]string{}} }
+
+// problems takes secrets out of all problems. It comes last, since a message may quote a line whose secret is understood later.
+func (m *mask) problems(list Problems) {
+	if len(list) == 0 {
 		return
 	}
-	mask := masker(hidden)
-	for i := range problems {
-		p := &problems[i]
-		p.Message = mask.Replace(p.Message)
+	if m == nil { // of a configuration that was not read
+		m = newMask(nil)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.replacer == nil {
+		m.replacer = masker(m.hidden)
+	}
+	for i := range list {
+		p := &list[i]
+		p.Message = m.replacer.Replace(p.Message)
 		for j := range p.excerpt {
-			p.excerpt[j].text = credentialLine.ReplaceAllStringFunc(mask.Replace(p.excerpt[j].text), maskValue)
+			p.excerpt[j].text = m.line(p.Pos.File, p.excerpt[j])
 		}
 	}
 }
 
+// line is the text of a line of a file without its secrets.
+func (m *mask) line(file string, line sourceLine) string {
+	at := Pos{File: file, Line: line.number}
+	text, isKnown := m.lines[at]
+	if !isKnown {
+		text = credentialLine.ReplaceAllStringFunc(m.replacer.Replace(line.text), maskValue)
+		m.lines[at] = text
+	}
+	return text
+}
+
 // masker masks all secrets in one pass over a text. Of two that begin alike the longer one is masked whole.
 func masker(hidden []string) *strings.Replacer {
-	longestFirst := slices.SortedFunc(slices.Values(hidden), func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(hidden))
+	longestFirst := slices.SortedFunc(slices.Values(hidden), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	longestFirst = slices.Compact(longestFirst)
+	pairs := make([]string, 0, 2*len(longestFirst))
 	for _, secret := range longestFirst {
 		pairs = append(pairs, secret, masked)
 	}

@@ -10,7 +10,13 @@ type node struct {
 	quoted  bool   // a scalar that can only be a text
 	entries []entry
 	items   []*node
+
+	places map[string]int // of entries by their key, the first of each; only where there are many, and up to placed
+	placed int
 }
+
+// entriesFew is up to how many entries a key is searched for one by one.
+const entriesFew = 16
 
 type kind uint8
 
@@ -40,11 +46,36 @@ func (n *node) value(key string) *node {
 	if n == nil {
 		return nil
 	}
+	if len(n.entries) > entriesFew {
+		return n.valueOfMany(key)
+	}
 	i := slices.IndexFunc(n.entries, func(e entry) bool { return e.key == key })
 	if i < 0 {
 		return nil
 	}
 	return n.entries[i].value
+}
+
+// valueOfMany is value for many entries, of which others may have come since.
+func (n *node) valueOfMany(key string) *node {
+	if n.places == nil {
+		n.places = make(map[string]int, len(n.entries))
+	}
+	for ; n.placed < len(n.entries); n.placed++ {
+		if key := n.entries[n.placed].key; !contains(n.places, key) {
+			n.places[key] = n.placed
+		}
+	}
+	i, isThere := n.places[key]
+	if !isThere {
+		return nil
+	}
+	return n.entries[i].value
+}
+
+func contains[V any](m map[string]V, key string) bool {
+	_, is := m[key]
+	return is
 }
 
 // orList returns the items of a list, or the value itself as its only item.

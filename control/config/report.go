@@ -31,6 +31,19 @@ func (r *reader) report(p Problem) {
 	r.problems = append(r.problems, p)
 	if !p.Warning {
 		r.errors++
+		r.noteFailure(p.Path)
+	}
+}
+
+// noteFailure notes the path of an error, and all above it. Above one that is noted, all are.
+func (r *reader) noteFailure(path string) {
+	isNoted := contains(r.failures, path)
+	r.failures[path] = true
+	for !isNoted && path != "" {
+		path = parentPath(path)
+		if isNoted = contains(r.failures, path); !isNoted {
+			r.failures[path] = false
+		}
 	}
 }
 
@@ -45,9 +58,9 @@ func (c *Config) WarningAt(path, format string, args ...any) Problem {
 }
 
 func (c *Config) problemAt(path string, warning bool, format string, args []any) Problem {
-	r := reader{lines: c.lines}
+	r := reader{lines: c.lines, failures: map[string]bool{}}
 	r.report(Problem{Pos: c.PosOf(path), Path: path, Warning: warning, Message: fmt.Sprintf(format, args...)})
-	maskProblems(r.problems, c.hidden)
+	c.mask.problems(r.problems)
 	return r.problems[0]
 }
 
@@ -137,11 +150,13 @@ func (p Problem) write(b *strings.Builder, color bool) {
 const excerptMax = 160 // columns of a line that are shown
 
 func cutLine(line string) string {
-	runes := []rune(strings.Map(printable, line))
-	if len(runes) > excerptMax {
-		return string(runes[:excerptMax]) + "…"
+	n := 0
+	for i := range line {
+		if n++; n > excerptMax {
+			return strings.Map(printable, line[:i]) + "…"
+		}
 	}
-	return string(runes)
+	return strings.Map(printable, line)
 }
 
 // printable keeps control bytes of a file from reaching the terminal.
@@ -155,8 +170,8 @@ func printable(c rune) rune {
 // indentLike is as wide as the first n columns of the line, with its tabs.
 func indentLike(line string, n int) string {
 	var b strings.Builder
-	for i, c := range []rune(line) {
-		if i == n {
+	for _, c := range line {
+		if n--; n < 0 {
 			break
 		}
 		if c == '\t' {

@@ -88,7 +88,7 @@ func (r *reader) divide(cfg *Config, route *Route) {
 	}
 	for _, p := range route.Split.Pools {
 		arm := *route
-		arm.Action = Action{Pool: p.Pool}
+		arm.Arms, arm.Action = nil, Action{Pool: p.Pool} // with those before it, each would hold twice as much as the last
 		r.complete(cfg, &arm)
 		route.Arms = append(route.Arms, arm)
 	}

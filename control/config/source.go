@@ -26,10 +26,11 @@ type reader struct {
 	texts     map[string]bool     // files whose text stands in for a value
 	root      *node
 	problems  Problems
-	errors    int       // among the problems
-	compared  int       // words, in search of suggestions
-	place     positions // of values
-	keys      positions // of their keys
+	errors    int             // among the problems
+	failures  map[string]bool // paths of errors, and of all that is above one: false if it has none of its own
+	compared  int             // words, in search of suggestions
+	place     positions       // of values
+	keys      positions       // of their keys
 	shapes    *shapes
 	env       func(string) (string, bool)
 	hidden    []string // secrets, which no message shows
@@ -44,15 +45,16 @@ type Options struct {
 
 func (o Options) newReader() *reader {
 	return &reader{
-		options: o,
-		lines:   map[string][]string{},
-		files:   map[string]bool{},
-		texts:   map[string]bool{},
-		root:    &node{kind: mapping},
-		place:   positions{},
-		keys:    positions{},
-		shapes:  newShapes(),
-		env:     os.LookupEnv,
+		options:  o,
+		lines:    map[string][]string{},
+		files:    map[string]bool{},
+		texts:    map[string]bool{},
+		root:     &node{kind: mapping},
+		failures: map[string]bool{},
+		place:    positions{},
+		keys:     positions{},
+		shapes:   newShapes(),
+		env:      os.LookupEnv,
 	}
 }
 
@@ -89,8 +91,8 @@ func (r *reader) finish() (*Config, Problems) {
 	r.resolve(cfg)
 	r.checkResolved(cfg)
 	r.sortProblems()
-	maskProblems(r.problems, r.hidden)
-	cfg.hidden = r.hidden
+	cfg.mask = newMask(r.hidden)
+	cfg.mask.problems(r.problems)
 	if len(r.problems.Errors()) > 0 {
 		return nil, r.problems
 	}
