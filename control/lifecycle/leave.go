@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -238,8 +237,5 @@ func (d *Daemon) endLeft(ctx context.Context, c *handover.Channel, obeyed <-chan
 	}
 	d.mu.Unlock()
 	d.close()
-	if !ended {
-		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
-	}
-	return nil
+	return wereCut(left, ended)
 }

@@ -40,10 +40,15 @@ func (d *Daemon) Stop(ctx context.Context, progress func(exchange.Left)) error {
 		o.end()
 	}
 	d.close() // without mu, for which the goroutines that it waits for may be waiting
-	if !ended {
-		return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
+	return wereCut(left, ended)
+}
+
+// wereCut says what was cut, if anything was: clients whose connections had nothing on them yet have lost nothing.
+func wereCut(left exchange.Left, ended bool) error {
+	if ended || left.Exchanges == 0 && left.Tunnels == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%d requests and %d tunnels were cut", left.Exchanges, left.Tunnels)
 }
 
 // stopListening closes the listeners, whose connections go on, and returns them.
@@ -128,7 +133,7 @@ func (d *Daemon) endListener(o *openListener) {
 	}()
 	left, ended := d.drain(ctx, o.handler, nil)
 	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, o.handler.Flows()) })
-	if !ended {
+	if wereCut(left, ended) != nil {
 		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
 	}
 }
