@@ -285,6 +285,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	if previous != nil {
 		d.applyIssuer(next)
 	}
+	prepareStays(next)
 	d.swapSetups(next)
 	d.running.Store(next)
 	d.limitMemory(int64(next.Config.Limits.Memory))

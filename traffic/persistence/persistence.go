@@ -38,7 +38,7 @@ const (
 // Persistence is a Config at work for one pool.
 type Persistence struct {
 	Config
-	names atomic.Pointer[names]
+	names, before atomic.Pointer[names]
 }
 
 // New makes it.
@@ -53,13 +53,24 @@ type names struct {
 	tagged  map[uint32]*pool.Server
 }
 
-// namesOf are the names for the servers of the moment. Whoever comes first after a change computes them.
-func (p *Persistence) namesOf(set *pool.Set) *names {
-	n := p.names.Load()
-	if n == nil || n.set != set {
-		n = p.compute(set)
-		p.names.Store(n)
+// Prepare computes the names for a set that is about to be the pool's: with thousands of servers that takes too long for a loop. Any goroutine may call it.
+func (p *Persistence) Prepare(set *pool.Set) {
+	if n := p.names.Load(); n == nil || n.set != set {
+		p.before.Store(n) // until the loops have seen the new set
+		p.names.Store(p.compute(set))
 	}
+}
+
+// namesOf are the names for the servers of the moment. Where nobody prepared them, whoever comes first computes them.
+func (p *Persistence) namesOf(set *pool.Set) *names {
+	if n := p.names.Load(); n != nil && n.set == set {
+		return n
+	}
+	if n := p.before.Load(); n != nil && n.set == set {
+		return n
+	}
+	n := p.compute(set)
+	p.names.Store(n)
 	return n
 }
 

@@ -13,11 +13,15 @@ type Record struct {
 	Priority int    // of SRV; added to the configured one
 }
 
-// Targets are the names of the pool that need resolving, each once.
-func (p *Pool) Targets() []Target {
-	var names []Target
-	for _, t := range p.targets {
-		if t.Name != "" && !slices.Contains(names, t) {
+// Targets are the names of the pool that need resolving, each once. The caller must not change them.
+func (p *Pool) Targets() []Target { return p.names }
+
+// namesAmong is the targets that are names, each once.
+func namesAmong(targets []Target) (names []Target) {
+	isIn := make(map[Target]bool, len(targets))
+	for _, t := range targets {
+		if t.Name != "" && !isIn[t] {
+			isIn[t] = true
 			names = append(names, t)
 		}
 	}
@@ -25,14 +29,22 @@ func (p *Pool) Targets() []Target {
 }
 
 // SetRecords publishes what a name stands for now; the servers whose address stays are the same as before. Control plane.
-func (p *Pool) SetRecords(t Target, records []Record) {
+func (p *Pool) SetRecords(t Target, records []Record) { p.SetAnswers(map[Target][]Record{t: records}) }
+
+// SetAnswers is SetRecords for many names at a time: a set is built once for all of them.
+func (p *Pool) SetAnswers(answers map[Target][]Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slices.Equal(p.answers[t], records) {
-		return
+	isNews := false
+	for t, records := range answers {
+		if !slices.Equal(p.answers[t], records) {
+			p.answers[t] = slices.Clone(records)
+			isNews = true
+		}
 	}
-	p.answers[t] = slices.Clone(records)
-	p.publish()
+	if isNews {
+		p.publish()
+	}
 }
 
 // OnChange has f called with every later Set, one at a time, by whoever causes it; f must not call the pool's setters.
@@ -40,6 +52,16 @@ func (p *Pool) OnChange(f func(*Set)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.onChange = append(p.onChange, f)
+}
+
+// OnSet has f called with the set of the moment, and with every later one before any loop sees it. It takes the place of the f before; nil is none. f must not call the
+// pool's setters.
+func (p *Pool) OnSet(f func(*Set)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.onSet = f; f != nil {
+		f(p.Set())
+	}
 }
 
 // OnWanted has f called, on the loop, when work finds that no name of the pool has an address yet, ten times a second at most. It takes the place of the one before.
@@ -147,8 +169,12 @@ func (p *Pool) member(s *Server, c ServerConfig) member {
 }
 
 func retire(before, kept []*Server) {
+	stays := make(map[*Server]bool, len(kept))
+	for _, s := range kept {
+		stays[s] = true
+	}
 	for _, s := range before {
-		if !slices.Contains(kept, s) {
+		if !stays[s] {
 			s.isGone.Store(true)
 		}
 	}

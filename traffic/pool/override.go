@@ -83,6 +83,9 @@ func (p *Pool) hasServer(name string) bool {
 func (p *Pool) publish() {
 	before := p.Set()
 	after := p.build(before.Servers)
+	if p.onSet != nil {
+		p.onSet(after)
+	}
 	p.set.Store(after)
 	retire(before.Servers, after.Servers)
 	for _, f := range p.onChange {

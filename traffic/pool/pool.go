@@ -12,6 +12,7 @@ type Pool struct {
 
 	config  Config
 	targets []Target // of config.Servers
+	names   []Target // of those, the names, each once
 	set     atomic.Pointer[Set]
 	loops   []*perLoop
 	shared  *shared
@@ -27,6 +28,7 @@ type Pool struct {
 	answers   map[Target][]Record
 	overrides map[string]Override // by the servers' configured names; replaced whole
 	onChange  []func(*Set)
+	onSet     func(*Set)
 
 	onWanted atomic.Pointer[func()]
 }
@@ -49,6 +51,7 @@ func New(cfg Config, previous *Pool) *Pool {
 		}
 		p.targets = append(p.targets, target)
 	}
+	p.names = namesAmong(p.targets)
 	p.isLimited = p.config.isLimited()
 	p.asksByLoad = p.config.Balance.Policy == "prequal"
 	var known []*Server

@@ -10,12 +10,23 @@ type roundRobin struct {
 const scheduleMax = 4096
 
 func newRoundRobin(t *tier, _ BalanceConfig) balancer {
+	if t.totals == nil { // equal weights: one after the other, which smoothly would find in quadratic time
+		b := &roundRobin{schedule: make([]*member, len(t.members))}
+		for i := range t.members {
+			b.schedule[i] = &t.members[i]
+		}
+		return b
+	}
+	return smoothly(t)
+}
+
+// smoothly is smooth weighted round robin: each step everyone earns its weight, the richest goes and pays the total.
+func smoothly(t *tier) *roundRobin {
 	turns := turnsOf(t.members)
 	total := 0
 	for _, n := range turns {
 		total += n
 	}
-	// Smooth weighted round robin: each step everyone earns its weight, the richest goes and pays the total.
 	b := &roundRobin{schedule: make([]*member, 0, total)}
 	credit := make([]int, len(turns))
 	for range total {

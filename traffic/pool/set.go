@@ -15,7 +15,12 @@ type Set struct {
 	minimum int               // of servers that have to be well
 	resting []member          // those that get no work
 	states  map[*Server]State // of resting
+
+	members map[*Server]*member // of tiers and resting; nil in a small set
 }
+
+// searchMost is the largest set that is searched one by one: no map is faster.
+const searchMost = 16
 
 // State is whether the server gets work; Available for one that is not in the set.
 func (s *Set) State(server *Server) State { return s.states[server] }
@@ -72,6 +77,9 @@ func (s *Set) Connections(server *Server) *Bound {
 
 // member is what the set says of the server; nil if it is not in the set.
 func (s *Set) member(server *Server) *member {
+	if s.members != nil {
+		return s.members[server]
+	}
 	for i := range s.tiers {
 		for j := range s.tiers[i].members {
 			if m := &s.tiers[i].members[j]; m.Server == server {
@@ -123,7 +131,24 @@ func newSet(entries []entry, unresolved []string, c BalanceConfig) *Set {
 	for _, p := range priorities {
 		set.tiers = append(set.tiers, newTier(byPriority[p], c))
 	}
+	if len(set.Servers) > searchMost {
+		set.index()
+	}
 	return set
+}
+
+// index makes members.
+func (s *Set) index() {
+	s.members = make(map[*Server]*member, len(s.Servers))
+	for i := range s.resting {
+		s.members[s.resting[i].Server] = &s.resting[i]
+	}
+	for i := range s.tiers {
+		for j := range s.tiers[i].members {
+			m := &s.tiers[i].members[j]
+			s.members[m.Server] = m
+		}
+	}
 }
 
 // entry is a server on its way into a set.

@@ -29,20 +29,37 @@ type Config struct {
 // Resolver watches the names of the running pools. Its methods may be called by any goroutine.
 type Resolver struct {
 	config Config
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
+	asked  chan *pool.Pool // work waits for a name of that pool
+	kick   chan struct{}   // the schedule has changed
+	begin  sync.Once       // the goroutine that keeps the schedule
 
-	mu      sync.Mutex // guards the fields below, and the order in which pools are told
-	pools   []*pool.Pool
+	mu      sync.Mutex // guards the fields below, and what they lead to
 	watched map[pool.Target]*watch
+	told    map[*pool.Pool]*told // the running pools
+	lines   [lineCount]line
 	running sync.WaitGroup
 }
 
-// watch is one name and what is known of it. records and isKnown are guarded by Resolver.mu.
+// watch is one name and what is known of it. Guarded by Resolver.mu but for lookup, which belongs to the look-up in flight.
 type watch struct {
 	target  pool.Target
-	wanted  chan struct{} // somebody waits for it
+	pools   []*pool.Pool // that have the name
+	ctx     context.Context
 	stop    context.CancelFunc
 	records []pool.Record
 	isKnown bool
+
+	lookup   *lookup
+	failures int  // in a row
+	none     gone // since when the name has had no address
+
+	line  lineKind
+	at    time.Time // of the next look-up
+	ended time.Time // the last one
+	index int       // in the heap of its line; -1: a look-up is in flight, or the name is not watched any more
+	abort func()    // ends the look-up in flight
 }
 
 // New makes a resolver that watches nothing yet.
@@ -54,7 +71,10 @@ func New(c Config) *Resolver {
 	c.Timeout = or(c.Timeout, 2*time.Second)
 	c.Retry = or(c.Retry, time.Second)
 	c.Gone = or(c.Gone, 30*time.Second)
-	return &Resolver{config: c, watched: map[pool.Target]*watch{}}
+	r := &Resolver{config: c, asked: make(chan *pool.Pool, askedMost), kick: make(chan struct{}, 1),
+		watched: map[pool.Target]*watch{}, told: map[*pool.Pool]*told{}}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	return r
 }
 
 // Watch replaces the pools whose names are kept up to date. Names that were watched before go on without a new query; pools
@@ -62,101 +82,64 @@ func New(c Config) *Resolver {
 func (r *Resolver) Watch(pools []*pool.Pool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pools = pools
+	for _, w := range r.watched {
+		w.pools = nil
+	}
+	before := r.told
+	r.told = map[*pool.Pool]*told{}
 	for _, p := range pools {
 		p.OnWanted(func() { r.hurry(p) })
-	}
-	wanted := map[pool.Target]bool{}
-	for _, p := range pools {
-		for _, t := range p.Targets() {
-			wanted[t] = true
-			if w := r.watched[t]; w == nil {
-				r.start(t)
-			} else if w.isKnown {
-				p.SetRecords(t, w.records)
-			}
+		if r.told[p] = before[p]; r.told[p] == nil {
+			r.told[p] = &told{news: map[*watch]bool{}}
 		}
+		r.add(p)
 	}
 	for t, w := range r.watched {
-		if !wanted[t] {
-			w.stop()
+		if len(w.pools) == 0 {
+			r.remove(w)
 			delete(r.watched, t)
 		}
+	}
+	r.wake()
+}
+
+// add watches the names of a pool, and tells it what is known of them. r.mu is held.
+func (r *Resolver) add(p *pool.Pool) {
+	known := map[pool.Target][]pool.Record{}
+	for _, t := range p.Targets() {
+		w := r.watched[t]
+		if w == nil {
+			w = r.start(t)
+		} else if w.isKnown {
+			known[t] = w.records
+		}
+		w.pools = append(w.pools, p)
+	}
+	p.SetAnswers(known)
+}
+
+func (r *Resolver) start(t pool.Target) *watch {
+	w := &watch{target: t, at: time.Now(), lookup: &lookup{config: r.config, hosts: map[string]*host{}}}
+	w.ctx, w.stop = context.WithCancel(r.ctx)
+	r.watched[t] = w
+	r.lines[w.line].push(w)
+	r.begin.Do(func() { r.running.Go(r.schedule) })
+	return w
+}
+
+// remove ends the look-ups of a name. r.mu is held.
+func (r *Resolver) remove(w *watch) {
+	w.stop()
+	if w.index >= 0 {
+		r.lines[w.line].remove(w)
 	}
 }
 
 // Close ends all look-ups and returns when their goroutines have ended. The pools keep what they have.
 func (r *Resolver) Close() {
 	r.Watch(nil)
+	r.stop()
 	r.running.Wait()
-}
-
-func (r *Resolver) start(t pool.Target) {
-	ctx, stop := context.WithCancel(context.Background())
-	w := &watch{target: t, wanted: make(chan struct{}, 1), stop: stop}
-	r.watched[t] = w
-	r.running.Go(func() { r.follow(ctx, w) })
-}
-
-// hurry has names of the pool looked up that failed last time, and whose next turn has not come: work waits for them. It waits for nothing, and may be called from any
-// loop.
-func (r *Resolver) hurry(p *pool.Pool) {
-	if !r.mu.TryLock() {
-		return // there will be another call
-	}
-	defer r.mu.Unlock()
-	for _, t := range p.Targets() {
-		if w := r.watched[t]; w != nil {
-			select {
-			case w.wanted <- struct{}{}:
-			default:
-			}
-		}
-	}
-}
-
-// hurryAfter is the least time between two look-ups of a name for which somebody waits.
-const hurryAfter = 250 * time.Millisecond
-
-// pause waits for the next look-up; less, if the last one failed and somebody waits for the name.
-func (r *Resolver) pause(ctx context.Context, w *watch, wait time.Duration, failed bool) {
-	begun, after := time.Now(), time.NewTimer(wait)
-	defer after.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-after.C:
-			return
-		case <-w.wanted:
-			if failed {
-				after.Reset(max(0, min(wait, hurryAfter)-time.Since(begun)))
-				failed = false // once is enough
-			}
-		}
-	}
-}
-
-// follow looks the name up until ctx ends.
-func (r *Resolver) follow(ctx context.Context, w *watch) {
-	l := &lookup{config: r.config, hosts: map[string]*host{}}
-	failures := 0
-	var none gone
-	for ctx.Err() == nil {
-		records, ttl, err := l.resolve(ctx, w.target)
-		if ctx.Err() != nil {
-			return
-		}
-		r.publish(ctx, w, records, err, failures > 0, none.is(err, r.config.Gone))
-		wait := min(max(ttl, r.config.TTLMin), r.config.TTLMax)
-		if err != nil {
-			wait = retryAfter(r.config.Retry, failures)
-			failures++
-		} else {
-			failures = 0
-		}
-		r.pause(ctx, w, wait, err != nil)
-	}
 }
 
 // gone is since when DNS has said that a name has no address; zero while it has one, or DNS fails.
@@ -174,26 +157,34 @@ func (g *gone) is(err error, long time.Duration) bool {
 	return time.Since(g.since) >= long
 }
 
-// publish tells the pools. An error changes nothing for them, unless it has said for long enough that there is no address any more.
-func (r *Resolver) publish(ctx context.Context, w *watch, records []pool.Record, err error, wasFailing, isGone bool) {
+// finished takes what a look-up found, and says when the next one is. An error changes nothing for the pools, unless it has said for long enough that there is no
+// address any more.
+func (r *Resolver) finished(w *watch, records []pool.Record, ttl time.Duration, err error) {
 	r.mu.Lock()
-	if ctx.Err() != nil {
+	if w.ctx.Err() != nil {
 		r.mu.Unlock()
 		return
 	}
+	wasFailing := w.failures > 0
 	isNews := !wasFailing
-	if isGone = isGone && len(w.records) > 0; isGone {
+	isGone := w.none.is(err, r.config.Gone) && len(w.records) > 0
+	if isGone {
 		records = nil
 	}
 	if err == nil || isGone {
 		isNews = isGone || wasFailing || !w.isKnown || !slices.Equal(w.records, records)
 		w.records, w.isKnown = records, true
-		for _, p := range r.pools {
-			if slices.Contains(p.Targets(), w.target) {
-				p.SetRecords(w.target, records)
-			}
-		}
+		r.tell(w)
 	}
+	wait := min(max(ttl, r.config.TTLMin), r.config.TTLMax)
+	if err != nil {
+		wait = retryAfter(r.config.Retry, w.failures)
+		w.failures++
+	} else {
+		w.failures = 0
+	}
+	w.ended = time.Now()
+	w.at = w.ended.Add(wait)
 	records = w.records
 	r.mu.Unlock()
 	if isNews && r.config.OnChange != nil {

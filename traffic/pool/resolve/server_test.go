@@ -16,7 +16,8 @@ import (
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
-// nameServer is a DNS server on loopback whose zone the test writes and rewrites.
+// nameServer is a DNS server on loopback whose zone the test writes and rewrites. It never answers for names that begin with hang, and late for those that begin with
+// slow.
 type nameServer struct {
 	address string
 
@@ -26,6 +27,8 @@ type nameServer struct {
 	asked map[string]int      // by "name. TYPE"
 	lies  bool                // answers with another question
 }
+
+const slowAnswer = slowAfter * 3 / 5
 
 func startNameServer(t *testing.T) *nameServer {
 	t.Helper()
@@ -60,9 +63,15 @@ func bothOnOnePort(t *testing.T) (net.PacketConn, net.Listener) {
 }
 
 func (s *nameServer) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+	q := query.Question[0]
+	if strings.HasPrefix(q.Name, "hang") {
+		return
+	}
+	if strings.HasPrefix(q.Name, "slow") {
+		time.Sleep(slowAnswer)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := query.Question[0]
 	name, rrtype := strings.ToLower(q.Name), dns.TypeToString[q.Qtype]
 	s.asked[name+" "+rrtype]++
 	reply := new(dns.Msg).SetReply(query)
