@@ -118,21 +118,31 @@ func (m *Monitor) followSet(p *pool.Pool) {
 	}
 }
 
-// spreadMax is the longest pause between the first checks of two servers.
-const spreadMax = 20 * time.Millisecond
+const (
+	// spreadMax is the longest pause between the first checks of two servers, or of two pools.
+	spreadMax = 20 * time.Millisecond
+
+	// poolsWithin is when the last of many pools begins its first checks: thousands that begin at once hold up each other, and everything else.
+	poolsWithin = time.Second
+)
 
 // reconcile makes the checkers those of the watched pools' servers.
 func (m *Monitor) reconcile() {
 	wanted := map[*pool.Server]bool{}
+	pause, begin := min(poolsWithin/time.Duration(max(1, len(m.watched))), spreadMax), time.Duration(0)
 	for _, w := range m.watched {
 		servers := w.Pool.Set().Servers
 		spread := min(w.Every/time.Duration(max(1, len(servers))), spreadMax)
-		var delay time.Duration
+		delay, begins := begin, false
 		for _, s := range servers {
 			wanted[s] = true
 			if m.check(w, s, delay) {
 				delay += spread
+				begins = true
 			}
+		}
+		if begins {
+			begin += pause
 		}
 	}
 	for s, c := range m.checkers {
