@@ -19,7 +19,7 @@ type Question struct {
 	URL    string
 	Fields []string // "Name: value"
 	Client netip.Addr
-	To     netip.AddrPort // where the client wanted to go; invalid: it does not matter
+	To     netip.AddrPort // where the client wanted to go; invalid: where the URL leads
 }
 
 // Explanation is an answer that prints itself for people, and is JSON besides.
@@ -42,11 +42,13 @@ what the server would get; then what else was looked at and why it was not taken
 A URL with tcp, tls, udp or ftp asks for a connection or datagram of a layer 4 listener; of tls the host is the server name, and the path the
 protocol, that the client asks for.
 
-Without a scheme the URL is asked of the first listener that serves sites. The client is 192.0.2.1 unless it is said.`,
+The listener is the one with the URL's port and scheme. Of several that have one port, the one whose address is in the URL, or in --to, takes the
+request; where the URL has a name and there is no --to, the first in the file does, and the answer names the others. Where no listener has the port, or
+the URL has neither scheme nor port, the first listener that serves sites takes it. The client is 192.0.2.1 unless it is said.`,
 		Example: `  weir explain https://app.example.com/api/users
   weir explain POST https://app.example.com/login -H 'Content-Type: application/json'
   weir explain app.example.com/admin --client 10.1.2.3
-  weir explain http://example.com/ --to 192.0.2.7:80
+  weir explain http://example.com:8080/ --to 127.0.0.2:8080
   weir explain tcp://db.example.com:3306
   weir explain tls://a.example.com:8443/h2
   weir explain --json https://app.example.com/ | jq -r .pool.name`,
@@ -84,7 +86,7 @@ Without a scheme the URL is asked of the first listener that serves sites. The c
 	AddConfigFlag(c, &path)
 	c.Flags().StringArrayVarP(&q.Fields, "header", "H", nil, "header field of the request, `'Name: value'`; may be repeated")
 	c.Flags().StringVar(&client, "client", "192.0.2.1", "`IP` address from which it comes")
-	c.Flags().StringVar(&to, "to", "", "`IP:PORT` that the client wanted to reach, for match.destinations and ports")
+	c.Flags().StringVar(&to, "to", "", "`IP:PORT` that the client wanted to reach: chooses the listener, and is for match.destinations and ports")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	return c
 }

@@ -37,7 +37,7 @@ type TestRequest struct {
 	// The client's address.
 	Client netip.Addr `yaml:"client" default:"192.0.2.1" example:"10.1.2.3"`
 
-	// The address and port that the client wanted to reach, for `match.destinations` and `ports`.
+	// The address and port that the client wanted to reach: chooses among listeners of one port, and is for `match.destinations` and `ports`.
 	To netip.AddrPort `yaml:"to" example:"192.0.2.7:80"`
 }
 

@@ -60,7 +60,7 @@ func (w *World) Explain(r *Request) (*Answer, error) {
 
 // listen finds the listener.
 func (a *asking) listen(t *target) {
-	l, why := a.world.listenerOf(t)
+	l, why := a.world.listenerOf(t, a.to)
 	if l == nil {
 		a.out.Why = append(a.out.Why, Step{What: "listener", Why: "there is no listener for HTTP"})
 		a.out.Local = &Local{Reason: "no listener"}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -33,14 +32,14 @@ func (w *World) layer4(r *Request) (*Answer, error) {
 	if !r.Client.IsValid() {
 		a.Client = DefaultClient().String()
 	}
-	l := w.layer4Listener(scheme, string(port))
+	l, _, why := w.layer4Listener(scheme, string(port), reached(rest, r.To))
 	if l == nil {
 		a.Why = append(a.Why, Step{What: "listener", Why: "no listener with protocol " + scheme + " takes port " + string(port)})
 		a.Local = &Local{Reason: "no listener"}
 		return a, nil
 	}
 	a.Listener = l.Name
-	a.Why = append(a.Why, Step{What: "listener", Name: l.Name, Taken: true, Why: "takes port " + string(port) + ", protocol " + scheme})
+	a.Why = append(a.Why, Step{What: "listener", Name: l.Name, Taken: true, Why: why + ", protocol " + scheme})
 	if p := w.cfg.Pool(l.Pool); p != nil && p.IsForwarded() && l.Protocol != "ftp" && len(l.Sites) == 0 {
 		a.forward(l, p)
 		return a, nil
@@ -64,19 +63,6 @@ func (w *World) layer4(r *Request) (*Answer, error) {
 		a.Local = &Local{Reason: reason.NoSite.String()}
 	}
 	return a, nil
-}
-
-func (w *World) layer4Listener(protocol, port string) *config.Listener {
-	n, err := strconv.ParseUint(port, 10, 16)
-	for i := range w.cfg.Listeners {
-		l := &w.cfg.Listeners[i]
-		for _, a := range l.Address {
-			if err == nil && l.Protocol == protocol && a.Unix == "" && a.First <= uint16(n) && uint16(n) <= a.Last {
-				return l
-			}
-		}
-	}
-	return nil
 }
 
 func (a *Answer) step(what, format string, args ...any) {
@@ -140,20 +126,6 @@ func passthroughOf(l *config.Listener, name string) *config.Passthrough {
 		}
 	}
 	return nil
-}
-
-// passed is the question about the TLS connection of an https URL: where a listener of protocol tls takes its port, and carries the name to a
-// pool; nil where requests are served.
-func (w *World) passed(t *target, r *Request) *Request {
-	l := w.layer4Listener("tls", t.portOrDefault())
-	if t.scheme != "https" || l == nil {
-		return nil
-	}
-	host, _ := splitHost([]byte(t.host))
-	if s := passthroughOf(l, string(host)); s != nil && s.Terminate {
-		return nil
-	}
-	return &Request{URL: "tls://" + string(host) + ":" + t.portOrDefault(), Client: r.Client}
 }
 
 // forward says how the kernel carries connections to a server of the pool, without weir.

@@ -12,7 +12,7 @@ type Request struct {
 	URL    string  // http://host:port/path?query; without a scheme any listener may take it
 	Fields []Field // header fields; a Host among them replaces the URL's
 	Client netip.Addr
-	To     netip.AddrPort // where the client wanted to go; invalid: nowhere that a route asks for
+	To     netip.AddrPort // where the client wanted to go: chooses among listeners, and for routes that ask for it; invalid: where the URL leads
 }
 
 // Field is a header field.
