@@ -220,6 +220,8 @@ func (r *reader) warnUnreachable(site *Site) {
 // shadows reports whether a is asked before b and takes all that b would.
 func shadows(a, b *Route, aFirst bool) bool {
 	switch {
+	case a.Redirect.IsToHTTPS() && !b.Redirect.IsToHTTPS():
+		return false // it takes clear text alone
 	case a.Priority != b.Priority:
 		return a.Priority > b.Priority && a.Match.covers(&b.Match) && pathCovers(a.Path, b.Path)
 	case a.Path == b.Path:

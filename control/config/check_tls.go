@@ -14,6 +14,7 @@ func (r *reader) checkTLS(cfg *Config) {
 	r.warnNobodyAsks(cfg)
 	r.warnOtherListeners(cfg)
 	r.warnRedirects(cfg)
+	r.warnOfHTTPS(cfg)
 }
 
 // checkPlaintext refuses a certificate that is required of those clients alone that speak TLS.
@@ -135,7 +136,7 @@ func (r *reader) warnRedirects(cfg *Config) {
 	}
 	for i := range cfg.Sites {
 		for k := range cfg.Sites[i].Routes {
-			if route := &cfg.Sites[i].Routes[k]; route.Redirect != nil && route.Redirect.To == "https" {
+			if route := &cfg.Sites[i].Routes[k]; route.Redirect.IsToHTTPS() {
 				r.warn(r.at(route.Key+".redirect"), route.Key+".redirect", message)
 			}
 		}

@@ -120,7 +120,7 @@ type Files struct {
 type Redirect struct {
 	// The target: a URL or path, with `{host}`, `{path}`, `{query}`, `{uri}` (path and query) and the other variables, `*` and
 	// `$1` as in `rewrite`. The query goes along unless `to` has one, or says `{query}` or `{uri}`. The word `https` alone is the
-	// same URL with that scheme.
+	// same URL with that scheme: the route takes only clients that did not come by https, and others go to the next route that takes the path.
 	To string `yaml:"to,short,required" example:"\"https://www.example.com{uri}\""`
 
 	// The status of the answer: 301, 302, 303, 307 or 308.

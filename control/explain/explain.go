@@ -158,7 +158,7 @@ func (a *asking) match() bool {
 	if port := a.listener.redirectHTTPS; port != "" && f.Scheme != "https" {
 		return a.toHTTPS(port)
 	}
-	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to}
+	q := &site.Query{Host: a.host, Query: f.Query, Request: &a.req, Client: a.from, Destination: a.to, InClear: f.Scheme != "https"}
 	if !a.meetsNeeds(s, q) {
 		return a.fail(421, reason.ClientPolicy, "")
 	}

@@ -20,6 +20,7 @@ func (b *siteBuilder) match(c *config.Route, path *site.PathPattern) site.Match 
 		Cert:     b.values(c.Key+".match.client_cert", m.ClientCert),
 		Prints:   m.JA4,
 		To:       site.Destinations{Networks: filter.NewNetworks(m.Destinations), Ports: ports(m.Ports)},
+		InClear:  c.Redirect.IsToHTTPS(),
 		Priority: c.Priority,
 	}
 }

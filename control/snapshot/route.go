@@ -126,7 +126,7 @@ func groupNames(expression string) []string {
 
 func (b *siteBuilder) redirect(path string, c *config.Redirect, names []string) *site.Redirect {
 	to := c.To
-	if to == "https" {
+	if c.IsToHTTPS() {
 		to = "https://{host}{uri}"
 	}
 	t, err := filter.ParseLocation(to, names...)

@@ -54,6 +54,9 @@ func (x *Exchange) match() Stage {
 		return x.fail(421, reason.ClientPolicy)
 	}
 	q := site.Query{Host: x.host, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
+	if x.setup.Sites.AsksInClear {
+		q.InClear = x.scheme() != "https"
+	}
 	if x.setup.Sites.AsksDestination {
 		q.Destination = x.client.LocalAddr()
 	}

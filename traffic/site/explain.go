@@ -118,6 +118,8 @@ func (m *Match) describe(c condition, q *Query) string {
 		return "the client has shown no certificate with " + v.Name
 	case failsMoved:
 		return fmt.Sprintf("query %q is none that the path has moved with", q.Query)
+	case failsInClear:
+		return "the client came by https already"
 	case failsPrint:
 		return "the client's TLS has another fingerprint"
 	}
@@ -172,6 +174,8 @@ func (m *Match) whyBefore(other *Match) string {
 		return "one that asks for more of the client's certificate or TLS is more specific"
 	case !m.To.isAny() && other.To.isAny():
 		return "one that asks for a destination is more specific"
+	case m.InClear && !other.InClear:
+		return "one for clear text alone is more specific"
 	}
 	return "one like it was written before"
 }

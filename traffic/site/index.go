@@ -17,6 +17,8 @@ type Query struct {
 	Client  netip.Addr
 	TLS     *filter.Handshake // nil: in clear text
 
+	InClear bool // the client did not come by https, as far as weir knows; needed only with Index.AsksInClear
+
 	Destination netip.AddrPort // where the client wanted to go; needed only with Index.AsksDestination
 }
 
@@ -30,6 +32,7 @@ type Spec struct {
 // Index finds the route of a request. Immutable, and shared by all loops.
 type Index struct {
 	AsksDestination bool // a route goes by where the client wanted to go
+	AsksInClear     bool // a route takes only clients that did not come by https
 
 	exact     map[string]*Site // by host
 	wildcards map[string]*Site // *.example.com by "example.com"
@@ -46,6 +49,7 @@ func NewIndex(specs []Spec) (*Index, []Unreachable) {
 	for _, spec := range specs {
 		s := newSite(spec)
 		for _, r := range spec.Routes {
+			ix.AsksInClear = ix.AsksInClear || r.Match.InClear
 			ix.AsksDestination = ix.AsksDestination || !r.Match.To.isAny()
 		}
 		ix.sites = append(ix.sites, s)

@@ -19,6 +19,7 @@ type Match struct {
 	Cert     []ValueMatch     // fields of the client's certificate
 	Prints   []string         // any of these JA4 fingerprints; none: every
 	To       Destinations     // where the client wanted to go
+	InClear  bool             // only clients that did not come by https
 	Moved    *Moved           // nil, or the whole query must be one that the path has moved with
 	Priority int              // a higher one is asked first, whatever the path
 }
@@ -49,17 +50,21 @@ const (
 	failsPrint
 	failsDestination
 	failsMoved
+	failsInClear
 )
 
 // isPlain reports whether the path alone decides.
 func (m *Match) isPlain() bool {
-	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil && m.To.isAny() && m.Moved == nil
+	return len(m.Methods)+len(m.Headers)+len(m.Query)+len(m.Cert)+len(m.Prints) == 0 && m.Clients == nil && m.To.isAny() && m.Moved == nil && !m.InClear
 }
 
 // check finds the first condition besides the path that the request fails.
 func (m *Match) check(q *Query) condition {
 	if len(m.Methods) > 0 && !hasMethod(m.Methods, q.Request.MethodName.Of(q.Request.Buf)) {
 		return condition{kind: failsMethod}
+	}
+	if m.InClear && !q.InClear {
+		return condition{kind: failsInClear}
 	}
 	if m.Clients != nil && !m.Clients.Contains(q.Client) {
 		return condition{kind: failsClient}

@@ -110,6 +110,7 @@ func sorted(written []*Route) []*Route {
 			compareBool(b.Clients != nil, a.Clients != nil),
 			cmp.Compare(len(b.Cert)+len(b.Prints), len(a.Cert)+len(a.Prints)),
 			compareBool(!b.To.isAny(), !a.To.isAny()),
+			compareBool(b.InClear, a.InClear),
 		)
 	})
 	return routes

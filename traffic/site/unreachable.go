@@ -49,7 +49,7 @@ func (m *Match) covers(other *Match) bool {
 	if m.Clients != nil && (other.Clients == nil || !m.Clients.Covers(other.Clients)) {
 		return false
 	}
-	if !m.To.isAny() && !m.To.covers(&other.To) || m.Moved != nil {
+	if !m.To.isAny() && !m.To.covers(&other.To) || m.Moved != nil || m.InClear && !other.InClear {
 		return false
 	}
 	if len(m.Prints) > 0 && !isSubset(other.Prints, m.Prints) {

@@ -59,7 +59,7 @@ func TestEveryConditionIsKnownWhereverMatchesAreCompared(t *testing.T) {
 	rows := map[string]func(*Match){
 		"Path": nil, "Priority": nil, // these order routes and are no conditions
 		"Methods": methods("PUT"), "Headers": header(value), "Query": param(value), "Clients": clients("10.0.0.0/8"), "Cert": cert(value),
-		"Prints": prints("t13"), "To": destination(443), "Moved": func(m *Match) { m.Moved = &Moved{} },
+		"InClear": func(m *Match) { m.InClear = true }, "Prints": prints("t13"), "To": destination(443), "Moved": func(m *Match) { m.Moved = &Moved{} },
 	}
 	for i := range reflect.TypeFor[Match]().NumField() {
 		name := reflect.TypeFor[Match]().Field(i).Name
