@@ -20,6 +20,7 @@ type rawServer struct {
 	address  string
 	settings []http2.Setting
 	serve    func(c *rawConn, id uint32)
+	head     func(c *rawConn, f *http2.MetaHeadersFrame) // in place of serve
 	conns    atomic.Int32
 }
 
@@ -74,7 +75,10 @@ func (s *rawServer) run(conn net.Conn) {
 				c.locked(c.WriteSettingsAck)
 			}
 		case *http2.MetaHeadersFrame:
-			if s.serve != nil {
+			switch {
+			case s.head != nil:
+				s.head(c, f)
+			case s.serve != nil:
 				s.serve(c, f.StreamID)
 			}
 		}

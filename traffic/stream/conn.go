@@ -101,7 +101,11 @@ func newConn(raw engine.Conn, config *Config, owner Owner, toServer bool) *Conn 
 	c.ours.InitialWindow = windowStart
 	c.layout = &http2.Layout{}
 	c.decoder = hpack.NewDecoder(tableSize, func(f hpack.HeaderField) {
-		c.layout.Field(f.Name, f.Value)
+		if f.Sensitive {
+			c.layout.SecretField(f.Name, f.Value)
+		} else {
+			c.layout.Field(f.Name, f.Value)
+		}
 		if c.layout.IsTooLarge() {
 			c.decoder.SetEmitEnabled(false) // the rest is decoded for the sake of the table alone
 		}

@@ -50,7 +50,8 @@ var staticNames = map[string]byte{
 
 var staticTable = NewNames(staticNames)
 
-// isSecret: RFC 7541 section 7.1.3: "Never-indexed literals" are for values that must not be guessed by what compresses.
+// isSecret: RFC 7541 section 7.1.3: "Never-indexed literals" are for values that must not be guessed by what compresses. These fields have such values, whatever
+// the peer thought of them.
 func isSecret(index byte) bool {
 	return index == 23 || index == 32 || index == 49 || index == 55
 }
@@ -74,6 +75,11 @@ func AppendString(dst []byte, s []byte) []byte { return append(AppendInt(dst, 0,
 // appendNamed appends a literal whose name is in the table.
 func appendNamed(dst []byte, index int, value []byte) []byte {
 	return AppendString(AppendInt(dst, literal, 4, index), value)
+}
+
+// appendPseudo is appendNamed for path and authority, which have lost what the client said of them: they are never to be indexed, as nothing that may be secret.
+func appendPseudo(dst []byte, index int, value []byte) []byte {
+	return AppendString(AppendInt(dst, neverIndexed, 4, index), value)
 }
 
 // AppendStatus appends :status.
@@ -119,10 +125,10 @@ func AppendRequest(dst, head []byte, t Target) []byte {
 	if len(path) == 1 && path[0] == '/' {
 		dst = append(dst, indexed|staticRoot)
 	} else {
-		dst = appendNamed(dst, staticPath, path)
+		dst = appendPseudo(dst, staticPath, path)
 	}
 	if host != nil {
-		dst = appendNamed(dst, staticAuthority, host)
+		dst = appendPseudo(dst, staticAuthority, host)
 	}
 	if t.Protocol != "" {
 		dst = append(dst, literal, byte(len(":protocol")))
@@ -138,15 +144,20 @@ var connectMethod = []byte("CONNECT")
 func AppendFields(dst, lines []byte) []byte {
 	for len(lines) > 0 && lines[0] != '\r' {
 		var name, value []byte
+		line := lines
 		name, value, lines = CutField(lines)
-		dst = appendField(dst, name, value)
+		dst = appendField(dst, name, value, IsSecret(line, name))
 	}
 	return dst
 }
 
-func appendField(dst, name, value []byte) []byte {
+func appendField(dst, name, value []byte, secret bool) []byte {
+	form := byte(literal)
+	if secret {
+		form = neverIndexed
+	}
 	if len(name) > NameMost {
-		dst = append(dst, literal)
+		dst = append(dst, form)
 		dst = AppendInt(dst, 0, 7, len(name))
 		for _, c := range name {
 			dst = append(dst, message.Lower(c))
@@ -162,12 +173,12 @@ func appendField(dst, name, value []byte) []byte {
 		case isSecret(index):
 			return AppendString(AppendInt(dst, neverIndexed, 4, int(index)), value)
 		}
-		return AppendString(AppendInt(dst, literal, 4, int(index)), value)
+		return AppendString(AppendInt(dst, form, 4, int(index)), value)
 	}
 	if IsOfConnection(key, value) {
 		return dst
 	}
-	dst = append(dst, literal)
+	dst = append(dst, form)
 	return AppendString(AppendString(dst, key), value)
 }
 

@@ -31,6 +31,17 @@ func CutField(lines []byte) (name, value, rest []byte) {
 	return lines[:colon], message.TrimOWS(lines[colon+1 : end]), lines[end+2:]
 }
 
+// secretSpace is a second space before the value of a field that is never to be indexed. RFC 7541 section 6.2.3: "Intermediaries MUST use the same representation for
+// encoding this header field"; RFC 9204 section 4.5.4 has the same. A line that is copied carries it from one connection to the other, and to HTTP/1.1 it means
+// nothing: every recipient takes any number of spaces there.
+const secretSpace = ' '
+
+// IsSecret reports whether the first of lines, its name given, is of a field that is never to be indexed.
+func IsSecret(lines, name []byte) bool {
+	at := len(name) + len(": ")
+	return at < len(lines) && lines[at] == secretSpace && lines[at-1] == ' '
+}
+
 // NameMost is the longest name that is looked for in the tables.
 const NameMost = 32
 

@@ -27,6 +27,7 @@ type Layout struct {
 	seen       [pseudoCount]bool
 	host       string
 	cookies    []string
+	isSecret   bool // the field that is given is never to be indexed
 }
 
 type headKind uint8
@@ -119,6 +120,13 @@ func (l *Layout) Field(name, value string) {
 	}
 }
 
+// SecretField takes the next field of the section, which the peer has sent as one that is never to be indexed. IsSecret knows its line.
+func (l *Layout) SecretField(name, value string) {
+	l.isSecret = true
+	l.Field(name, value)
+	l.isSecret = false
+}
+
 // pseudoField: RFC 9113 section 8.3: "All pseudo-header fields MUST appear in a field block before all regular field lines. Any request or response that
 // contains a pseudo-header field that appears in a field block after a regular field line MUST be treated as malformed". "The same pseudo-header
 // field name MUST NOT appear more than once in a field block." "Pseudo-header fields defined for requests MUST NOT appear in responses;
@@ -145,7 +153,10 @@ func (l *Layout) pseudoField(name, value string) {
 func (l *Layout) field(name, value string) {
 	if !l.started {
 		l.started = true
+		secret := l.isSecret
+		l.isSecret = false
 		l.startLine()
+		l.isSecret = secret
 		if l.malformed != "" {
 			return
 		}
@@ -173,10 +184,13 @@ func (l *Layout) line(name, value string) {
 	start := len(l.Buf)
 	b := append(l.Buf, name...)
 	b = append(b, ": "...)
+	if l.isSecret {
+		b = append(b, secretSpace)
+	}
+	at := len(b)
 	b = append(b, value...)
 	b = append(b, "\r\n"...)
 	l.Buf = b
-	at := start + len(name) + 2
 	f := message.Field{Name: span(start, start+len(name)), Value: span(at, at+len(value)), Line: span(start, len(b))}
 	if why := checkField(f.Name.Of(b), f.Value.Of(b)); why != "" {
 		l.malformed = why

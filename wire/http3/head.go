@@ -14,7 +14,9 @@ import (
 // type QPACK_DECOMPRESSION_FAILED".
 func Decode(block []byte, to *http2.Layout) error {
 	next := qpack.NewDecoder().Decode(block)
-	for {
+	var secrets secrets
+	for secrets.start(block); ; {
+		isSecret := secrets.next()
 		f, err := next()
 		if err == io.EOF {
 			return nil
@@ -25,7 +27,11 @@ func Decode(block []byte, to *http2.Layout) error {
 		if to.IsTooLarge() {
 			return nil // what follows changes nothing: there is no table to keep
 		}
-		to.Field(f.Name, f.Value)
+		if isSecret {
+			to.SecretField(f.Name, f.Value)
+		} else {
+			to.Field(f.Name, f.Value)
+		}
 	}
 }
 
@@ -35,6 +41,7 @@ const (
 	namedStatic   = 0x50 // 4 bits of index, then the value
 	neverIndexed  = 0x20 // with namedStatic
 	literal       = 0x20 // 3 bits of the name's length
+	secretLiteral = 0x30 // the same, never to be indexed
 )
 
 // noTable is the prefix of a section that refers to no dynamic table (RFC 9204 section 4.5.1).
@@ -73,8 +80,16 @@ var staticTable = http2.NewNames(staticNames)
 // isSecret: RFC 9204 section 7.1.3: never-indexed literals are for values that must not be guessed by what compresses.
 func isSecret(index byte) bool { return index == 5 || index == 14 || index == 84 }
 
+// isSecretName is isSecret for what the static table does not have.
+func isSecretName(name []byte) bool { return string(name) == "proxy-authorization" }
+
 func appendNamed(dst []byte, index int, value []byte) []byte {
 	return http2.AppendString(http2.AppendInt(dst, namedStatic, 4, index), value)
+}
+
+// appendPseudo is appendNamed for path and authority, which have lost what the client said of them: they are never to be indexed, as nothing that may be secret.
+func appendPseudo(dst []byte, index int, value []byte) []byte {
+	return http2.AppendString(http2.AppendInt(dst, namedStatic|neverIndexed, 4, index), value)
 }
 
 // AppendResponse appends the section of a response whose head has the form of HTTP/1.1. It ends at the empty line, if there is one.
@@ -112,13 +127,13 @@ func AppendRequest(dst, head []byte, t http2.Target) []byte {
 	if string(path) == "/" {
 		dst = http2.AppendInt(dst, indexedStatic, 6, staticRoot)
 	} else {
-		dst = appendNamed(dst, staticPath, path)
+		dst = appendPseudo(dst, staticPath, path)
 	}
 	if host != nil {
-		dst = appendNamed(dst, staticAuthority, host)
+		dst = appendPseudo(dst, staticAuthority, host)
 	}
 	if t.Protocol != "" {
-		dst = appendLiteral(dst, []byte(":protocol"), []byte(t.Protocol))
+		dst = appendLiteral(dst, []byte(":protocol"), []byte(t.Protocol), false)
 	}
 	return appendFields(dst, lines)
 }
@@ -127,21 +142,22 @@ func AppendRequest(dst, head []byte, t http2.Target) []byte {
 func appendFields(dst, lines []byte) []byte {
 	for len(lines) > 0 && lines[0] != '\r' {
 		var name, value []byte
+		line := lines
 		name, value, lines = http2.CutField(lines)
-		dst = appendField(dst, name, value)
+		dst = appendField(dst, name, value, http2.IsSecret(line, name))
 	}
 	return dst
 }
 
-func appendField(dst, name, value []byte) []byte {
+func appendField(dst, name, value []byte, secret bool) []byte {
 	if len(name) > http2.NameMost {
-		return appendLiteral(dst, bytes.ToLower(name), value)
+		return appendLiteral(dst, bytes.ToLower(name), value, secret)
 	}
 	var room [http2.NameMost]byte
 	key := http2.LowerName(&room, name)
 	if index := staticTable.Index(key); index != 0 {
 		first := byte(namedStatic)
-		if isSecret(index) {
+		if secret || isSecret(index) {
 			first |= neverIndexed
 		}
 		return http2.AppendString(http2.AppendInt(dst, first, 4, int(index)), value)
@@ -149,9 +165,13 @@ func appendField(dst, name, value []byte) []byte {
 	if http2.IsOfConnection(key, value) {
 		return dst
 	}
-	return appendLiteral(dst, key, value)
+	return appendLiteral(dst, key, value, secret || isSecretName(key))
 }
 
-func appendLiteral(dst, name, value []byte) []byte {
-	return http2.AppendString(append(http2.AppendInt(dst, literal, 3, len(name)), name...), value)
+func appendLiteral(dst, name, value []byte, secret bool) []byte {
+	form := byte(literal)
+	if secret {
+		form = secretLiteral
+	}
+	return http2.AppendString(append(http2.AppendInt(dst, form, 3, len(name)), name...), value)
 }
