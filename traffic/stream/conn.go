@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"io"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -389,8 +390,11 @@ func (c *Conn) end(err error) {
 	if c.ended {
 		return
 	}
-	if err == engine.ErrTimeout {
+	switch err {
+	case engine.ErrTimeout:
 		err = errSilent
+	case io.EOF:
+		err = errClosed
 	}
 	c.ended, c.leaving, c.closing = true, true, true
 	if c.err == nil {

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +138,28 @@ func TestAStreamEndsWithinADataFrame(t *testing.T) {
 		p.post(3)
 		if len(o.opened) != 2 || a.conn.ended || a.conn.held != 0 {
 			t.Errorf("%d streams were opened, ended %v, %d bytes held", len(o.opened), a.conn.ended, a.conn.held)
+		}
+	})
+}
+
+// The end of a connection is the end of no content that was open on it, whichever way it ended: what was cut must not be taken for whole.
+func TestTheEndOfAConnectionIsNotTheEndOfContent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reading{got: map[uint32]string{}, end: map[uint32]error{}}
+		p, _ := meetFor(t, r)
+		p.begin()
+		p.post(1)
+		p.WriteData(1, false, []byte("half"))
+		p.post(3)
+		p.WriteData(3, true, []byte("whole"))
+		synctest.Wait()
+		p.conn.Close()
+		synctest.Wait()
+		if r.got[1] != "half" || r.end[1] == io.EOF || !errors.Is(r.end[1], io.ErrUnexpectedEOF) {
+			t.Errorf("what was cut: %q, %v", r.got[1], r.end[1])
+		}
+		if r.got[3] != "whole" || r.end[3] != io.EOF {
+			t.Errorf("what was whole: %q, %v", r.got[3], r.end[3])
 		}
 	})
 }

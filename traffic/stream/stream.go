@@ -79,6 +79,8 @@ var (
 	// errSilent is the end of a connection whose peer has been silent, or took nothing, for too long. It must differ from engine.ErrTimeout, which says that a deadline of the stream
 	// itself has passed: an exchange may set another one then and read again. Reading a stream that has ended returns at once, so that it would do so for ever, and stop the loop.
 	errSilent = fmt.Errorf("the connection has ended: %w", engine.ErrTimeout)
+	// errClosed is the end of a connection whose peer has closed it. It must differ from io.EOF, which says that the stream's own content is whole.
+	errClosed = fmt.Errorf("the connection was closed: %w", io.ErrUnexpectedEOF)
 )
 
 // ResetError is a stream that the peer has reset.

@@ -221,7 +221,7 @@ func (d *direction) failed(err error) bool {
 	case r.ended:
 	case errors.As(err, &w):
 		d.cannotWrite(w.error)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.EOF, err == io.ErrUnexpectedEOF: // a wrapped one is the end of a connection that carried more than this: see package stream
 		d.finish()
 	case err == engine.ErrTimeout: // a wrapped one is the end of the connection: see package stream
 		return !r.isOverdue()
