@@ -55,6 +55,20 @@ func (c *Conn) spend(g http2.Glitch) bool {
 	return c.account.spend(g) || c.exhausted(g)
 }
 
+// spendData takes from the peer's budget what a DATA frame of so many bytes costs. What a server streams may be any number of tiny frames. It returns what spend does.
+func (c *Conn) spendData(length uint64) bool {
+	switch {
+	case length == 0:
+		return c.spend(http2.GlitchEmpty)
+	case c.toServer:
+	case length < http2.TinyData:
+		return c.spend(http2.GlitchTiny)
+	case length >= http2.WorthData:
+		c.account.earnWorth()
+	}
+	return true
+}
+
 // spendExpansion takes from the peer's budget what a head costs that is much larger than it was sent. It returns what spend does.
 func (c *Conn) spendExpansion(l *http2.Layout, received int) bool {
 	decoded := l.Decoded()

@@ -45,7 +45,8 @@ type Conn struct {
 	highest  atomic.Int64 // the last stream that was taken; -1: none was
 	control  atomic.Pointer[quicgo.SendStream]
 	readers  sync.WaitGroup
-	isClosed atomic.Bool // weir has begun to close it: nothing further is read
+	isClosed atomic.Bool                 // weir has begun to close it: nothing further is read
+	ending   atomic.Pointer[EndingError] // why weir closes it; nil: it does not
 	account  account
 	openErr  error  // why the last stream to a server was not opened; nil: it was
 	goneFrom uint64 // the peer's last GOAWAY: a server processes no stream from there on; of the goroutine that reads its control stream
@@ -160,7 +161,8 @@ func (c *Conn) Fault() (code http3.Code, why string) {
 // fail ends the connection because of what the peer has sent. Any goroutine may call it; it does not wait. The first call counts: a peer that breaks a rule a thousand times starts one
 // goroutine, not a thousand.
 func (c *Conn) fail(code http3.Code, why string) {
-	if c.isClosed.CompareAndSwap(false, true) {
+	if !c.isClosed.Load() && c.ending.CompareAndSwap(nil, &EndingError{Code: code, Why: why}) {
+		c.isClosed.Store(true)
 		go c.raw.CloseWithError(quicgo.ApplicationErrorCode(code), why)
 	}
 }
@@ -204,7 +206,7 @@ func (c *Conn) open(s *Stream) {
 	s.watch = context.AfterFunc(s.raw.Context(), func() {
 		c.loop.Post(func() {
 			if !s.closed { // by weir itself
-				s.lose(errReset)
+				s.lose(c.lossOf(context.Cause(s.raw.Context())))
 			}
 		})
 	})

@@ -1,10 +1,7 @@
 package quic
 
 import (
-	"errors"
 	"io"
-
-	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
@@ -99,12 +96,9 @@ func (b *content) bring() {
 			}
 			continue
 		}
-		if length == 0 && !b.s.conn.spend(http2.GlitchEmpty) || 0 < length && length < http2.TinyData && !b.s.conn.spend(http2.GlitchTiny) {
+		if !b.s.conn.spendData(length) {
 			b.lost()
 			return
-		}
-		if length >= http2.WorthData {
-			b.s.conn.account.earnWorth()
 		}
 		if !b.data(length) {
 			return
@@ -261,7 +255,7 @@ func (b *content) end(trailers []byte) {
 
 // lost tells the loop that the stream has ended before its message. A server that ends it as if that were whole is to blame.
 func (b *content) lost() {
-	if b.s.conn.toServer && b.r.err == io.EOF {
+	if c := b.s.conn; c.toServer && b.r.err == io.EOF && c.ending.Load() == nil {
 		b.malformed("message_cut")
 		return
 	}
@@ -288,19 +282,4 @@ func (b *content) malformed(why string) {
 func (b *content) breaks(code http3.Code, why string) {
 	b.malformed(why)
 	b.s.conn.fail(code, why)
-}
-
-// lossOf is what the exchange of a stream is told of its end before its time.
-func (c *Conn) lossOf(err error) error {
-	var reset *quicgo.StreamError
-	switch {
-	case !c.toServer:
-		return errReset
-	case !errors.As(err, &reset):
-		return err // why the connection has ended
-	case http3.Code(reset.ErrorCode) == http3.RequestRejected:
-		// RFC 9114 section 4.1.1: "The client can treat requests rejected by the server as though they had never been sent at all".
-		return http2.ErrRefused
-	}
-	return &ResetError{http3.Code(reset.ErrorCode)}
 }

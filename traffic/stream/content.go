@@ -119,13 +119,19 @@ func (c *Conn) moreData(p []byte) *http2.ConnError {
 		s.endReceive()
 		return nil
 	}
+	return c.spendData(d.length)
+}
+
+// spendData takes from the peer's budget what a DATA frame of so many bytes costs. What a server streams may be any number of tiny frames.
+func (c *Conn) spendData(length int) *http2.ConnError {
 	switch {
-	case d.length >= http2.WorthData:
-		c.budget.EarnWorth()
-	case d.length == 0:
+	case length == 0:
 		return c.spend(http2.GlitchEmpty)
-	case d.length < http2.TinyData:
+	case c.toServer:
+	case length < http2.TinyData:
 		return c.spend(http2.GlitchTiny)
+	case length >= http2.WorthData:
+		c.budget.EarnWorth()
 	}
 	return nil
 }

@@ -54,11 +54,17 @@ const (
 // Budget bounds what a peer makes weir do for nothing. The zero Budget is full. Owned by its connection.
 type Budget struct {
 	spent int32
+	tiny  int32 // of spent, what tiny frames have cost
 	at    int64 // ms, of the last look
 }
 
 // Spend takes what g costs; false when the budget is exhausted: the connection is to end with ENHANCE_YOUR_CALM.
-func (b *Budget) Spend(g Glitch, now int64) bool { return b.spend(glitches[g].cost, now) }
+func (b *Budget) Spend(g Glitch, now int64) bool {
+	if g == GlitchTiny {
+		b.tiny = min(b.tiny+glitches[g].cost, budgetFull)
+	}
+	return b.spend(glitches[g].cost, now)
+}
 
 // SpendTimes is Spend for a glitch that was there n times.
 func (b *Budget) SpendTimes(g Glitch, n int, now int64) bool {
@@ -89,6 +95,7 @@ func (b *Budget) spend(cost int32, now int64) bool {
 			b.at = now
 		}
 	}
+	b.tiny = min(b.tiny, b.spent+cost)
 	b.spent = min(b.spent+cost, 2*budgetFull)
 	return b.spent <= budgetFull
 }
@@ -103,8 +110,13 @@ const (
 	WorthData = 512
 )
 
-// EarnWorth gives back for a frame with content of WorthData or more that the peer has sent.
-func (b *Budget) EarnWorth() { b.spent = max(0, b.spent-glitches[GlitchTiny].cost) }
+// EarnWorth gives back for a frame with content of WorthData or more that the peer has sent. Frames with content pay for tiny ones alone: what else a peer makes weir do for nothing is not
+// worth less because it uploads at the same time.
+func (b *Budget) EarnWorth() {
+	paid := min(glitches[GlitchTiny].cost, b.tiny, b.spent)
+	b.tiny -= paid
+	b.spent -= paid
+}
 
 // EarnData gives back for content that the peer has been sent.
 func (b *Budget) EarnData() { b.spent = max(0, b.spent-budgetData) }

@@ -208,6 +208,73 @@ func TestContentThatBreaksRulesIsCut(t *testing.T) {
 	}
 }
 
+// A server's connection that ends takes its exchanges along at once, whoever has ended it, and the log says why.
+func TestTheEndOfAConnectionToAServerEndsItsExchanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		does   func(c *quicgo.Conn, control *quicgo.SendStream, s *quicgo.Stream)
+		detail string
+	}{
+		"the server's end": {func(c *quicgo.Conn, _ *quicgo.SendStream, _ *quicgo.Stream) { c.CloseWithError(0x100, "bye") }, "the peer closed the connection: no_error bye"},
+		"a flood of empty frames": {func(_ *quicgo.Conn, _ *quicgo.SendStream, s *quicgo.Stream) {
+			s.Write(bytes.Repeat(frame(wire.FrameData, ""), 5000))
+		}, "the connection was ended: budget_empty"},
+		"a flood on the control stream": {func(_ *quicgo.Conn, c *quicgo.SendStream, _ *quicgo.Stream) {
+			c.Write(bytes.Repeat(frame(0x21, ""), 20_000))
+		}, "the connection was ended: budget_priority"},
+		"a rule of the control stream": {func(_ *quicgo.Conn, c *quicgo.SendStream, _ *quicgo.Stream) {
+			c.Write(frame(wire.FrameMaxPushID, "\x01"))
+		}, "the connection was ended: max_push_id"},
+		"the control stream's end": {func(_ *quicgo.Conn, c *quicgo.SendStream, _ *quicgo.Stream) { c.Close() }, "the connection was ended: closed_critical_stream"},
+	} {
+		for _, hasBegun := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, response begun %v", name, hasBegun), func(t *testing.T) {
+				t.Parallel()
+				e := newEdge(t)
+				s := e.serveRaw(plainHello, func(conn *quicgo.Conn, control *quicgo.SendStream, s *quicgo.Stream, _ int) {
+					if hasBegun {
+						s.Write(ok("half"))
+					} else {
+						s.Write(section(":status", "103"))
+					}
+					time.Sleep(100 * time.Millisecond)
+					c.does(conn, control, s)
+				})
+				e.run(trusted+", eject: off, retries: { count: 0 }", s.address)
+				began := time.Now()
+				answer, err := e.http2.Get(e.url("/"))
+				want := "server.receive.closed"
+				if err == nil {
+					_, err = io.ReadAll(answer.Body)
+					answer.Body.Close()
+				}
+				if hasBegun {
+					want = "server.deliver.closed"
+				}
+				if took := time.Since(began); hasBegun && err == nil || took > 3*time.Second {
+					t.Errorf("ended by %v after %v", err, took)
+				}
+				if reason, detail := e.reason(); (reason != want || !strings.Contains(detail, c.detail)) && (hasBegun || name != "a flood of empty frames") {
+					t.Errorf("%s: %s, want %s: %s", reason, detail, want, c.detail)
+				}
+			})
+		}
+	}
+}
+
+// What a server streams may be any number of tiny frames.
+func TestServersOfHTTP3MayStreamTinyFrames(t *testing.T) {
+	const frames = 30_000
+	e := newEdge(t)
+	s := e.serveRaw(plainHello, func(_ *quicgo.Conn, _ *quicgo.SendStream, s *quicgo.Stream, _ int) {
+		s.Write(append(section(":status", "200"), bytes.Repeat(frame(wire.FrameData, "x"), frames)...))
+		s.Close()
+	})
+	e.run(trusted, s.address)
+	if _, body := e.get(e.http2, "/", 200); len(body) != frames {
+		t.Errorf("%d of %d bytes came", len(body), frames)
+	}
+}
+
 // A POST that the server has not looked at is sent again: rejected streams, and those above what GOAWAY names.
 func TestWhatAServerOfHTTP3HasNotProcessedIsSentAgain(t *testing.T) {
 	for name, refuse := range map[string]func(control *quicgo.SendStream, s *quicgo.Stream){
