@@ -193,6 +193,11 @@ func TestACutResponseIsWholeForNobody(t *testing.T) {
 	w := newWorld(t, "pools:\n"+pools.String()+"sites:\n  \"*\":\n"+routes.String())
 	for i, s := range servers {
 		w.noneIsWhole(t, s.name, fmt.Sprintf("/%d/plain", i))
+		how := "closed"
+		if strings.Contains(s.name, "RST") {
+			how = "reset"
+		}
+		w.logs(fmt.Sprintf(`"target":"/%d/plain".*"detail":"the server %s the connection".*"reason":"server.deliver.closed"`, i, how))
 		w.noneIsWhole(t, s.name+", held back", fmt.Sprintf("/%d/held", i))
 	}
 }
@@ -319,40 +324,44 @@ func TestATunnelWhoseConnectionIsCutIsReset(t *testing.T) {
 		if c.name == "RST" {
 			continue // takes what was sent along
 		}
-		conns := make(chan net.Conn, 10)
 		frames := make(chan http2.Frame, 100)
 		at := accept(t, nil, func(conn net.Conn) {
-			conns <- conn
 			beginTunnel(conn, func(f http2.Frame, err error) {
 				switch f := f.(type) {
-				case *http2.DataFrame, *http2.RSTStreamFrame:
+				case *http2.DataFrame:
+					if string(f.Data()) == "end it" {
+						c.does(conn)
+					}
+					frames <- f
+				case *http2.RSTStreamFrame:
 					frames <- f
 				}
 			})
 		})
 		w := newWorld(t, fmt.Sprintf("pools: { app: { servers: [%q], protocol: h2c } }\nsites: { \"*\": app }\n", at))
-		open := func() (*client, uint32) {
+		for _, byServer := range []bool{true, false} {
 			conn := w.dial(w.clear)
 			id, err := conn.open(false, ":method: CONNECT", ":protocol: websocket", ":scheme: http", ":authority: localhost", ":path: /chat", "sec-websocket-version: 13")
 			if err != nil {
 				t.Fatal(err)
 			}
-			return conn, id
-		}
-		for _, byServer := range []bool{true, false} {
-			conn, id := open()
-			if byServer {
-				go func() {
-					time.Sleep(100 * time.Millisecond)
-					c.does(<-conns)
-				}()
-				a, err := conn.await(id)
-				if err != nil || string(a.body) != "hello" || !a.wasReset {
-					t.Errorf("%s of the server's: the client got %q, reset %v, %v", c.name, a.body, a.wasReset, err)
+			conn.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			for f, err := conn.ReadFrame(); ; f, err = conn.ReadFrame() {
+				if err != nil {
+					t.Fatal(err)
 				}
+				if d, ok := f.(*http2.DataFrame); ok && string(d.Data()) == "hello" {
+					break
+				}
+			}
+			if byServer {
+				conn.WriteData(id, false, []byte("end it"))
+				if a, err := conn.await(id); err != nil || !a.wasReset {
+					t.Errorf("%s of the server's: reset %v, %v", c.name, a.wasReset, err)
+				}
+				<-frames
 				continue
 			}
-			time.Sleep(100 * time.Millisecond)
 			c.does(conn.conn)
 			select {
 			case f := <-frames:
@@ -362,7 +371,6 @@ func TestATunnelWhoseConnectionIsCutIsReset(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				t.Errorf("%s of the client's: the server is told nothing", c.name)
 			}
-			<-conns
 		}
 	}
 }

@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"io"
+	"syscall"
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/reason"
@@ -231,9 +232,24 @@ func (x *Exchange) bodyFailed(err error) Stage {
 		x.outcome = pool.Cancelled
 		return x.abandon(reason.ClientCut)
 	case errors.Is(err, engine.ErrTimeout):
+		if err != engine.ErrTimeout {
+			x.detail = err.Error() // it was not the answer alone that paused
+		}
 		x.outcome = pool.Timeout
 		return x.abandon(reason.BodyTimeout)
 	}
+	x.detail = endOf(err)
 	x.outcome = pool.Reset
 	return x.abandon(reason.BodyCut)
+}
+
+// endOf says how a server ended what it had begun.
+func endOf(err error) string {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the server closed the connection"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "the server reset the connection"
+	}
+	return err.Error()
 }

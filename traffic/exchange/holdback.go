@@ -111,7 +111,7 @@ func (x *Exchange) heldFailed(err error) Stage {
 	case errors.Is(err, engine.ErrTimeout):
 		return x.attemptFailed(504, reason.BodyTimeout, pool.Timeout, false)
 	}
-	x.detail = err.Error()
+	x.detail = endOf(err)
 	return x.attemptFailed(502, reason.BodyCut, pool.Reset, false)
 }
 

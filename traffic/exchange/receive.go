@@ -162,7 +162,7 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		outcome = pool.Cancelled
 	}
 	if !errors.Is(err, io.EOF) {
-		x.detail = err.Error()
+		x.detail = endOf(err)
 	}
 	return x.attemptFailed(502, reason.ResponseCut, outcome, false)
 }
