@@ -175,3 +175,74 @@ func TestCallsOfGRPCWebInARowByHTTP1(t *testing.T) {
 		t.Errorf("after a body that is not well framed: %v", err)
 	}
 }
+
+// A body that is no base64 is refused, in gRPC's own words, and never reaches the server as a whole one.
+func TestGRPCWebTextThatIsNoBase64IsRefused(t *testing.T) {
+	type seen struct {
+		body string
+		err  error
+	}
+	got := make(chan seen, 100)
+	at := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		got <- seen{string(body), err}
+		w.Header().Set("Content-Type", "application/grpc")
+		w.Header().Set("Grpc-Status", "0")
+	}))
+	w := newWorld(t, fmt.Sprintf("pools: { app: { servers: [%q], protocol: h2c } }\nsites: { \"*\": { /*: { pool: app, grpc_web: on }, /kept: { pool: app, grpc_web: on, buffer: { request: 16KiB } } } }\n", at))
+	good := base64.StdEncoding.EncodeToString([]byte("\x00\x00\x00\x00\x03abc"))
+	for name, body := range map[string]string{
+		"another alphabet": good + "a-_b", "a line end": good + "YW\nJj", "line ends alone": good + "\r\n\r\n", "padding first": good + "=abc", "half a group": good + "YW", "one group, of rubbish": "!!!!", "padding alone": good + "====",
+	} {
+		for version, c := range w.versions() {
+			for _, path := range []string{"/call", "/kept"} {
+				for _, inPieces := range []bool{false, true} {
+					var sent io.Reader = strings.NewReader(body)
+					if inPieces {
+						sent = &slowly{pieces: []string{body[:4], body[4:]}}
+					}
+					r, _ := http.NewRequest("POST", "https://localhost:"+port(w.secure)+path, sent)
+					r.Header.Set("Content-Type", "application/grpc-web-text")
+					response, err := c.Do(r)
+					if err != nil {
+						t.Errorf("%s, %s %s, in pieces %v: %v", name, version, path, inPieces, err)
+						continue
+					}
+					response.Body.Close()
+					if status, said := response.Header.Get("Grpc-Status"), response.Header.Get("Grpc-Message"); status != "13" || !strings.Contains(said, "bad_base64") {
+						t.Errorf("%s, %s %s, in pieces %v: grpc-status %q: %q", name, version, path, inPieces, status, said)
+					}
+				}
+			}
+		}
+	}
+	for {
+		select {
+		case s := <-got:
+			if s.err == nil {
+				t.Errorf("%q reached the server as a whole body", s.body)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// slowly is content that comes in pieces.
+type slowly struct {
+	pieces []string
+	begun  bool
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if len(s.pieces) == 0 {
+		return 0, io.EOF
+	}
+	if s.begun {
+		time.Sleep(30 * time.Millisecond)
+	}
+	s.begun = true
+	n := copy(p, s.pieces[0])
+	s.pieces = s.pieces[1:]
+	return n, nil
+}

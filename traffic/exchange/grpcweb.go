@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -29,13 +30,14 @@ type webStream struct {
 	isGRPC bool    // the answer is gRPC's; any other passes as it is
 	quads  [4]byte // characters of a group of base64 that is not complete
 	have   int
+	isBad  bool   // what follows is no base64
 	buf    []byte // what Write encodes into
 }
 
-// bridgeGRPCWeb turns a gRPC-Web request into one of gRPC's, if it is one and the route wants that.
-func (x *Exchange) bridgeGRPCWeb() {
+// bridgeGRPCWeb turns a gRPC-Web request into one of gRPC's, if it is one and the route wants that; false where what is here of its content is no base64, as it should be.
+func (x *Exchange) bridgeGRPCWeb() bool {
 	if x.req.Method != message.MethodPOST || x.req.Upgrade {
-		return
+		return true
 	}
 	for i := range x.req.List {
 		f := &x.req.List[i]
@@ -45,18 +47,16 @@ func (x *Exchange) bridgeGRPCWeb() {
 		kind := f.Value.Of(x.in)
 		isText := hasType(kind, grpcWebTextType)
 		if !isText && !hasType(kind, grpcWebType) {
-			return
+			return true
 		}
 		w := &webStream{Stream: x.stream, x: x, isText: isText}
 		x.stream = w
 		x.keepAlive = x.keepAlive && (x.req.Major > 1 || x.req.Minor >= 1) // without chunks the end of the body is that of the connection
 		f.Value.End = f.Value.Off + uint32(asGRPC(kind, isText))
 		x.req.Trailers = true
-		if isText {
-			w.decodeArrived()
-		}
-		return
+		return !isText || w.decodeArrived()
 	}
+	return true
 }
 
 // hasType reports whether a Content-Type is the one given, maybe with what messages are made of behind a "+".
@@ -81,14 +81,14 @@ func asGRPC(kind []byte, isText bool) int {
 	return n
 }
 
-// decodeArrived decodes what of the content is behind the head already. Its length is not known from here on.
-func (w *webStream) decodeArrived() {
+// decodeArrived decodes what of the content is behind the head already; false where that is no base64. The length of the content is not known from here on.
+func (w *webStream) decodeArrived() bool {
 	x := w.x
 	if x.body.framing == message.FramingNone {
-		return
+		return true
 	}
 	b := &x.body
-	data, _ := x.inBuffer()
+	data, whole := x.inBuffer()
 	n := w.decode(data, data)
 	if behind := x.in[x.headLen+b.have : x.inLen]; len(behind) > 0 {
 		x.inLen = x.headLen + n + copy(x.in[x.headLen+n:], behind)
@@ -96,10 +96,11 @@ func (w *webStream) decodeArrived() {
 		x.inLen = x.headLen + n
 	}
 	b.framing, b.have, b.got = message.FramingUntilClose, n, int64(n)
+	return !w.isBad && (!whole || w.have == 0)
 }
 
 // decode decodes src into dst, which may be the same, and keeps what is no complete group. Groups may be padded anywhere: "the stream may be base64-encoded in
-// multiple chunks". What is no base64 is skipped: the server finds the message broken.
+// multiple chunks". It stops at what is no base64. RFC 4648 section 3.3: "Implementations MUST reject the encoded data if it contains characters outside the base alphabet".
 func (w *webStream) decode(dst, src []byte) (n int) {
 	var first [8]byte // a group from before can end in the first bytes and give more than was read of them; further on what is written stays behind
 	copy(first[:], src)
@@ -113,22 +114,27 @@ func (w *webStream) decode(dst, src []byte) (n int) {
 		}
 		w.have = 0
 		var three [3]byte
-		if k, err := base64.StdEncoding.Decode(three[:], w.quads[:]); err == nil {
-			n += copy(dst[n:], three[:k])
+		k, err := base64.StdEncoding.Decode(three[:], w.quads[:])
+		if w.isBad = err != nil || k == 0; w.isBad { // what the decoder ignores, as line ends, is no base64 either
+			break
 		}
+		n += copy(dst[n:], three[:k])
 	}
 	return n
 }
 
-// Read reads content, decoded.
+// Read reads content, decoded. The error is http1.FaultBase64 where it is no base64, or half a group.
 func (w *webStream) Read(p []byte) (int, error) {
 	if !w.isText {
 		return w.Stream.Read(p)
 	}
 	for {
+		if w.isBad {
+			return 0, http1.FaultBase64
+		}
 		n, err := w.Stream.Read(p)
 		if err == io.EOF && w.have != 0 {
-			return 0, io.ErrUnexpectedEOF
+			return 0, http1.FaultBase64
 		}
 		if err != nil {
 			return 0, err
@@ -142,8 +148,8 @@ func (w *webStream) Read(p []byte) (int, error) {
 // TakesTrailers: they are the last message.
 func (w *webStream) TakesTrailers() bool { return true }
 
-// Ended reports whether all of the content has been read. Half a group of base64 is for Read to find.
-func (w *webStream) Ended() bool { return w.Stream.Ended() && w.have == 0 }
+// Ended reports whether all of the content has been read. What is no base64 is for Read to find.
+func (w *webStream) Ended() bool { return w.Stream.Ended() && w.have == 0 && !w.isBad }
 
 // BareIn, BareOut and SendFrom: content is not what it is on the connection.
 func (w *webStream) BareIn() (engine.Conn, int64)           { return nil, 0 }

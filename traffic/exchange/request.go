@@ -56,8 +56,8 @@ func (x *Exchange) request() Stage {
 			return x.serveFile()
 		}
 	}
-	if r.GRPCWeb {
-		x.bridgeGRPCWeb()
+	if r.GRPCWeb && !x.bridgeGRPCWeb() {
+		return x.refuse(http1.FaultBase64, reason.ClientBodyMalformed)
 	}
 	if r.Request > 0 || x.isGRPC() {
 		x.startDeadline()

@@ -45,6 +45,7 @@ var (
 	FaultChunkExt      = &Fault{400, "bad_chunk_extension"}
 	FaultChunkEnd      = &Fault{400, "bad_chunk_end"}
 	FaultTrailer       = &Fault{400, "bad_trailer"}
+	FaultBase64        = &Fault{400, "bad_base64"}
 	FaultBodyTooLarge  = &Fault{413, "body_too_large"}
 	FaultConnectMethod = &Fault{405, "connect_not_allowed"}
 )
