@@ -86,14 +86,16 @@ func (x *Exchange) settleBody() {
 	}
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
+	began, read := x.at.loop.Now(), int64(0)
 	for x.stream.Owed() > 0 {
-		x.stream.SetReadTimeout(x.keepTimeout(x.body.got))
+		x.stream.SetReadTimeout(x.rateTimeout(began, read))
 		n, err := x.stream.Read(buf)
 		x.received += int64(n + x.stream.Around())
 		if err != nil {
 			x.keepAlive = false
 			return
 		}
+		read += int64(n)
 		x.body.got += int64(n)
 	}
 }

@@ -55,3 +55,38 @@ func TestRestOfAnUploadIsReadWhereTheServerIsGone(t *testing.T) {
 		})
 	}
 }
+
+// What is left of a body is read for nobody only from a client that sends it at a sensible rate: one that drips holds neither its exchange nor its connection.
+func TestRestOfAnUploadThatDripsIsNotWaitedFor(t *testing.T) {
+	for _, framing := range []string{"Content-Length: 50000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\nC350\r\n"} {
+		early := func(c net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		}
+		inWorld(t, servers(early), func(w *world) {
+			c := w.client()
+			c.send("POST /a HTTP/1.1\r\nHost: a\r\n" + framing)
+			go func() {
+				for {
+					time.Sleep(2 * time.Second)
+					if _, err := io.WriteString(c, "a"); err != nil {
+						return
+					}
+				}
+			}()
+			if status, _, _ := c.answer("POST"); status != 200 {
+				t.Errorf("answered %d", status)
+			}
+			began := time.Now()
+			c.SetReadDeadline(began.Add(time.Hour))
+			if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF && !strings.Contains(err.Error(), "reset") {
+				t.Errorf("the connection goes on: %d, %v", n, err)
+			}
+			if took := time.Since(began); took > 30*time.Second {
+				t.Errorf("the client held its connection for %v", took)
+			}
+			c.Close()
+		})
+	}
+}

@@ -220,10 +220,14 @@ const (
 
 // keepTimeout is how long the next bytes of such a body may take: the pause allowed, and no longer than the least rate leaves.
 func (x *Exchange) keepTimeout(got int64) time.Duration {
-	now := x.at.loop.Now()
 	if x.body.began == 0 {
-		x.body.began = now
+		x.body.began = x.at.loop.Now()
 	}
-	left := keepGrace + time.Duration(got/keepRate)*time.Second - time.Duration(now-x.body.began)*time.Millisecond
+	return x.rateTimeout(x.body.began, got)
+}
+
+// rateTimeout is how long the next bytes may take of content that weir reads for itself, of which got have come since began.
+func (x *Exchange) rateTimeout(began, got int64) time.Duration {
+	left := keepGrace + time.Duration(got/keepRate)*time.Second - time.Duration(x.at.loop.Now()-began)*time.Millisecond
 	return max(0, min(x.bodyPause(), left))
 }

@@ -152,16 +152,20 @@ func (u *upload) relay() reason.Reason {
 // drainMost is how much of a body is read for nobody.
 const drainMost = 1 << 20
 
-// drain reads on where the server has ended its connection behind an answer: the client has been told that its own goes on, and is sending still.
+// drain reads on where the server has ended its connection behind an answer: the client has been told that its own goes on, and is sending still. It has to send at the least rate of what weir
+// reads for itself.
 func (u *upload) drain() {
 	x := u.x
 	if u.buf == nil {
 		u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	}
-	for read := 0; read < drainMost && x.stream.Owed() != 0; {
-		n, err := x.readBody(u.buf)
+	began := x.at.loop.Now()
+	for read := int64(0); read < drainMost && x.stream.Owed() != 0; {
+		x.stream.SetReadTimeout(x.rateTimeout(began, read))
+		n, err := x.stream.Read(u.buf)
+		x.moves()
 		x.received += int64(n + x.stream.Around())
-		if read += n; err != nil && err != io.EOF {
+		if read += int64(n); err != nil && err != io.EOF {
 			return
 		}
 	}
