@@ -1,14 +1,18 @@
 package exchange
 
 import (
+	"errors"
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/telemetry/reason"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/http1"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
+	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/traffic/transport"
+	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -111,6 +115,9 @@ func (h *hedge) ask() pool.Outcome {
 		conn, err := conns.Dial(h.to.Transport, d)
 		if err != nil {
 			_, outcome := attempt.Failure(err)
+			if x := h.x; !h.isWanted() || outcome == pool.ConnectFailed && x.isNameUnknown(h.server, err) {
+				return pool.Cancelled
+			}
 			return outcome
 		}
 		h.load.ConnectionsOpened++
@@ -131,22 +138,40 @@ func (h *hedge) ask() pool.Outcome {
 		sent += n
 	}
 	if err != nil {
-		return pool.Reset
+		return h.failed(err)
 	}
 	h.load.BytesSent += uint64(sent)
 	h.conn.SetReadTimeout(h.read)
 	h.reply.Empty()
 	n, err := h.conn.Stream.ReadHead(&h.res, &h.reply)
 	h.load.BytesReceived += uint64(n)
-	switch {
-	case err == engine.ErrInterrupted:
-		return pool.Cancelled
-	case err == engine.ErrTimeout:
-		return pool.Timeout
-	case err != nil:
-		return pool.Reset
+	if err != nil {
+		return h.failed(err)
 	}
 	return pool.OK
+}
+
+// isWanted reports whether somebody still waits for the copy's answer.
+func (h *hedge) isWanted() bool { return h.x != nil && !h.x.left && h.x.ended == reason.Done }
+
+// failed is what the copy's server is to blame for, as that of any other request would be: for nothing where nobody waits any more, where it has refused the request unseen, or
+// where it had closed a connection that was reused.
+func (h *hedge) failed(err error) pool.Outcome {
+	var fault *wire.Fault
+	switch {
+	case !h.isWanted(), errors.Is(err, engine.ErrInterrupted), errors.Is(err, http2.ErrRefused):
+		return pool.Cancelled
+	case errors.Is(err, stream.ErrHTTP11):
+		attempt.Conns(h.at.loop, h.server).RequireHTTP1()
+		return pool.Cancelled
+	case errors.As(err, &fault):
+		return pool.BadResponse
+	case errors.Is(err, engine.ErrTimeout):
+		return pool.Timeout
+	case h.conn.Reused && h.reply.End <= message.Room:
+		return pool.Cancelled
+	}
+	return pool.Reset
 }
 
 // Panicked ends a copy that panicked.

@@ -3,6 +3,8 @@ package exchange
 import (
 	"bufio"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 )
 
@@ -139,6 +142,65 @@ func TestBothServersFail(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The server of a copy that fails is blamed as that of any other request is, and none is for a client that has left.
+func TestTheServerOfAFailedCopyIsBlamedLikeAnyOther(t *testing.T) {
+	for name, one := range map[string]struct {
+		answer string // of the second server, before it closes its connection; "": none
+		leaves bool   // the client does, while both servers are waited for
+		want   map[pool.Outcome]uint64
+	}{
+		"closes":                  {want: map[pool.Outcome]uint64{pool.Reset: 1}},
+		"answers nonsense":        {answer: "HTTP/1.1 2x0 OK\r\n\r\n", want: map[pool.Outcome]uint64{pool.BadResponse: 1}},
+		"the client leaves first": {leaves: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := &pausing{name: "first"}
+			second := func(c net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+					return
+				}
+				if one.leaves {
+					time.Sleep(time.Second)
+				}
+				io.WriteString(c, one.answer)
+			}
+			inWorld(t, servers(first.serve, second), func(w *world) {
+				d := w.route.Destination
+				d.Hedge = site.NewHedge(0.95, 0.5, 1)
+				c := w.client()
+				for range 200 {
+					c.send(getting("/"))
+					c.want("at first", 200, "first")
+				}
+				first.pause.Store(int64(300 * time.Millisecond))
+				c.send(getting("/"))
+				if one.leaves {
+					time.Sleep(100 * time.Millisecond)
+					c.Close()
+				} else {
+					c.want("the first server's answer", 200, "first")
+					c.Close()
+				}
+				time.Sleep(10 * time.Second)
+				if d.Hedge.Loops[0].Sent != 1 {
+					t.Errorf("%d copies were sent", d.Hedge.Loops[0].Sent)
+				}
+				got := map[pool.Outcome]uint64{}
+				for _, s := range d.Pool.Set().Servers {
+					for o, n := range s.Load(0).Outcomes {
+						if pool.Outcome(o).IsFailure() && n > 0 {
+							got[pool.Outcome(o)] += n
+						}
+					}
+				}
+				if !maps.Equal(got, one.want) {
+					t.Errorf("servers are blamed %v, want %v", got, one.want)
+				}
+			})
+		})
+	}
 }
 
 func TestLongAnswersOfCopiesArriveWhole(t *testing.T) {

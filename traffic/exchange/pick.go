@@ -278,7 +278,7 @@ func (x *Exchange) connectTimeout() time.Duration {
 func (x *Exchange) connectFailed(err error) Stage {
 	x.detail = err.Error()
 	why, outcome := attempt.Failure(err)
-	if outcome == pool.ConnectFailed && x.isNameUnknown(err) {
+	if outcome == pool.ConnectFailed && x.isNameUnknown(x.server, err) {
 		outcome = pool.Cancelled
 	}
 	status := 502

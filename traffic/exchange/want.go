@@ -57,8 +57,8 @@ func isAddress(host []byte) bool {
 
 // isNameUnknown reports whether the handshake has failed because the server is not the one that the client has asked for. The client chose the name, so the server is
 // not to blame: clients could have every server ejected with names of their own.
-func (x *Exchange) isNameUnknown(err error) bool {
+func (x *Exchange) isNameUnknown(s *pool.Server, err error) bool {
 	var refused interface{ RefusesName() bool }
 	var name x509.HostnameError
-	return x.destination.Transport.ByName && x.server.Host == "" && (errors.As(err, &name) || errors.As(err, &refused) && refused.RefusesName())
+	return x.destination.Transport.ByName && s.Host == "" && (errors.As(err, &name) || errors.As(err, &refused) && refused.RefusesName())
 }
