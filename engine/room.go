@@ -226,6 +226,18 @@ func (l *Loop) awaitDescriptor(timeout time.Duration, heavy bool, givenUp *bool)
 	}
 }
 
+// HoldForDial waits as Dial does until there is a descriptor for a connection to a server that is not the engine's own, and holds it: HoldDescriptors(-1) gives it back. options are those of Dial;
+// the error is ErrInterrupted where the dial was given up.
+func (l *Loop) HoldForDial(options DialOptions) error {
+	if l.portable == nil {
+		if err := l.awaitDescriptor(options.Timeout, options.Heavy, options.GivenUp); err != nil {
+			return err
+		}
+	}
+	l.HoldDescriptors(1)
+	return nil
+}
+
 // askForDescriptor has other loops close a connection to a server that waits for work, and all make room.
 func (l *Loop) askForDescriptor() {
 	for _, other := range l.engine.loops {

@@ -27,7 +27,9 @@ type Dialing struct {
 	Source netip.Addr    // own address; the zero value: the system chooses
 	Within time.Duration // the handshake included
 
-	Wanted context.Context // done when nobody wants the connection any more
+	Heavy   bool            // the client has much under way
+	Wanted  context.Context // done when nobody wants the connection any more
+	GivenUp *bool           // likewise, on the loop; nil: somebody does
 }
 
 // Liveness of a connection to a server: it is asked for a sign of life when it has been silent for aliveEvery, and given up when it has been for silenceMost, as is one of
@@ -49,24 +51,35 @@ const (
 
 // Dial opens a connection to a server; it parks. The error is a *HandshakeError where TLS has failed, engine.ErrTimeout where nobody answers, and engine.ErrInterrupted where nobody wants the connection any more.
 func Dial(l *engine.Loop, config *Config, owner Owner, d Dialing) (*Conn, error) {
+	by := time.Now().Add(d.Within)
+	if err := l.HoldForDial(engine.DialOptions{Timeout: d.Within, Heavy: d.Heavy, GivenUp: d.GivenUp}); err != nil {
+		return nil, err
+	}
 	var raw *quicgo.Conn
 	var release func()
 	var err error
 	identity := config.TLS.Config(l.Index, d.Server, d.Asked, d.To.Addr())
-	by := time.Now().Add(d.Within)
 	wait := engine.Wait{Most: d.Within + dialSlack}
 	why := l.Block(l.Workers(engine.HTTP3DialWork, ""), &wait, func() { raw, release, err = dial(identity, &d, by) }, func() {
+		l.HoldDescriptors(-1)
 		if release != nil {
-			release()
+			go release()
 		}
 	})
-	if why != nil {
+	switch {
+	case why == engine.ErrStuck: // it has its descriptor still
+		return nil, engine.ErrTimeout
+	case why != nil:
+		l.HoldDescriptors(-1)
 		return nil, engine.ErrTimeout // more servers are silent than may be waited for
-	}
-	if err != nil {
+	case err != nil:
+		l.HoldDescriptors(-1)
 		return nil, err
 	}
-	return connect(raw, l, config, owner, release), nil
+	return connect(raw, l, config, owner, func() {
+		release()
+		l.Post(func() { l.HoldDescriptors(-1) })
+	}), nil
 }
 
 // dialSlack is what a dial may take longer than it was given: it ends by itself then.

@@ -26,7 +26,8 @@ func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 	defer stop()
 	d.Cancel.stops(stop)
 	err := s.fromSources(config, d.Address.IP.Addr(), func(source netip.Addr) (err error) {
-		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Asked: d.Asked, Source: source, Wanted: wanted, Within: connectTime(d.Connect, config)})
+		c.Conn, err = quic.Dial(s.loop, config.QUIC, c, quic.Dialing{To: d.Address.IP, Server: d.Server, Asked: d.Asked, Source: source,
+			Within: connectTime(d.Connect, config), Heavy: d.Heavy, Wanted: wanted, GivenUp: d.Cancel.called()})
 		return err
 	})
 	if err != nil {

@@ -53,10 +53,7 @@ func TestRSASignsOffTheLoopWhenItQueues(t *testing.T) {
 			t.Error(err)
 		}
 		raw.Close()
-		var got uint64
-		l := e.Loops()[0]
-		l.Call(func() { got = l.Stats.Blocked })
-		if got != blocked {
+		if got := e.WorkStats(engine.SigningWork).Begun; got != blocked {
 			t.Errorf("with %d handshakes under way: %d times on a worker, want %d", crowd, got, blocked)
 		}
 		ln.Close()
