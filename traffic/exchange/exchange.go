@@ -80,6 +80,7 @@ type Exchange struct {
 	rest      responseBody
 	status    int
 	interims  wire.Interims
+	hintedBy  *pool.Server // whose early hints the client has got; nil: nobody's
 	local     localAnswer
 	streams   bool          // both sides may be silent for as long as Route.Stream
 	finished  bool          // the client sends nothing more on its connection
@@ -165,7 +166,7 @@ func (x *Exchange) reset(s *session) {
 	x.res = message.Response{Head: message.Head{Fields: message.Fields{List: list[:0]}}}
 	x.reply = message.Piece{Buf: x.reply.Buf}
 	x.rest = responseBody{}
-	x.status, x.interims = 0, wire.Interims{}
+	x.status, x.interims, x.hintedBy = 0, wire.Interims{}, nil
 	x.local = localAnswer{}
 	x.ended = reason.Done
 	x.finished, x.left, x.cancel = false, false, transport.Cancel{}

@@ -1,6 +1,15 @@
 package exchange
 
-import "testing"
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
 
 func TestLinksWorthAHint(t *testing.T) {
 	for in, want := range map[string]string{
@@ -20,4 +29,43 @@ func TestLinksWorthAHint(t *testing.T) {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
+}
+
+// Hints bind nobody: where their server fails, another is asked. The client gets the hints of one server alone, and the other's response.
+func TestHintsAreThoseOfOneServer(t *testing.T) {
+	var asked atomic.Int64
+	serving := func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			n := asked.Add(1)
+			fmt.Fprintf(c, "HTTP/1.1 103 Early Hints\r\nLink: </%[1]d>; rel=preload\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </%[1]d-more>; rel=preload\r\n\r\n", n)
+			time.Sleep(10 * time.Millisecond)
+			if n == 1 {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n)
+		}
+	}
+	inWorld(t, servers(serving, serving), func(w *world) {
+		c := w.client()
+		for i, want := range []string{
+			"103 </1>; rel=preload, 103 </1-more>; rel=preload, 102 , 200 2",
+			"103 </3>; rel=preload, 103 </3-more>; rel=preload, 102 , 200 3", // of the next request
+		} {
+			c.send(getting("/"))
+			var got []string
+			for status := 0; status < 200; {
+				var body string
+				var head http.Header
+				status, body, head = c.answer("GET")
+				got = append(got, fmt.Sprint(status, " ", head.Get("Link"), body))
+			}
+			if got := strings.Join(got, ", "); got != want {
+				t.Errorf("request %d: got %s, want %s", i, got, want)
+			}
+		}
+		c.Close()
+	})
 }

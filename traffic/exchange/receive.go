@@ -104,7 +104,7 @@ func (x *Exchange) passInterim(head []byte) bool {
 			return true
 		}
 	}
-	if x.req.Minor == 0 {
+	if x.req.Minor == 0 || x.res.Status == 103 && !x.mayHintFor(x.server) {
 		return true
 	}
 	x.waitTold()
@@ -116,6 +116,15 @@ func (x *Exchange) passInterim(head []byte) bool {
 	b = append(b, "\r\n"...)
 	x.sent += int64(len(b))
 	return x.interimToClient(b)
+}
+
+// mayHintFor reports whether the client gets early hints of this server: it is the first that has sent some. RFC 8297 section 2: 103 "indicates to the client that the server is likely
+// to send a final response with the header fields included in the informational response". Hints of a server that has failed since cannot be taken back, but those of two must not be mixed.
+func (x *Exchange) mayHintFor(s *pool.Server) bool {
+	if x.hintedBy == nil {
+		x.hintedBy = s
+	}
+	return x.hintedBy == s
 }
 
 func (x *Exchange) badResponse(f *wire.Fault) Stage {
