@@ -23,7 +23,7 @@ type outlet struct {
 	out    io.Writer
 	file   *os.File      // nil for standard output and error
 	looked time.Time     // when the file was last looked for under its name
-	failed bool          // the last write did
+	failed notice        // the last write did
 	torn   bool          // the file ends within a line
 	owed   bool          // the head is to be written before the next line
 	lost   atomic.Uint64 // lines that could not be written
@@ -46,6 +46,8 @@ type outlet struct {
 	untidy  chan struct{} // there may be more for it to do; room for one
 	closed  chan struct{} // is closed with the outlet
 	waits   atomic.Uint32 // how often it has waited for more to do
+
+	untidied notice // it failed; the goroutine's
 }
 
 const (
@@ -180,7 +182,7 @@ func (o *outlet) writeHead() bool {
 }
 
 // writePiece writes lines, and returns how many bytes of them are in the file. When the disk is full it removes the part of a line that had room, or of all lines where only all
-// together are of use, and logs that once; nothing ends.
+// together are of use, and logs that now and then; nothing ends.
 func (o *outlet) writePiece(lines []byte, onlyTogether bool) (written int) {
 	if o.file != nil {
 		o.file.SetWriteDeadline(time.Now().Add(writeMost)) // of a pipe; other files have none
@@ -198,13 +200,14 @@ func (o *outlet) writePiece(lines []byte, onlyTogether bool) (written int) {
 		if isCut {
 			n = useful
 		}
-		if !o.failed {
-			o.log(slog.LevelError, "access log: %v; serving goes on, lines are lost until it can be written again", err)
-		}
-	} else if o.failed {
-		o.log(slog.LevelInfo, "access log: can be written again; %d lines were lost", o.lost.Load())
 	}
-	o.failed = err != nil
+	switch also, isDue := o.failed.due(err != nil); {
+	case !isDue:
+	case err != nil:
+		o.log(slog.LevelError, "access log: %v; serving goes on, lines are lost until it can be written again%s", err, also)
+	default:
+		o.log(slog.LevelInfo, "access log: can be written again; %d lines were lost%s", o.lost.Load(), also)
+	}
 	return n
 }
 

@@ -50,10 +50,11 @@ func (o *outlet) cannotReopen(err error) {
 	}
 	level, effect := slog.LevelWarn, "lines go on into the file that was moved away"
 	if o.isUnlinked {
-		if o.failed {
+		if o.failed.fails {
 			return
 		}
-		o.failed, level, effect = true, slog.LevelError, "the file that was open is deleted, and lines are lost until it can be opened"
+		o.failed.said()
+		level, effect = slog.LevelError, "the file that was open is deleted, and lines are lost until it can be opened"
 	}
 	o.isMissing = true
 	o.log(level, "access log: cannot be opened anew: %v; serving goes on, %s", err, effect)
@@ -78,7 +79,7 @@ func (o *outlet) open() error {
 	o.file.Close()
 	o.file, o.out, o.torn = f, f, false
 	o.measure()
-	if o.isMissing && !o.failed {
+	if o.isMissing && !o.failed.fails {
 		o.log(slog.LevelInfo, "access log: is opened anew")
 	}
 	o.isMissing, o.isUnlinked = false, false

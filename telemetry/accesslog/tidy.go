@@ -46,9 +46,8 @@ func (o *outlet) tidy() {
 	}
 }
 
-// tidyUntilDone returns when no old file is left to be removed or compressed, or the outlet is closed. What fails is logged once and tried again.
+// tidyUntilDone returns when no old file is left to be removed or compressed, or the outlet is closed. What fails is logged now and then and tried again.
 func (o *outlet) tidyUntilDone() {
-	hasFailed := false
 	for !o.isClosed() {
 		select {
 		case <-o.untidy:
@@ -57,11 +56,10 @@ func (o *outlet) tidyUntilDone() {
 		wait, err := o.tidyOnce()
 		if err != nil && !errors.Is(err, errClosed) {
 			wait = o.rotation.again()
-			if !hasFailed {
-				o.log(slog.LevelError, "access log: old files: %v; it is tried again every %v", err, wait)
-			}
 		}
-		hasFailed = err != nil
+		if also, isDue := o.untidied.due(err != nil && !errors.Is(err, errClosed)); isDue && err != nil {
+			o.log(slog.LevelError, "access log: old files: %v; it is tried again every %v%s", err, wait, also)
+		}
 		if wait == 0 {
 			return
 		}

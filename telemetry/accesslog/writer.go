@@ -27,7 +27,7 @@ type Writer struct {
 	record   []byte
 	parsed   Record        // here and not on the stack: a Format is a value, and what is given to it would be allocated
 	looked   time.Time     // when the outlet was last told to look for its file
-	dropping bool          // the outlet takes nothing
+	dropping notice        // the outlet takes nothing
 	lost     uint64        // lines that earlier outlets have lost
 	wake     chan struct{} // Configure has changed something, or a ring fills
 	stop     chan struct{}
@@ -71,7 +71,7 @@ func (w *Writer) Configure(c WriterConfig) error {
 	w.mu.Lock()
 	w.takeAll() // what has ended until now belongs to where lines went until now
 	old := w.outlet
-	w.config, w.outlet, w.dropping = c, o, false
+	w.config, w.outlet, w.dropping = c, o, notice{}
 	w.mu.Unlock()
 	w.retire(old)
 	select {
@@ -189,15 +189,14 @@ func (w *Writer) takeAll() (any bool) {
 	return any
 }
 
-// flush hands the buffer over. Lines that find no room are dropped, and that is said once until there is room again.
+// flush hands the buffer over. Lines that find no room are dropped, and that is said now and then.
 func (w *Writer) flush() {
 	if len(w.buf) == 0 {
 		return
 	}
 	isTaken := w.outlet.pen.Put(w.buf)
-	if !isTaken && !w.dropping {
-		w.config.Log(slog.LevelError, "access log: nothing is taken; serving goes on, lines are dropped until it can be written again")
+	if also, isDue := w.dropping.due(!isTaken); isDue && !isTaken {
+		w.config.Log(slog.LevelError, "access log: nothing is taken; serving goes on, lines are dropped until it can be written again%s", also)
 	}
-	w.dropping = !isTaken
 	w.buf = w.buf[:0]
 }
