@@ -79,3 +79,30 @@ func TestNamesThatDoNotResolveAreWarningsWhereTheyAreWritten(t *testing.T) {
 		t.Errorf("%v", late)
 	}
 }
+
+// Names without number that nobody answers for take no longer than a few, however long the file of hosts is.
+func TestManyNamesThatNobodyAnswersForAreBounded(t *testing.T) {
+	const many = 20_000
+	var text, known strings.Builder
+	text.WriteString("sites: { '*': p }\npools: { p: { servers: [\n")
+	for i := range many {
+		fmt.Fprintf(&text, "n%d.test:80,\n", i)
+		fmt.Fprintf(&known, "10.0.0.1 other%d.test\n", i)
+	}
+	text.WriteString("] } }\n")
+	cfg, problems := config.Parse("weir.yaml", []byte(text.String()))
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	os.WriteFile(hosts, []byte(known.String()), 0o600)
+	c := resolve.Config{Hosts: hosts, ResolvConf: "/dev/null", Timeout: queryMost, Servers: []string{answering(t, func([]byte) []byte { return nil })}}
+	began := time.Now()
+	late := checkNames(cfg, c, 500*time.Millisecond)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if len(late) != 1 || !strings.Contains(late[0].Message, fmt.Sprintf("this name and %d more", many-1)) {
+		t.Errorf("%d warnings: %v", len(late), late)
+	}
+}

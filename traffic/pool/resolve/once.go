@@ -20,12 +20,7 @@ func Once(ctx context.Context, c Config, targets []pool.Target) map[pool.Target]
 	for range min(onceMost, len(targets)) {
 		workers.Go(func() {
 			for t := range next {
-				l := &lookup{config: config, hosts: map[string]*host{}}
-				_, _, err := l.resolve(ctx, t)
-				if err != nil && ctx.Err() != nil {
-					err = ctx.Err()
-				}
-				if err != nil {
+				if err := once(ctx, config, t); err != nil {
 					mu.Lock()
 					failed[t] = err
 					mu.Unlock()
@@ -34,9 +29,22 @@ func Once(ctx context.Context, c Config, targets []pool.Target) map[pool.Target]
 		})
 	}
 	for _, t := range targets {
-		next <- t // after ctx has ended, each takes no time
+		next <- t
 	}
 	close(next)
 	workers.Wait()
 	return failed
+}
+
+// once looks a target up, unless ctx has ended: to read the file of hosts for each that is left would take long after all.
+func once(ctx context.Context, config Config, t pool.Target) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l := &lookup{config: config, hosts: map[string]*host{}}
+	_, _, err := l.resolve(ctx, t)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
