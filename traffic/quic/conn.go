@@ -76,6 +76,11 @@ type Conn struct {
 	canConnect  bool // the server understands extended CONNECT
 	resting     engine.Alarm
 	isResting   bool // the alarm is set
+	silence     silence
+	watching    engine.Alarm
+	isWatched   bool // the alarm is set
+	doubting    engine.Alarm
+	isDoubted   bool // the alarm is set
 }
 
 // New makes a client's connection for a loop.

@@ -31,20 +31,24 @@ func (c *Conn) keep(release func()) {
 	c.loop.Post(func() {
 		c.ended = true
 		c.resting.Stop()
+		c.watching.Stop()
+		c.doubting.Stop()
 		c.tellSettings()
 		c.owner.Ended(c)
 	})
 }
 
-// Open opens a stream; nil if the server allows none, or the connection is about to end.
+// Open opens a stream; nil if the server allows none, the connection is about to end, or the server is silent.
 func (c *Conn) Open() *Stream {
-	if c.leaving || c.ended {
+	if c.leaving || c.ended || c.isSilent() {
+		c.openErr = nil
 		return nil
 	}
 	raw, err := c.raw.OpenStream()
 	if c.openErr = err; err != nil {
 		return nil
 	}
+	c.noteAsked()
 	s := newStream(c, raw)
 	s.SetReadTimeout(engine.DefaultTimeout)
 	s.SetWriteTimeout(engine.DefaultTimeout)
@@ -56,7 +60,7 @@ func (c *Conn) Open() *Stream {
 	return s
 }
 
-// OpenError is why Open returned nil: the connection has failed, as Dial would say it. nil: the server allows no stream, or the connection is about to end.
+// OpenError is why Open returned nil: the connection has failed, as Dial would say it. nil: the server allows no stream or is silent, or the connection is about to end.
 func (c *Conn) OpenError() error {
 	var limit *quicgo.StreamLimitReachedError
 	if errors.As(c.openErr, &limit) {

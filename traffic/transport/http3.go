@@ -12,7 +12,8 @@ import (
 // http3Conn is a shared connection of HTTP/3.
 type http3Conn struct {
 	*quic.Conn
-	of *shared
+	of   *shared
+	dial Dialing // by which another one is opened
 }
 
 var errNoStreams = errors.New("the server allows no requests on its connection")
@@ -21,7 +22,7 @@ var errNoStreams = errors.New("the server allows no requests on its connection")
 func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 	s.Open++
 	h := s.newShared(config, d.Asked)
-	c := &http3Conn{of: h}
+	c := &http3Conn{of: h, dial: Dialing{Address: d.Address, Server: d.Server, Asked: d.Asked, Places: d.Places}}
 	wanted, stop := context.WithCancel(context.Background())
 	defer stop()
 	d.Cancel.stops(stop)
@@ -36,6 +37,7 @@ func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 	}
 	s.Opened++
 	h.conn = c
+	s.doubtOthers()
 	leased := s.share(h)
 	if leased != nil {
 		return leased, nil
@@ -46,6 +48,24 @@ func (s *Conns) openHTTP3(config *Config, d *Dialing) (*Conn, error) {
 		return nil, asTLSError(err)
 	}
 	return nil, errNoStreams
+}
+
+// Silent opens another connection to the server, to see whether that answers: what waits on this one is then tried again there.
+func (c *http3Conn) Silent() {
+	s := c.of.home
+	if s.warming == 0 && s.opening == nil {
+		s.warming++
+		s.loop.Go(&warming{s, c.of.config, c.dial})
+	}
+}
+
+// doubtOthers has older connections to the server, which answers on a new one, given up if it is silent there.
+func (s *Conns) doubtOthers() {
+	for _, h := range s.shared {
+		if c, is := h.conn.(*http3Conn); is {
+			c.Doubt()
+		}
+	}
 }
 
 func asTLSError(err error) error {

@@ -196,7 +196,13 @@ func (e *edge) serve(streams int64, h http.Handler) *origin {
 // serveTLS is serve with another configuration of TLS.
 func (e *edge) serveTLS(config *tls.Config, streams int64, h http.Handler) *origin {
 	e.t.Helper()
-	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	return e.serveAt(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, config, streams, h)
+}
+
+// serveAt is serveTLS at an address.
+func (e *edge) serveAt(at *net.UDPAddr, config *tls.Config, streams int64, h http.Handler) *origin {
+	e.t.Helper()
+	socket, err := net.ListenUDP("udp", at)
 	if err != nil {
 		e.t.Fatal(err)
 	}
