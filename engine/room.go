@@ -36,8 +36,11 @@ type Spare struct {
 // SpareAfter is how long, in ms, a client that has begun to send something is waited for before its connection counts as spare: its next packet may have been lost.
 const SpareAfter = 1000
 
+// idlePatience is SpareAfter for a client that has its answer and nothing else under way: it loses a connection, and another one is as good.
+const idlePatience = 100
+
 // patience is SpareAfter by rank.
-var patience = [...]int64{RankUnconfirmed: SpareAfter, RankIdle: SpareAfter, RankBeginning: SpareAfter, RankStalled: 5 * SpareAfter}
+var patience = [...]int64{RankUnconfirmed: SpareAfter, RankIdle: idlePatience, RankBeginning: SpareAfter, RankStalled: 5 * SpareAfter}
 
 // A client that has so many connections listed is heavy: its patience is a fifth.
 const (
