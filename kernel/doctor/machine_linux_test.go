@@ -15,7 +15,7 @@ import (
 func inNetwork(t *testing.T, sizes []int, f func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Fatal("needs root: sudo make test")
 	}
 	done := make(chan struct{})
 	go func() {
