@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,8 +25,30 @@ type owner struct {
 	err    error
 }
 
-func (o *owner) Open(s *Stream) { o.opened = append(o.opened, s) }
-func (o *owner) Ended(c *Conn)  { o.ended, o.err = true, c.Err() }
+func (o *owner) Open(s *Stream) {
+	seen.Lock()
+	defer seen.Unlock()
+	o.opened = append(o.opened, s)
+}
+
+func (o *owner) Ended(c *Conn) {
+	seen.Lock()
+	defer seen.Unlock()
+	o.ended, o.err = true, c.Err()
+}
+
+// seen guards what a test looks at and goroutines of its bubble write.
+var seen sync.Mutex
+
+// pass lets time pass, and waits until nothing happens any more. What the test has looked at before was written before, and what it looks at then has been.
+func pass(d time.Duration) {
+	seen.Lock()
+	seen.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	seen.Lock()
+	seen.Unlock()
+}
 
 // accepting is the handler of a client's connection.
 type accepting struct {
@@ -69,59 +92,66 @@ func met(t *testing.T, p *peer, h engine.Handler) {
 	e.ServeConn(near, e.Loops()[0], h)
 	p.Framer, p.conn = http2.NewFramer(far, far), far
 	go p.read()
-	t.Cleanup(func() { far.Close(); synctest.Wait(); e.Close() })
+	t.Cleanup(func() { far.Close(); pass(0); e.Close() })
 }
 
 func (p *peer) read() {
 	for {
 		f, err := p.ReadFrame()
-		if err != nil {
-			p.closed = true
+		if !p.note(f, err) {
 			return
 		}
-		switch f := f.(type) {
-		case *http2.GoAwayFrame:
-			p.goAway, p.codes = append(p.goAway, f.LastStreamID), append(p.codes, f.ErrCode)
-		case *http2.RSTStreamFrame:
-			if p.resets == nil {
-				p.resets = map[uint32]http2.ErrCode{}
-			}
-			p.resets[f.StreamID] = f.ErrCode
-		case *http2.PingFrame:
-			if !f.IsAck() {
-				p.pings = append(p.pings, f.Data)
-			}
+	}
+}
+
+// note reports whether more may come.
+func (p *peer) note(f http2.Frame, err error) bool {
+	seen.Lock()
+	defer seen.Unlock()
+	if err != nil {
+		p.closed = true
+		return false
+	}
+	switch f := f.(type) {
+	case *http2.GoAwayFrame:
+		p.goAway, p.codes = append(p.goAway, f.LastStreamID), append(p.codes, f.ErrCode)
+	case *http2.RSTStreamFrame:
+		if p.resets == nil {
+			p.resets = map[uint32]http2.ErrCode{}
+		}
+		p.resets[f.StreamID] = f.ErrCode
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			p.pings = append(p.pings, f.Data)
 		}
 	}
+	return true
 }
 
 func (p *peer) begin() {
 	io.WriteString(p.conn, http2.ClientPreface)
 	p.WriteSettings()
-	synctest.Wait()
+	pass(0)
 }
 
 func TestAConnectionWithoutAStreamIsLeftInTwoSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, a := meet(t)
 		p.begin()
-		time.Sleep(59 * time.Second)
-		synctest.Wait()
+		pass(59 * time.Second)
 		if len(p.goAway) > 0 {
 			t.Errorf("left before its time: %v", p.goAway)
 		}
-		time.Sleep(1500 * time.Millisecond)
-		synctest.Wait()
+		pass(1500 * time.Millisecond)
 		if len(p.goAway) != 1 || p.goAway[0] != 1<<31-1 || len(p.pings) != 1 || a.owner.ended {
 			t.Fatalf("after a minute: GOAWAY %v, PING %v, ended %v", p.goAway, p.pings, a.owner.ended)
 		}
 		p.WritePing(true, p.pings[0])
-		synctest.Wait()
+		pass(0)
 		if len(p.goAway) != 2 || p.goAway[1] != 0 {
 			t.Errorf("when the PING is back: GOAWAY %v", p.goAway)
 		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
+		pass(2 * time.Second)
 		if !a.owner.ended || !p.closed {
 			t.Error("the connection is still there")
 		}
@@ -132,8 +162,7 @@ func TestAClientThatDoesNotAnswerIsLeftAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, a := meet(t)
 		p.begin()
-		time.Sleep(65 * time.Second)
-		synctest.Wait()
+		pass(65 * time.Second)
 		if !a.owner.ended || len(p.goAway) != 2 {
 			t.Errorf("ended %v, GOAWAY %v", a.owner.ended, p.goAway)
 		}
@@ -156,13 +185,11 @@ func TestWhatIsBegunMustEndInTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, a := meet(t)
 				begin(p)
-				time.Sleep(9 * time.Second)
-				synctest.Wait()
+				pass(9 * time.Second)
 				if a.owner.ended {
 					t.Error("ended before its time")
 				}
-				time.Sleep(3 * time.Second)
-				synctest.Wait()
+				pass(3 * time.Second)
 				if !a.owner.ended || len(p.codes) != 1 || p.codes[0] != http2.ErrCodeEnhanceYourCalm {
 					t.Errorf("ended %v, by %v", a.owner.ended, p.codes)
 				}
@@ -217,18 +244,16 @@ func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 				p.read()
 			}()
 			e.ServeConn(near, e.Loops()[0], k)
-			synctest.Wait()
+			pass(0)
 			p.WriteSettings()
-			time.Sleep(16 * time.Second)
-			synctest.Wait()
+			pass(16 * time.Second)
 			if len(p.pings) != 1 {
 				t.Fatalf("%d PINGs after 16 s", len(p.pings))
 			}
 			if answers {
 				p.WritePing(true, p.pings[0])
 			}
-			time.Sleep(11 * time.Second)
-			synctest.Wait()
+			pass(11 * time.Second)
 			if answers == k.owner.ended || answers == k.waited {
 				t.Errorf("answers %v: connection ended %v, stream %v %v", answers, k.owner.ended, k.waited, k.err)
 			}
@@ -236,7 +261,7 @@ func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 				t.Errorf("the stream's error is %v: it must be a timeout, and not one of the stream's own, after which its reader may go on", k.err)
 			}
 			far.Close()
-			synctest.Wait()
+			pass(0)
 			e.Close()
 		})
 	}
@@ -251,8 +276,7 @@ func TestAClientThatLeavesIsToldWhatWasTaken(t *testing.T) {
 		p.WriteGoAway(0, http2.ErrCodeNo, nil)
 		p.post(3)
 		a.owner.opened[0].conn.loop.Call(func() { a.owner.opened[0].Close() })
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
+		pass(2 * time.Second)
 		if len(p.goAway) != 1 || p.goAway[0] != 1 || p.codes[0] != http2.ErrCodeNo || !p.closed {
 			t.Errorf("GOAWAY %v %v, closed %v", p.goAway, p.codes, p.closed)
 		}

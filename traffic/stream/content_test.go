@@ -33,9 +33,13 @@ func (r *reader) Run() {
 	b := make([]byte, 1<<10)
 	for {
 		n, err := r.s.Read(b)
+		seen.Lock()
 		r.of.got[r.s.id] += string(b[:n])
 		if err != nil {
 			r.of.end[r.s.id] = err
+		}
+		seen.Unlock()
+		if err != nil {
 			return
 		}
 	}
@@ -62,7 +66,7 @@ func (p *peer) post(id uint32) {
 	e := hpackBlock{}
 	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true,
 		BlockFragment: e.encode(":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/")})
-	synctest.Wait()
+	pass(0)
 }
 
 // A DATA frame may come as slowly as its stream allows: it holds up nobody else, it is passed on as it comes, and it is no head.
@@ -84,7 +88,7 @@ func TestASlowDataFrameIsItsStreamsBusiness(t *testing.T) {
 				p.post(1)
 				for _, cut := range cuts {
 					p.conn.Write([]byte(cut))
-					time.Sleep(3 * time.Hour)
+					pass(3 * time.Hour)
 				}
 				if a.conn.ended || len(p.codes) > 0 {
 					t.Fatalf("the connection has ended: %v", p.codes)
@@ -94,7 +98,7 @@ func TestASlowDataFrameIsItsStreamsBusiness(t *testing.T) {
 				}
 				p.post(3)
 				p.WriteData(3, true, []byte("more"))
-				synctest.Wait()
+				pass(0)
 				if r.got[3] != "more" {
 					t.Errorf("the next stream has %q", r.got[3])
 				}
@@ -111,12 +115,12 @@ func TestTheBeginningOfADataFrameIsPassedOn(t *testing.T) {
 		p.begin()
 		p.post(1)
 		p.conn.Write([]byte("\x00\x00\x08\x00\x01\x00\x00\x00\x01begin"))
-		synctest.Wait()
+		pass(0)
 		if r.got[1] != "begin" || a.conn.in != nil {
 			t.Errorf("the stream has %q, the connection holds %d bytes", r.got[1], len(a.conn.in))
 		}
 		p.conn.Write([]byte("end"))
-		synctest.Wait()
+		pass(0)
 		if r.got[1] != "beginend" || r.end[1] == nil {
 			t.Errorf("the stream has %q and ends by %v", r.got[1], r.end[1])
 		}
@@ -131,9 +135,9 @@ func TestAStreamEndsWithinADataFrame(t *testing.T) {
 		p.begin()
 		p.post(1)
 		p.conn.Write([]byte("\x00\x00\x08\x00\x00\x00\x00\x00\x01begin"))
-		synctest.Wait()
+		pass(0)
 		a.conn.loop.Call(func() { o.opened[0].Done(0) })
-		synctest.Wait()
+		pass(0)
 		p.conn.Write([]byte("end"))
 		p.post(3)
 		if len(o.opened) != 2 || a.conn.ended || a.conn.held != 0 {
@@ -152,9 +156,9 @@ func TestTheEndOfAConnectionIsNotTheEndOfContent(t *testing.T) {
 		p.WriteData(1, false, []byte("half"))
 		p.post(3)
 		p.WriteData(3, true, []byte("whole"))
-		synctest.Wait()
+		pass(0)
 		p.conn.Close()
-		synctest.Wait()
+		pass(0)
 		if r.got[1] != "half" || r.end[1] == io.EOF || !errors.Is(r.end[1], io.ErrUnexpectedEOF) {
 			t.Errorf("what was cut: %q, %v", r.got[1], r.end[1])
 		}

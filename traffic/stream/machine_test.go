@@ -123,7 +123,7 @@ func walk(t *testing.T, toServer bool, steps []step) {
 				p.read()
 			}()
 			p.WriteSettings()
-			synctest.Wait()
+			pass(0)
 			s = o.s
 		} else {
 			o := &owner{}
@@ -143,10 +143,9 @@ func walk(t *testing.T, toServer bool, steps []step) {
 				wasDone = step.name == "done"
 				s.conn.loop.Call(func() { s.conn.loop.Go(&doing{s, step.does}) })
 			}
-			synctest.Wait()
+			pass(0)
 		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
+		pass(2 * time.Second)
 		if n := e.Loops()[0].Stats.Panics; n > 0 {
 			var names []string
 			for _, step := range steps {
@@ -155,7 +154,7 @@ func walk(t *testing.T, toServer bool, steps []step) {
 			t.Errorf("%d panics after %s", n, strings.Join(names, ", "))
 		}
 		far.Close()
-		synctest.Wait()
+		pass(0)
 		e.Close()
 	})
 }

@@ -13,29 +13,29 @@ func TestLaterStreamsBeginWithTheWindowThatOneHasNeeded(t *testing.T) {
 		p, a := meetFor(t, r)
 		p.begin()
 		p.post(1)
-		synctest.Wait()
+		pass(0)
 		for range 200 { // 4 MB, as over a link of 40 ms
 			for range 2 {
 				p.WriteData(1, false, make([]byte, 10<<10))
 			}
-			synctest.Wait()
-			time.Sleep(time.Millisecond)
+			pass(0)
+			pass(time.Millisecond)
 		}
 		wide := a.conn.streams[0].window
 		if wide <= windowStart || a.conn.learned != wide {
 			t.Fatalf("the first stream's window is %d, learned %d", wide, a.conn.learned)
 		}
 		p.WriteData(1, true, nil)
-		synctest.Wait()
+		pass(0)
 		p.post(3)
-		synctest.Wait()
+		pass(0)
 		s := a.conn.streams[len(a.conn.streams)-1]
 		if s.id != 3 || s.window != wide/len(a.conn.streams) || s.recv.Left() != s.window {
 			t.Errorf("stream %d begins with %d (%d left) of %d, beside %d", s.id, s.window, s.recv.Left(), wide, len(a.conn.streams)-1)
 		}
 		a.conn.loop.Hold(1 << 62)
 		p.post(5)
-		synctest.Wait()
+		pass(0)
 		if s := a.conn.streams[len(a.conn.streams)-1]; s.id != 5 || s.window != windowStart {
 			t.Errorf("stream %d begins with %d where there is no room", s.id, s.window)
 		}
