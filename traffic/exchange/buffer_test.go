@@ -86,7 +86,9 @@ func TestSlowClientKeepsNoServerThatIsHeldBack(t *testing.T) {
 				if _, err := http.ReadRequest(r); err != nil {
 					return
 				}
+				seen.Lock()
 				served++
+				seen.Unlock()
 				framings["length"](c, body)
 			}
 		}
@@ -99,7 +101,7 @@ func TestSlowClientKeepsNoServerThatIsHeldBack(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			other := w.client()
 			other.send(getting("/other"))
-			time.Sleep(time.Second)
+			w.pass(time.Second)
 			if len(w.dials) != 1 || served != 2 {
 				t.Errorf("%v: %d connections and %d requests while a client is slow", b, len(w.dials), served)
 			}

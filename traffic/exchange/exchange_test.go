@@ -473,6 +473,7 @@ func TestWholeUploadWithoutAnAnswerIsNotWaitedForAgain(t *testing.T) {
 		if d := time.Since(began); d > time.Second {
 			t.Errorf("the answer took %v", d)
 		}
+		w.pass(0)
 		w.route.Retries = 5
 		c.want("the request behind it", 200, "GET /next")
 		c.Close()

@@ -76,7 +76,7 @@ func TestSlowAnswerIsOvertakenByItsCopy(t *testing.T) {
 		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
 		c.want("what changes something", 200, "first")
 		c.Close()
-		time.Sleep(10 * time.Second)
+		w.pass(10 * time.Second)
 		for i, s := range w.route.Destination.Pool.Set().Servers {
 			if n := s.Load(0).InFlight; n != 0 {
 				t.Errorf("server %d has %d under way", i, n)
@@ -97,7 +97,7 @@ func TestCopyThatIsOvertakenDisturbsNobody(t *testing.T) {
 			c.send(getting("/"))
 			c.want("the first's answer", 200, "first")
 		}
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		if l := &w.route.Destination.Hedge.Loops[0]; l.Sent == 0 || l.Won != 0 {
 			t.Errorf("%d copies, %d won", l.Sent, l.Won)
 		}
@@ -135,7 +135,7 @@ func TestBothServersFail(t *testing.T) {
 		c.send(getting("/"))
 		c.want("nobody", 504, "*")
 		c.Close()
-		time.Sleep(10 * time.Second)
+		w.pass(10 * time.Second)
 		for i, s := range w.route.Destination.Pool.Set().Servers {
 			if n := s.Load(0).InFlight; n != 0 {
 				t.Errorf("server %d has %d under way", i, n)
@@ -177,13 +177,13 @@ func TestTheServerOfAFailedCopyIsBlamedLikeAnyOther(t *testing.T) {
 				first.pause.Store(int64(300 * time.Millisecond))
 				c.send(getting("/"))
 				if one.leaves {
-					time.Sleep(100 * time.Millisecond)
+					w.pass(100 * time.Millisecond)
 					c.Close()
 				} else {
 					c.want("the first server's answer", 200, "first")
 					c.Close()
 				}
-				time.Sleep(10 * time.Second)
+				w.pass(10 * time.Second)
 				if d.Hedge.Loops[0].Sent != 1 {
 					t.Errorf("%d copies were sent", d.Hedge.Loops[0].Sent)
 				}

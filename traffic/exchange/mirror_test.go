@@ -43,7 +43,9 @@ func noting(got *[]string, answer string, delay time.Duration) func(net.Conn) {
 				return
 			}
 			body, _ := io.ReadAll(req.Body)
+			seen.Lock()
 			*got = append(*got, fmt.Sprintf("%s %s %s %s %s", req.Method, req.URL, req.Host, req.Header.Get("X-Forwarded-For"), body))
+			seen.Unlock()
 			time.Sleep(delay)
 			io.WriteString(c, answer)
 		}
@@ -66,10 +68,10 @@ func TestMirrorGetsTheSameRequests(t *testing.T) {
 					c.r.ReadString('\n')
 				}
 				c.want("the client", 200, "fine")
-				time.Sleep(time.Second)
+				w.pass(time.Second)
 			}
 			c.Close()
-			time.Sleep(time.Second)
+			w.pass(time.Second)
 			if fmt.Sprint(first) != fmt.Sprint(second) || len(first) != 5 {
 				t.Errorf("the servers got %.200q, the mirror %.200q", first, second)
 			}
@@ -130,7 +132,7 @@ func TestDeadMirrorIsCounted(t *testing.T) {
 		c := w.client()
 		c.send(getting("/"))
 		c.want("the client", 200, "fine")
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		if *counts != (site.Mirrored{Sent: 1, Failed: 1}) {
 			t.Errorf("counted %+v", *counts)
 		}
@@ -160,7 +162,7 @@ func TestAnswersAreCompared(t *testing.T) {
 					client := w.client()
 					client.send(getting("/"))
 					client.want(name, 200, "*")
-					time.Sleep(5 * time.Second)
+					w.pass(5 * time.Second)
 					client.Close()
 					want := site.Mirrored{Sent: 1, Same: 1}
 					if c.why != "" {

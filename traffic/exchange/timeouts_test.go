@@ -57,6 +57,7 @@ func TestARoutesTimeToConnectIsItsOwn(t *testing.T) {
 		for _, c := range []struct{ route, pool, want time.Duration }{
 			{0, 0, 3 * time.Second}, {0, 2 * time.Second, 2 * time.Second}, {9 * time.Second, 2 * time.Second, 9 * time.Second},
 		} {
+			w.pass(0)
 			w.route.Connect, w.route.Destination.Transport.Connect = c.route, c.pool
 			w.route.Destination.Transport.MaxIdle = -1
 			client := w.client()

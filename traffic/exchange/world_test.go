@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,13 +60,33 @@ func inWorld(t *testing.T, servers map[string]func(net.Conn), f func(w *world)) 
 		w.http = w.driver.NewHTTP(&Setup{Listener: "test", Sites: index, Header: 10 * time.Second, Body: 30 * time.Second,
 			Send: 30 * time.Second, Idle: 75 * time.Second})
 		f(w)
-		time.Sleep(time.Hour) // every state has a deadline: what still waits after it is a leak that synctest reports
+		w.pass(time.Hour) // every state has a deadline: what still waits after it is a leak that synctest reports
 		e.Close()
 	})
 }
 
+// seen guards what tests look at and servers write.
+var seen sync.Mutex
+
+// pass lets time pass, and waits until nothing happens any more. What the test has looked at or set before was so before, and what it looks at then has been.
+func (w *world) pass(d time.Duration) {
+	w.order()
+	time.Sleep(d)
+	synctest.Wait()
+	w.order()
+}
+
+// order puts what the loop and servers have done, or will do, into an order with what the test does.
+func (w *world) order() {
+	seen.Lock()
+	seen.Unlock()
+	w.engine.Loops()[0].Call(func() {})
+}
+
 func (w *world) dial(a engine.Address, timeout time.Duration) (net.Conn, error) {
+	seen.Lock()
 	w.dials, w.within = append(w.dials, a.IP.Addr().String()), timeout
+	seen.Unlock()
 	serve := w.servers[a.IP.Addr().String()]
 	if serve == nil {
 		return nil, fmt.Errorf("connect: connection refused")
