@@ -342,9 +342,9 @@ func TestVanishedPeersAreFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	var ln *Listener
+	at := make(chan Address, 1)
 	done := make(chan found, 1)
-	ln, err = e.Listen(Address{IP: netip.MustParseAddrPort("127.0.0.1:0")}, ListenConfig{}, serving(func(c Conn) {
+	ln, err := e.Listen(Address{IP: netip.MustParseAddrPort("127.0.0.1:0")}, ListenConfig{}, serving(func(c Conn) {
 		if b := make([]byte, 1); true {
 			c.Read(b)
 			if b[0] == 'x' { // the one that this one has dialed
@@ -352,7 +352,7 @@ func TestVanishedPeersAreFoundOut(t *testing.T) {
 				return
 			}
 		}
-		d, err := c.Loop().Dial(ln.Address, DialOptions{Timeout: time.Second})
+		d, err := c.Loop().Dial(<-at, DialOptions{Timeout: time.Second})
 		if err != nil {
 			t.Error(err)
 			return
@@ -366,6 +366,7 @@ func TestVanishedPeersAreFoundOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	at <- ln.Address
 	client, err := net.Dial("tcp", ln.Address.String())
 	if err != nil {
 		t.Fatal(err)

