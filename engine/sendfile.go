@@ -6,11 +6,16 @@ import (
 )
 
 // SendFile sends n bytes of a file from offset on, without bringing them to user space where that can be, and reports how many; it parks like
-// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on one of the workers w: ErrBusy and ErrStuck say that it does not answer.
+// Write. While the peer takes bytes the write deadline moves on. The disk is waited for on one of the workers w: ErrBusy and ErrStuck say that it does not answer. The file's content must not change any more.
 func SendFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
 	if sent, err, done := sendFile(c, w, f, offset, n); done {
 		return sent, err
 	}
+	return copyFile(c, w, f, offset, n)
+}
+
+// CopyFile is SendFile for a file whose content changes afterwards. What SendFile has sent may be pages of the file itself until the peer, which may be on this machine, has read them.
+func CopyFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
 	return copyFile(c, w, f, offset, n)
 }
 

@@ -169,9 +169,23 @@ func (s *spill) send() error {
 	x := s.x
 	at := s.sent % s.most
 	x.stream.SetWriteTimeout(x.setup.Send)
-	n, err := x.stream.SendFile(x.spillDisk(), s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
+	send := x.stream.SendFile
+	if s.isRing() {
+		send = s.copy
+	}
+	n, err := send(x.spillDisk(), s.file, at, min(s.written-s.sent, s.most-at, splicePiece))
 	x.sent += n
 	s.sent += n
 	x.at.loop.Fire(&s.room)
 	return err
+}
+
+// isRing reports whether a part of the file may be written again once it is sent.
+func (s *spill) isRing() bool {
+	r := &s.x.res
+	return r.Framing != message.FramingLength || r.Length > s.most
+}
+
+func (s *spill) copy(w *engine.Workers, f *os.File, offset, n int64) (int64, error) {
+	return engine.CopyFile(s.x.stream, w, f, offset, n)
 }
