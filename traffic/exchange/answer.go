@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/filter"
@@ -80,6 +81,10 @@ func (x *Exchange) settleBody() {
 		return
 	}
 	owed := x.stream.Owed()
+	if owed == 0 {
+		x.awaitBody()
+		return
+	}
 	if owed < 0 || owed > settleMost {
 		x.keepAlive, x.linger = false, true
 		return
@@ -97,6 +102,28 @@ func (x *Exchange) settleBody() {
 		}
 		read += int64(n)
 		x.body.got += int64(n)
+	}
+}
+
+// awaitMost is how long an answer waits for the body of a request on a stream of its own.
+const awaitMost = 100 * time.Millisecond
+
+// awaitBody reads a small body that is on its way on a stream of its own, whose connection could do without: curl until 7.88 waits for ever where its stream ends before it has sent its body.
+func (x *Exchange) awaitBody() {
+	if x.req.Framing != message.FramingLength || x.req.Length > settleMost {
+		return
+	}
+	buf := x.at.loop.Buffer(engine.Buffer4K)
+	defer x.at.loop.Release(buf)
+	by := x.at.loop.Now() + awaitMost.Milliseconds()
+	for left := awaitMost; left > 0 && !x.stream.Ended(); left = time.Duration(by-x.at.loop.Now()) * time.Millisecond {
+		x.stream.SetReadTimeout(left)
+		n, err := x.stream.Read(buf)
+		x.received += int64(n)
+		x.body.got += int64(n)
+		if err != nil {
+			return
+		}
 	}
 }
 
