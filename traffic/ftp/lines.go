@@ -3,6 +3,7 @@ package ftp
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/wire/ftp"
@@ -15,6 +16,8 @@ type lines struct {
 	conn     engine.Conn
 	buf      []byte
 	from, to int
+	by       int64 // ms of the loop's clock: when a line must be there; 0: the connection's deadlines are enough
+	read     int   // bytes of lines since it was set to 0
 }
 
 // next returns a line without its LF; it is valid until the next call.
@@ -23,6 +26,7 @@ func (r *lines) next() ([]byte, error) {
 		if i := bytes.IndexByte(r.buf[r.from:r.to], '\n'); i >= 0 {
 			line := r.buf[r.from : r.from+i]
 			r.from += i + 1
+			r.read += i + 1
 			return line, nil
 		}
 		if r.from == r.to {
@@ -36,6 +40,12 @@ func (r *lines) next() ([]byte, error) {
 		}
 		if r.to == len(r.buf) {
 			return nil, errLineTooLong
+		}
+		if left := r.by - r.conn.Loop().Now(); r.by > 0 {
+			if left <= 0 {
+				return nil, engine.ErrTimeout
+			}
+			r.conn.SetReadTimeout(time.Duration(left) * time.Millisecond)
 		}
 		n, err := r.conn.Read(r.buf[r.to:])
 		if err != nil {

@@ -11,13 +11,23 @@ import (
 )
 
 // replies takes what the server says, on a coroutine of its own: the end of a transfer comes when it comes.
-type replies struct{ c *session }
+type replies struct {
+	c      *session
+	looked int // how much had been read when others last had their turn
+}
+
+// repliesTurn is how many bytes of replies are taken before others of the loop get their turn.
+const repliesTurn = 1 << 10
 
 // Run passes replies on until the server ends.
 func (r *replies) Run() {
 	c := r.c
 	for {
 		c.Server.SetReadTimeout(c.setup.Idle)
+		if c.fromServer.read-r.looked >= repliesTurn {
+			r.looked = c.fromServer.read
+			c.loop.Yield()
+		}
 		line, err := c.fromServer.next()
 		if err == engine.ErrTimeout && !c.isOver {
 			continue // the client's silence is what counts
@@ -62,6 +72,9 @@ func (c *session) reply(line []byte) bool {
 	if code == 0 {
 		code = l.Code
 	}
+	if c.within == 0 {
+		c.leftOut = 0
+	}
 	c.within = code
 	if l.IsLast {
 		c.within = 0
@@ -95,7 +108,10 @@ func isPassive(code int) bool { return code >= 227 && code <= 229 }
 func (c *session) answer(p pending, code int, l ftp.Line, line []byte) bool {
 	switch p.kind {
 	case passive, extended:
-		return !l.IsLast || c.passiveReply(p.kind, code, l.Text)
+		if !l.IsLast {
+			return c.leavesOut(line)
+		}
+		return c.passiveReply(p.kind, code, l.Text)
 	case active:
 		if l.IsLast && code >= 300 {
 			p.transfer.cancel()
@@ -153,7 +169,13 @@ func (c *session) feature(code int, l ftp.Line, line []byte) bool {
 	name, _, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(l.Text)), " ")
 	switch name {
 	case "AUTH", "PBSZ", "PROT", "CCC", "EPRT", "EPSV", "LPRT", "LPSV":
-		return true
+		return c.leavesOut(line)
 	}
 	return c.toClient(append(append([]byte{}, line...), '\n'))
+}
+
+// leavesOut counts a line that the client does not get; false if that has no end.
+func (c *session) leavesOut(line []byte) bool {
+	c.leftOut += len(line) + 1
+	return c.leftOut <= repliesMost
 }

@@ -28,7 +28,9 @@ type session struct {
 	pending  []pending // commands whose last reply has not come
 	settled  engine.Signal
 	replying bool // the coroutine of the replies runs
+	meeting  bool // the server is being met: it has not said all that it says first
 	within   int  // code of the reply that is being read
+	leftOut  int  // bytes of it that the client does not get
 	hasBegun bool // the first pending command has had a preliminary reply: its transfer is under way
 	data     *transfer
 	open     []*transfer // all of them, also those that data does not wait for any more
@@ -88,21 +90,35 @@ func (c *session) connect(way *tunnel.Way) bool {
 		return false
 	}
 	c.way = way
-	if err := c.meet(way); err != nil {
+	c.meeting = true
+	c.Client.Watch((*waiting)(c)) // it has nothing to say before it is greeted
+	err := c.meet(way)
+	c.Client.Watch(nil)
+	c.meeting = false
+	switch {
+	case c.isOver && c.why != reason.Done:
+		return false
+	case c.isOver:
+		c.why = reason.Stopping
+		c.say(421, "Service is closing")
+		return false
+	case err != nil:
 		c.why = reason.FTPServer
 		c.Detail(err.Error())
 		c.say(421, "Service not available")
 		return false
 	}
 	c.replying = true
-	c.loop.Go(&replies{c})
+	c.loop.Go(&replies{c: c})
 	return true
 }
 
-// meet does what comes before the first command of the client.
+// meet does what comes before the first command of the client. All of it has replyWithin, and repliesMost of the server's bytes.
 func (c *session) meet(way *tunnel.Way) error {
 	c.Server.SetReadTimeout(replyWithin)
 	c.Server.SetWriteTimeout(replyWithin)
+	c.fromServer.read, c.fromServer.by = 0, c.loop.Now()+replyWithin.Milliseconds()
+	defer func() { c.fromServer.by = 0 }()
 	if s, found := c.setup.Servers[way]; found {
 		c.secure = &s
 		if s.Implicit {
@@ -142,6 +158,8 @@ func (c *session) encryptServer() error {
 	return nil
 }
 
+var errReplyTooLong = errors.New("the server's reply has no end")
+
 // order sends a command of weir's own and wants a reply.
 func (c *session) order(cmd ftp.Command, code int) error {
 	if _, err := c.Server.Write(cmd.Append(nil)); err != nil {
@@ -158,6 +176,8 @@ func (c *session) want(code int) error {
 		}
 		l, ok := ftp.ParseLine(line, within)
 		switch {
+		case c.fromServer.read > repliesMost:
+			return errReplyTooLong
 		case !ok:
 			return errors.New("the server does not speak FTP")
 		case within == 0 && l.Code != code:
@@ -221,6 +241,9 @@ func (w *waiting) Changed(what engine.Change) {
 	if what == engine.Gone && !c.isOver {
 		c.isOver, c.why = true, reason.TunnelClientReset
 		c.loop.Fire(&c.settled)
+		if c.meeting {
+			c.Server.Interrupt()
+		}
 	}
 }
 
@@ -273,6 +296,9 @@ func (c *session) pass(cmd ftp.Command, p pending) bool {
 // cut ends all transfers, and those that are about to begin.
 func (c *session) cut() {
 	c.isOver = true
+	if c.meeting {
+		c.Server.Interrupt()
+	}
 	for _, t := range c.open {
 		t.abort()
 	}
