@@ -20,7 +20,7 @@ type Listener struct {
 	// Turns TLS on. `on` takes everything from the top-level `tls`; certificates given here are added to those.
 	TLS *TLS `yaml:"tls" example:"{ certificates: [{ cert: site.pem, key: site.key }] }"`
 
-	// Answers every request with a 308 to the same URL with this scheme.
+	// Answers every request for a host that a site has with a 308 to the same URL with this scheme, and others with 404.
 	Redirect string `yaml:"redirect" words:"https" example:"https"`
 
 	// Networks of proxies in front of weir that are believed when they say who the client is, which scheme, host and port it used, and what its

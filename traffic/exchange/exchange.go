@@ -174,7 +174,7 @@ func (x *Exchange) reset(s *session) {
 	x.streams, x.sentAny, x.keepAlive, x.linger, x.inTunnel, x.other = false, false, false, false, false, false
 
 	x.reason, x.detail = reason.Done, ""
-	x.received, x.sent = 0, 0
+	x.received, x.sent = int64(x.inLen), 0 // what has come with the request before is this one's
 	x.times = [Done]int64{}
 }
 

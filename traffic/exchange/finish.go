@@ -26,6 +26,7 @@ func (x *Exchange) finish() Stage {
 	if x.twin != nil && x.session.shadow == nil {
 		x.endTwin()
 	}
+	x.received -= x.pipelined()
 	x.count()
 	if x.isLogged() && x.mayLog() {
 		x.log()
@@ -45,6 +46,17 @@ func (x *Exchange) count() {
 	}
 	st.Received += uint64(x.received)
 	st.Sent += uint64(x.sent)
+}
+
+// pipelined is how many bytes of the next request have come.
+func (x *Exchange) pipelined() int64 {
+	switch {
+	case !x.keepAlive:
+		return 0
+	case x.ahead != nil:
+		return int64(x.aheadLen)
+	}
+	return int64(max(0, x.inLen-x.headLen-x.body.have))
 }
 
 // next leaves in the buffer what belongs to the next request, and gives the buffers back.
