@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,4 +104,48 @@ func differ(a, b []byte) int {
 		}
 	}
 	return -1
+}
+
+// A file that is written anew in place is sent with its own length and validators, at once.
+func TestAFileWrittenInPlaceHasItsOwnLength(t *testing.T) {
+	www := t.TempDir()
+	s := start(t, strings.ReplaceAll(`
+listeners: { front: "FRONT" }
+sites: { "*": { files: WWW } }
+admin: "ADMIN"
+logs: { access: off }
+`, "WWW", www))
+	ask := func(fields ...string) (status int, etag, body string) {
+		request, _ := http.NewRequest("GET", "http://"+s.address["FRONT"]+"/r.bin", nil)
+		for i := 0; i < len(fields); i += 2 {
+			request.Header.Set(fields[i], fields[i+1])
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		b, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, response.Header.Get("ETag"), string(b)
+	}
+	old := ""
+	for i, letter := range "ABCDEFGH" {
+		want := strings.Repeat(string(letter), 100_000+i*1000)
+		if err := os.WriteFile(www+"/r.bin", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for range 8 { // by both loops
+			_, etag, body := ask("Connection", "close")
+			if body != want || etag == old {
+				t.Fatalf("%d bytes of %q with %s, want %d of %q", len(body), body[:1], etag, len(want), letter)
+			}
+		}
+		if status, _, body := ask("Range", "bytes=50000-", "If-Range", old); old != "" && (status != 200 || body != want) {
+			t.Errorf("the rest of an older file: %d, %d bytes of %q", status, len(body), body[:1])
+		}
+		_, old, _ = ask()
+	}
 }

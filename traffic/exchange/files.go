@@ -332,6 +332,10 @@ func (c *fileCache) get(root *files.Root, accept files.Accept, path []byte, now 
 	if f == nil || now-f.at >= fileFresh {
 		return nil
 	}
+	if f.HasChanged() { // its length and its validators are not those of what would be sent
+		c.forget(f)
+		return nil
+	}
 	f.users++
 	return f
 }

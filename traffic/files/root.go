@@ -50,6 +50,7 @@ type File struct {
 	ETag     string
 	Whole    []byte // nil for a larger file
 	handle   *os.File
+	fd       uintptr // its descriptor
 }
 
 // Handle is the open file of one that is not whole.
@@ -174,7 +175,7 @@ func (s *search) openOne(name, kind string, e Encoding) (*File, error) {
 		h.Close()
 		return nil, ErrNotFound
 	}
-	f := &File{Size: info.Size(), Modified: info.ModTime(), Type: kind, Encoding: e, handle: h}
+	f := &File{Size: info.Size(), Modified: info.ModTime(), Type: kind, Encoding: e, handle: h, fd: h.Fd()}
 	f.ETag = etag(f)
 	if f.Size > wholeMost {
 		return f, nil

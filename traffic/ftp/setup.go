@@ -36,7 +36,7 @@ type Secure struct {
 
 const (
 	acceptWithin = 30 * time.Second // for the other end of a data connection
-	repliesMost  = 64 << 10 // bytes of replies that no client gets: to what weir says itself, and lines that it leaves out of one
+	repliesMost  = 64 << 10         // bytes of replies that no client gets: to what weir says itself, and lines that it leaves out of one
 	replyWithin  = 60 * time.Second // for what a server says while it is connected
 )
 

@@ -167,3 +167,28 @@ func TestTheEndOfAConnectionIsNotTheEndOfContent(t *testing.T) {
 		}
 	})
 }
+
+// A client gives back what it reads of a response that has ended long ago; for crumbs of it, it is charged.
+func TestWindowUpdatesOfStreamsThatAreClosed(t *testing.T) {
+	for _, c := range []struct {
+		n    uint32
+		ends bool
+	}{{4096, false}, {tinyUpdate, false}, {tinyUpdate - 1, true}, {1, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			p, a := meet(t)
+			p.begin()
+			p.post(1)
+			p.WriteRSTStream(1, http2.ErrCodeCancel)
+			pass(0)
+			for range 5000 {
+				if p.WriteWindowUpdate(1, c.n) != nil {
+					break
+				}
+			}
+			pass(5 * time.Second)
+			if a.owner.ended != c.ends {
+				t.Errorf("updates of %d: ended %v", c.n, a.owner.ended)
+			}
+		})
+	}
+}

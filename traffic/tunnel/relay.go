@@ -323,7 +323,7 @@ func (r *relay) resetBy(c engine.Conn) {
 	r.end(r.blame(c, reason.TunnelClientReset, reason.TunnelServerReset))
 }
 
-// end closes both connections. What did not end by itself is reset, but for silence, which has nothing to lose.
+// end closes both connections. What did not end by itself is reset, silence too: nobody is to take what has come for the whole.
 func (r *relay) end(why reason.Reason) {
 	if r.ended {
 		return
@@ -331,7 +331,7 @@ func (r *relay) end(why reason.Reason) {
 	r.ended, r.why = true, why
 	for i, c := range r.ends {
 		c.Watch(nil)
-		if why == reason.Done || why == reason.TunnelIdle {
+		if why == reason.Done {
 			c.Close()
 		} else {
 			c.Reset()

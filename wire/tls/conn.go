@@ -93,7 +93,7 @@ func (c *Conn) read(p []byte) (int, error) {
 			err = ferr
 		}
 	}
-	c.maybe = n == len(p)
+	c.maybe = n == len(p) || n > 0 && err != nil // crypto/tls says with the last bytes that there are no more
 	if n > 0 {
 		return n, nil
 	}
@@ -204,9 +204,9 @@ func (c *Conn) readPeeked(p []byte) int {
 		return 1
 	}
 	c.raw.SetReadTimeout(0)
-	n, _ := c.tls.Read(p[1:]) // an error is one that crypto/tls repeats, or none
+	n, err := c.tls.Read(p[1:]) // an error is one that crypto/tls repeats, or that there is nothing now
 	c.raw.SetReadTimeout(c.readFor)
-	c.maybe = n == len(p)-1
+	c.maybe = n == len(p)-1 || err != nil && !errors.Is(err, engine.ErrTimeout)
 	return 1 + n
 }
 
