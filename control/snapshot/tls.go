@@ -14,8 +14,8 @@ import (
 
 	"github.com/weir-proxy/weir/control/certs"
 	"github.com/weir-proxy/weir/control/config"
-	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/control/textfile"
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/site"
 	wiretls "github.com/weir-proxy/weir/wire/tls"
