@@ -332,7 +332,7 @@ func (c *fileCache) get(root *files.Root, accept files.Accept, path []byte, now 
 	if f == nil || now-f.at >= fileFresh {
 		return nil
 	}
-	if f.HasChanged() { // its length and its validators are not those of what would be sent
+	if h := f.Handle(); h != nil && engine.HasChanged(h, f.Size, f.Modified) { // its length and its validators are not those of what would be sent
 		c.forget(f)
 		return nil
 	}

@@ -197,39 +197,3 @@ func TestRanges(t *testing.T) {
 		}
 	}
 }
-
-// A file that is written to in place is another one, and one that is not stays the same.
-func TestAFileThatIsWrittenToHasChanged(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "a.bin")
-	write := func(n int, at time.Time) {
-		if err := os.WriteFile(name, make([]byte, n), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		os.Chtimes(name, at, at)
-	}
-	at := time.Now().Add(-time.Hour)
-	write(wholeMost+100, at)
-	root := &Root{Config: Config{Root: dir}}
-	f, err := root.Find("/a.bin", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if f.HasChanged() {
-		t.Error("changed, and nobody wrote to it")
-	}
-	write(wholeMost+101, at)
-	if !f.HasChanged() {
-		t.Error("of another size, and not changed")
-	}
-	write(wholeMost+100, at.Add(time.Nanosecond))
-	if !f.HasChanged() {
-		t.Error("written to later, and not changed")
-	}
-	os.Rename(name, name+".old")
-	write(1, at)
-	if f.HasChanged() != true {
-		t.Error("the name says nothing of the open file")
-	}
-}

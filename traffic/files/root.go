@@ -50,7 +50,6 @@ type File struct {
 	ETag     string
 	Whole    []byte // nil for a larger file
 	handle   *os.File
-	fd       uintptr // its descriptor
 }
 
 // Handle is the open file of one that is not whole.
@@ -175,7 +174,7 @@ func (s *search) openOne(name, kind string, e Encoding) (*File, error) {
 		h.Close()
 		return nil, ErrNotFound
 	}
-	f := &File{Size: info.Size(), Modified: info.ModTime(), Type: kind, Encoding: e, handle: h, fd: h.Fd()}
+	f := &File{Size: info.Size(), Modified: info.ModTime(), Type: kind, Encoding: e, handle: h}
 	f.ETag = etag(f)
 	if f.Size > wholeMost {
 		return f, nil
