@@ -293,6 +293,8 @@ func (d *direction) cannotWrite(err error) {
 func (r *relay) isOverdue() bool {
 	now := r.loop.Now()
 	switch {
+	case r.until != 0 && now >= r.until && r.linger > 0:
+		r.end(reason.Done) // the peer has been told that no more comes, and may still be reading what the system has for it
 	case r.until != 0 && now >= r.until:
 		r.end(reason.TunnelLifetime)
 	case now-r.lastByte >= r.idle:
