@@ -274,7 +274,7 @@ func (s *session) judge(p *plan, resp *http.Response, got []byte, err error, loo
 		return fmt.Errorf("exchange %d (%+v): the body of %d bytes ends after %d: %w", p.id, *p, len(want), len(got), err)
 	}
 	// A server's body that ends with its connection does not tell that it was cut.
-	untold := loose && (p.fault == closing || p.when == insteadOfBody) && p.framing == byClose
+	untold := loose && (p.fault != noFault || p.when == insteadOfBody) && p.framing == byClose
 	if len(got) != len(want) && !untold {
 		return fmt.Errorf("exchange %d (%+v): %d bytes of %d in a complete frame", p.id, *p, len(got), len(want))
 	}
