@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type session struct {
 	conn    net.Conn
 	raw     *net.TCPConn
 	hit     atomic.Bool // the misdeed has begun
+	refused atomic.Bool // a write has failed: the system says once that a connection was reset, and this was it
 }
 
 func newSession(seed uint64) *session {
@@ -111,12 +113,14 @@ func (s *session) writeAll(room, stop chan struct{}) {
 		}
 		if p.expect && rng.IntN(2) == 0 {
 			if sendPieces(s.conn, b[:head], rng) != nil {
+				s.refused.Store(true)
 				return
 			}
 			time.Sleep(time.Duration(rng.IntN(3000)) * time.Microsecond)
 			b = b[head:]
 		}
 		if sendPieces(s.conn, b, rng) != nil {
+			s.refused.Store(true)
 			return
 		}
 		if last && s.misdeed == halfCloses {
@@ -195,6 +199,9 @@ func (s *session) readAll(room chan struct{}) error {
 			return fmt.Errorf("exchange %d (%+v): no answer: %w", p.id, *p, err)
 		}
 		got, err := io.ReadAll(resp.Body)
+		if err == nil && len(got) < len(p.body()) && s.wasReset() {
+			err = syscall.ECONNRESET
+		}
 		if err := s.judge(p, resp, got, err, loose || s.hit.Load()); err != nil {
 			return err
 		}
@@ -204,6 +211,13 @@ func (s *session) readAll(room chan struct{}) error {
 		<-room
 	}
 	return nil
+}
+
+// wasReset reports whether a write has been told, or is just being told, that the connection was reset: reading finds an end then.
+func (s *session) wasReset() bool {
+	for by := time.Now().Add(200 * time.Millisecond); !s.refused.Load() && time.Now().Before(by); time.Sleep(time.Millisecond) {
+	}
+	return s.refused.Load()
 }
 
 // timedOut: whoever misbehaved, nobody is left waiting.
@@ -274,7 +288,7 @@ func (s *session) judge(p *plan, resp *http.Response, got []byte, err error, loo
 		return fmt.Errorf("exchange %d (%+v): the body of %d bytes ends after %d: %w", p.id, *p, len(want), len(got), err)
 	}
 	// A server's body that ends with its connection does not tell that it was cut.
-	untold := loose && (p.fault != noFault || p.when == insteadOfBody) && p.framing == byClose
+	untold := loose && (p.fault == closing || p.when == insteadOfBody) && p.framing == byClose
 	if len(got) != len(want) && !untold {
 		return fmt.Errorf("exchange %d (%+v): %d bytes of %d in a complete frame", p.id, *p, len(got), len(want))
 	}
