@@ -1,7 +1,12 @@
 package steady
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -9,9 +14,10 @@ import (
 // What an idle weir may use.
 const (
 	idleFor     = 3 * time.Second
-	idleTimes   = 5     // of which the median counts: a machine that is shared charges what it does for others to whoever runs just then
-	idleMost    = 15    // times, while the median is too much: such moments may last, and weir does in each second what it does in every other
+	idleTimes   = 5     // of which the second least counts: a machine that is shared charges what it does for others to whoever runs just then
+	idleMost    = 15    // times, while that is too much: such moments may last, and weir does in each second what it does in every other
 	idleCPU     = 0.001 // of one processor
+	idleTurns   = 60    // switches to its threads in a second, which no other program adds to: 30 are usual
 	residentMax = 25 << 20
 )
 
@@ -29,6 +35,7 @@ func TestAnIdleWeirUsesNothing(t *testing.T) {
 		time.Sleep(3 * time.Second) // what was begun ends: the log of a load is written up to a second later, on a busy machine later still
 		var shares []float64
 		before, resident := usage()
+		turned := switches(t, weir.Pid())
 		share := 1.0
 		for len(shares) < idleTimes || share > idleCPU && len(shares) < idleMost {
 			time.Sleep(idleFor)
@@ -36,9 +43,13 @@ func TestAnIdleWeirUsesNothing(t *testing.T) {
 			shares = append(shares, float64(after-before)/float64(idleFor))
 			before = after
 			slices.Sort(shares)
-			share = shares[len(shares)/2]
+			share = shares[len(shares)/4]
 		}
-		t.Logf("%s: %.4f %% of a processor (%.4f to %.4f), %.1f MiB resident", when, 100*share, 100*shares[0], 100*shares[len(shares)-1], float64(resident)/(1<<20))
+		turns := float64(switches(t, weir.Pid())-turned) / (float64(len(shares)) * idleFor.Seconds())
+		t.Logf("%s: %.4f %% of a processor (%.4f to %.4f), %.1f switches a second, %.1f MiB resident", when, 100*share, 100*shares[0], 100*shares[len(shares)-1], turns, float64(resident)/(1<<20))
+		if turns > idleTurns {
+			t.Errorf("%s: %.0f switches a second, want at most %d", when, turns, idleTurns)
+		}
 		if share > idleCPU {
 			t.Errorf("%s: %.3f %% of a processor, want less than %.1f %%", when, 100*share, 100*idleCPU)
 		}
@@ -57,4 +68,25 @@ func TestAnIdleWeirUsesNothing(t *testing.T) {
 	if _, resident := usage(); resident >= 2*residentMax {
 		t.Errorf("after a load: %.1f MiB resident, want less than 50", float64(resident)/(1<<20))
 	}
+}
+
+// switches is how often threads of a process have been switched to.
+func switches(t *testing.T, pid int) (n int) {
+	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, file := range list {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			if name, count, _ := strings.Cut(line, ":"); strings.HasSuffix(name, "voluntary_ctxt_switches") {
+				k, err := strconv.Atoi(strings.TrimSpace(count))
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += k
+			}
+		}
+	}
+	return n
 }
