@@ -11,19 +11,15 @@ func SendFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
 	if sent, err, done := sendFile(c, w, f, offset, n); done {
 		return sent, err
 	}
-	return copyFile(c, w, f, offset, n)
-}
-
-// CopyFile is SendFile for a file whose content changes afterwards. What SendFile has sent may be pages of the file itself until the peer, which may be on this machine, has read them.
-func CopyFile(c Conn, w *Workers, f *os.File, offset, n int64) (int64, error) {
-	return copyFile(c, w, f, offset, n)
+	return CopyFile(c, w, f, offset, n)
 }
 
 // filePiece is what is read of a file at a time to be copied, and what is sent before others get their turn.
 const filePiece = 256 << 10
 
-// copyFile is SendFile by way of a buffer: for connections with TLS, and the portable engine.
-func copyFile(c Conn, w *Workers, f io.ReaderAt, offset, n int64) (sent int64, err error) {
+// CopyFile is SendFile by way of a buffer: for connections with TLS, the portable engine, and files whose content changes afterwards. What SendFile has sent may be pages of the file itself until
+// the peer, which may be on this machine, has read them.
+func CopyFile(c Conn, w *Workers, f io.ReaderAt, offset, n int64) (sent int64, err error) {
 	l := c.Loop()
 	buf := l.Buffer(int(min(n, filePiece)))
 	defer func() { l.Release(buf) }()

@@ -246,7 +246,7 @@ func TestAFileThatHangsIsGivenUp(t *testing.T) {
 		for range cap(ends) {
 			l.Post(func() {
 				l.Go(work(func() {
-					_, err := copyFile(onLoop{loop: l}, w, h, 0, 100)
+					_, err := CopyFile(onLoop{loop: l}, w, h, 0, 100)
 					ends <- err
 				}))
 			})

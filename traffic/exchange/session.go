@@ -74,13 +74,12 @@ func (s *session) Serve(c engine.Conn) {
 	// A client that was not told before may have its next request on the way.
 	linger, isCut := x.linger || x.sentAny && x.req.KeepAlive, x.lone.IsCut()
 	s.drop()
-	switch {
-	case isCut:
+	if isCut {
 		c.Reset()
-	case linger:
-		lingerClose(c)
-		fallthrough
-	default:
+	} else {
+		if linger {
+			lingerClose(c)
+		}
 		c.Close()
 	}
 	s.end()

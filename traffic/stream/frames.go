@@ -289,8 +289,8 @@ func (c *Conn) windowUpdate(h http2.Header, n int) *http2.ConnError {
 		case s == nil && c.isIdle(h.Stream):
 			return &http2.ConnError{Code: http2.ProtocolError, Why: "window_update_when_idle"}
 		case s == nil:
-			// RFC 9113 section 5.1: "An endpoint that sends a frame with the END_STREAM flag set … might receive a WINDOW_UPDATE … frame from its peer in the time before the peer receives and processes" it; a
-			// client that was sent all it had room for gives back what it reads when the stream has long been closed.
+			// RFC 9113 section 6.9: "a receiver could receive a WINDOW_UPDATE frame on a stream in a "half-closed (remote)" or "closed" state. A receiver MUST NOT treat this as an error". A client
+			// that was sent all it had room for gives back what it reads when the stream has long been closed.
 			if n < tinyUpdate {
 				return c.spend(http2.GlitchWindow)
 			}
