@@ -37,7 +37,7 @@ type epollConn struct {
 	outer   Conn // what handler is called with: this, or a layer around it
 	watcher Watcher
 	closer  Closer        // nil: nobody counts the connection
-	failure syscall.Errno // that forward was told, as the system does once: it speaks of the end after it
+	failure syscall.Errno // why the connection has failed, told once by the system: reads find what looks like the peer's end after it
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
 	since           int64 // ms: when it was accepted
@@ -100,14 +100,12 @@ func (c *epollConn) Read(p []byte) (int, error) {
 				}
 				c.loop.moved += n
 				return n, nil
-			case n == 0 && c.failure != 0:
-				return 0, os.NewSyscallError("recv", c.failure)
 			case n == 0:
-				return 0, io.EOF
+				return 0, c.end("recv")
 			case errno == syscall.EAGAIN:
 				c.readable = false
 			case errno != syscall.EINTR:
-				return 0, os.NewSyscallError("recv", errno)
+				return 0, c.failed("recv", errno)
 			}
 			continue
 		}
@@ -129,11 +127,11 @@ func (c *epollConn) peek(p []byte, seen int) (int, error) {
 			case n > seen:
 				return n, nil
 			case n == 0, n > 0 && c.peerDone:
-				return n, io.EOF
+				return n, c.end("recv")
 			case n < 0 && errno == syscall.EINTR:
 				continue
 			case n < 0 && errno != syscall.EAGAIN:
-				return 0, os.NewSyscallError("recv", errno)
+				return 0, c.failed("recv", errno)
 			}
 			c.readable = false
 		}
@@ -142,6 +140,28 @@ func (c *epollConn) peek(p []byte, seen int) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// keepFailure keeps what the system says once: the next call, whichever it is, finds an end. EPIPE says that the peer's end was there before.
+func (c *epollConn) keepFailure(errno syscall.Errno) {
+	switch errno {
+	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN:
+		c.failure = errno
+	}
+}
+
+// failed is the error of a call that failed.
+func (c *epollConn) failed(call string, errno syscall.Errno) error {
+	c.keepFailure(errno)
+	return os.NewSyscallError(call, errno)
+}
+
+// end is the error of a call that found no more to read: io.EOF where the peer has ended, and not the connection.
+func (c *epollConn) end(call string) error {
+	if c.failure != 0 {
+		return os.NewSyscallError(call, c.failure)
+	}
+	return io.EOF
 }
 
 func (c *epollConn) waitArrival() error {
@@ -200,7 +220,7 @@ func (c *epollConn) Write(p []byte) (int, error) {
 			case errno == syscall.EAGAIN:
 				c.writable = false
 			case n < 0 && errno != syscall.EINTR:
-				return done, os.NewSyscallError("send", errno)
+				return done, c.failed("send", errno)
 			}
 			if done == len(p) {
 				return done, nil
@@ -220,6 +240,7 @@ func (c *epollConn) WriteBuffers(a, b []byte) (int, error) {
 	}
 	n, errno := sendBoth(c.fd, a, b)
 	if errno != 0 {
+		c.keepFailure(errno)
 		n = 0 // the plain way says what is wrong, or waits
 	}
 	if n >= len(a) {
@@ -399,7 +420,9 @@ func (c *epollConn) await(h Handler, outer Conn) {
 // the one place that looks without taking, and no keep-alive request with its answer in one piece comes here.
 func (c *epollConn) isDrained() bool {
 	var one [1]byte
-	if n, errno := recvFlags(c.fd, one[:], syscall.MSG_PEEK); n >= 0 || errno != syscall.EAGAIN {
+	n, errno := recvFlags(c.fd, one[:], syscall.MSG_PEEK)
+	c.keepFailure(errno)
+	if n >= 0 || errno != syscall.EAGAIN {
 		return false
 	}
 	c.readable = false
@@ -460,7 +483,8 @@ func (c *epollConn) sendNow(p []byte) bool {
 	if c.closed || !c.writable || c.sending || c.writer != nil {
 		return false
 	}
-	n, _ := sendto(c.fd, p)
+	n, errno := sendto(c.fd, p)
+	c.keepFailure(errno)
 	if n > 0 && n < len(p) {
 		c.Reset()
 	}

@@ -58,7 +58,7 @@ func (c *epollConn) forward() bool {
 		c.readable = false
 		return true
 	default:
-		c.failure = errno // 0: the end
+		c.keepFailure(errno)
 		return false
 	}
 	c.readable = n == forwardMost || c.isUrgent
@@ -83,6 +83,7 @@ func (l *Loop) forwarded(s *sending) {
 	if s.errno == syscall.EAGAIN {
 		s.conn.writable = false
 	}
+	s.conn.keepFailure(s.errno)
 	l.tell(c, n, s.p[n:])
 	if c.handler != nil && (n < len(s.p) || c.readable && !c.isDrained()) {
 		l.spawned = append(l.spawned, spawn{h: c.handler, c: c.outer})

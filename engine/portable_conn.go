@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -20,6 +21,10 @@ type netConn struct {
 	closed      bool
 	reading     bool // a read is in progress without the lock
 	reclaiming  bool // Reclaim waits for reads to end
+	writing     bool // a write is in progress without the lock
+
+	failure error         // why the connection has failed, told once by the system: reads find what looks like the peer's end after it
+	settled chan struct{} // closed when the write in progress has told what it was told; nil: nobody waits for that
 
 	local  netip.AddrPort // in place of the socket's; invalid: those
 	remote netip.AddrPort
@@ -131,7 +136,37 @@ func (c *netConn) read(p []byte) (int, error) {
 	if n > 0 {
 		return n, nil
 	}
-	return 0, c.reason(err)
+	return 0, c.reason(c.end(err))
+}
+
+// keepFailure keeps what the system says once. EPIPE says that the peer's end was there before.
+func (c *netConn) keepFailure(err error) {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && errno != syscall.EPIPE {
+		c.failure = err
+	}
+}
+
+// end is what a read is to say that ended with err: io.EOF where the peer has ended, and not the connection. A write in progress may just have been told which.
+func (c *netConn) end(err error) error {
+	if err != io.EOF {
+		c.keepFailure(err)
+		return err
+	}
+	if c.writing && !c.closed {
+		if c.settled == nil {
+			c.settled = make(chan struct{})
+		}
+		settled := c.settled
+		c.nc.SetWriteDeadline(time.Unix(1, 0))
+		c.loop.portable.release()
+		<-settled
+		c.loop.portable.acquire()
+	}
+	if c.failure != nil {
+		return c.failure
+	}
+	return err
 }
 
 func (c *netConn) Write(p []byte) (int, error) {
@@ -140,15 +175,31 @@ func (c *netConn) Write(p []byte) (int, error) {
 	}
 	done, pause := 0, time.Until(c.writeBy)
 	for {
-		c.nc.SetWriteDeadline(c.writeBy)
-		c.loop.portable.release()
-		n, err := c.nc.Write(p[done:])
-		c.loop.portable.acquire()
-		if done += n; n == 0 || done == len(p) || !errors.Is(err, os.ErrDeadlineExceeded) || c.refuse() != nil {
+		n, err, isAsked := c.writeSome(p[done:])
+		done += n
+		if done == len(p) || !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 && !isAsked || c.refuse() != nil {
 			return done, c.reason(err)
 		}
-		c.SetWriteTimeout(pause) // the deadline bounds a pause, and something was taken
+		if n > 0 {
+			c.SetWriteTimeout(pause) // the deadline bounds a pause, and something was taken
+		}
 	}
+}
+
+// writeSome writes until the deadline. isAsked says that a read has moved it, to hear what the write is told.
+func (c *netConn) writeSome(p []byte) (n int, err error, isAsked bool) {
+	c.nc.SetWriteDeadline(c.writeBy)
+	c.writing = true
+	c.loop.portable.release()
+	n, err = c.nc.Write(p)
+	c.loop.portable.acquire()
+	c.writing = false
+	c.keepFailure(err)
+	if isAsked = c.settled != nil; isAsked {
+		close(c.settled)
+		c.settled = nil
+	}
+	return n, err, isAsked
 }
 
 func (c *netConn) WriteBuffers(a, b []byte) (int, error) {
@@ -224,6 +275,7 @@ func (c *netConn) await(h Handler, outer Conn) {
 		var ahead [aheadMost]byte
 		n, err := c.nc.Read(ahead[:])
 		c.loop.portable.acquire()
+		err = c.end(err)
 		close(done)
 		run := c.handler != nil && !c.closed
 		if n > 0 {
@@ -318,6 +370,7 @@ func (c *netConn) readAhead() {
 func (c *netConn) tookAhead(b []byte, err error) (room int) {
 	c.loop.portable.do(func() {
 		c.peeked = append(c.peeked, b...)
+		err = c.end(err)
 		isLate := errors.Is(err, os.ErrDeadlineExceeded)
 		isEnd := err != nil && !isLate && !c.closed
 		if isEnd {

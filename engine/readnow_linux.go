@@ -20,6 +20,7 @@ func readNow(c Conn, parts [][]byte) int {
 		n, errno = recvParts(bare.fd, parts)
 	}
 	if n <= 0 {
+		bare.keepFailure(errno)
 		bare.readable = errno != syscall.EAGAIN
 		return 0
 	}

@@ -66,7 +66,7 @@ func (c *epollConn) sendPiece(fd int, offset, n int64) (int64, error) {
 		case errno == syscall.EAGAIN:
 			c.writable = false
 		case errno != syscall.EINTR:
-			return 0, os.NewSyscallError("sendfile", errno)
+			return 0, c.failed("sendfile", errno)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"io"
 	"os"
 	"syscall"
 )
@@ -107,14 +106,14 @@ func (c *epollConn) spliceOut(p pipe, n int64, wait bool) (int, error) {
 			k, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE, uintptr(c.fd), 0, uintptr(p.w), 0, uintptr(want), spliceMove|spliceNonblock)
 			switch {
 			case errno == 0 && k == 0:
-				return 0, io.EOF
+				return 0, c.end("splice")
 			case errno == 0:
 				c.loop.moved += int(k)
 				return int(k), nil
 			case errno == syscall.EAGAIN:
 				c.readable = false
 			case errno != syscall.EINTR:
-				return 0, os.NewSyscallError("splice", errno)
+				return 0, c.failed("splice", errno)
 			}
 			continue
 		}
@@ -148,7 +147,7 @@ func (c *epollConn) spliceIn(p pipe, n int) error {
 		case errno == syscall.EAGAIN:
 			c.writable = false
 		case errno != syscall.EINTR:
-			return os.NewSyscallError("splice", errno)
+			return c.failed("splice", errno)
 		}
 	}
 	return nil
