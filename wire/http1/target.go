@@ -31,9 +31,8 @@ func finishTarget(r *message.Request, host int) *Fault {
 }
 
 // absoluteForm takes the authority out of "http://host/path".
-// RFC 9112 section 3.2.2: "When an origin server receives a request with an absolute-form of request-target, the origin server MUST
-// ignore the received Host header field (if any) and instead use the host information of the request-target." A Host
-// field that differs is refused: somebody behind weir might not ignore it.
+// RFC 9112 section 3.2.2: "When an origin server receives a request with an absolute-form of request-target, the origin server MUST ignore the received Host header field
+// (if any) and instead use the host information of the request-target." The field's value becomes that of the target, so nothing behind weir reads another.
 func absoluteForm(r *message.Request, b []byte, host int) *Fault {
 	skip := 0
 	switch {
@@ -52,10 +51,10 @@ func absoluteForm(r *message.Request, b []byte, host int) *Fault {
 	if !isAuthority(authority.Of(r.Buf)) {
 		return FaultTarget
 	}
-	if host >= 0 && !message.EqualFold(r.Authority.Of(r.Buf), string(authority.Of(r.Buf))) {
-		return FaultHostDiffers
-	}
 	r.Authority = authority
+	if host >= 0 {
+		r.List[host].Value = authority
+	}
 	rest := message.Span{Off: authority.End, End: r.Target.End}
 	if rest.Len() == 0 || b[end] == '?' {
 		// An empty path means "/"; the exchange writes it so.
