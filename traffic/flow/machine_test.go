@@ -224,6 +224,9 @@ func takeWalk(t *testing.T, e *engine.Engine, most int64, steps []step, rng *ran
 	}
 	l.Call(func() {
 		w.flows.Wake(0)
+		closing := *w.flows.Setup()
+		closing.Closing = true
+		w.flows.Swap(&closing)
 		w.driver.Cut(0, nil)
 		w.isRight(names)
 		panics = l.Stats.Panics
@@ -235,7 +238,7 @@ func takeWalk(t *testing.T, e *engine.Engine, most int64, steps []step, rng *ran
 		for _, s := range w.pool.Set().Servers {
 			inFlight += int64(s.Load(0).InFlight)
 		}
-		if panics != 0 || s.Open != 0 || inFlight != 0 || !l.Claim(engine.ShareFlows, most) {
+		if panics != 0 || s.Open != 0 || len(w.driver.loops[0].tables) != 0 || inFlight != 0 || !l.Claim(engine.ShareFlows, most) {
 			t.Errorf("%d panics, %d flows, %d in flight after %s", panics, s.Open, inFlight, strings.Join(names, "; "))
 			return
 		}

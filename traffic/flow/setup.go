@@ -2,6 +2,7 @@ package flow
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -156,9 +157,11 @@ func (d *Driver) Busy(loop int, only *Flows) (n int64) {
 	return n
 }
 
-// Cut ends the flows of a loop. On that loop, outside of any coroutine.
+// Cut ends the flows of a loop, and forgets a listener that is closing. On that loop, outside of any coroutine.
 func (d *Driver) Cut(loop int, only *Flows) {
-	for _, t := range d.loops[loop].tables {
+	p := d.loops[loop]
+	defer func() { p.tables = slices.DeleteFunc(p.tables, (*table).isClosed) }()
+	for _, t := range p.tables {
 		if only != nil && t.flows != only {
 			continue
 		}
@@ -166,6 +169,12 @@ func (d *Driver) Cut(loop int, only *Flows) {
 			f.end(reason.Stopping)
 		}
 	}
+}
+
+// isClosed reports whether no flow is there, and none will be.
+func (t *table) isClosed() bool {
+	setup := t.flows.setup.Load()
+	return setup != nil && setup.Closing && len(t.known) == 0
 }
 
 // End ends the flows of a loop that are meant, and says how many they were. On that loop, outside of any coroutine.
