@@ -340,9 +340,10 @@ func (d *Daemon) keepOwn(previous, next *snapshot.Snapshot) {
 			to.Pool.EndOverrides()
 		}
 	}
-	if err := next.Key.Save(); err != nil {
-		d.log.Warn("clients lose their servers when weir starts again: the key that signs their cookies cannot be kept; "+
-			"give persistence a secret, or make data writable", "data", next.Config.Data, "error", err)
+	for _, k := range next.Keys() {
+		if err := k.Save(); err != nil {
+			d.log.Warn("a key cannot be kept: when weir starts again, "+k.Lost+", or make data writable", "data", next.Config.Data, "error", err)
+		}
 	}
 }
 

@@ -156,7 +156,8 @@ func (d *Daemon) filesKept() map[string][]byte {
 	if file, text, err := d.operator.text(); err == nil && file != "" {
 		files[file] = text
 	}
-	if file, text := d.running.Load().Key.Kept(); file != "" {
+	for _, k := range d.running.Load().Keys() {
+		file, text := k.Kept()
 		files[file] = text
 	}
 	return files

@@ -59,7 +59,7 @@ func (b *builder) listener(l *config.Listener, out *Listener) {
 	if c := l.Capture; c != nil {
 		out.Setup.Redirects, out.Transparent = c.Mode == "redirect", c.Mode == "tproxy"
 	}
-	setQUIC(out.Setup, l)
+	b.setQUIC(out.Setup, l)
 	if l.TLS != nil && l.Protocol != "ftp" {
 		out.Setup.TLS = b.terms(l, out)
 	}

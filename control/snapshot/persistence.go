@@ -1,10 +1,7 @@
 package snapshot
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -32,7 +29,7 @@ type keeping struct {
 func newKeeper(kept map[string][]byte, previous *Snapshot) *keeper {
 	k := &keeper{kept: kept, tables: map[string]*persistence.Table{}, made: map[keeping]*site.Persistence{}}
 	if previous != nil {
-		k.previous, k.key = previous.Tables, previous.Key
+		k.previous, k.key = previous.Tables, previous.cookies
 	}
 	return k
 }
@@ -128,57 +125,10 @@ func (b *siteBuilder) secret(path string, c *config.Persistence) []byte {
 		return nil // nobody sees what is in a table
 	}
 	if b.keeper.key == nil {
-		b.keeper.key = b.keeper.findKey(filepath.Join(b.cfg.Data, "persistence.key"))
+		b.keeper.key = openKey(b.keeper.kept, filepath.Join(b.cfg.Data, "persistence.key"))
+		b.keeper.key.Lost = "clients lose their servers; give persistence a secret"
 	}
 	return b.keeper.key.text
-}
-
-// Key signs the cookies of persistence where the configuration names none. Building a snapshot only reads it, since a check and a dry run build too.
-type Key struct {
-	file    string
-	text    []byte
-	isSaved bool
-}
-
-// Kept is the file and its text, for a process that takes over: the disk may not have taken it. It is empty where there is no key.
-func (k *Key) Kept() (file string, text []byte) {
-	if k == nil {
-		return "", nil
-	}
-	return k.file, k.text
-}
-
-// findKey takes the key of the process before, reads the one that an earlier start has made, or makes one.
-func (k *keeper) findKey(file string) *Key {
-	if text := k.kept[file]; len(text) >= 32 {
-		return &Key{file: file, text: text}
-	}
-	if text, err := os.ReadFile(file); err == nil && len(text) >= 32 {
-		return &Key{file, text, true}
-	}
-	made := make([]byte, 32)
-	rand.Read(made)
-	return &Key{file: file, text: []byte(hex.EncodeToString(made) + "\n")}
-}
-
-// Save keeps a key that was made for the next start.
-func (k *Key) Save() error {
-	if k == nil || k.isSaved {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(k.file), 0o700); err != nil {
-		return err
-	}
-	next := k.file + ".next"
-	if err := os.WriteFile(next, k.text, 0o600); err != nil {
-		os.Remove(next)
-		return err
-	}
-	if err := os.Rename(next, k.file); err != nil {
-		return err
-	}
-	k.isSaved = true
-	return nil
 }
 
 // stays is what keeps the clients of each pool.

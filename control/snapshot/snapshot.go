@@ -31,7 +31,8 @@ type Snapshot struct {
 	Routes       routing.Local                  // of the packets that they mark
 	Forwards     []Forward                      // what the kernel carries
 	Own          []netfilter.Listen             // addresses that weir listens on, and that services of all addresses in Forwards are not to take from it
-	Key          *Key                           // signs their cookies; nil if nothing needs it
+	cookies      *Key                           // signs those of persistence; nil if nothing needs it
+	resets       *Key                           // what stateless resets are made by; nil without HTTP/3
 	files        map[string]fingerprint         // of what TLS is built from besides the Stores, by key of the object
 }
 
@@ -89,7 +90,7 @@ func BuildAfter(kept map[string][]byte, cfg *config.Config, previous *Snapshot, 
 	b.problems = append(b.problems, problems...)
 	b.out.Sites = index
 	b.listeners()
-	b.out.Tables, b.out.Stays, b.out.Key = keeper.tables, keeper.stays(), keeper.key
+	b.out.Tables, b.out.Stays, b.out.cookies = keeper.tables, keeper.stays(), keeper.key
 	b.own()
 	b.network()
 	if _, _, err := LogFormat(&cfg.Logs.Access); err != nil {

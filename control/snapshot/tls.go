@@ -133,7 +133,7 @@ func (b *builder) policyOf(of map[*site.Site]*wiretls.Policy) func(string) *wire
 	}
 }
 
-// policies is what sites need of the connections of a listener; nil where what the listener asks for is enough for all.
+// policies is what sites need of the connections of a listener; nil where nothing is asked for. What the listener asks for is among it: connections that are kept may be from before it asked.
 func (b *builder) policies(l *config.Listener) *site.Policies {
 	ofListener := asks(b.cfg, l)
 	of := map[*site.Site]*filter.Policy{}
@@ -143,10 +143,12 @@ func (b *builder) policies(l *config.Listener) *site.Policies {
 			of[b.out.Sites.Site(s.Name)] = b.need(a)
 		}
 	}
-	if len(of) == 0 && (l.TLS != nil || ofListener.allowsClear()) {
+	if len(of) == 0 && ofListener.allowsClear() {
 		return nil
 	}
-	return site.NewPolicies(b.need(ofListener), of)
+	own := b.need(ofListener)
+	own.LetsInClear = len(of) == 0 && l.TLS != nil
+	return site.NewPolicies(own, of)
 }
 
 // need is what requests need of their connection's TLS where a is asked for.

@@ -34,9 +34,9 @@ func offered(l *config.Listener) (protocols []string) {
 }
 
 // setQUIC has a listener speak HTTP/3 beside TLS, and say so to those who come by it. It is spoken on the same ports; a socket in the file system has none.
-func setQUIC(s *listener.Setup, l *config.Listener) {
+func (b *builder) setQUIC(s *listener.Setup, l *config.Listener) {
 	if l.SpeaksHTTP3() {
-		s.QUIC = true
+		s.QUIC, s.Resets = true, b.resetKey()
 		s.HTTP.AltSvc = fmt.Appendf(nil, "Alt-Svc: h3=\":%s\"; ma=86400\r\n", publicPort(l))
 	}
 }

@@ -32,6 +32,7 @@ type Policy struct {
 	Require bool   // with Auth: the client must have shown one; else it must have been asked
 
 	AllowsClear bool // any connection will do
+	LetsInClear bool // clear text is let in if its listener takes it
 }
 
 // Allows reports whether a connection is good enough; nil is one in clear text.
@@ -39,7 +40,10 @@ func (p *Policy) Allows(h *Handshake) bool {
 	if p.AllowsClear {
 		return true
 	}
-	if h == nil || h.Version < p.Version {
+	if h == nil {
+		return p.LetsInClear
+	}
+	if h.Version < p.Version {
 		return false
 	}
 	if p.Auth == "" {

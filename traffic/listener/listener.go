@@ -27,6 +27,7 @@ type Setup struct {
 	Opening     time.Duration    // until what comes before the first byte of the application is there: a PROXY header, a ClientHello
 	TLS         *tls.Terms       // nil: clear
 	QUIC        bool             // HTTP/3 is spoken too, over UDP
+	Resets      *[32]byte        // with QUIC: what stateless resets are made by
 	Handshake   time.Duration    // a TLS handshake
 	TakesPlain  bool             // with TLS: who does not speak it is served in clear
 	Passes      bool             // TLS is not ended here but for the names that Tunnel says

@@ -51,7 +51,8 @@ func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort, passed *QUICPa
 	}
 	q := &QUIC{listener: l, loops: e.Loops(), engine: e, socket: socket}
 	q.transport = &quicgo.Transport{Conn: q.socket, ConnectionIDGenerator: q.socket, ConnContext: q.begin,
-		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost }}
+		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost },
+		StatelessResetKey:   (*quicgo.StatelessResetKey)(l.setup.Load().Resets)}
 	if err := q.Resume(); err != nil {
 		q.socket.Close()
 		return nil, err
