@@ -157,7 +157,7 @@ func TestFilesThatDocumentsNameExist(t *testing.T) {
 
 // The files of a stage stand in the table of ARCHITECTURE.md without their folder.
 func TestTheTableOfStagesIsTheListOfStages(t *testing.T) {
-	stages := regexp.MustCompile(`(?m)^\t\t[A-Z]\w*: +\{"(\w+)"`).FindAllStringSubmatch(read(t, "traffic/exchange/stages.go"), -1)
+	stages := regexp.MustCompile(`(?m)^\t\t[A-Z]\w*: +\{"(\w+)", \(\*Exchange\)\.(\w+)\}`).FindAllStringSubmatch(read(t, "traffic/exchange/stages.go"), -1)
 	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| `(\\w+\\.go)` \\|").FindAllStringSubmatch(read(t, "ARCHITECTURE.md"), -1)
 	if len(stages) == 0 || len(stages) != len(rows) {
 		t.Fatalf("traffic/exchange/stages.go has %d stages, ARCHITECTURE.md %d", len(stages), len(rows))
@@ -166,7 +166,7 @@ func TestTheTableOfStagesIsTheListOfStages(t *testing.T) {
 		if stages[i][1] != rows[i][1] {
 			t.Errorf("stage %d is %s, in ARCHITECTURE.md %s", i, stages[i][1], rows[i][1])
 		}
-		method := "func (x *Exchange) " + rows[i][1] + "() Stage"
+		method := "func (x *Exchange) " + stages[i][2] + "() Stage"
 		if !strings.Contains(read(t, "traffic/exchange/"+rows[i][2]), method) {
 			t.Errorf("stage %s does not stand in %s", rows[i][1], rows[i][2])
 		}

@@ -27,9 +27,9 @@ type localAnswer struct {
 func (x *Exchange) answer() Stage {
 	x.endAttempt()
 	x.stamp(Deliver)
-	x.status = x.local.status
+	x.response.status = x.response.local.status
 	if x.isLast() {
-		x.keepAlive = false
+		x.client.keepAlive = false
 	}
 	x.settleBody()
 	if !x.wholeToClient(x.appendWhole(x.scratch())) {
@@ -44,9 +44,9 @@ func (x *Exchange) appendWhole(b []byte) []byte {
 		return x.appendGRPC(b)
 	}
 	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = strconv.AppendInt(b, int64(x.response.status), 10)
 	b = append(b, ' ')
-	b = append(b, message.ReasonPhrase(x.status)...)
+	b = append(b, message.ReasonPhrase(x.response.status)...)
 	b = append(b, "\r\n"...)
 	b = x.appendDate(b)
 	b = x.appendAltSvc(b)
@@ -56,10 +56,10 @@ func (x *Exchange) appendWhole(b []byte) []byte {
 // scratch is a buffer for what weir itself says to the client. The loop's own scratch would be overwritten by others while the client
 // makes weir wait.
 func (x *Exchange) scratch() []byte {
-	if x.out == nil {
-		x.out = x.at.loop.Buffer(engine.Buffer4K)
+	if x.attempt.out == nil {
+		x.attempt.out = x.at.loop.Buffer(engine.Buffer4K)
 	}
-	return x.out[:0]
+	return x.attempt.out[:0]
 }
 
 // settleMost is how much of a body is read for the sake of the connection before a request is answered.
@@ -68,40 +68,40 @@ const settleMost = 64 << 10
 // settleBody decides what happens with a request body that no server will read: a small rest is read and forgotten, for a larger one
 // the connection ends. Bytes of a body must never be taken for the next request (Pingora CVE-2025-4366).
 func (x *Exchange) settleBody() {
-	if x.headLen == 0 || !x.keepAlive {
-		x.keepAlive = false
+	if x.request.headLen == 0 || !x.client.keepAlive {
+		x.client.keepAlive = false
 		return
 	}
-	if _, whole := x.inBuffer(); whole || x.body.relayed {
+	if _, whole := x.inBuffer(); whole || x.request.body.relayed {
 		return
 	}
-	if x.req.Expect {
+	if x.request.head.Expect {
 		// The client was not told to go on, and need not send the body; if it does, it gets its answer all the same.
-		x.keepAlive, x.linger = false, true
+		x.client.keepAlive, x.client.linger = false, true
 		return
 	}
-	owed := x.stream.Owed()
+	owed := x.client.stream.Owed()
 	if owed == 0 {
 		x.awaitBody()
 		return
 	}
 	if owed < 0 || owed > settleMost {
-		x.keepAlive, x.linger = false, true
+		x.client.keepAlive, x.client.linger = false, true
 		return
 	}
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
 	began, read := x.at.loop.Now(), int64(0)
-	for x.stream.Owed() > 0 {
-		x.stream.SetReadTimeout(x.rateTimeout(began, read))
-		n, err := x.stream.Read(buf)
-		x.received += int64(n + x.stream.Around())
+	for x.client.stream.Owed() > 0 {
+		x.client.stream.SetReadTimeout(x.rateTimeout(began, read))
+		n, err := x.client.stream.Read(buf)
+		x.received += int64(n + x.client.stream.Around())
 		if err != nil {
-			x.keepAlive = false
+			x.client.keepAlive = false
 			return
 		}
 		read += int64(n)
-		x.body.got += int64(n)
+		x.request.body.got += int64(n)
 	}
 }
 
@@ -110,17 +110,17 @@ const awaitMost = 100 * time.Millisecond
 
 // awaitBody reads a small body that is on its way on a stream of its own, whose connection could do without: curl until 7.88 waits for ever where its stream ends before it has sent its body.
 func (x *Exchange) awaitBody() {
-	if x.req.Framing != message.FramingLength || x.req.Length > settleMost {
+	if x.request.head.Framing != message.FramingLength || x.request.head.Length > settleMost {
 		return
 	}
 	buf := x.at.loop.Buffer(engine.Buffer4K)
 	defer x.at.loop.Release(buf)
 	by := x.at.loop.Now() + awaitMost.Milliseconds()
-	for left := awaitMost; left > 0 && !x.stream.Ended(); left = time.Duration(by-x.at.loop.Now()) * time.Millisecond {
-		x.stream.SetReadTimeout(left)
-		n, err := x.stream.Read(buf)
+	for left := awaitMost; left > 0 && !x.client.stream.Ended(); left = time.Duration(by-x.at.loop.Now()) * time.Millisecond {
+		x.client.stream.SetReadTimeout(left)
+		n, err := x.client.stream.Read(buf)
 		x.received += int64(n)
-		x.body.got += int64(n)
+		x.request.body.got += int64(n)
 		if err != nil {
 			return
 		}
@@ -130,12 +130,12 @@ func (x *Exchange) awaitBody() {
 // appendAnswer appends fields and body.
 func (x *Exchange) appendAnswer(b []byte) []byte {
 	b = x.appendForget(b)
-	if !x.keepAlive {
+	if !x.client.keepAlive {
 		b = append(b, "Connection: close\r\n"...)
-	} else if x.req.Minor == 0 {
+	} else if x.request.head.Minor == 0 {
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	a := &x.local
+	a := &x.response.local
 	switch {
 	case a.secure:
 		b = x.appendHTTPSLocation(b)
@@ -149,19 +149,19 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 		b = a.respond.Headers.Append(b, x.gather())
 	case a.replaces:
 		b = x.appendReplaced(b)
-	case x.status == 503:
+	case x.response.status == 503:
 		b = append(b, "Retry-After: "...)
 		b = strconv.AppendInt(b, int64(max(1, a.retryIn)), 10)
 		b = append(b, "\r\n"...)
-	case x.status == 405 && a.allow != "":
+	case x.response.status == 405 && a.allow != "":
 		b = append(b, "Allow: "...)
 		b = append(b, a.allow...)
 		b = append(b, "\r\n"...)
-	case x.status == 405:
+	case x.response.status == 405:
 		b = append(b, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
 	}
-	if x.route != nil && x.route.ResponseHeaders != nil {
-		b = x.route.ResponseHeaders.Append(b, x.gather())
+	if x.request.route != nil && x.request.route.ResponseHeaders != nil {
+		b = x.request.route.ResponseHeaders.Append(b, x.gather())
 	}
 	if page := x.errorPage(); page != nil {
 		return x.appendPage(b, page)
@@ -172,18 +172,18 @@ func (x *Exchange) appendAnswer(b []byte) []byte {
 // appendText appends a short body for people: the status, and for a client's fault the word for it.
 func (x *Exchange) appendText(b []byte) []byte {
 	var text [128]byte
-	t := strconv.AppendInt(text[:0], int64(x.status), 10)
+	t := strconv.AppendInt(text[:0], int64(x.response.status), 10)
 	t = append(t, ' ')
-	t = append(t, message.ReasonPhrase(x.status)...)
-	if x.local.detail != "" {
+	t = append(t, message.ReasonPhrase(x.response.status)...)
+	if x.response.local.detail != "" {
 		t = append(t, ": "...)
-		t = append(t, x.local.detail...)
+		t = append(t, x.response.local.detail...)
 	}
 	t = append(t, '\n')
 	b = append(b, "Content-Type: text/plain; charset=utf-8\r\n"...)
 	b = appendLength(b, int64(len(t)))
 	b = append(b, "\r\n"...)
-	if x.req.Method == message.MethodHEAD {
+	if x.request.head.Method == message.MethodHEAD {
 		return b
 	}
 	return append(b, t...)
@@ -193,8 +193,8 @@ func (x *Exchange) appendRespond(b []byte, a *site.Respond) []byte {
 	if a.Headers != nil {
 		b = a.Headers.Append(b, x.gather())
 	}
-	if x.route.ResponseHeaders != nil {
-		b = x.route.ResponseHeaders.Append(b, x.gather())
+	if x.request.route.ResponseHeaders != nil {
+		b = x.request.route.ResponseHeaders.Append(b, x.gather())
 	}
 	if a.Status == 204 || a.Status == 304 {
 		return append(b, "\r\n"...)
@@ -204,7 +204,7 @@ func (x *Exchange) appendRespond(b []byte, a *site.Respond) []byte {
 	}
 	b = appendLength(b, int64(len(a.Body)))
 	b = append(b, "\r\n"...)
-	if x.req.Method == message.MethodHEAD {
+	if x.request.head.Method == message.MethodHEAD {
 		return b
 	}
 	return append(b, a.Body...)
@@ -219,23 +219,23 @@ func (x *Exchange) appendHTTPSLocation(b []byte) []byte {
 		b = append(b, p...)
 	}
 	b = append(b, x.urlPath(x.rawPath())...)
-	if x.req.HasQuery {
+	if x.request.head.HasQuery {
 		b = append(b, '?')
-		b = append(b, x.req.Query.Of(x.req.Buf)...)
+		b = append(b, x.request.head.Query.Of(x.request.head.Buf)...)
 	}
 	return append(b, "\r\n"...)
 }
 
 // appendDate and appendAltSvc append what weir adds to every answer, unless the route removes it or says it itself.
 func (x *Exchange) appendDate(b []byte) []byte {
-	if x.route != nil && x.route.ResponseHeaders.Removes("Date") {
+	if x.request.route != nil && x.request.route.ResponseHeaders.Removes("Date") {
 		return b
 	}
 	return append(b, x.at.dateLine()...)
 }
 
 func (x *Exchange) appendAltSvc(b []byte) []byte {
-	if x.setup.AltSvc == nil || x.route != nil && x.route.ResponseHeaders.Removes("Alt-Svc") {
+	if x.setup.AltSvc == nil || x.request.route != nil && x.request.route.ResponseHeaders.Removes("Alt-Svc") {
 		return b
 	}
 	return append(b, x.setup.AltSvc...)

@@ -15,15 +15,15 @@ var challengePath = []byte("/.well-known/acme-challenge/")
 
 // answersChallenge prepares the answer to an authority. What is not for weir goes on as any request: servers may have certificates of their own.
 func (x *Exchange) answersChallenge() bool {
-	if !bytes.HasPrefix(x.path, challengePath) {
+	if !bytes.HasPrefix(x.request.path, challengePath) {
 		return false
 	}
-	answer, isOurs := x.setup.Challenge(string(x.host), string(x.path))
+	answer, isOurs := x.setup.Challenge(string(x.request.host), string(x.request.path))
 	if !isOurs {
 		return false
 	}
 	x.reason = reason.Responded
-	x.route = &site.Route{Name: "acme challenge"}
-	x.local = localAnswer{status: 200, respond: &site.Respond{Status: 200, Body: []byte(answer)}}
+	x.request.route = &site.Route{Name: "acme challenge"}
+	x.response.local = localAnswer{status: 200, respond: &site.Respond{Status: 200, Body: []byte(answer)}}
 	return true
 }

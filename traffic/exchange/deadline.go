@@ -12,37 +12,39 @@ const timeLeftField = "X-Envoy-Expected-Rq-Timeout-Ms"
 
 // startDeadline sets the time by which the answer must have begun: the route's, or the shorter one of a proxy that is trusted.
 func (x *Exchange) startDeadline() {
-	limit := x.route.Request.Milliseconds()
+	limit := x.request.route.Request.Milliseconds()
 	if ms := x.grpcLimit(); ms > 0 && (limit == 0 || ms < limit) {
 		limit = ms
 	}
 	if limit == 0 {
 		return
 	}
-	if x.told.IsTrusted {
-		if ms, err := strconv.ParseInt(string(x.req.Lookup(timeLeftField)), 10, 32); err == nil && ms > 0 {
+	if x.client.told.IsTrusted {
+		if ms, err := strconv.ParseInt(string(x.request.head.Lookup(timeLeftField)), 10, 32); err == nil && ms > 0 {
 			limit = min(limit, ms)
 		}
 	}
-	x.by = x.at.loop.Now() + limit - (x.at.loop.Micros()-x.times[Read])/1000
+	x.timing.by = x.at.loop.Now() + limit - (x.at.loop.Micros()-x.timing.stages[Read])/1000
 }
 
 // inTime is d, or what is left until the deadline if that is less.
 func (x *Exchange) inTime(d time.Duration) time.Duration {
-	if x.by == 0 {
+	if x.timing.by == 0 {
 		return d
 	}
-	return min(d, time.Duration(max(1, x.by-x.at.loop.Now()))*time.Millisecond)
+	return min(d, time.Duration(max(1, x.timing.by-x.at.loop.Now()))*time.Millisecond)
 }
 
 // isLate reports whether the deadline has passed.
-func (x *Exchange) isLate() bool { return x.by != 0 && x.at.loop.Now() >= x.by }
+func (x *Exchange) isLate() bool { return x.timing.by != 0 && x.at.loop.Now() >= x.timing.by }
 
 // deadlineSlack is how much sooner than weir a server may find that the deadline has passed, ms: weir's clock ticks in milliseconds.
 const deadlineSlack = 2
 
 // isAtDeadline reports whether the deadline has passed as a server may see it.
-func (x *Exchange) isAtDeadline() bool { return x.by != 0 && x.at.loop.Now()+deadlineSlack >= x.by }
+func (x *Exchange) isAtDeadline() bool {
+	return x.timing.by != 0 && x.at.loop.Now()+deadlineSlack >= x.timing.by
+}
 
 // late ends an exchange whose answer would be of no use any more.
 func (x *Exchange) late() Stage { return x.fail(504, reason.RequestTimeout) }
@@ -51,6 +53,6 @@ func (x *Exchange) late() Stage { return x.fail(504, reason.RequestTimeout) }
 func (x *Exchange) appendTimeLeft(b []byte) []byte {
 	b = append(b, timeLeftField...)
 	b = append(b, ": "...)
-	b = strconv.AppendInt(b, max(1, x.by-x.at.loop.Now()), 10)
+	b = strconv.AppendInt(b, max(1, x.timing.by-x.at.loop.Now()), 10)
 	return append(b, "\r\n"...)
 }

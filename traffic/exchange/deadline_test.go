@@ -94,16 +94,16 @@ func TestDeadlineOfATrustedProxyShortensTheRoutes(t *testing.T) {
 		for said, want := range map[string]int64{"1000": 1000, "60000": 5000, "-1": 5000, "x": 5000, "": 5000, "99999999999999999999": 5000} {
 			for _, trusted := range []bool{true, false} {
 				x := newExchange(w.driver, w.driver.loops[0])
-				x.route, x.told.IsTrusted = w.route, trusted
+				x.request.route, x.client.told.IsTrusted = w.route, trusted
 				x.stamp(Read)
-				if n, fault := http1.ParseRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n"+timeLeftField+": "+said+"\r\n\r\n"), &x.req, &http1.Limits{}); n == 0 || fault != nil {
+				if n, fault := http1.ParseRequest([]byte("GET / HTTP/1.1\r\nHost: a\r\n"+timeLeftField+": "+said+"\r\n\r\n"), &x.request.head, &http1.Limits{}); n == 0 || fault != nil {
 					t.Fatal(fault)
 				}
 				x.startDeadline()
 				if !trusted {
 					want = 5000
 				}
-				if got := x.by - x.at.loop.Now(); got != want {
+				if got := x.timing.by - x.at.loop.Now(); got != want {
 					t.Errorf("%q, trusted %v: %d ms, want %d", said, trusted, got, want)
 				}
 			}

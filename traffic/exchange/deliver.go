@@ -21,13 +21,13 @@ const (
 // deliver sends the answer to the client: what is there in one piece, then the rest as it comes.
 func (x *Exchange) deliver() Stage {
 	x.stamp(Deliver)
-	if x.rest.held {
+	if x.response.body.held {
 		return x.holdBack()
 	}
 	if !x.beginAnswer() {
 		return x.clientFailed()
 	}
-	if x.rest.ended {
+	if x.response.body.ended {
 		return x.delivered()
 	}
 	return x.deliverRest()
@@ -35,13 +35,13 @@ func (x *Exchange) deliver() Stage {
 
 // beginAnswer sends the answer's head with what is here of its body.
 func (x *Exchange) beginAnswer() bool {
-	x.reply.Ended = x.rest.ended
-	return x.sendPiece(x.reply)
+	x.response.reply.Ended = x.response.body.ended
+	return x.sendPiece(x.response.reply)
 }
 
 // deliverRest relays what of the body is still to come.
 func (x *Exchange) deliverRest() Stage {
-	if from, n := x.conn.Stream.BareIn(); n >= spliceFrom && x.twin == nil && x.canSplice(from) {
+	if from, n := x.attempt.conn.Stream.BareIn(); n >= spliceFrom && x.request.twin == nil && x.canSplice(from) {
 		return x.deliverSplice()
 	}
 	return x.deliverCopy()
@@ -49,7 +49,7 @@ func (x *Exchange) deliverRest() Stage {
 
 // canSplice reports whether the kernel can move content to the client.
 func (x *Exchange) canSplice(from engine.Conn) bool {
-	to := x.stream.BareOut()
+	to := x.client.stream.BareOut()
 	return to != nil && engine.CanSplice(to, from)
 }
 
@@ -63,49 +63,49 @@ func (x *Exchange) endToClient() Stage {
 
 // takeClient makes this coroutine the only one that writes to the client from here on.
 func (x *Exchange) takeClient() {
-	x.sentAny = true
+	x.response.sentAny = true
 	x.waitTold()
 }
 
 // waitTold waits until nobody else writes to the client.
 func (x *Exchange) waitTold() {
-	for x.up.started && x.up.telling {
-		x.at.loop.Wait(&x.up.told, x.setup.Send)
+	for x.attempt.up.started && x.attempt.up.telling {
+		x.at.loop.Wait(&x.attempt.up.told, x.setup.Send)
 	}
 }
 
 func (x *Exchange) clientFailed() Stage {
-	x.outcome = pool.Cancelled
-	x.isClean = false
+	x.attempt.outcome = pool.Cancelled
+	x.attempt.isClean = false
 	return x.abandon(x.reason)
 }
 
 // delivered ends a complete answer.
 func (x *Exchange) delivered() Stage {
-	if x.keepAlive && x.up.started {
-		x.up.wait()
+	if x.client.keepAlive && x.attempt.up.started {
+		x.attempt.up.wait()
 	}
 	return Finish
 }
 
 // deliverCopy relays the rest of a body by way of a buffer.
 func (x *Exchange) deliverCopy() Stage {
-	for !x.rest.ended {
+	for !x.response.body.ended {
 		n, ok := x.deliverPart()
 		if !ok {
 			return x.clientFailed()
 		}
-		if n > 0 && x.rest.ended {
+		if n > 0 && x.response.body.ended {
 			return x.endToClient()
 		}
 		if n > 0 {
 			continue
 		}
 		x.bulk()
-		if x.reply.Buf == nil {
-			x.reply.Buf = x.at.loop.Buffer(engine.Buffer16K)
+		if x.response.reply.Buf == nil {
+			x.response.reply.Buf = x.at.loop.Buffer(engine.Buffer16K)
 		}
-		p, err := x.piece(x.reply.Buf)
+		p, err := x.piece(x.response.reply.Buf)
 		if err != nil {
 			return x.bodyFailed(err)
 		}
@@ -122,48 +122,48 @@ const partMost = engine.Buffer64K
 // deliverPart has the client's connection take what has come of the body without a buffer between, and reports how much that was; false when the client
 // failed.
 func (x *Exchange) deliverPart() (n int, ok bool) {
-	from, left := x.conn.Stream.BareIn()
-	if left == 0 || x.twin != nil || x.stream.BareOut() != nil {
+	from, left := x.attempt.conn.Stream.BareIn()
+	if left == 0 || x.request.twin != nil || x.client.stream.BareOut() != nil {
 		return 0, true
 	}
-	if x.reply.Buf != nil { // what was in it is sent, and a client that takes its time needs no buffer
-		x.at.loop.Release(x.reply.Buf)
-		x.reply.Buf = nil
+	if x.response.reply.Buf != nil { // what was in it is sent, and a client that takes its time needs no buffer
+		x.at.loop.Release(x.response.reply.Buf)
+		x.response.reply.Buf = nil
 	}
 	x.takeClient()
-	x.stream.SetWriteTimeout(x.setup.Send)
-	n, err := x.stream.SendFrom(from, int(min(left, partMost)))
+	x.client.stream.SetWriteTimeout(x.setup.Send)
+	n, err := x.client.stream.SendFrom(from, int(min(left, partMost)))
 	x.passed(int64(n))
 	x.sent += int64(n)
-	x.load.BytesReceived += uint64(n)
+	x.attempt.load.BytesReceived += uint64(n)
 	return n, x.tookIt(err)
 }
 
 // passed notes that n bytes of content went past the server's stream.
 func (x *Exchange) passed(n int64) {
-	s := x.conn.Stream
+	s := x.attempt.conn.Stream
 	s.Skip(n)
-	x.rest.ended = s.Ended()
+	x.response.body.ended = s.Ended()
 }
 
 // bulk takes a larger buffer for a body that fills it.
 func (x *Exchange) bulk() {
-	if _, left := x.conn.Stream.BareIn(); len(x.reply.Buf) < engine.Buffer64K && left > engine.Buffer16K && !x.at.loop.IsCrowded() {
-		x.at.loop.Release(x.reply.Buf)
-		x.reply.Buf = x.at.loop.Buffer(engine.Buffer64K)
+	if _, left := x.attempt.conn.Stream.BareIn(); len(x.response.reply.Buf) < engine.Buffer64K && left > engine.Buffer16K && !x.at.loop.IsCrowded() {
+		x.at.loop.Release(x.response.reply.Buf)
+		x.response.reply.Buf = x.at.loop.Buffer(engine.Buffer64K)
 	}
 }
 
 func (x *Exchange) deliverSplice() Stage {
-	c := x.conn
+	c := x.attempt.conn
 	pause := x.answerPause()
 	for from, left := c.Stream.BareIn(); left > 0; _, left = c.Stream.BareIn() {
 		c.SetReadTimeout(pause)
-		x.stream.SetWriteTimeout(x.setup.Send)
-		n, err := engine.Splice(x.stream.BareOut(), from, min(left, splicePiece))
+		x.client.stream.SetWriteTimeout(x.setup.Send)
+		n, err := engine.Splice(x.client.stream.BareOut(), from, min(left, splicePiece))
 		x.passed(n)
 		x.sent += n
-		x.load.BytesReceived += uint64(n)
+		x.attempt.load.BytesReceived += uint64(n)
 		if err == engine.ErrNoSplice {
 			return x.deliverCopy()
 		}
@@ -198,48 +198,48 @@ func (x *Exchange) spliceFailed(err error) Stage {
 func (x *Exchange) piece(buf []byte) (p message.Piece, err error) {
 	p = message.Piece{Buf: buf, From: message.FrameRoom}
 	n, err := x.readMore(buf[p.From : len(buf)-message.FrameRoom])
-	x.load.BytesReceived += uint64(n + x.conn.Stream.Around())
+	x.attempt.load.BytesReceived += uint64(n + x.attempt.conn.Stream.Around())
 	if err != nil && err != io.EOF {
 		return p, err
 	}
 	p.End = p.From + n
-	if x.twin != nil {
+	if x.request.twin != nil {
 		x.noteBody(p.Content())
 	}
-	if p.Ended = err == io.EOF || x.conn.Stream.Ended(); p.Ended {
-		x.rest.ended = true
-		x.rest.trailers = x.arrivedTrailers()
+	if p.Ended = err == io.EOF || x.attempt.conn.Stream.Ended(); p.Ended {
+		x.response.body.ended = true
+		x.response.body.trailers = x.arrivedTrailers()
 	}
 	return p, nil
 }
 
 // bodyFailed ends an answer that stopped in its middle: the client's connection is closed too, so that it knows.
 func (x *Exchange) bodyFailed(err error) Stage {
-	x.isClean = false
+	x.attempt.isClean = false
 	var fault *wire.Fault
 	switch {
-	case x.ended != reason.Done:
-		x.outcome = pool.Cancelled
-		return x.abandon(x.ended)
-	case x.left:
-		x.outcome = pool.Cancelled
+	case x.attempt.ended != reason.Done:
+		x.attempt.outcome = pool.Cancelled
+		return x.abandon(x.attempt.ended)
+	case x.client.left:
+		x.attempt.outcome = pool.Cancelled
 		return x.abandon(reason.ClientCut)
 	case errors.As(err, &fault):
 		x.detail = fault.Reason
-		x.outcome = pool.BadResponse
+		x.attempt.outcome = pool.BadResponse
 		return x.abandon(reason.BodyMalformed)
 	case errors.Is(err, engine.ErrInterrupted):
-		x.outcome = pool.Cancelled
+		x.attempt.outcome = pool.Cancelled
 		return x.abandon(reason.ClientCut)
 	case errors.Is(err, engine.ErrTimeout):
 		if err != engine.ErrTimeout {
 			x.detail = err.Error() // it was not the answer alone that paused
 		}
-		x.outcome = pool.Timeout
+		x.attempt.outcome = pool.Timeout
 		return x.abandon(reason.BodyTimeout)
 	}
 	x.detail = endOf(err)
-	x.outcome = pool.Reset
+	x.attempt.outcome = pool.Reset
 	return x.abandon(reason.BodyCut)
 }
 

@@ -8,4 +8,4 @@ func (x *Exchange) disk(dir string) *engine.Workers {
 }
 
 // spillDisk is the workers of the directory for bodies that do not fit into memory.
-func (x *Exchange) spillDisk() *engine.Workers { return x.disk(x.route.Buffer.Dir) }
+func (x *Exchange) spillDisk() *engine.Workers { return x.disk(x.request.route.Buffer.Dir) }

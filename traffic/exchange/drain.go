@@ -56,7 +56,7 @@ func (l *Left) count(s *session) {
 	case s.streams != nil:
 		l.Tunnels += int64(s.streams.tunnels)
 		l.Exchanges += int64(s.streams.exchanges - s.streams.tunnels)
-	case s.x != nil && s.x.inTunnel:
+	case s.x != nil && s.x.client.inTunnel:
 		l.Tunnels++
 	case s.x != nil && !s.isWaiting():
 		l.Exchanges++
@@ -121,7 +121,7 @@ func (s *session) endIdle() bool {
 
 // isWaiting reports whether the session has a coroutine and not a byte of a request yet, as a new connection has.
 func (s *session) isWaiting() bool {
-	return s.x != nil && s.x.stage == Read && s.x.inLen == 0 && s.x.headLen == 0
+	return s.x != nil && s.x.stage == Read && s.x.request.inLen == 0 && s.x.request.headLen == 0
 }
 
 // Cut ends everything that client connections have under way, and is told of by the exchanges in their own time. On that loop, outside of
@@ -147,7 +147,7 @@ func (s *session) cut(why reason.Reason) {
 		return
 	}
 	s.conn.Interrupt()
-	if s.x != nil && s.x.conn != nil {
-		s.x.conn.Interrupt()
+	if s.x != nil && s.x.attempt.conn != nil {
+		s.x.attempt.conn.Interrupt()
 	}
 }

@@ -13,7 +13,7 @@ func (d *Driver) End(l *engine.Loop, e *attempt.Ending, why reason.Reason) (n in
 	p := d.loops[l.Index]
 	for x, next := p.active, (*Exchange)(nil); x != nil; x = next {
 		next = x.nextActive
-		if e.Tunnels && !x.inTunnel || x.session.shadow != nil || !e.Means(x.server, x.session.peer) || x.server == nil && len(e.Servers) > 0 {
+		if e.Tunnels && !x.client.inTunnel || x.session.shadow != nil || !e.Means(x.attempt.server, x.session.peer) || x.attempt.server == nil && len(e.Servers) > 0 {
 			continue
 		}
 		x.end(why, len(e.Servers) == 0)
@@ -37,9 +37,9 @@ func (d *Driver) End(l *engine.Loop, e *attempt.Ending, why reason.Reason) (n in
 
 // end ends the exchange because the operator, or a rule of the operator's, says so.
 func (x *Exchange) end(why reason.Reason, isClient bool) {
-	x.ended = why
-	if x.conn != nil {
-		x.conn.Interrupt()
+	x.attempt.ended = why
+	if x.attempt.conn != nil {
+		x.attempt.conn.Interrupt()
 	}
 	if isClient {
 		x.leave()
@@ -48,8 +48,8 @@ func (x *Exchange) end(why reason.Reason, isClient bool) {
 
 // serverEnded goes on where the connection to the server was ended: with another server, if that is safe.
 func (x *Exchange) serverEnded() Stage {
-	why := x.ended
-	x.ended = reason.Done
+	why := x.attempt.ended
+	x.attempt.ended = reason.Done
 	return x.attemptFailed(502, why, pool.Cancelled, false)
 }
 

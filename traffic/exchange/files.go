@@ -17,9 +17,9 @@ import (
 
 // serveFile answers with a file of the route's directory.
 func (x *Exchange) serveFile() Stage {
-	if x.req.Method != message.MethodGET && x.req.Method != message.MethodHEAD {
+	if x.request.head.Method != message.MethodGET && x.request.head.Method != message.MethodHEAD {
 		x.fail(405, reason.FileMethod)
-		x.local.allow = "GET, HEAD"
+		x.response.local.allow = "GET, HEAD"
 		return Answer
 	}
 	f, err := x.findFile()
@@ -45,11 +45,11 @@ func (x *Exchange) serveFile() Stage {
 
 // findFile takes the file from the loop's cache, or has a worker look for it.
 func (x *Exchange) findFile() (*openFile, error) {
-	root := x.route.Files
+	root := x.request.route.Files
 	path := x.filePath()
 	accept := files.Accept(0)
 	if root.Precompressed {
-		accept = files.ParseAccept(x.req.Get(message.FieldAcceptEncoding))
+		accept = files.ParseAccept(x.request.head.Get(message.FieldAcceptEncoding))
 	}
 	cache := &x.at.files
 	if f := cache.get(root, accept, path, x.at.loop.Now()); f != nil {
@@ -58,8 +58,8 @@ func (x *Exchange) findFile() (*openFile, error) {
 	key := fileKey{root, accept, string(path)}
 	var found *files.File
 	err := errors.New("the search for the file failed")
-	x.client.Watch(x) // one that leaves gives its place up
-	if stuck := x.at.loop.Block(x.disk(root.Root), &x.searching, func() { found, err = root.Find(key.path, accept) }, func() {
+	x.client.conn.Watch(x) // one that leaves gives its place up
+	if stuck := x.at.loop.Block(x.disk(root.Root), &x.response.searching, func() { found, err = root.Find(key.path, accept) }, func() {
 		if found != nil {
 			found.Close()
 		}
@@ -78,22 +78,22 @@ func (x *Exchange) findFile() (*openFile, error) {
 
 // filePath is what is looked up: the rewritten path, or what follows the route's prefix.
 func (x *Exchange) filePath() []byte {
-	if x.forward != nil {
-		for i, c := range x.forward {
+	if x.request.forward != nil {
+		for i, c := range x.request.forward {
 			if c == '?' {
-				return x.forward[:i]
+				return x.request.forward[:i]
 			}
 		}
-		return x.forward
+		return x.request.forward
 	}
-	return x.path[x.route.FilesSkip:]
+	return x.request.path[x.request.route.FilesSkip:]
 }
 
 // toDirectory sends the client to the same name with a slash at its end, without which the page's relative links would lead elsewhere.
 func (x *Exchange) toDirectory() Stage {
 	x.gather()
 	x.reason = reason.Redirected
-	x.local = localAnswer{status: withSlash.Status, location: withSlash}
+	x.response.local = localAnswer{status: withSlash.Status, location: withSlash}
 	return Answer
 }
 
@@ -111,17 +111,17 @@ func (x *Exchange) deliverFile(f *openFile) Stage {
 	var spans []files.Span
 	x.stamp(Deliver)
 	x.reason = reason.FileServed
-	x.status = c.Status(f.File)
-	if x.status == 200 && x.req.Method == message.MethodGET {
+	x.response.status = c.Status(f.File)
+	if x.response.status == 200 && x.request.head.Method == message.MethodGET {
 		var ok bool
 		if spans, ok = c.Ranges(f.File); !ok {
-			x.status = 416
+			x.response.status = 416
 		} else if spans != nil {
-			x.status = 206
+			x.response.status = 206
 		}
 	}
 	if x.isLast() {
-		x.keepAlive = false
+		x.client.keepAlive = false
 	}
 	x.settleBody()
 	return x.sendFile(f, spans)
@@ -129,7 +129,7 @@ func (x *Exchange) deliverFile(f *openFile) Stage {
 
 // conditions are the request's fields that an answer with a file depends on. Most requests have none, so one walk settles it.
 func (x *Exchange) conditions() (c files.Conditions) {
-	f := &x.req.Fields
+	f := &x.request.head.Fields
 	for i := range f.List {
 		switch f.List[i].ID {
 		case message.FieldIfMatch:
@@ -153,19 +153,19 @@ func (x *Exchange) conditions() (c files.Conditions) {
 func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 	b := x.scratch()
 	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = strconv.AppendInt(b, int64(x.response.status), 10)
 	b = append(b, ' ')
-	b = append(b, message.ReasonPhrase(x.status)...)
+	b = append(b, message.ReasonPhrase(x.response.status)...)
 	b = append(b, "\r\n"...)
 	b = x.appendDate(b)
 	b = x.appendAltSvc(b)
 	b = appendValidators(b, f.File)
 	boundary, heads := "", [][]byte(nil)
 	switch {
-	case x.status == 304:
-	case x.status == 412:
+	case x.response.status == 304:
+	case x.response.status == 412:
 		b = append(b, "Content-Length: 0\r\n"...)
-	case x.status == 416:
+	case x.response.status == 416:
 		b = fmt.Appendf(b, "Content-Range: bytes */%d\r\nContent-Length: 0\r\n", f.Size)
 	case len(spans) > 1:
 		boundary = strconv.FormatUint(rand.Uint64(), 36)
@@ -185,7 +185,7 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 		spans = []files.Span{{From: 0, Length: f.Size}}
 	}
 	b = x.appendEnd(b)
-	if x.status >= 300 || x.req.Method == message.MethodHEAD {
+	if x.response.status >= 300 || x.request.head.Method == message.MethodHEAD {
 		spans = nil
 	}
 	if !x.sendSpans(f, b, spans, heads, boundary) {
@@ -197,12 +197,12 @@ func (x *Exchange) sendFile(f *openFile, spans []files.Span) Stage {
 // appendEnd appends what the route and the connection have to say, and the end of the head.
 func (x *Exchange) appendEnd(b []byte) []byte {
 	switch {
-	case !x.keepAlive:
+	case !x.client.keepAlive:
 		b = append(b, "Connection: close\r\n"...)
-	case x.req.Minor == 0:
+	case x.request.head.Minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
-	if e := x.route.ResponseHeaders; e != nil {
+	if e := x.request.route.ResponseHeaders; e != nil {
 		b = e.Append(b, x.gather())
 	}
 	return append(b, "\r\n"...)
@@ -276,8 +276,8 @@ func (x *Exchange) sendSpans(f *openFile, head []byte, spans []files.Span, heads
 }
 
 func (x *Exchange) fileToClient(f *openFile, s files.Span) bool {
-	x.stream.SetWriteTimeout(x.setup.Send)
-	n, err := x.stream.SendFile(x.disk(x.route.Files.Root), f.Handle(), s.From, s.Length)
+	x.client.stream.SetWriteTimeout(x.setup.Send)
+	n, err := x.client.stream.SendFile(x.disk(x.request.route.Files.Root), f.Handle(), s.From, s.Length)
 	x.sent += n
 	return x.tookIt(err)
 }
@@ -285,7 +285,7 @@ func (x *Exchange) fileToClient(f *openFile, s files.Span) bool {
 // tookIt notes why the client did not take an answer.
 func (x *Exchange) tookIt(err error) bool {
 	if err != nil {
-		x.keepAlive = false
+		x.client.keepAlive = false
 		x.reason = reason.ClientCut
 		if errors.Is(err, engine.ErrTimeout) {
 			x.reason = reason.ClientStalled

@@ -20,9 +20,9 @@ func TestExchangesThatWaitForWorkKeepNothingOfASnapshot(t *testing.T) {
 			t.Fatal("no exchange waits for work")
 		}
 		for _, x := range free {
-			if x.setup != nil || x.route != nil || x.destination != nil || x.server != nil || x.load != nil || x.session != nil || x.local != (localAnswer{}) ||
-				x.stay != (stay{}) || x.tried != (pool.Tried{}) || x.own.Conn != nil || x.own.Terms.Limits != nil {
-				t.Errorf("it keeps %+v, %+v, %v", x.setup, x.route, x.server)
+			if x.setup != nil || x.request.route != nil || x.request.destination != nil || x.attempt.server != nil || x.attempt.load != nil || x.session != nil || x.response.local != (localAnswer{}) ||
+				x.attempt.stay != (stay{}) || x.attempt.tried != (pool.Tried{}) || x.attempt.own.Conn != nil || x.attempt.own.Terms.Limits != nil {
+				t.Errorf("it keeps %+v, %+v, %v", x.setup, x.request.route, x.attempt.server)
 			}
 		}
 		c.Close()

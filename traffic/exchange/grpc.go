@@ -23,10 +23,10 @@ func (x *Exchange) grpcStatus() int {
 	switch {
 	case x.reason == reason.RequestTimeout || x.reason == reason.ResponseTimeout:
 		return deadlineExceeded
-	case x.status == 413 || x.status == 431:
+	case x.response.status == 413 || x.response.status == 431:
 		return exhausted
 	}
-	switch x.status {
+	switch x.response.status {
 	case 400:
 		return internal
 	case 401:
@@ -43,10 +43,10 @@ func (x *Exchange) grpcStatus() int {
 
 // isGRPC reports whether the client speaks gRPC.
 func (x *Exchange) isGRPC() bool {
-	if x.headLen == 0 || x.req.Method != message.MethodPOST || !x.stream.TakesTrailers() {
+	if x.request.headLen == 0 || x.request.head.Method != message.MethodPOST || !x.client.stream.TakesTrailers() {
 		return false
 	}
-	return isGRPCType(x.req.Get(message.FieldContentType))
+	return isGRPCType(x.request.head.Get(message.FieldContentType))
 }
 
 // isGRPCType reports whether a Content-Type is gRPC's: application/grpc, maybe with what messages are made of behind a "+". gRPC-Web is another.
@@ -65,13 +65,13 @@ func (x *Exchange) appendGRPC(b []byte) []byte {
 	b = append(b, "Content-Type: application/grpc\r\nGrpc-Status: "...)
 	b = strconv.AppendInt(b, int64(x.grpcStatus()), 10)
 	b = append(b, "\r\nGrpc-Message: "...)
-	b = strconv.AppendInt(b, int64(x.status), 10)
+	b = strconv.AppendInt(b, int64(x.response.status), 10)
 	b = append(b, ' ')
-	b = append(b, message.ReasonPhrase(x.status)...)
-	if x.local.detail != "" {
-		b = append(append(b, ": "...), x.local.detail...)
+	b = append(b, message.ReasonPhrase(x.response.status)...)
+	if x.response.local.detail != "" {
+		b = append(append(b, ": "...), x.response.local.detail...)
 	}
-	if !x.keepAlive {
+	if !x.client.keepAlive {
 		b = append(b, "\r\nConnection: close"...)
 	}
 	return append(b, "\r\n\r\n"...)
@@ -82,7 +82,7 @@ func (x *Exchange) grpcLimit() int64 {
 	if !x.isGRPC() {
 		return 0
 	}
-	return grpcTimeout(x.req.Lookup("grpc-timeout"))
+	return grpcTimeout(x.request.head.Lookup("grpc-timeout"))
 }
 
 // grpcTimeout is what a client says in grpc-timeout, in ms; 0 if it says nothing, or nothing that can be understood. "TimeoutValue → {positive integer as ASCII

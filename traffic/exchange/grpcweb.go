@@ -36,24 +36,24 @@ type webStream struct {
 
 // bridgeGRPCWeb turns a gRPC-Web request into one of gRPC's, if it is one and the route wants that; false where what is here of its content is no base64, as it should be.
 func (x *Exchange) bridgeGRPCWeb() bool {
-	if x.req.Method != message.MethodPOST || x.req.Upgrade {
+	if x.request.head.Method != message.MethodPOST || x.request.head.Upgrade {
 		return true
 	}
-	for i := range x.req.List {
-		f := &x.req.List[i]
+	for i := range x.request.head.List {
+		f := &x.request.head.List[i]
 		if f.ID != message.FieldContentType {
 			continue
 		}
-		kind := f.Value.Of(x.in)
+		kind := f.Value.Of(x.request.in)
 		isText := hasType(kind, grpcWebTextType)
 		if !isText && !hasType(kind, grpcWebType) {
 			return true
 		}
-		w := &webStream{Stream: x.stream, x: x, isText: isText}
-		x.stream = w
-		x.keepAlive = x.keepAlive && (x.req.Major > 1 || x.req.Minor >= 1) // without chunks the end of the body is that of the connection
+		w := &webStream{Stream: x.client.stream, x: x, isText: isText}
+		x.client.stream = w
+		x.client.keepAlive = x.client.keepAlive && (x.request.head.Major > 1 || x.request.head.Minor >= 1) // without chunks the end of the body is that of the connection
 		f.Value.End = f.Value.Off + uint32(asGRPC(kind, isText))
-		x.req.Trailers = true
+		x.request.head.Trailers = true
 		return !isText || w.decodeArrived()
 	}
 	return true
@@ -84,16 +84,16 @@ func asGRPC(kind []byte, isText bool) int {
 // decodeArrived decodes what of the content is behind the head already; false where that is no base64. The length of the content is not known from here on.
 func (w *webStream) decodeArrived() bool {
 	x := w.x
-	if x.body.framing == message.FramingNone {
+	if x.request.body.framing == message.FramingNone {
 		return true
 	}
-	b := &x.body
+	b := &x.request.body
 	data, whole := x.inBuffer()
 	n := w.decode(data, data)
-	if behind := x.in[x.headLen+b.have : x.inLen]; len(behind) > 0 {
-		x.inLen = x.headLen + n + copy(x.in[x.headLen+n:], behind)
+	if behind := x.request.in[x.request.headLen+b.have : x.request.inLen]; len(behind) > 0 {
+		x.request.inLen = x.request.headLen + n + copy(x.request.in[x.request.headLen+n:], behind)
 	} else {
-		x.inLen = x.headLen + n
+		x.request.inLen = x.request.headLen + n
 	}
 	b.framing, b.have, b.got = message.FramingUntilClose, n, int64(n)
 	return !w.isBad && (!whole || w.have == 0)

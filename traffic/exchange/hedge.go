@@ -44,9 +44,9 @@ type hedge struct {
 // patience is how long the first server has before a copy of the request goes to another; wait when none ever does. A client that stays with its server gets
 // its answers from there.
 func (x *Exchange) patience(wait time.Duration) time.Duration {
-	h := x.destination.Hedge
-	if h == nil || x.attempts != 1 || !x.req.Method.IsSafe() || x.body.framing != message.FramingNone || x.req.Upgrade || x.conn.Private ||
-		x.route.Persistence != nil {
+	h := x.request.destination.Hedge
+	if h == nil || x.attempt.count != 1 || !x.request.head.Method.IsSafe() || x.request.body.framing != message.FramingNone || x.request.head.Upgrade || x.attempt.conn.Private ||
+		x.request.route.Persistence != nil {
 		return wait
 	}
 	h.Budgets.Of(x.at.loop.Index).Deposit()
@@ -59,36 +59,36 @@ func (x *Exchange) patience(wait time.Duration) time.Duration {
 
 // noteAnswer has hedging know how long an answer took.
 func (x *Exchange) noteAnswer() {
-	if h := x.destination.Hedge; h != nil {
-		h.Loops[x.at.loop.Index].Note(x.times[Receive] - x.begun)
+	if h := x.request.destination.Hedge; h != nil {
+		h.Loops[x.at.loop.Index].Note(x.timing.stages[Receive] - x.timing.asked)
 	}
 }
 
 // startHedge sends the copy, if the budget pays for it and another server has room.
 func (x *Exchange) startHedge() {
-	d, at := x.destination, x.at.loop.Index
-	if x.reply.End > message.Room || !d.Hedge.Budgets.Of(at).Withdraw(x.at.loop.Now()) {
+	d, at := x.request.destination, x.at.loop.Index
+	if x.response.reply.End > message.Room || !d.Hedge.Budgets.Of(at).Withdraw(x.at.loop.Now()) {
 		return
 	}
-	h := &hedge{x: x, at: x.at, to: d, connect: x.inTime(x.connectTimeout()), read: x.inTime(x.route.Response)}
-	x.tried.Add(x.server)
+	h := &hedge{x: x, at: x.at, to: d, connect: x.inTime(x.connectTimeout()), read: x.inTime(x.request.route.Response)}
+	x.attempt.tried.Add(x.attempt.server)
 	var why pool.Reason
-	if h.server, why = d.Pool.Admit(at, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, false, &h.held); h.server == nil || why != pool.Picked || h.server == x.server {
+	if h.server, why = d.Pool.Admit(at, x.at.loop.Now(), x.hashKey(&d.Key), &x.attempt.tried, false, &h.held); h.server == nil || why != pool.Picked || h.server == x.attempt.server {
 		if h.server != nil {
 			h.settle(pool.Cancelled, 0)
 		}
 		return
 	}
 	h.load, h.want = h.server.Load(at), x.want(h.server, d.Transport)
-	h.own.Terms, h.method, h.target = x.own.Terms, x.req.Method, http2.Target{Secure: d.Transport.TLS != nil}
-	first := x.server
-	x.server = h.server // the head may name it
-	h.request = x.at.loop.Buffer(x.req.Raw.Len() + len(x.forward) + headRoom)
+	h.own.Terms, h.method, h.target = x.attempt.own.Terms, x.request.head.Method, http2.Target{Secure: d.Transport.TLS != nil}
+	first := x.attempt.server
+	x.attempt.server = h.server // the head may name it
+	h.request = x.at.loop.Buffer(x.request.head.Raw.Len() + len(x.request.forward) + headRoom)
 	head := x.appendRequest(h.request[:0], 0, true)
-	x.server = first
+	x.attempt.server = first
 	h.request, h.size = head[:cap(head)], len(head)
 	d.Hedge.Loops[at].Sent++
-	x.hedge = h
+	x.attempt.hedge = h
 	x.at.loop.Go(h)
 }
 
@@ -99,7 +99,7 @@ func (h *hedge) Run() {
 	h.request = nil
 	if x := h.x; x != nil && outcome == pool.OK {
 		h.won = true
-		x.conn.Interrupt() // that is what x waits on; it takes the answer
+		x.attempt.conn.Interrupt() // that is what x waits on; it takes the answer
 		return
 	}
 	h.drop(outcome)
@@ -152,7 +152,9 @@ func (h *hedge) ask() pool.Outcome {
 }
 
 // isWanted reports whether somebody still waits for the copy's answer.
-func (h *hedge) isWanted() bool { return h.x != nil && !h.x.left && h.x.ended == reason.Done }
+func (h *hedge) isWanted() bool {
+	return h.x != nil && !h.x.client.left && h.x.attempt.ended == reason.Done
+}
 
 // failed is what the copy's server is to blame for, as that of any other request would be: for nothing where nobody waits any more, where it has refused the request unseen, or
 // where it had closed a connection that was reused.
@@ -180,7 +182,7 @@ func (h *hedge) Panicked() { h.drop(pool.Cancelled) }
 // drop ends the copy, whose answer nobody takes.
 func (h *hedge) drop(outcome pool.Outcome) {
 	if x := h.x; x != nil {
-		h.x, x.hedge = nil, nil
+		h.x, x.attempt.hedge = nil, nil
 	}
 	if h.conn != nil {
 		h.conn.Close()
@@ -203,11 +205,11 @@ func (h *hedge) settle(outcome pool.Outcome, latency int64) {
 
 // dropHedge ends the copy of a request that has its answer, or needs none.
 func (x *Exchange) dropHedge() {
-	h := x.hedge
-	x.hedge, h.x = nil, nil
+	h := x.attempt.hedge
+	x.attempt.hedge, h.x = nil, nil
 	switch {
 	case h.won:
-		x.conn.ClearInterrupt() // both came in the same turn
+		x.attempt.conn.ClearInterrupt() // both came in the same turn
 		h.drop(pool.Cancelled)
 	case h.conn != nil:
 		h.conn.Interrupt() // its own coroutine does the rest
@@ -216,18 +218,18 @@ func (x *Exchange) dropHedge() {
 
 // takeHedge goes on with the answer to the copy. The first server's connection ends: its answer may still come.
 func (x *Exchange) takeHedge() {
-	h := x.hedge
-	x.hedge, h.x = nil, nil
-	x.conn.Close()
-	p, l := x.destination.Pool, x.at.loop
-	p.End(x.server, l.Index, l.Now(), 0, pool.Cancelled)
-	x.place.Settle(l, p, x.server)
-	l.Release(x.reply.Buf)
-	x.server, x.load, x.conn, x.begun = h.server, h.load, h.conn, h.began
-	x.place.Held = h.held
-	x.reply = h.reply
-	list := append(x.res.List[:0], h.res.List...)
-	x.res = h.res
-	x.res.List = list
-	x.destination.Hedge.Loops[l.Index].Won++
+	h := x.attempt.hedge
+	x.attempt.hedge, h.x = nil, nil
+	x.attempt.conn.Close()
+	p, l := x.request.destination.Pool, x.at.loop
+	p.End(x.attempt.server, l.Index, l.Now(), 0, pool.Cancelled)
+	x.attempt.place.Settle(l, p, x.attempt.server)
+	l.Release(x.response.reply.Buf)
+	x.attempt.server, x.attempt.load, x.attempt.conn, x.timing.asked = h.server, h.load, h.conn, h.began
+	x.attempt.place.Held = h.held
+	x.response.reply = h.reply
+	list := append(x.response.head.List[:0], h.res.List...)
+	x.response.head = h.res
+	x.response.head.List = list
+	x.request.destination.Hedge.Loops[l.Index].Won++
 }

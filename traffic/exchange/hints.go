@@ -9,10 +9,10 @@ import (
 // hint tells the client at once what the page it asks for had others load (RFC 8297). Browsers take that for pages they go to, and by HTTP/2 and HTTP/3: of HTTP/1.1
 // too many clients take any interim answer for the answer. It is no beginning of the answer: the request may still be sent again.
 func (x *Exchange) hint() {
-	if x.session.stream == nil || !x.mayHint() || !isNavigation(x.req.Lookup("sec-fetch-mode")) {
+	if x.session.stream == nil || !x.mayHint() || !isNavigation(x.request.head.Lookup("sec-fetch-mode")) {
 		return
 	}
-	lines := x.route.Hints.Of(x.at.loop.Index, x.page(), x.at.loop.Now())
+	lines := x.request.route.Hints.Of(x.at.loop.Index, x.page(), x.at.loop.Now())
 	if lines == "" {
 		return
 	}
@@ -27,14 +27,14 @@ func isNavigation(mode []byte) bool { return mode == nil || message.EqualFold(mo
 
 // mayHint reports whether what is asked for is the same for everybody.
 func (x *Exchange) mayHint() bool {
-	return x.req.Method == message.MethodGET && !x.req.Upgrade && x.req.Get(message.FieldAuthorization) == nil
+	return x.request.head.Method == message.MethodGET && !x.request.head.Upgrade && x.request.head.Get(message.FieldAuthorization) == nil
 }
 
 // page is by what hints are kept: links may tell the site's name and port. Good until the loop's scratch is used again.
 func (x *Exchange) page() []byte {
 	b := append(x.at.detail[:0], x.scheme()...)
-	b = append(append(b, ':'), x.req.Authority.Of(x.req.Buf)...)
-	b = append(b, x.path...)
+	b = append(append(b, ':'), x.request.head.Authority.Of(x.request.head.Buf)...)
+	b = append(b, x.request.path...)
 	x.at.detail = b
 	return b
 }
@@ -42,22 +42,22 @@ func (x *Exchange) page() []byte {
 // learnHints takes from an answer's head, as the client gets it, the links that are worth a hint. What only one client is to see is no hint for others, and takes
 // those that were learnt away.
 func (x *Exchange) learnHints(head []byte) {
-	if x.status != 200 || !x.mayHint() || !hasType(x.res.Get(message.FieldContentType), "text/html") {
+	if x.response.status != 200 || !x.mayHint() || !hasType(x.response.head.Get(message.FieldContentType), "text/html") {
 		return
 	}
 	var lines []byte
 	if x.isForAll() {
 		lines = appendHints(nil, head)
 	}
-	x.route.Hints.Learn(x.at.loop.Index, x.page(), lines, x.at.loop.Now())
+	x.request.route.Hints.Learn(x.at.loop.Index, x.page(), lines, x.at.loop.Now())
 }
 
 // isForAll reports whether the answer says nothing against being the same for everybody.
 func (x *Exchange) isForAll() bool {
-	f := &x.res.Fields
+	f := &x.response.head.Fields
 	for i := range f.List {
 		v := f.ValueOf(i)
-		switch name := f.List[i].Name.Of(x.res.Buf); {
+		switch name := f.List[i].Name.Of(x.response.head.Buf); {
 		case message.EqualFold(name, "cache-control"):
 			if hasDirective(v, "private") || hasDirective(v, "no-store") {
 				return false

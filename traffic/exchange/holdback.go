@@ -46,7 +46,7 @@ func (h *held) release(l *engine.Loop) {
 
 // mayHold reports whether the answer is held back. Streams are not, whatever the route says: what they bring is wanted at once. Nothing is while the loop holds much for its peers.
 func (x *Exchange) mayHold() bool {
-	return !x.at.loop.IsCrowded() && x.route.Buffer.Response > 0 && !x.rest.ended && !x.streams && !message.EqualFold(x.res.Lookup("X-Accel-Buffering"), "no")
+	return !x.at.loop.IsCrowded() && x.request.route.Buffer.Response > 0 && !x.response.body.ended && !x.response.streams && !message.EqualFold(x.response.head.Lookup("X-Accel-Buffering"), "no")
 }
 
 // holdBack takes the answer's body up to the route's threshold before the client gets any of it. An answer that ends before leaves the server free,
@@ -54,12 +54,12 @@ func (x *Exchange) mayHold() bool {
 func (x *Exchange) holdBack() Stage {
 	h := &held{}
 	l := x.at.loop
-	x.holding = h
+	x.response.holding = h
 	defer func() {
 		h.release(l)
-		x.holding = nil
+		x.response.holding = nil
 	}()
-	for most := x.route.Buffer.Response; !x.rest.ended && h.size < most && !(h.size > 0 && l.IsCrowded()); {
+	for most := x.request.route.Buffer.Response; !x.response.body.ended && h.size < most && !(h.size > 0 && l.IsCrowded()); {
 		to := h.room(l, most)
 		p, err := x.piece(to.Buf[to.End-message.FrameRoom:])
 		if err != nil {
@@ -68,14 +68,14 @@ func (x *Exchange) holdBack() Stage {
 		to.End += p.End - p.From
 		h.size += int64(p.End - p.From)
 	}
-	if x.rest.ended {
+	if x.response.body.ended {
 		x.freeServer()
-	} else if x.route.Buffer.Spill > 0 && !l.IsCrowded() {
+	} else if x.request.route.Buffer.Spill > 0 && !l.IsCrowded() {
 		if file := x.spillFile(); file != nil {
 			return x.deliverSpilled(file, h)
 		}
 	}
-	isWhole := x.rest.ended
+	isWhole := x.response.body.ended
 	if !x.toClientHeld(h, isWhole) {
 		return x.clientFailed()
 	}
@@ -88,8 +88,8 @@ func (x *Exchange) holdBack() Stage {
 // toClientHeld gives the client the head and what is held, and the buffers back to the loop; isWhole says that the answer ends with it.
 func (x *Exchange) toClientHeld(h *held, isWhole bool) bool {
 	defer h.release(x.at.loop)
-	x.reply.Ended = isWhole && len(h.pieces) == 0
-	if !x.sendPiece(x.reply) {
+	x.response.reply.Ended = isWhole && len(h.pieces) == 0
+	if !x.sendPiece(x.response.reply) {
 		return false
 	}
 	for i := range h.pieces {
@@ -104,7 +104,7 @@ func (x *Exchange) toClientHeld(h *held, isWhole bool) bool {
 
 // heldFailed: the client knows nothing of the answer yet, so another may come in its place.
 func (x *Exchange) heldFailed(err error) Stage {
-	x.rest = responseBody{}
+	x.response.body = responseBody{}
 	switch {
 	case errors.Is(err, engine.ErrInterrupted):
 		return x.clientHungUp()
@@ -117,9 +117,9 @@ func (x *Exchange) heldFailed(err error) Stage {
 
 // freeServer ends what the exchange has to do with its server once all of the answer is here, unless the server still takes the request.
 func (x *Exchange) freeServer() {
-	if x.up.started && x.up.running {
+	if x.attempt.up.started && x.attempt.up.running {
 		return
 	}
-	x.rest.trailers = bytes.Clone(x.rest.trailers) // they are the server's stream's, which another exchange has next
+	x.response.body.trailers = bytes.Clone(x.response.body.trailers) // they are the server's stream's, which another exchange has next
 	x.endAttempt()
 }

@@ -75,8 +75,8 @@ func (h *HTTP) isFull(p *perLoop, setup *Setup) bool {
 // prior knowledge). By TLS it is agreed on, or not spoken.
 func (x *Exchange) startsHTTP2() bool {
 	s := x.session
-	n := min(x.inLen, len(http2.Preface))
-	return x.setup.Streams != nil && x.setup.ClearHTTP2 && s.requests == 0 && !s.secure && s.shadow == nil && string(x.in[:n]) == http2.Preface[:n]
+	n := min(x.request.inLen, len(http2.Preface))
+	return x.setup.Streams != nil && x.setup.ClearHTTP2 && s.requests == 0 && !s.secure && s.shadow == nil && string(x.request.in[:n]) == http2.Preface[:n]
 }
 
 // toHTTP2 ends the session, which has seen no request, and begins again with what it has read.

@@ -29,10 +29,10 @@ var hidingFates = func() [256]fate {
 // appendResponseFields appends the fields of the server's answer as the client gets them.
 func (x *Exchange) appendResponseFields(b []byte) []byte {
 	fates := &hidingFates
-	if x.route.Identity == nil {
+	if x.request.route.Identity == nil {
 		fates = &shownFates
 	}
-	return x.appendLines(b, &x.res.Head, fates, x.route.ResponseHeaders)
+	return x.appendLines(b, &x.response.head.Head, fates, x.request.route.ResponseHeaders)
 }
 
 // appendHiding appends a field line in which the server may speak of itself.
@@ -40,15 +40,15 @@ func (x *Exchange) appendHiding(b []byte, h *message.Head, f *message.Field) []b
 	b = append(b, f.Name.Of(h.Buf)...)
 	b = append(b, ": "...)
 	p := x.public()
-	b = x.route.Identity.AppendField(b, f.ID, f.Value.Of(h.Buf), &p)
+	b = x.request.route.Identity.AppendField(b, f.ID, f.Value.Of(h.Buf), &p)
 	return append(b, "\r\n"...)
 }
 
 // public is how the client sees the site.
 func (x *Exchange) public() filter.Public {
-	p := filter.Public{IsSecure: x.scheme() == "https", ServerIsSecure: x.destination.Transport.TLS != nil, IsServer: x.isServer}
+	p := filter.Public{IsSecure: x.scheme() == "https", ServerIsSecure: x.request.destination.Transport.TLS != nil, IsServer: x.request.isServer}
 	p.Authority, p.Host, p.Port = x.publicHost()
-	if a := x.server.Address.AddrPort; a.IsValid() {
+	if a := x.attempt.server.Address.AddrPort; a.IsValid() {
 		p.ServerPort = a.Port()
 	}
 	return p

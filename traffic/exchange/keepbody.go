@@ -30,14 +30,16 @@ func (k *keptBody) length() int64 { return int64(k.n) + k.size + int64(len(k.tai
 func (k *keptBody) behind() int64 { return k.size + int64(len(k.tail)) }
 
 // keptLength reports whether the server is told the length of a body that is kept: all of it is there, and nothing follows it.
-func (x *Exchange) keptLength() bool { return x.kept.isWhole() && len(x.body.trailers) == 0 }
+func (x *Exchange) keptLength() bool {
+	return x.request.kept.isWhole() && len(x.request.body.trailers) == 0
+}
 
 // taken is how many bytes of a body of known length the client has delivered before any upload.
 func (x *Exchange) taken() int64 {
-	if x.kept != nil {
-		return x.kept.length()
+	if x.request.kept != nil {
+		return x.request.kept.length()
 	}
-	return int64(x.body.have)
+	return int64(x.request.body.have)
 }
 
 // keepBody takes the request's body before a server is asked for: into memory up to the route's threshold, beyond it into a file. What is known to be
@@ -46,27 +48,27 @@ func (x *Exchange) keepBody() Stage {
 	data, whole := x.inBuffer()
 	size, spill := x.keepMost()
 	most := size + spill
-	if whole || x.body.framing == message.FramingLength && x.body.length > most {
+	if whole || x.request.body.framing == message.FramingLength && x.request.body.length > most {
 		return Pick
 	}
-	if x.req.Expect && len(data) == 0 && !x.interimToClient(goOn) {
+	if x.request.head.Expect && len(data) == 0 && !x.interimToClient(goOn) {
 		return x.abandon(reason.ClientCut)
 	}
-	x.req.Expect = false
+	x.request.head.Expect = false
 	k := &keptBody{}
-	x.kept = k
-	if x.body.framing == message.FramingLength {
-		size = min(size, x.body.length)
+	x.request.kept = k
+	if x.request.body.framing == message.FramingLength {
+		size = min(size, x.request.body.length)
 	}
 	k.buf = x.at.loop.Buffer(int(max(min(size, engine.Buffer16K), int64(len(data)))))
 	k.n = copy(k.buf, data)
 	for !k.whole && k.length() < most && k.tail == nil && !x.mustPassOn(k, spill) {
 		if why, fault := x.keepMore(k, most-k.length()); why != reason.Done {
-			x.up.why, x.up.fault = why, fault
+			x.attempt.up.why, x.attempt.up.fault = why, fault
 			return x.uploadFailed()
 		}
 	}
-	x.body.relayed = k.whole
+	x.request.body.relayed = k.whole
 	return Pick
 }
 
@@ -77,7 +79,7 @@ func (x *Exchange) mustPassOn(k *keptBody, spill int64) bool {
 
 // keepMost is how much of a body is kept in memory, and how much more in a file.
 func (x *Exchange) keepMost() (memory, file int64) {
-	if b := x.route.Buffer; b != nil {
+	if b := x.request.route.Buffer; b != nil {
 		memory, file = b.Request, b.Spill
 	}
 	if x.wantsUpgrade() {
@@ -100,21 +102,21 @@ func (x *Exchange) keepMore(k *keptBody, most int64) (reason.Reason, *http1.Faul
 	} else {
 		most = min(most, memory-int64(k.n))
 	}
-	if x.body.framing == message.FramingLength {
-		most = min(most, x.body.length-k.length())
+	if x.request.body.framing == message.FramingLength {
+		most = min(most, x.request.body.length-k.length())
 	}
 	room = room[:min(int64(len(room)), most)]
-	x.stream.SetReadTimeout(x.keepTimeout(k.length()))
-	n, err := x.stream.Read(room)
-	x.received += int64(n + x.stream.Around())
+	x.client.stream.SetReadTimeout(x.keepTimeout(k.length()))
+	n, err := x.client.stream.Read(room)
+	x.received += int64(n + x.client.stream.Around())
 	if err != nil && err != io.EOF {
 		fault, _ := err.(*http1.Fault)
 		return bodyFailure(err), fault
 	}
 	x.moves()
-	k.whole = err == io.EOF || x.stream.Ended()
+	k.whole = err == io.EOF || x.client.stream.Ended()
 	x.took(n, k.whole)
-	if limit := x.route.BodyLimit; limit > 0 && x.announced() > limit {
+	if limit := x.request.route.BodyLimit; limit > 0 && x.announced() > limit {
 		return reason.ClientBodyTooLarge, http1.FaultBodyTooLarge
 	}
 	if inMemory {
@@ -154,8 +156,8 @@ func (x *Exchange) toFile(k *keptBody, b []byte) {
 
 // dropKept ends the keeping.
 func (x *Exchange) dropKept() {
-	k := x.kept
-	x.kept = nil
+	k := x.request.kept
+	x.request.kept = nil
 	x.at.loop.Release(k.buf)
 	if k.file != nil {
 		x.closeFile(k.file)
@@ -169,7 +171,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 		u.conn.SetWriteTimeout(x.answerPause())
 		n, err := s.SendFile(x.spillDisk(), k.file, sent, min(k.size-sent, splicePiece))
 		sent += n
-		x.load.BytesSent += uint64(n)
+		x.attempt.load.BytesSent += uint64(n)
 		if err != nil {
 			return reason.SendCut
 		}
@@ -179,7 +181,7 @@ func (u *upload) sendKept(k *keptBody) reason.Reason {
 		if _, err := s.Write(k.tail); err != nil {
 			return reason.SendCut
 		}
-		x.load.BytesSent += uint64(len(k.tail))
+		x.attempt.load.BytesSent += uint64(len(k.tail))
 	}
 	u.conn.SetReadTimeout(x.answerPause())
 	if k.whole {

@@ -27,7 +27,7 @@ func (x *Exchange) Changed(what engine.Change) {
 	case engine.Gone:
 		x.leave()
 	case engine.Finished:
-		x.finished = true
+		x.client.finished = true
 		x.judgeFinished()
 	}
 }
@@ -35,27 +35,27 @@ func (x *Exchange) Changed(what engine.Change) {
 // judgeFinished decides what it means that the client has finished sending. It is asked again when a body has arrived that was on its way then.
 func (x *Exchange) judgeFinished() {
 	switch {
-	case x.left || !x.setup.HalfClosed && x.bodyIsArriving():
+	case x.client.left || !x.setup.HalfClosed && x.bodyIsArriving():
 	case !x.setup.HalfClosed:
 		x.leave()
-	case x.req.Minor >= 1 && x.stage < Response:
-		x.probe.Set(x.at.loop, probeAfter, (*probing)(x))
+	case x.request.head.Minor >= 1 && x.stage < Response:
+		x.attempt.probe.Set(x.at.loop, probeAfter, (*probing)(x))
 	case x.session.secure:
-		x.probe.Set(x.at.loop, finishedPause, (*probing)(x))
+		x.attempt.probe.Set(x.at.loop, finishedPause, (*probing)(x))
 	}
 }
 
 // leave gives up what is waited for.
 func (x *Exchange) leave() {
-	if x.left {
+	if x.client.left {
 		return
 	}
-	x.left = true
-	x.cancel.Call()
-	x.place.Wake()
-	x.searching.GiveUp(x.at.loop)
-	if x.conn != nil {
-		x.conn.Interrupt()
+	x.client.left = true
+	x.attempt.cancel.Call()
+	x.attempt.place.Wake()
+	x.response.searching.GiveUp(x.at.loop)
+	if x.attempt.conn != nil {
+		x.attempt.conn.Interrupt()
 	}
 }
 
@@ -66,31 +66,31 @@ type probing Exchange
 func (p *probing) Run() {
 	x := (*Exchange)(p)
 	switch {
-	case x.client == nil || !x.finished || x.left || x.up.started && x.up.telling:
-	case x.sentAny || x.req.Minor == 0:
+	case x.client.conn == nil || !x.client.finished || x.client.left || x.attempt.up.started && x.attempt.up.telling:
+	case x.response.sentAny || x.request.head.Minor == 0:
 		x.lookForPause()
 	case x.session.secure:
 		x.interimToClient(goOn)
-		x.probe.Set(x.at.loop, finishedPause, p)
+		x.attempt.probe.Set(x.at.loop, finishedPause, p)
 	default:
-		engine.SendNow(x.client, goOn)
+		engine.SendNow(x.client.conn, goOn)
 	}
 }
 
 // lookForPause ends an answer that pauses, by TLS, whose client sends nothing more.
 func (x *Exchange) lookForPause() {
-	silent := time.Duration(x.at.loop.Now()-x.moved) * time.Millisecond
+	silent := time.Duration(x.at.loop.Now()-x.timing.moved) * time.Millisecond
 	switch {
 	case !x.session.secure:
-	case x.sentAny && silent >= finishedPause:
+	case x.response.sentAny && silent >= finishedPause:
 		x.leave()
 	default:
-		x.probe.Set(x.at.loop, finishedPause, (*probing)(x))
+		x.attempt.probe.Set(x.at.loop, finishedPause, (*probing)(x))
 	}
 }
 
 // stopWatching ends what Changed is told, before the connection is read from again.
 func (x *Exchange) stopWatching() {
-	x.client.Watch(nil)
-	x.probe.Stop()
+	x.client.conn.Watch(nil)
+	x.attempt.probe.Stop()
 }

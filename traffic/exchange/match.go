@@ -15,34 +15,34 @@ func (x *Exchange) match() Stage {
 	}
 	x.session.requests++
 	if m := x.setup.MaxRequests; m > 0 && x.session.requests >= m || x.setup.Closing || x.isLast() {
-		x.keepAlive = false
+		x.client.keepAlive = false
 	}
 	if x.setup.Trusted != nil { // before anything is refused: else the trusted proxy would be blamed for its client
-		x.told = x.setup.Source.Read(&x.req.Fields, x.session.peer, x.setup.Trusted)
-		x.from = x.told.Client
+		x.client.told = x.setup.Source.Read(&x.request.head.Fields, x.session.peer, x.setup.Trusted)
+		x.client.ip = x.client.told.Client
 	}
 	x.splitHost()
 	raw := x.rawPath()
-	if x.path = raw; !message.IsNormalPath(raw) {
+	if x.request.path = raw; !message.IsNormalPath(raw) {
 		var err error
-		if x.pathBuf, err = message.AppendNormalPath(x.pathBuf[:0], raw); err != nil {
+		if x.request.pathBuf, err = message.AppendNormalPath(x.request.pathBuf[:0], raw); err != nil {
 			return x.refuse(http1.FaultPath, reason.ClientMalformed)
 		}
-		x.path = x.pathBuf
+		x.request.path = x.request.pathBuf
 	}
 	if s := x.session.shadow; s != nil {
-		if of := x.setup.Sites.FindSite(x.host); of != nil {
-			if normal, fault := of.Normal(raw, &x.paths); fault == nil {
-				x.path = normal
+		if of := x.setup.Sites.FindSite(x.request.host); of != nil {
+			if normal, fault := of.Normal(raw, &x.request.paths); fault == nil {
+				x.request.path = normal
 			}
 		}
-		x.route, x.destination = s.mirror.Route, s.mirror.Route.Destination
+		x.request.route, x.request.destination = s.mirror.Route, s.mirror.Route.Destination
 		return Request
 	}
 	if x.setup.Challenge != nil && x.answersChallenge() {
 		return Answer
 	}
-	s := x.setup.Sites.FindSite(x.host)
+	s := x.setup.Sites.FindSite(x.request.host)
 	if s == nil {
 		return x.fail(404, reason.NoSite)
 	}
@@ -53,15 +53,15 @@ func (x *Exchange) match() Stage {
 		// RFC 9110 section 15.5.20: the request came by a connection that is no place for it; the client may come by another.
 		return x.fail(421, reason.ClientPolicy)
 	}
-	q := site.Query{Host: x.host, Query: x.req.Query.Of(x.req.Buf), Request: &x.req, Client: x.from, TLS: x.session.tls}
+	q := site.Query{Host: x.request.host, Query: x.request.head.Query.Of(x.request.head.Buf), Request: &x.request.head, Client: x.client.ip, TLS: x.session.tls}
 	if x.setup.Sites.AsksInClear {
 		q.InClear = x.scheme() != "https"
 	}
 	if x.setup.Sites.AsksDestination {
-		q.Destination = x.client.LocalAddr()
+		q.Destination = x.client.conn.LocalAddr()
 	}
-	route, normal, fault := s.Route(&q, raw, &x.paths)
-	x.path = normal
+	route, normal, fault := s.Route(&q, raw, &x.request.paths)
+	x.request.path = normal
 	if fault != nil {
 		return x.refuse(fault, reason.ClientMalformed)
 	}
@@ -71,7 +71,7 @@ func (x *Exchange) match() Stage {
 	if route.Split != nil {
 		route = x.divide(route.Split)
 	}
-	x.route, x.destination = route, route.Destination
+	x.request.route, x.request.destination = route, route.Destination
 	return Request
 }
 
@@ -79,7 +79,7 @@ var rootPath = []byte("/")
 
 // rawPath is the path as it was received.
 func (x *Exchange) rawPath() []byte {
-	if raw := x.req.Path.Of(x.req.Buf); len(raw) > 0 {
+	if raw := x.request.head.Path.Of(x.request.head.Buf); len(raw) > 0 {
 		return raw
 	}
 	// RFC 9112 section 3.2.1: "If the target URI's path component is empty, the client MUST send "/" as the path".
@@ -97,12 +97,12 @@ func (x *Exchange) urlPath(path []byte) []byte {
 
 // splitHost sets host, in lower case and without final dot, and port.
 func (x *Exchange) splitHost() {
-	a := x.req.Authority.Of(x.req.Buf)
+	a := x.request.head.Authority.Of(x.request.head.Buf)
 	end := len(a)
 	for i := len(a) - 1; i >= 0 && a[i] != ']'; i-- {
 		if a[i] == ':' {
 			end = i
-			x.port = a[i+1:]
+			x.request.port = a[i+1:]
 			break
 		}
 	}
@@ -113,11 +113,11 @@ func (x *Exchange) splitHost() {
 	for _, c := range h {
 		if c != message.Lower(c) {
 			for i, c := range h {
-				x.hostBuf[i] = message.Lower(c)
+				x.request.hostBuf[i] = message.Lower(c)
 			}
-			h = x.hostBuf[:len(h)]
+			h = x.request.hostBuf[:len(h)]
 			break
 		}
 	}
-	x.host = h
+	x.request.host = h
 }

@@ -25,41 +25,41 @@ func (x *Exchange) mirror(m *site.Mirror) {
 	}
 	mine := &m.Route.Destination.Loops[x.at.loop.Index].Mirror
 	data, whole := x.inBuffer()
-	if k := x.kept; x.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost || x.at.loop.IsCrowded() {
+	if k := x.request.kept; x.announced() > m.Body || int64(len(data)) > m.Body || k != nil && k.behind() > 0 || x.at.shadows >= shadowsMost || x.at.loop.IsCrowded() {
 		mine.Skipped++
 		return
 	}
 	if m.Compare {
-		x.twin = newTwin()
+		x.request.twin = newTwin()
 	}
 	if whole {
 		x.castShadow(m, data)
 		return
 	}
 	// What is announced need not come: room is made as it does.
-	x.tee = &tee{mirror: m, body: append(make([]byte, 0, 4<<10), data...)}
+	x.request.tee = &tee{mirror: m, body: append(make([]byte, 0, 4<<10), data...)}
 	x.countTee()
 }
 
 // countTee has the loop count what the copy holds.
 func (x *Exchange) countTee() {
-	x.at.loop.Hold(cap(x.tee.body) - x.tee.held)
-	x.tee.held = cap(x.tee.body)
+	x.at.loop.Hold(cap(x.request.tee.body) - x.request.tee.held)
+	x.request.tee.held = cap(x.request.tee.body)
 }
 
 // dropTee ends the copy.
 func (x *Exchange) dropTee() {
-	x.at.loop.Hold(-x.tee.held)
-	x.tee = nil
+	x.at.loop.Hold(-x.request.tee.held)
+	x.request.tee = nil
 }
 
 // addToTee takes a piece of the body. Too many, or a loop that holds much for its peers, end the copy.
 func (x *Exchange) addToTee(piece []byte) {
-	t := x.tee
+	t := x.request.tee
 	if int64(len(t.body)+len(piece)) > t.mirror.Body || x.at.loop.IsCrowded() {
 		t.mirror.Route.Destination.Loops[x.at.loop.Index].Mirror.Skipped++
 		x.dropTee()
-		x.twin = nil
+		x.request.twin = nil
 		return
 	}
 	t.body = append(t.body, piece...)
@@ -68,24 +68,24 @@ func (x *Exchange) addToTee(piece []byte) {
 
 // endTee sends the copy, once all of the body has been there.
 func (x *Exchange) endTee() {
-	t := x.tee
+	t := x.request.tee
 	x.dropTee()
 	x.castShadow(t.mirror, t.body)
 }
 
 // castShadow lets another exchange, without a client, take the same request to the mirror's pool.
 func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
-	head := x.in[:x.headLen]
+	head := x.request.in[:x.request.headLen]
 	size := len(head) + len(body) + 64
-	s := &shadow{at: x.at, mirror: m, twin: x.twin, buf: x.at.loop.Buffer(size)}
+	s := &shadow{at: x.at, mirror: m, twin: x.request.twin, buf: x.at.loop.Buffer(size)}
 	b := append(s.buf[:0], head...)
 	switch {
-	case x.req.Framing != message.FramingChunked && (x.req.Framing == message.FramingUntilClose || int64(len(body)) != x.req.Length): // the head does not say where the body ends
+	case x.request.head.Framing != message.FramingChunked && (x.request.head.Framing == message.FramingUntilClose || int64(len(body)) != x.request.head.Length): // the head does not say where the body ends
 		b = withoutLine(b, "Content-Length")
 		b = append(b[:len(b)-len("\r\n")], "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 		b = append(append(b, "\r\n\r\n"...), body...)
-	case x.req.Framing == message.FramingChunked:
+	case x.request.head.Framing == message.FramingChunked:
 		if len(body) > 0 {
 			b = strconv.AppendInt(b, int64(len(body)), 16)
 			b = append(b, "\r\n"...)
@@ -97,7 +97,7 @@ func (x *Exchange) castShadow(m *site.Mirror, body []byte) {
 		b = append(b, body...)
 	}
 	from := x.session
-	s.conn = shadowConn{loop: x.at.loop, request: b, remote: x.client.RemoteAddr(), local: x.client.LocalAddr()}
+	s.conn = shadowConn{loop: x.at.loop, request: b, remote: x.client.conn.RemoteAddr(), local: x.client.conn.LocalAddr()}
 	s.session = session{http: from.http, at: x.at, conn: &s.conn, peer: from.peer, peerText: from.peerText, peerLen: from.peerLen, secure: from.secure, tls: from.tls, told: from.told,
 		shadow: s, counted: &m.Route.Destination.Loops[x.at.loop.Index]}
 	s.session.counted.Mirror.Sent++

@@ -21,23 +21,23 @@ func withReferer(fates [256]fate) [256]fate {
 func (x *Exchange) appendOwnURL(b []byte, f *message.Field) []byte {
 	p := filter.Public{IsSecure: x.scheme() == "https"}
 	p.Authority, p.Host, p.Port = x.publicHost()
-	v := filter.ServerView{IsSecure: x.destination.Transport.TLS != nil}
+	v := filter.ServerView{IsSecure: x.request.destination.Transport.TLS != nil}
 	switch {
-	case x.route.Host == site.HostNamed:
-		x.viewBuf = append(x.viewBuf[:0], x.route.HostName...)
-	case x.route.Host == site.HostServer || x.req.Authority.Len() == 0:
-		x.viewBuf = append(x.viewBuf[:0], x.server.Name...)
+	case x.request.route.Host == site.HostNamed:
+		x.request.viewBuf = append(x.request.viewBuf[:0], x.request.route.HostName...)
+	case x.request.route.Host == site.HostServer || x.request.head.Authority.Len() == 0:
+		x.request.viewBuf = append(x.request.viewBuf[:0], x.attempt.server.Name...)
 	default:
-		x.viewBuf = append(x.viewBuf[:0], x.req.Authority.Of(x.req.Buf)...)
+		x.request.viewBuf = append(x.request.viewBuf[:0], x.request.head.Authority.Of(x.request.head.Buf)...)
 	}
-	v.Authority = x.viewBuf
-	b = append(b, f.Name.Of(x.req.Buf)...)
+	v.Authority = x.request.viewBuf
+	b = append(b, f.Name.Of(x.request.head.Buf)...)
 	b = append(b, ": "...)
-	value := f.Value.Of(x.req.Buf)
+	value := f.Value.Of(x.request.head.Buf)
 	if f.ID == message.FieldIf {
-		b = filter.AppendOwnURLs(b, value, &p, &v, x.route.Paths)
+		b = filter.AppendOwnURLs(b, value, &p, &v, x.request.route.Paths)
 	} else {
-		b = filter.AppendOwnURL(b, value, &p, &v, x.route.Paths)
+		b = filter.AppendOwnURL(b, value, &p, &v, x.request.route.Paths)
 	}
 	return append(b, "\r\n"...)
 }

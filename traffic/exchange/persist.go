@@ -21,45 +21,45 @@ type stay struct {
 
 // stayWith finds the server that the client stays with, for admit to take; without one any will do. A stage other than Pick is what happens instead.
 func (x *Exchange) stayWith(p *site.Persistence) Stage {
-	if x.attempts > x.stale {
-		x.stay.with = nil
-		if x.stay.named != nil && p.Lost != persistence.LostNext {
+	if x.attempt.count > x.attempt.stale {
+		x.attempt.stay.with = nil
+		if x.attempt.stay.named != nil && p.Lost != persistence.LostNext {
 			return x.lost(p)
 		}
 		return Pick
 	}
 	var next Stage
-	x.stay.with, next = x.persisted(p)
+	x.attempt.stay.with, next = x.persisted(p)
 	return next
 }
 
 // persisted finds the server that the client stays with. It is nil for a client that is new; a stage other than Pick says what happens instead,
 // because the server is gone.
 func (x *Exchange) persisted(p *site.Persistence) (*pool.Server, Stage) {
-	x.stay = stay{}
-	set := x.route.Destination.Pool.Set()
+	x.attempt.stay = stay{}
+	set := x.request.route.Destination.Pool.Set()
 	var s *pool.Server
 	isKnown := false
 	if p.Cookie != "" {
-		value := cookie(&x.req.Fields, p.Cookie)
+		value := cookie(&x.request.head.Fields, p.Cookie)
 		var isOurs bool
 		if s, isOurs = p.ByCookie(set, value); isOurs {
-			x.stay.named = s
+			x.attempt.stay.named = s
 		}
 		isKnown = s != nil || persistence.IsSigned(value)
-	} else if x.stay.key, x.stay.hasKey = x.stayKey(&p.Key); x.stay.hasKey {
-		s, isKnown = p.ByKey(set, x.stay.key, x.at.loop.Now())
-		x.stay.named = s
+	} else if x.attempt.stay.key, x.attempt.stay.hasKey = x.stayKey(&p.Key); x.attempt.stay.hasKey {
+		s, isKnown = p.ByKey(set, x.attempt.stay.key, x.at.loop.Now())
+		x.attempt.stay.named = s
 	}
-	mine := &x.route.Destination.Loops[x.at.loop.Index]
+	mine := &x.request.route.Destination.Loops[x.at.loop.Index]
 	if s != nil && s.Health() != pool.Down && !s.IsEjected(x.at.loop.Now()) && set.State(s) != pool.Disabled {
-		if x.attempts == 0 {
+		if x.attempt.count == 0 {
 			mine.Kept++
 		}
 		return s, Pick
 	}
 	if !isKnown {
-		x.stay.isNew = x.stay.hasKey
+		x.attempt.stay.isNew = x.attempt.stay.hasKey
 		return nil, Pick
 	}
 	mine.Lost++
@@ -68,11 +68,11 @@ func (x *Exchange) persisted(p *site.Persistence) (*pool.Server, Stage) {
 
 // isTaken claims s for a client that the table does not know, and reports whether the client has got another server meanwhile, by another request.
 func (x *Exchange) isTaken(s *pool.Server) bool {
-	if !x.stay.isNew || x.isFallback() {
+	if !x.attempt.stay.isNew || x.isFallback() {
 		return false
 	}
-	x.stay.isNew = false
-	return x.route.Persistence.Claim(x.route.Destination.Pool.Set(), x.stay.key, s, x.at.loop.Now()) != s
+	x.attempt.stay.isNew = false
+	return x.request.route.Persistence.Claim(x.request.route.Destination.Pool.Set(), x.attempt.stay.key, s, x.at.loop.Now()) != s
 }
 
 // lost is what becomes of a client whose server is gone.
@@ -82,15 +82,15 @@ func (x *Exchange) lost(p *site.Persistence) Stage {
 		return Pick
 	case persistence.LostClose:
 		x.fail(503, reason.PersistenceLost)
-		x.keepAlive, x.linger = false, true
+		x.client.keepAlive, x.client.linger = false, true
 	default:
 		x.gather()
 		x.reason = reason.Redirected
-		x.local = localAnswer{status: p.LostTo.Status, location: p.LostTo}
+		x.response.local = localAnswer{status: p.LostTo.Status, location: p.LostTo}
 	}
-	x.stay.forgets = true
-	if x.stay.hasKey {
-		p.Forget(x.stay.key)
+	x.attempt.stay.forgets = true
+	if x.attempt.stay.hasKey {
+		p.Forget(x.attempt.stay.key)
 	}
 	return Answer
 }
@@ -99,10 +99,10 @@ func (x *Exchange) lost(p *site.Persistence) Stage {
 func (x *Exchange) stayKey(k *site.Key) (uint64, bool) {
 	switch k.Kind {
 	case site.KeyHeader:
-		v := x.req.Lookup(k.Name)
+		v := x.request.head.Lookup(k.Name)
 		return pool.Key(v), len(v) > 0
 	case site.KeyCookie:
-		v := cookie(&x.req.Fields, k.Name)
+		v := cookie(&x.request.head.Fields, k.Name)
 		return pool.Key(v), len(v) > 0
 	}
 	return x.hashKey(k), true
@@ -110,25 +110,25 @@ func (x *Exchange) stayKey(k *site.Key) (uint64, bool) {
 
 // settle notes which server has answered the client, unless it answered that it cannot.
 func (x *Exchange) settleStay(p *site.Persistence) {
-	x.stay.setsNone = x.stay.named == x.server || x.outcome.IsFailure() || x.isFallback()
-	if x.stay.setsNone {
+	x.attempt.stay.setsNone = x.attempt.stay.named == x.attempt.server || x.attempt.outcome.IsFailure() || x.isFallback()
+	if x.attempt.stay.setsNone {
 		return
 	}
 	if p.Cookie == "" {
 		if p.Key.Kind == site.KeyCookie {
 			x.learnKey(&p.Key)
 		}
-		if !x.stay.hasKey {
+		if !x.attempt.stay.hasKey {
 			return
 		}
-		p.Keep(x.route.Destination.Pool.Set(), x.stay.key, x.server, x.at.loop.Now())
+		p.Keep(x.request.route.Destination.Pool.Set(), x.attempt.stay.key, x.attempt.server, x.at.loop.Now())
 	}
-	x.route.Destination.Loops[x.at.loop.Index].Placed++
+	x.request.route.Destination.Loops[x.at.loop.Index].Placed++
 }
 
 // learnKey takes the key from a cookie that the server sets: the session is its own, and begins here.
 func (x *Exchange) learnKey(k *site.Key) {
-	f := &x.res.Fields
+	f := &x.response.head.Fields
 	for i := range f.List {
 		if f.List[i].ID != message.FieldSetCookie {
 			continue
@@ -145,24 +145,24 @@ func (x *Exchange) learnKey(k *site.Key) {
 			}
 		}
 		if v = message.TrimOWS(v); len(v) > 0 {
-			x.stay.key, x.stay.hasKey = pool.Key(v), true
+			x.attempt.stay.key, x.attempt.stay.hasKey = pool.Key(v), true
 		}
 	}
 }
 
 // appendStay appends the cookie of an answer of x.server.
 func (x *Exchange) appendStay(b []byte) []byte {
-	p := x.route.Persistence
-	if p == nil || p.Cookie == "" || x.stay.setsNone {
+	p := x.request.route.Persistence
+	if p == nil || p.Cookie == "" || x.attempt.stay.setsNone {
 		return b
 	}
-	return p.AppendSetCookie(b, x.route.Destination.Pool.Set(), x.server, x.scheme() == "https")
+	return p.AppendSetCookie(b, x.request.route.Destination.Pool.Set(), x.attempt.server, x.scheme() == "https")
 }
 
 // appendForget appends, to an answer of weir's own, the end of the client's stay with a server that is gone.
 func (x *Exchange) appendForget(b []byte) []byte {
-	if !x.stay.forgets || x.route.Persistence.Cookie == "" {
+	if !x.attempt.stay.forgets || x.request.route.Persistence.Cookie == "" {
 		return b
 	}
-	return x.route.Persistence.AppendForget(b)
+	return x.request.route.Persistence.AppendForget(b)
 }

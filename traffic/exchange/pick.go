@@ -18,30 +18,30 @@ func (x *Exchange) pick() Stage {
 	if x.isLate() {
 		return x.late()
 	}
-	d := x.destination
-	if x.attempts == 0 {
+	d := x.request.destination
+	if x.attempt.count == 0 {
 		x.stamp(Pick)
-		x.client.Watch(x)
-		x.tried.Reset()
+		x.client.conn.Watch(x)
+		x.attempt.tried.Reset()
 		x.budget().Deposit()
 		if mine := &d.Loops[x.at.loop.Index]; x.session.counted != mine {
 			x.session.counted = mine
 			mine.Clients++
 		}
 	}
-	if p := x.route.Persistence; p != nil && !x.isFallback() {
+	if p := x.request.route.Persistence; p != nil && !x.isFallback() {
 		if next := x.stayWith(p); next != Pick {
 			return next
 		}
 	}
 	s, why := x.Admit(false)
-	if why == pool.Full && x.attempts == 0 {
+	if why == pool.Full && x.attempt.count == 0 {
 		s, why = x.queue()
 	}
 	if s == nil && x.fallBack(why) {
 		return Pick
 	}
-	if x.left {
+	if x.client.left {
 		return x.leftWith(s)
 	}
 	if s == nil && why == pool.WaitedTooLong && x.isLate() {
@@ -52,14 +52,14 @@ func (x *Exchange) pick() Stage {
 	}
 	if x.isTaken(s) {
 		d.Pool.End(s, x.at.loop.Index, x.at.loop.Now(), 0, pool.Cancelled)
-		x.place.Settle(x.at.loop, d.Pool, s)
+		x.attempt.place.Settle(x.at.loop, d.Pool, s)
 		return Pick
 	}
-	x.server, x.load = s, s.Load(x.at.loop.Index)
-	x.attempts++
-	x.outcome = pool.OK
-	x.attempted = true
-	if x.session.private != nil && x.attempts == 1 && x.resumePrivate(d) {
+	x.attempt.server, x.attempt.load = s, s.Load(x.at.loop.Index)
+	x.attempt.count++
+	x.attempt.outcome = pool.OK
+	x.attempt.begun = true
+	if x.session.private != nil && x.attempt.count == 1 && x.resumePrivate(d) {
 		return Send
 	}
 	return Connect
@@ -68,65 +68,65 @@ func (x *Exchange) pick() Stage {
 // leftWith ends an exchange whose client left while a server was chosen.
 func (x *Exchange) leftWith(s *pool.Server) Stage {
 	if s != nil {
-		x.server, x.load = s, s.Load(x.at.loop.Index)
-		x.attempted = true
+		x.attempt.server, x.attempt.load = s, s.Load(x.at.loop.Index)
+		x.attempt.begun = true
 	}
 	return x.clientHungUp()
 }
 
 // Admit chooses a server that has room: the one to which the client has a connection of its own, the one it stays with, or any.
 func (x *Exchange) Admit(queued bool) (*pool.Server, pool.Reason) {
-	d := x.destination
+	d := x.request.destination
 	if d.Pool.IsOriginal() {
 		return x.admitOriginal()
 	}
-	if x.session.private != nil && x.attempts == 0 {
+	if x.session.private != nil && x.attempt.count == 0 {
 		if s := x.privateServer(d); s != nil {
-			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.place.Held)
+			return d.Pool.AdmitTo(x.at.loop.Index, s, queued, &x.attempt.place.Held)
 		}
 	}
-	if x.route.Persistence != nil && x.stay.with != nil && !x.isFallback() {
-		return d.Pool.AdmitTo(x.at.loop.Index, x.stay.with, queued, &x.place.Held)
+	if x.request.route.Persistence != nil && x.attempt.stay.with != nil && !x.isFallback() {
+		return d.Pool.AdmitTo(x.at.loop.Index, x.attempt.stay.with, queued, &x.attempt.place.Held)
 	}
-	if x.req.Upgrade && x.wantsUpgrade() {
-		return d.Pool.AdmitLasting(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
+	if x.request.head.Upgrade && x.wantsUpgrade() {
+		return d.Pool.AdmitLasting(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.attempt.tried, queued, &x.attempt.place.Held)
 	}
-	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.tried, queued, &x.place.Held)
+	return d.Pool.Admit(x.at.loop.Index, x.at.loop.Now(), x.hashKey(&d.Key), &x.attempt.tried, queued, &x.attempt.place.Held)
 }
 
 // admitOriginal goes where the client wanted to go, and to no other server if that does not answer.
 func (x *Exchange) admitOriginal() (*pool.Server, pool.Reason) {
-	if x.attempts > x.stale {
+	if x.attempt.count > x.attempt.stale {
 		return nil, pool.AllTried
 	}
-	return attempt.ToOriginal(x.at.loop, x.destination.Pool, x.client.LocalAddr(), x.setup.CapturedAt)
+	return attempt.ToOriginal(x.at.loop, x.request.destination.Pool, x.client.conn.LocalAddr(), x.setup.CapturedAt)
 }
 
 // budget is what pays for the retries: the route's own, or its pool's.
 func (x *Exchange) budget() *pool.RetryBudget {
-	if b := x.route.Budgets; b != nil {
+	if b := x.request.route.Budgets; b != nil {
 		return b.Of(x.at.loop.Index)
 	}
-	return x.destination.Pool.Budget(x.at.loop.Index)
+	return x.request.destination.Pool.Budget(x.at.loop.Index)
 }
 
 // fallBack turns to the pool that stands in, if no server of this one is well.
 func (x *Exchange) fallBack(why pool.Reason) bool {
-	if x.attempts > 0 || !attempt.FallsBack(x.destination, why) {
+	if x.attempt.count > 0 || !attempt.FallsBack(x.request.destination, why) {
 		return false
 	}
-	x.destination.Loops[x.at.loop.Index].FellBack++
-	x.destination = x.destination.Fallback
+	x.request.destination.Loops[x.at.loop.Index].FellBack++
+	x.request.destination = x.request.destination.Fallback
 	return true
 }
 
 // isFallback reports whether another pool stands in for the route's.
-func (x *Exchange) isFallback() bool { return x.destination != x.route.Destination }
+func (x *Exchange) isFallback() bool { return x.request.destination != x.request.route.Destination }
 
 func (x *Exchange) noServer(why pool.Reason) Stage {
-	if x.attempts > 0 {
+	if x.attempt.count > 0 {
 		// Every server was tried: the client learns how the last attempt failed.
-		return x.fail(x.local.status, x.reason)
+		return x.fail(x.response.local.status, x.reason)
 	}
 	switch why {
 	case pool.Full, pool.Shed, pool.WaitedTooLong:
@@ -142,16 +142,16 @@ func (x *Exchange) noServer(why pool.Reason) Stage {
 func (x *Exchange) hashKey(k *site.Key) uint64 {
 	switch k.Kind {
 	case site.KeyClient:
-		ip := x.from.As16()
+		ip := x.client.ip.As16()
 		return pool.Key(ip[:])
 	case site.KeyPath:
-		return pool.Key(x.path)
+		return pool.Key(x.request.path)
 	case site.KeyURI:
-		return pool.Key(x.req.Target.Of(x.req.Buf))
+		return pool.Key(x.request.head.Target.Of(x.request.head.Buf))
 	case site.KeyHeader:
-		return pool.Key(x.req.Lookup(k.Name))
+		return pool.Key(x.request.head.Lookup(k.Name))
 	case site.KeyCookie:
-		return pool.Key(cookie(&x.req.Fields, k.Name))
+		return pool.Key(cookie(&x.request.head.Fields, k.Name))
 	}
 	return 0
 }
@@ -179,46 +179,46 @@ func cookie(f *message.Fields, name string) []byte {
 
 // connect takes a warm connection to the server, or opens one.
 func (x *Exchange) connect() Stage {
-	conns := attempt.Conns(x.at.loop, x.server)
-	t := x.destination.Transport
-	w := x.want(x.server, t)
-	x.asHTTP1 = w.HTTP1
+	conns := attempt.Conns(x.at.loop, x.attempt.server)
+	t := x.request.destination.Transport
+	w := x.want(x.attempt.server, t)
+	x.attempt.asHTTP1 = w.HTTP1
 	switch {
-	case x.stale >= 2:
+	case x.attempt.stale >= 2:
 		conns.CloseIdle()
 	case t.ByClient:
-		x.conn = conns.TakeOf(x.from, x.server.Address.AddrPort.Addr(), t, w.Name)
+		x.attempt.conn = conns.TakeOf(x.client.ip, x.attempt.server.Address.AddrPort.Addr(), t, w.Name)
 	default:
-		x.conn = conns.Take(w)
+		x.attempt.conn = conns.Take(w)
 	}
-	if x.conn != nil {
+	if x.attempt.conn != nil {
 		return x.connected()
 	}
 	x.stamp(Connect)
-	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
-	d.Cancel, d.Heavy = &x.cancel, x.session.hasMuch()
-	d.Source, d.Reuse = x.from, x.stale < 2 && !t.Private && !t.ByClient && w == transport.Want{}
+	d := attempt.Dialing(x.attempt.server, x.inTime(x.connectTimeout()), &x.attempt.place.Held)
+	d.Cancel, d.Heavy = &x.attempt.cancel, x.session.hasMuch()
+	d.Source, d.Reuse = x.client.ip, x.attempt.stale < 2 && !t.Private && !t.ByClient && w == transport.Want{}
 	d.Opaque, d.Asked = w.HTTP1, w.Name
-	if x.destination.Proxy != 0 {
+	if x.request.destination.Proxy != 0 {
 		d.Preface = x.proxyHeader()
 	}
-	conn, err := attempt.Dial(x.at.loop, x.server, t, d)
+	conn, err := attempt.Dial(x.at.loop, x.attempt.server, t, d)
 	if err != nil {
 		return x.connectFailed(err)
 	}
 	if !conn.Reused {
-		x.load.ConnectionsOpened++
+		x.attempt.load.ConnectionsOpened++
 	}
-	x.conn = conn
+	x.attempt.conn = conn
 	return x.connected()
 }
 
 // connected goes on with the connection, unless it cannot carry what is asked for.
 func (x *Exchange) connected() Stage {
-	if x.left {
+	if x.client.left {
 		return x.clientHungUp()
 	}
-	if x.conn.IsShared() && x.wantsUpgrade() {
+	if x.attempt.conn.IsShared() && x.wantsUpgrade() {
 		return x.connectUpgrade()
 	}
 	return Send
@@ -226,8 +226,8 @@ func (x *Exchange) connected() Stage {
 
 // proxyHeader tells the server who has the connection, by the PROXY protocol: it is this client's alone.
 func (x *Exchange) proxyHeader() []byte {
-	h := proxyproto.Header{Source: x.client.RemoteAddr(), Destination: x.client.LocalAddr()}
-	if x.destination.Proxy == 1 {
+	h := proxyproto.Header{Source: x.client.conn.RemoteAddr(), Destination: x.client.conn.LocalAddr()}
+	if x.request.destination.Proxy == 1 {
 		return proxyproto.AppendV1(nil, h.Source, h.Destination)
 	}
 	h.TLVs = x.session.toldTLVs()
@@ -266,10 +266,10 @@ func kept(told proxyproto.TLVs) *proxyproto.TLVs {
 // connectTimeout is the route's, or its pool's.
 func (x *Exchange) connectTimeout() time.Duration {
 	switch {
-	case x.route.Connect > 0:
-		return x.route.Connect
-	case x.destination.Transport.Connect > 0:
-		return x.destination.Transport.Connect
+	case x.request.route.Connect > 0:
+		return x.request.route.Connect
+	case x.request.destination.Transport.Connect > 0:
+		return x.request.destination.Transport.Connect
 	}
 	return transport.DefaultConnect
 }
@@ -278,7 +278,7 @@ func (x *Exchange) connectTimeout() time.Duration {
 func (x *Exchange) connectFailed(err error) Stage {
 	x.detail = err.Error()
 	why, outcome := attempt.Failure(err)
-	if outcome == pool.ConnectFailed && x.isNameUnknown(x.server, err) {
+	if outcome == pool.ConnectFailed && x.isNameUnknown(x.attempt.server, err) {
 		outcome = pool.Cancelled
 	}
 	status := 502
@@ -294,55 +294,55 @@ func (x *Exchange) connectFailed(err error) Stage {
 // attemptFailed ends an attempt, and leads to another one where that is safe and the budget allows. unsent says that the server
 // cannot have seen anything of the request.
 func (x *Exchange) attemptFailed(status int, why reason.Reason, outcome pool.Outcome, unsent bool) Stage {
-	if x.left {
+	if x.client.left {
 		return x.clientHungUp()
 	}
-	x.outcome = outcome
-	x.isClean = false
-	reused := x.conn != nil && x.conn.Reused
-	consumed := x.up.started && !x.kept.isWhole() // bytes of the body are gone
+	x.attempt.outcome = outcome
+	x.attempt.isClean = false
+	reused := x.attempt.conn != nil && x.attempt.conn.Reused
+	consumed := x.attempt.up.started && !x.request.kept.isWhole() // bytes of the body are gone
 	x.endAttempt()
 	x.reason = why
-	x.local = localAnswer{status: status}
+	x.response.local = localAnswer{status: status}
 	if x.isLate() {
 		return x.late()
 	}
 	// A request that timed out may still be running. One that only reads may be sent again all the same, as long as the budget pays; two that write
 	// would race.
-	safe := unsent || x.req.Method.IsSafe() || x.req.Method.IsIdempotent() && outcome != pool.Timeout
-	if consumed || x.sentAny || !safe {
+	safe := unsent || x.request.head.Method.IsSafe() || x.request.head.Method.IsIdempotent() && outcome != pool.Timeout
+	if consumed || x.response.sentAny || !safe {
 		return Answer
 	}
-	if reused && outcome == pool.Cancelled && x.stale < 3 {
+	if reused && outcome == pool.Cancelled && x.attempt.stale < 3 {
 		// The server closed the idle connection as the request was on its way: says nothing about the server, costs no budget.
-		x.stale++
+		x.attempt.stale++
 		return Pick
 	}
-	x.tried.Add(x.server)
-	if x.attempts-x.stale > x.route.Retries || !x.budget().Withdraw(x.at.loop.Now()) {
+	x.attempt.tried.Add(x.attempt.server)
+	if x.attempt.count-x.attempt.stale > x.request.route.Retries || !x.budget().Withdraw(x.at.loop.Now()) {
 		return Answer
 	}
 	x.at.Stats.Retries++
-	x.load.Retries++
+	x.attempt.load.Retries++
 	return Pick
 }
 
 // endAttempt settles the attempt: its server connection is kept or closed, its outcome counted.
 func (x *Exchange) endAttempt() {
-	if !x.attempted && x.conn == nil {
+	if !x.attempt.begun && x.attempt.conn == nil {
 		return
 	}
-	if x.hedge != nil {
+	if x.attempt.hedge != nil {
 		x.dropHedge()
 	}
-	if x.up.started {
-		x.up.stop()
+	if x.attempt.up.started {
+		x.attempt.up.stop()
 	}
-	d := x.destination
-	if c := x.conn; c != nil {
-		x.conn = nil
+	d := x.request.destination
+	if c := x.attempt.conn; c != nil {
+		x.attempt.conn = nil
 		switch {
-		case !x.isClean || !c.Stream.IsClean(), x.server.IsGone(): // nobody would ever take it, or close it before its time
+		case !x.attempt.isClean || !c.Stream.IsClean(), x.attempt.server.IsGone(): // nobody would ever take it, or close it before its time
 			c.Close()
 		case c.Private:
 			x.hold(d, c)
@@ -350,22 +350,22 @@ func (x *Exchange) endAttempt() {
 			c.Keep(d.Transport)
 		}
 	}
-	if x.attempted {
-		x.attempted = false
+	if x.attempt.begun {
+		x.attempt.begun = false
 		latency := int64(0)
-		if at := x.times[Receive]; at > 0 {
-			latency = at - x.begun
+		if at := x.timing.stages[Receive]; at > 0 {
+			latency = at - x.timing.asked
 		}
-		d.Pool.End(x.server, x.at.loop.Index, x.at.loop.Now(), latency, x.judged())
-		x.place.Settle(x.at.loop, d.Pool, x.server)
+		d.Pool.End(x.attempt.server, x.at.loop.Index, x.at.loop.Now(), latency, x.judged())
+		x.attempt.place.Settle(x.at.loop, d.Pool, x.attempt.server)
 	}
 }
 
 // judged is the outcome by which the server is judged. A server of another version need not speak HTTP/1.1, of which an upgrade or a way to authenticate makes use: any client could have
 // all servers of such a pool ejected.
 func (x *Exchange) judged() pool.Outcome {
-	if x.asHTTP1 && x.outcome.IsFailure() {
+	if x.attempt.asHTTP1 && x.attempt.outcome.IsFailure() {
 		return pool.Cancelled
 	}
-	return x.outcome
+	return x.attempt.outcome
 }

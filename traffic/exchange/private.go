@@ -38,15 +38,15 @@ func (x *Exchange) privateServer(d *site.Destination) *pool.Server {
 func (x *Exchange) resumePrivate(d *site.Destination) bool {
 	s := x.session
 	i := s.privateTo(d)
-	if i < 0 || s.private[i].server != x.server {
+	if i < 0 || s.private[i].server != x.attempt.server {
 		return false
 	}
 	c := s.release(i)
-	if !c.Resume(x.want(x.server, d.Transport).Name) {
+	if !c.Resume(x.want(x.attempt.server, d.Transport).Name) {
 		c.Close()
 		return false
 	}
-	x.conn = c
+	x.attempt.conn = c
 	return true
 }
 
@@ -70,12 +70,12 @@ func (s *session) release(i int) *transport.Conn {
 // hold keeps a private connection for the client's next request; without one to come it is closed.
 func (x *Exchange) hold(d *site.Destination, c *transport.Conn) {
 	s := x.session
-	if !x.keepAlive || len(s.private) >= privateMost {
+	if !x.client.keepAlive || len(s.private) >= privateMost {
 		c.Close()
 		return
 	}
 	c.Hold(d.Transport)
-	s.private = append(s.private, privateConn{d.Pool.Name, x.server, c})
+	s.private = append(s.private, privateConn{d.Pool.Name, x.attempt.server, c})
 }
 
 // closePrivate ends what belongs to the client together with it.

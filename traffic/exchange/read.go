@@ -16,31 +16,31 @@ func (x *Exchange) read() Stage {
 	if x.session.stream != nil {
 		return x.readStream()
 	}
-	if x.in == nil {
-		x.in = x.at.loop.Buffer(max(x.session.hint, engine.Buffer4K))
-		x.inLen = 0
+	if x.request.in == nil {
+		x.request.in = x.at.loop.Buffer(max(x.session.hint, engine.Buffer4K))
+		x.request.inLen = 0
 	}
 	parsed := 0 // bytes that were there at the last try
-	if x.inLen > 0 {
+	if x.request.inLen > 0 {
 		x.startClock()
 		if next := x.parse(&parsed); next != Read {
 			return next
 		}
 	}
 	for {
-		if x.inLen == len(x.in) && !x.grow() {
+		if x.request.inLen == len(x.request.in) && !x.grow() {
 			return x.refuse(http1.FaultHeadSize, reason.ClientMalformed)
 		}
-		n, err := x.client.Read(x.in[x.inLen:])
+		n, err := x.client.conn.Read(x.request.in[x.request.inLen:])
 		if err != nil {
 			return x.readFailed(err)
 		}
-		if x.inLen == 0 {
+		if x.request.inLen == 0 {
 			x.startClock()
 		}
-		x.inLen += n
+		x.request.inLen += n
 		x.received += int64(n)
-		if !worthParsing(x.in[:x.inLen], n, parsed) {
+		if !worthParsing(x.request.in[:x.request.inLen], n, parsed) {
 			continue
 		}
 		if next := x.parse(&parsed); next != Read {
@@ -52,7 +52,7 @@ func (x *Exchange) read() Stage {
 // startClock begins the exchange: its first byte is here, and the head must be complete within the header timeout.
 func (x *Exchange) startClock() {
 	x.stamp(Read)
-	x.client.SetReadTimeout(x.setup.Header)
+	x.client.conn.SetReadTimeout(x.setup.Header)
 }
 
 // worthParsing bounds what a head that comes in drops costs: it is parsed when it may be complete and when it has doubled.
@@ -71,24 +71,24 @@ func worthParsing(b []byte, added, parsed int) bool {
 
 // parse tries to parse the head; Read means that more is needed.
 func (x *Exchange) parse(parsed *int) Stage {
-	n, fault := http1.ParseRequest(x.in[:x.inLen], &x.req, &x.setup.Limits)
+	n, fault := http1.ParseRequest(x.request.in[:x.request.inLen], &x.request.head, &x.setup.Limits)
 	if fault != nil {
 		if fault == http1.FaultVersion && x.startsHTTP2() {
-			x.other = true
+			x.client.other = true
 			x.stage = Done
 			return Done
 		}
 		return x.refuse(fault, reason.ClientMalformed)
 	}
 	if n == 0 {
-		*parsed = x.inLen
+		*parsed = x.request.inLen
 		return Read
 	}
-	x.headLen = n
-	x.keepAlive = x.req.KeepAlive
-	x.body.start(&x.req)
-	x.lone.Begin(&x.req)
-	if x.req.Framing != message.FramingNone {
+	x.request.headLen = n
+	x.client.keepAlive = x.request.head.KeepAlive
+	x.request.body.start(&x.request.head)
+	x.client.lone.Begin(&x.request.head)
+	if x.request.head.Framing != message.FramingNone {
 		return x.firstContent()
 	}
 	return Match
@@ -97,63 +97,63 @@ func (x *Exchange) parse(parsed *int) Stage {
 // firstContent takes the content that came with the head and, where it is chunked, reads on until the first chunk's head has been found good: a fault in
 // it is the client's and must not look like a server's (Go's proxy answers 502 there, after the head has gone out).
 func (x *Exchange) firstContent() Stage {
-	b := &x.body
+	b := &x.request.body
 	for {
-		at := x.headLen + b.have
-		data, used, fault := x.lone.Unframe(x.in[at:x.inLen])
+		at := x.request.headLen + b.have
+		data, used, fault := x.client.lone.Unframe(x.request.in[at:x.request.inLen])
 		if fault != nil {
 			return x.refuse(fault, reason.ClientBodyMalformed)
 		}
 		b.have += data
 		b.got += int64(data)
 		// What follows the content is the next request; it moves up behind the data.
-		x.inLen = at + data + copy(x.in[at+data:], x.in[at+used:x.inLen])
-		if x.lone.Ended() {
-			b.whole, b.trailers = true, x.lone.Trailers()
+		x.request.inLen = at + data + copy(x.request.in[at+data:], x.request.in[at+used:x.request.inLen])
+		if x.client.lone.Ended() {
+			b.whole, b.trailers = true, x.client.lone.Trailers()
 			return Match
 		}
-		if x.lone.IsWellBegun() || x.req.Expect && used == 0 {
+		if x.client.lone.IsWellBegun() || x.request.head.Expect && used == 0 {
 			return Match
 		}
-		if x.inLen == len(x.in) && !x.grow() {
+		if x.request.inLen == len(x.request.in) && !x.grow() {
 			return x.refuse(http1.FaultHeadSize, reason.ClientMalformed)
 		}
-		n, err := x.client.Read(x.in[x.inLen:])
+		n, err := x.client.conn.Read(x.request.in[x.request.inLen:])
 		if err != nil {
 			return x.readFailed(err)
 		}
-		x.inLen += n
+		x.request.inLen += n
 		x.received += int64(n)
 	}
 }
 
 // grow moves the request into a buffer of the next class; false at the limit of a head. Spans stay valid: they are offsets.
 func (x *Exchange) grow() bool {
-	size := len(x.in) * 4
-	if len(x.in) >= x.setup.Limits.HeadMost() {
+	size := len(x.request.in) * 4
+	if len(x.request.in) >= x.setup.Limits.HeadMost() {
 		return false
 	}
 	b := x.at.loop.Buffer(size)
-	copy(b, x.in[:x.inLen])
-	x.at.loop.Release(x.in)
-	x.in = b
-	x.req.Buf = b
+	copy(b, x.request.in[:x.request.inLen])
+	x.at.loop.Release(x.request.in)
+	x.request.in = b
+	x.request.head.Buf = b
 	return true
 }
 
 // readFailed ends an exchange whose request did not come whole.
 func (x *Exchange) readFailed(err error) Stage {
-	if x.inLen == 0 {
+	if x.request.inLen == 0 {
 		// A connection that ends between requests is no exchange: nothing is counted or logged. One that was interrupted to be passed on
 		// comes to rest.
-		x.keepAlive = errors.Is(err, engine.ErrInterrupted) && x.at.passOn != nil && x.session.evicted == 0
+		x.client.keepAlive = errors.Is(err, engine.ErrInterrupted) && x.at.passOn != nil && x.session.evicted == 0
 		x.stage = Done
 		return Done
 	}
 	if errors.Is(err, engine.ErrTimeout) {
 		x.reason = reason.ClientHeadTimeout
-		x.local = localAnswer{status: 408}
-		x.keepAlive, x.linger = false, true
+		x.response.local = localAnswer{status: 408}
+		x.client.keepAlive, x.client.linger = false, true
 		return Answer
 	}
 	if errors.Is(err, io.EOF) {
@@ -186,29 +186,29 @@ func (b *requestBody) isOpen() bool {
 
 // announced is how large the request's body is at least, as far as is known.
 func (x *Exchange) announced() int64 {
-	switch b := &x.body; b.framing {
+	switch b := &x.request.body; b.framing {
 	case message.FramingNone:
 		return 0
 	case message.FramingLength:
 		return b.length
 	default:
-		return max(b.got, x.stream.Announced())
+		return max(b.got, x.client.stream.Announced())
 	}
 }
 
 // inBuffer returns the body bytes that are in the buffer and whether the body ends with them.
 func (x *Exchange) inBuffer() (data []byte, whole bool) {
-	if k := x.kept; k != nil {
+	if k := x.request.kept; k != nil {
 		return k.buf[:k.n], k.whole && k.behind() == 0
 	}
-	return x.in[x.headLen : x.headLen+x.body.have], x.body.whole
+	return x.request.in[x.request.headLen : x.request.headLen+x.request.body.have], x.request.body.whole
 }
 
 // took notes n more bytes of the body, and that it has ended.
 func (x *Exchange) took(n int, ended bool) {
-	x.body.got += int64(n)
+	x.request.body.got += int64(n)
 	if ended {
-		x.body.trailers = x.stream.Trailers()
+		x.request.body.trailers = x.client.stream.Trailers()
 	}
 }
 
@@ -220,10 +220,10 @@ const (
 
 // keepTimeout is how long the next bytes of such a body may take: the pause allowed, and no longer than the least rate leaves.
 func (x *Exchange) keepTimeout(got int64) time.Duration {
-	if x.body.began == 0 {
-		x.body.began = x.at.loop.Now()
+	if x.request.body.began == 0 {
+		x.request.body.began = x.at.loop.Now()
 	}
-	return x.rateTimeout(x.body.began, got)
+	return x.rateTimeout(x.request.body.began, got)
 }
 
 // rateTimeout is how long the next bytes may take of content that weir reads for itself, of which got have come since began.

@@ -16,44 +16,44 @@ import (
 
 // receive reads the answer's head.
 func (x *Exchange) receive() Stage {
-	x.reply.Empty()
+	x.response.reply.Empty()
 	wait := x.inTime(x.answerPause())
 	if wait > watchTime {
 		x.watchServer()
 	}
 	patience := x.patience(wait)
-	x.conn.SetReadTimeout(min(wait, patience))
+	x.attempt.conn.SetReadTimeout(min(wait, patience))
 	for {
-		n, err := x.conn.Stream.ReadHead(&x.res, &x.reply)
-		x.load.BytesReceived += uint64(n)
-		if h := x.hedge; h != nil && h.won && err == engine.ErrInterrupted {
+		n, err := x.attempt.conn.Stream.ReadHead(&x.response.head, &x.response.reply)
+		x.attempt.load.BytesReceived += uint64(n)
+		if h := x.attempt.hedge; h != nil && h.won && err == engine.ErrInterrupted {
 			x.takeHedge()
 			err = nil
 		}
 		if err == engine.ErrTimeout && patience < wait {
-			x.conn.SetReadTimeout(wait - patience)
+			x.attempt.conn.SetReadTimeout(wait - patience)
 			patience = wait
 			x.startHedge()
 			continue
 		}
-		if err == engine.ErrTimeout && x.up.started {
+		if err == engine.ErrTimeout && x.attempt.up.started {
 			// The answer's time counts from the request's last byte, which may have gone out in the moment in which the time was over. Until
 			// then the upload's own deadlines bound the wait.
-			if left := x.inTime(x.up.answerTime(x.answerPause())); left > 0 && !x.isLate() {
-				x.conn.SetReadTimeout(left)
+			if left := x.inTime(x.attempt.up.answerTime(x.answerPause())); left > 0 && !x.isLate() {
+				x.attempt.conn.SetReadTimeout(left)
 				continue
 			}
 		}
 		if err != nil {
 			return x.receiveFailed(err)
 		}
-		if x.hedge != nil {
+		if x.attempt.hedge != nil {
 			x.dropHedge()
 		}
-		if x.res.Status >= 200 || x.res.Status == 101 {
+		if x.response.head.Status >= 200 || x.response.head.Status == 101 {
 			return x.gotHead()
 		}
-		if next := x.gotInterim(x.reply.Bytes()[:x.reply.Head]); next != Receive {
+		if next := x.gotInterim(x.response.reply.Bytes()[:x.response.reply.Head]); next != Receive {
 			return next
 		}
 	}
@@ -63,28 +63,28 @@ func (x *Exchange) receive() Stage {
 func (x *Exchange) gotHead() Stage {
 	x.stamp(Receive)
 	x.noteAnswer()
-	x.status = x.res.Status
-	if x.attempts > 1 {
+	x.response.status = x.response.head.Status
+	if x.attempt.count > 1 {
 		x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
 	}
-	if x.status == 401 && offersConnectionAuth(&x.res.Fields) {
+	if x.response.status == 401 && offersConnectionAuth(&x.response.head.Fields) {
 		if x.session.stream != nil {
 			// What authenticates a connection cannot be had where a connection is not one user's alone.
-			x.code = http2.HTTP11Required
+			x.client.code = http2.HTTP11Required
 			return x.abandon(reason.HTTP11Required)
 		}
 		// By HTTP/2 the server has refused to say more; what follows from the client comes with credentials, and goes by HTTP/1.1.
-		x.conn.MakePrivate()
+		x.attempt.conn.MakePrivate()
 	}
-	if x.status >= 300 && x.destination.Pool.IsFailure(x.status) {
-		x.outcome = pool.GatewayError
+	if x.response.status >= 300 && x.request.destination.Pool.IsFailure(x.response.status) {
+		x.attempt.outcome = pool.GatewayError
 	}
 	return Response
 }
 
 // gotInterim deals with a 1xx answer; Receive goes on.
 func (x *Exchange) gotInterim(head []byte) Stage {
-	if !x.interims.Take(len(head), x.at.loop.Now()) {
+	if !x.response.interims.Take(len(head), x.at.loop.Now()) {
 		return x.badResponse(wire.FaultStatusLine)
 	}
 	if !x.passInterim(head) {
@@ -97,20 +97,20 @@ func (x *Exchange) gotInterim(head []byte) Stage {
 // RFC 9110 section 15.2: "A server MUST NOT send a 1xx response to an HTTP/1.0 client." "A proxy MUST forward 1xx responses unless the
 // proxy itself requested the generation of the 1xx response."
 func (x *Exchange) passInterim(head []byte) bool {
-	if x.res.Status == 100 {
-		if x.up.started && x.up.waiting {
-			defer x.at.loop.Fire(&x.up.goAhead)
-		} else if !x.req.Expect {
+	if x.response.head.Status == 100 {
+		if x.attempt.up.started && x.attempt.up.waiting {
+			defer x.at.loop.Fire(&x.attempt.up.goAhead)
+		} else if !x.request.head.Expect {
 			return true
 		}
 	}
-	if x.req.Minor == 0 || x.res.Status == 103 && !x.mayHintFor(x.server) {
+	if x.request.head.Minor == 0 || x.response.head.Status == 103 && !x.mayHintFor(x.attempt.server) {
 		return true
 	}
 	x.waitTold()
 	b := append(x.scratch(), "HTTP/1.1"...)
-	b = append(b, head[len("HTTP/1.1"):int(x.res.FieldsAt.Off)]...)
-	if x.res.Status != 100 {
+	b = append(b, head[len("HTTP/1.1"):int(x.response.head.FieldsAt.Off)]...)
+	if x.response.head.Status != 100 {
 		b = x.appendResponseFields(b)
 	}
 	b = append(b, "\r\n"...)
@@ -121,10 +121,10 @@ func (x *Exchange) passInterim(head []byte) bool {
 // mayHintFor reports whether the client gets early hints of this server: it is the first that has sent some. RFC 8297 section 2: 103 "indicates to the client that the server is likely
 // to send a final response with the header fields included in the informational response". Hints of a server that has failed since cannot be taken back, but those of two must not be mixed.
 func (x *Exchange) mayHintFor(s *pool.Server) bool {
-	if x.hintedBy == nil {
-		x.hintedBy = s
+	if x.response.hintedBy == nil {
+		x.response.hintedBy = s
 	}
-	return x.hintedBy == s
+	return x.response.hintedBy == s
 }
 
 func (x *Exchange) badResponse(f *wire.Fault) Stage {
@@ -139,35 +139,35 @@ func (x *Exchange) receiveFailed(err error) Stage {
 	case errors.Is(err, http2.ErrRefused):
 		// RFC 9113 section 8.7: "Requests that have not been processed have not failed; clients MAY automatically retry them, even those with
 		// non-idempotent methods."
-		x.conn.Reused = true
+		x.attempt.conn.Reused = true
 		x.detail = err.Error()
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.Is(err, stream.ErrHTTP11):
 		// RFC 9113 section 7: "HTTP_1_1_REQUIRED (0x0d): The endpoint requires that HTTP/1.1 be used instead of HTTP/2." It has done nothing with the request.
-		attempt.Conns(x.at.loop, x.server).RequireHTTP1()
-		x.conn.Reused = true
+		attempt.Conns(x.at.loop, x.attempt.server).RequireHTTP1()
+		x.attempt.conn.Reused = true
 		x.detail = err.Error()
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.As(err, &fault):
 		return x.badResponse(fault)
 	}
-	if x.up.started && !x.up.running && !x.up.finished && x.up.why != reason.SendCut {
+	if x.attempt.up.started && !x.attempt.up.running && !x.attempt.up.finished && x.attempt.up.why != reason.SendCut {
 		return x.uploadFailed()
 	}
 	switch {
-	case x.ended != reason.Done && !x.left:
+	case x.attempt.ended != reason.Done && !x.client.left:
 		return x.serverEnded()
-	case x.left, errors.Is(err, engine.ErrInterrupted):
+	case x.client.left, errors.Is(err, engine.ErrInterrupted):
 		return x.clientHungUp()
 	case errors.Is(err, engine.ErrTimeout), x.isAtDeadline(): // a server that knows the deadline gives up at it, too
 		outcome := pool.Timeout
-		if x.isAtDeadline() && x.up.started && x.up.running {
+		if x.isAtDeadline() && x.attempt.up.started && x.attempt.up.running {
 			outcome = pool.Cancelled // the deadline counts the upload too, for which the server still waits
 		}
 		return x.attemptFailed(504, reason.ResponseTimeout, outcome, false)
 	}
 	outcome := pool.Reset
-	if x.conn.Reused && x.reply.End == message.Room {
+	if x.attempt.conn.Reused && x.response.reply.End == message.Room {
 		outcome = pool.Cancelled
 	}
 	if !errors.Is(err, io.EOF) {
@@ -178,16 +178,16 @@ func (x *Exchange) receiveFailed(err error) Stage {
 
 // uploadFailed: the client's body was not good or did not come; it is told so.
 func (x *Exchange) uploadFailed() Stage {
-	why, fault := x.up.why, x.up.fault
-	x.outcome = pool.Cancelled
+	why, fault := x.attempt.up.why, x.attempt.up.fault
+	x.attempt.outcome = pool.Cancelled
 	x.endAttempt()
 	switch {
 	case fault != nil:
 		return x.refuse(fault, why)
 	case why == reason.ClientBodyTimeout:
 		x.reason = why
-		x.local = localAnswer{status: 408}
-		x.keepAlive, x.linger = false, true
+		x.response.local = localAnswer{status: 408}
+		x.client.keepAlive, x.client.linger = false, true
 		return Answer
 	}
 	return x.abandon(why)

@@ -52,7 +52,7 @@ func (p *perLoop) relieve() {
 // leaving is what exchanges hold whose clients have left: it will be free without anybody's end.
 func (p *perLoop) leaving() (n int64) {
 	for x := p.active; x != nil; x = x.nextActive {
-		if x.left || x.stream != nil && x.stream.IsGone() {
+		if x.client.left || x.client.stream != nil && x.client.stream.IsGone() {
 			n += int64(x.held())
 		}
 	}
@@ -64,22 +64,22 @@ func (s *session) held() int {
 	if s.streams != nil {
 		return s.streams.held()
 	}
-	if s.x == nil || s.x.inTunnel {
+	if s.x == nil || s.x.client.inTunnel {
 		return 0
 	}
 	return s.x.held()
 }
 
 func (x *Exchange) held() int {
-	n := exchangeHeld + len(x.in) + len(x.out) + len(x.reply.Buf) + len(x.ahead) + len(x.up.buf)
-	if x.holding != nil {
-		n += x.holding.bytes()
+	n := exchangeHeld + len(x.request.in) + len(x.attempt.out) + len(x.response.reply.Buf) + len(x.client.ahead) + len(x.attempt.up.buf)
+	if x.response.holding != nil {
+		n += x.response.holding.bytes()
 	}
-	if x.kept != nil {
-		n += cap(x.kept.buf) + cap(x.kept.tail)
+	if x.request.kept != nil {
+		n += cap(x.request.kept.buf) + cap(x.request.kept.tail)
 	}
-	if x.tee != nil {
-		n += x.tee.held
+	if x.request.tee != nil {
+		n += x.request.tee.held
 	}
 	return n
 }

@@ -8,24 +8,68 @@ import (
 	"github.com/weir-proxy/weir/wire/message"
 )
 
-// redirect is where the route sends the client; nil where it does something else.
-func (x *Exchange) redirect() *site.Redirect {
-	if x.route.Moved == nil {
-		return x.route.Redirect
-	}
-	return x.route.Moved.Of(x.path, x.req.Query.Of(x.req.Buf))
+// requestState is what is asked, and what was decided about it.
+type requestState struct {
+	in      []byte // what was read from the client: head, then body
+	inLen   int
+	headLen int
+	head    message.Request
+	body    requestBody
+	kept    *keptBody
+	tee     *tee  // collects the body for a copy of the request; nil: there is none
+	twin    *twin // compares the answer; nil: nobody does
+
+	host    []byte // in lower case, without port and final dot; into hostBuf or head
+	port    []byte
+	path    []byte // in normal form; into pathBuf or head
+	forward []byte // path and query that the server gets, when they are not the request's own
+
+	route       *site.Route
+	destination *site.Destination // the route's, or one that stands in for it
+	division    division
+	facts       filter.Facts
+	hop         filter.Hop
+	isServer    func(host []byte, parents bool) bool // whether one of the servers is meant, among which one was chosen
+
+	lastName   string // of nameForServer
+	viewBuf    []byte // the Host that the server gets
+	hostBuf    [264]byte
+	pathBuf    []byte
+	paths      site.PathBuffers
+	forwardBuf []byte
 }
 
-// request does what the route says before a server is involved.
-func (x *Exchange) request() Stage {
+func (r *requestState) reset(major uint8) {
+	r.headLen = 0
+	r.head = message.Request{Head: message.Head{Fields: message.Fields{List: r.head.List[:0]}, Major: major, Minor: 1}}
+	r.body, r.kept, r.tee, r.twin = requestBody{}, nil, nil, nil
+	r.host, r.port, r.path, r.forward = nil, nil, nil, nil
+	r.route, r.destination, r.division = nil, nil, division{}
+}
+
+func (r *requestState) forget() {
+	r.route, r.destination, r.division = nil, nil, division{}
+	r.kept, r.tee, r.twin = nil, nil, nil
+}
+
+// redirect is where the route sends the client; nil where it does something else.
+func (x *Exchange) redirect() *site.Redirect {
+	if x.request.route.Moved == nil {
+		return x.request.route.Redirect
+	}
+	return x.request.route.Moved.Of(x.request.path, x.request.head.Query.Of(x.request.head.Buf))
+}
+
+// filterRequest does what the route says before a server is involved.
+func (x *Exchange) filterRequest() Stage {
 	x.stamp(Request)
-	r := x.route
-	if r.Access != nil && !r.Access.Allows(x.from) {
+	r := x.request.route
+	if r.Access != nil && !r.Access.Allows(x.client.ip) {
 		return x.fail(403, reason.Denied)
 	}
-	if m := r.Maintenance; m != nil && !m.Allow.Contains(x.from) {
+	if m := r.Maintenance; m != nil && !m.Allow.Contains(x.client.ip) {
 		x.reason = reason.Maintenance
-		x.local = localAnswer{status: 503, page: m.Page, retryIn: m.RetryIn}
+		x.response.local = localAnswer{status: 503, page: m.Page, retryIn: m.RetryIn}
 		return Answer
 	}
 	if r.BodyLimit > 0 && x.announced() > r.BodyLimit {
@@ -34,12 +78,12 @@ func (x *Exchange) request() Stage {
 	if d := x.redirect(); d != nil {
 		x.gather()
 		x.reason = reason.Redirected
-		x.local = localAnswer{status: d.Status, location: d}
+		x.response.local = localAnswer{status: d.Status, location: d}
 		return Answer
 	}
 	if a := r.Respond; a != nil {
 		x.reason = reason.Responded
-		x.local = localAnswer{status: a.Status, respond: a}
+		x.response.local = localAnswer{status: a.Status, respond: a}
 		return Answer
 	}
 	if r.Files != nil && r.Rewrite == nil {
@@ -48,10 +92,10 @@ func (x *Exchange) request() Stage {
 	if r.Rewrite != nil {
 		x.gather()
 		var ok bool
-		if x.forwardBuf, ok = r.Rewrite.Append(x.forwardBuf[:0], &x.facts); !ok {
+		if x.request.forwardBuf, ok = r.Rewrite.Append(x.request.forwardBuf[:0], &x.request.facts); !ok {
 			return x.refuse(http1.FaultPath, reason.ClientMalformed)
 		}
-		x.forward = x.forwardBuf
+		x.request.forward = x.request.forwardBuf
 		if r.Files != nil {
 			return x.serveFile()
 		}
@@ -66,7 +110,7 @@ func (x *Exchange) request() Stage {
 		return x.fail(508, reason.Loop)
 	}
 	x.beginStream()
-	if x.body.framing != message.FramingNone && (r.Buffer != nil && r.Buffer.Request > 0 && !x.streams || x.wantsUpgrade()) {
+	if x.request.body.framing != message.FramingNone && (r.Buffer != nil && r.Buffer.Request > 0 && !x.response.streams || x.wantsUpgrade()) {
 		if next := x.keepBody(); next != Pick {
 			return next
 		}
@@ -82,16 +126,16 @@ func (x *Exchange) request() Stage {
 
 // gather collects the facts that templates may ask for. Only routes that have templates pay for it.
 func (x *Exchange) gather() *filter.Facts {
-	f := &x.facts
+	f := &x.request.facts
 	f.Scheme = x.scheme()
-	f.Method = x.req.MethodName.Of(x.req.Buf)
+	f.Method = x.request.head.MethodName.Of(x.request.head.Buf)
 	_, f.Host, f.Port = x.publicHost()
-	f.Path = x.urlPath(x.path)
-	f.Query, f.HasQuery = x.req.Query.Of(x.req.Buf), x.req.HasQuery
-	f.Client, f.TLS = x.from, x.session.tls
+	f.Path = x.urlPath(x.request.path)
+	f.Query, f.HasQuery = x.request.head.Query.Of(x.request.head.Buf), x.request.head.HasQuery
+	f.Client, f.TLS = x.client.ip, x.session.tls
 	f.Groups = f.Groups[:0]
-	if x.route != nil && x.route.UsesGroups {
-		f.Groups = x.route.Match.Path.AppendGroups(f.Groups, f.Path)
+	if x.request.route != nil && x.request.route.UsesGroups {
+		f.Groups = x.request.route.Match.Path.AppendGroups(f.Groups, f.Path)
 	}
 	return f
 }
@@ -99,8 +143,8 @@ func (x *Exchange) gather() *filter.Facts {
 // scheme is the one the client used, as far as weir knows: a trusted proxy in front may have ended TLS, or the operator says that something has.
 func (x *Exchange) scheme() string {
 	switch {
-	case x.told.Scheme != "":
-		return x.told.Scheme
+	case x.client.told.Scheme != "":
+		return x.client.told.Scheme
 	case x.setup.Public.Scheme != "":
 		return x.setup.Public.Scheme
 	case x.session.secure:
@@ -112,25 +156,25 @@ func (x *Exchange) scheme() string {
 // publicHost is the host that the client has asked for and its port, as far as weir knows.
 func (x *Exchange) publicHost() (authority, host, port []byte) {
 	p := &x.setup.Public
-	authority, host, port = x.req.Authority.Of(x.req.Buf), x.host, x.port
+	authority, host, port = x.request.head.Authority.Of(x.request.head.Buf), x.request.host, x.request.port
 	switch {
-	case x.told.Authority != nil:
-		authority, host, port = x.told.Authority, x.told.Host, x.told.Port
+	case x.client.told.Authority != nil:
+		authority, host, port = x.client.told.Authority, x.client.told.Host, x.client.told.Port
 	case p.Host != nil:
 		authority, host, port = p.Authority, p.Host, p.Port
 	}
-	if x.told.Port != nil {
-		port = x.told.Port
+	if x.client.told.Port != nil {
+		port = x.client.told.Port
 	}
 	return authority, host, port
 }
 
 // toHTTPS sends the client to the same URL over TLS.
 func (x *Exchange) toHTTPS() Stage {
-	if len(x.host) == 0 {
+	if len(x.request.host) == 0 {
 		return x.fail(400, reason.NoSite)
 	}
 	x.reason = reason.Redirected
-	x.local = localAnswer{status: 308, secure: true}
+	x.response.local = localAnswer{status: 308, secure: true}
 	return Answer
 }

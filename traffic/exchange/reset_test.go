@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 	"unsafe"
 )
@@ -9,41 +10,61 @@ import (
 // An exchange is used again for another client. Whatever it held, reset leaves nothing but buffers and what belongs to the exchange itself: a request that is refused early would be logged,
 // counted and answered with what another client has sent.
 func TestResetLeavesNothingOfTheExchangeBefore(t *testing.T) {
-	own := map[string]bool{
-		"driver": true, "at": true, "isServer": true, "surplus": true, "facts": true, // made once; facts are gathered anew before they are read
-		"in": true, "inLen": true, "ahead": true, "out": true, // buffers, with the next request's bytes
-		"nextActive": true, "prevActive": true, "probe": true, "place": true, // given back by whoever has set them
-		"up": true, "own": true, "hop": true, "searching": true, // begun anew with each attempt, or search
-		"lone": true, "stream": true, // bound anew, which is looked at below
-		"lastName": true, "viewBuf": true, "hostBuf": true, "pathBuf": true, "paths": true, "forwardBuf": true, "fields": true, // memory only
+	own := map[string]bool{}
+	for name := range strings.FieldsSeq(`
+		driver at request.isServer client.surplus request.facts
+		request.in request.inLen client.ahead attempt.out
+		nextActive prevActive attempt.probe attempt.place
+		attempt.up attempt.own request.hop response.searching
+		client.lone client.stream
+		request.lastName request.viewBuf request.hostBuf request.pathBuf request.paths request.forwardBuf fields`) {
+		// Made once (facts are gathered anew before they are read); buffers, with the next request's bytes; given back by whoever has set them; begun anew with each attempt, or search; bound anew,
+		// which is looked at below; memory only.
+		own[name] = true
 	}
 	inWorld(t, nil, func(w *world) {
 		p := w.driver.loops[0]
 		s := &session{http: w.http, at: p}
 		fresh, used := newExchange(w.driver, p), newExchange(w.driver, p)
 		fresh.reset(s)
-		v := reflect.ValueOf(used).Elem()
-		for i := range v.NumField() {
-			if name := v.Type().Field(i).Name; !own[name] {
-				soil(v.Field(i))
+		eachField(used, func(name string, v reflect.Value) {
+			if !own[name] {
+				soil(v)
 			}
-		}
+		})
 		used.reset(s)
-		used.reply.Buf = nil // memory only
-		if used.stream != &used.lone || used.lone.Ended() || used.lone.TakesTrailers() || used.lone.BareOut() != nil {
-			t.Errorf("the client's stream is %+v", used.lone)
+		used.response.reply.Buf = nil // memory only
+		if used.client.stream != &used.client.lone || used.client.lone.Ended() || used.client.lone.TakesTrailers() || used.client.lone.BareOut() != nil {
+			t.Errorf("the client's stream is %+v", used.client.lone)
 		}
-		for i := range v.NumField() {
-			name := v.Type().Field(i).Name
-			if own[name] {
-				continue
+		want := map[string]any{}
+		eachField(fresh, func(name string, v reflect.Value) { want[name] = settable(v).Interface() })
+		eachField(used, func(name string, v reflect.Value) {
+			if got := settable(v).Interface(); !own[name] && !reflect.DeepEqual(got, want[name]) {
+				t.Errorf("%s is %+v after an exchange, %+v at first", name, got, want[name])
 			}
-			got, want := settable(v.Field(i)).Interface(), settable(reflect.ValueOf(fresh).Elem().Field(i)).Interface()
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("%s is %+v after an exchange, %+v at first", name, got, want)
-			}
+			delete(own, name)
+		})
+		for name := range own {
+			t.Errorf("an exchange has no %s", name)
 		}
 	})
+}
+
+// eachField does something with each field of an exchange, and of its groups.
+func eachField(x *Exchange, do func(name string, v reflect.Value)) {
+	groups := map[string]bool{"client": true, "request": true, "attempt": true, "response": true, "timing": true}
+	v := reflect.ValueOf(x).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if !groups[name] {
+			do(name, v.Field(i))
+			continue
+		}
+		for j := range v.Field(i).NumField() {
+			do(name+"."+v.Field(i).Type().Field(j).Name, v.Field(i).Field(j))
+		}
+	}
 }
 
 // settable is a field that may be written although it is not exported.

@@ -1,9 +1,39 @@
 package exchange
 
 import (
+	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/traffic/pool"
 	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
+
+// responseState is what is answered.
+type responseState struct {
+	reply     message.Piece // what is here of the server's answer
+	holding   *held         // while it is held back
+	head      message.Response
+	body      responseBody
+	status    int
+	local     localAnswer
+	interims  wire.Interims
+	hintedBy  *pool.Server // whose early hints the client has got; nil: nobody's
+	streams   bool         // both sides may be silent for as long as Route.Stream
+	sentAny   bool         // a byte of it reached the client
+	searching engine.Wait  // for a file
+}
+
+// reset keeps a buffer. fields are for a head, in place of those that were made for a response of very many.
+func (r *responseState) reset(fields []message.Field) {
+	list := r.head.List
+	if cap(list) > len(fields) {
+		list = fields
+	}
+	r.reply, r.holding = message.Piece{Buf: r.reply.Buf}, nil
+	r.head = message.Response{Head: message.Head{Fields: message.Fields{List: list[:0]}}}
+	r.body, r.status, r.local = responseBody{}, 0, localAnswer{}
+	r.interims, r.hintedBy = wire.Interims{}, nil
+	r.streams, r.sentAny = false, false
+}
 
 // responseBody is what is known of the answer's body.
 type responseBody struct {
@@ -15,8 +45,8 @@ type responseBody struct {
 	held     bool   // back, as the route wants it
 }
 
-// response writes the answer's head anew, in the room before the body.
-func (x *Exchange) response() Stage {
+// filterResponse writes the answer's head anew, in the room before the body.
+func (x *Exchange) filterResponse() Stage {
 	if x.isSwitched() {
 		return x.upgrade()
 	}
@@ -24,44 +54,44 @@ func (x *Exchange) response() Stage {
 		return x.badResponse(wire.FaultStatusLine)
 	}
 	x.learn()
-	at := x.reply.From + x.reply.Head
-	data := x.reply.End - at
-	x.isClean = true
-	if x.res.Framing == message.FramingLength && x.conn.IsShared() && x.req.Major < 2 && x.stream.TakesTrailers() && x.res.Has(message.FieldTrailer) {
-		x.res.Framing = message.FramingUntilClose // in HTTP/1.1 trailers follow chunks alone
+	at := x.response.reply.From + x.response.reply.Head
+	data := x.response.reply.End - at
+	x.attempt.isClean = true
+	if x.response.head.Framing == message.FramingLength && x.attempt.conn.IsShared() && x.request.head.Major < 2 && x.client.stream.TakesTrailers() && x.response.head.Has(message.FieldTrailer) {
+		x.response.head.Framing = message.FramingUntilClose // in HTTP/1.1 trailers follow chunks alone
 	}
-	if x.stream.TakesTrailers() && x.res.Names {
-		x.rest.hop = connectionNames(&x.res.Fields)
+	if x.client.stream.TakesTrailers() && x.response.head.Names {
+		x.response.body.hop = connectionNames(&x.response.head.Fields)
 	}
-	if x.rest.ended = x.reply.Ended || x.res.Framing == message.FramingNone; x.rest.ended {
-		x.rest.trailers = x.arrivedTrailers()
+	if x.response.body.ended = x.response.reply.Ended || x.response.head.Framing == message.FramingNone; x.response.body.ended {
+		x.response.body.trailers = x.arrivedTrailers()
 	}
-	x.rest.open = (!x.rest.ended || len(x.rest.trailers) > 0) && (x.res.Framing == message.FramingChunked || x.res.Framing == message.FramingUntilClose)
-	line, lasts := x.stream.Frame(x.rest.open)
-	x.rest.line = line
-	x.keepAlive = x.keepAlive && lasts
-	if !x.rest.ended {
+	x.response.body.open = (!x.response.body.ended || len(x.response.body.trailers) > 0) && (x.response.head.Framing == message.FramingChunked || x.response.head.Framing == message.FramingUntilClose)
+	line, lasts := x.client.stream.Frame(x.response.body.open)
+	x.response.body.line = line
+	x.client.keepAlive = x.client.keepAlive && lasts
+	if !x.response.body.ended {
 		x.answerStreams()
 	}
-	if p := x.route.Persistence; p != nil {
+	if p := x.request.route.Persistence; p != nil {
 		x.settleStay(p)
 	}
-	if x.route.Buffer != nil {
-		x.rest.held = x.mayHold()
+	if x.request.route.Buffer != nil {
+		x.response.body.held = x.mayHold()
 	}
 	x.judgeUpload()
 	if x.isLast() {
-		x.keepAlive = false
+		x.client.keepAlive = false
 	}
-	if x.twin != nil {
-		x.noteHead(x.reply.Content())
+	if x.request.twin != nil {
+		x.noteHead(x.response.reply.Content())
 	}
-	if page := x.route.Pages.InPlaceOf(x.status); page != nil {
+	if page := x.request.route.Pages.InPlaceOf(x.response.status); page != nil {
 		return x.replaceAnswer(page)
 	}
 	head := x.appendResponse(x.at.record[:0], int64(data))
 	x.at.record = head
-	if x.route.Hints != nil {
+	if x.request.route.Hints != nil {
 		x.learnHints(head)
 	}
 	x.placeHead(head)
@@ -72,22 +102,22 @@ func (x *Exchange) response() Stage {
 // connections. The rest of a body must never be taken for the next request.
 func (x *Exchange) judgeUpload() {
 	switch {
-	case x.body.framing == message.FramingNone:
-	case !x.up.started:
+	case x.request.body.framing == message.FramingNone:
+	case !x.attempt.up.started:
 		if _, whole := x.inBuffer(); !whole {
 			// The server closed as the head was on its way, so the upload never began.
-			x.isClean = false
-			x.keepAlive, x.linger = false, true
+			x.attempt.isClean = false
+			x.client.keepAlive, x.client.linger = false, true
 		}
-	case x.up.finished, x.kept.isWhole():
-	case x.status >= 400 || !x.up.running:
-		x.keepAlive = false
+	case x.attempt.up.finished, x.request.kept.isWhole():
+	case x.response.status >= 400 || !x.attempt.up.running:
+		x.client.keepAlive = false
 	}
 }
 
 // placeHead puts the new head before the body's bytes, which move to a larger buffer if there is no room.
 func (x *Exchange) placeHead(head []byte) {
-	p := &x.reply
+	p := &x.response.reply
 	at := p.From + p.Head
 	if at < len(head)+message.FrameRoom {
 		n := p.End - at
@@ -103,7 +133,7 @@ func (x *Exchange) placeHead(head []byte) {
 
 // learn takes what the server says of its connections: Keep-Alive: timeout=5.
 func (x *Exchange) learn() {
-	v := x.res.Get(message.FieldKeepAlive)
+	v := x.response.head.Get(message.FieldKeepAlive)
 	for len(v) > 0 {
 		var item []byte
 		item, v = message.NextItem(v)
@@ -118,12 +148,12 @@ func (x *Exchange) learn() {
 			}
 			seconds = seconds*10 + int(c-'0')
 		}
-		x.conn.LearnKeepAlive(seconds)
+		x.attempt.conn.LearnKeepAlive(seconds)
 	}
 }
 
 func (x *Exchange) appendResponse(b []byte, data int64) []byte {
-	r := &x.res
+	r := &x.response.head
 	b = append(b, "HTTP/1.1"...)
 	b = append(b, r.Buf[len("HTTP/1.1"):r.FieldsAt.Off]...)
 	b = x.appendResponseFields(b)
@@ -133,19 +163,19 @@ func (x *Exchange) appendResponse(b []byte, data int64) []byte {
 	b = x.appendAltSvc(b)
 	b = x.appendResponseFraming(b, data)
 	switch {
-	case !x.keepAlive:
+	case !x.client.keepAlive:
 		b = append(b, "Connection: close\r\n"...)
-	case x.req.Minor == 0:
+	case x.request.head.Minor == 0:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	if r.Status == 426 {
 		b = appendRequired(b, &r.Fields)
 	}
 	b = x.appendStay(b)
-	if x.division.split != nil {
+	if x.request.division.split != nil {
 		b = x.appendDivision(b)
 	}
-	if e := x.route.ResponseHeaders; e != nil {
+	if e := x.request.route.ResponseHeaders; e != nil {
 		b = e.Append(b, x.gather())
 	}
 	return append(b, "\r\n"...)
@@ -169,26 +199,26 @@ func appendRequired(b []byte, f *message.Fields) []byte {
 }
 
 func (x *Exchange) appendResponseFraming(b []byte, data int64) []byte {
-	r := &x.res
+	r := &x.response.head
 	switch {
-	case x.rest.open:
-		b = append(b, x.rest.line...)
-		if x.stream.TakesTrailers() {
-			b = appendTrailerField(b, &r.Fields, x.route.ResponseHeaders)
+	case x.response.body.open:
+		b = append(b, x.response.body.line...)
+		if x.client.stream.TakesTrailers() {
+			b = appendTrailerField(b, &r.Fields, x.request.route.ResponseHeaders)
 		}
 		return b
 	case r.Framing == message.FramingLength:
 		return appendLength(b, r.Length)
-	case r.Framing != message.FramingNone && x.rest.ended && len(x.rest.trailers) == 0:
+	case r.Framing != message.FramingNone && x.response.body.ended && len(x.response.body.trailers) == 0:
 		return appendLength(b, data) // the whole body is here: its length is known
 	case r.Framing == message.FramingNone && r.Status != 204 && (r.Status >= 200 || r.Status == 101):
-		if x.req.Method == message.MethodHEAD || r.Status == 304 {
+		if x.request.head.Method == message.MethodHEAD || r.Status == 304 {
 			if v := r.Get(message.FieldContentLength); v != nil {
 				return appendLength(b, r.Length)
 			}
 			return b
 		}
-		if x.conn.IsShared() && x.req.Major >= 2 {
+		if x.attempt.conn.IsShared() && x.request.head.Major >= 2 {
 			return b // gRPC's answers that are trailers alone are left as they are
 		}
 		return append(b, "Content-Length: 0\r\n"...)

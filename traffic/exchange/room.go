@@ -45,22 +45,22 @@ func (s *session) spare() (rank engine.Rank, since int64, ok bool) {
 		return engine.RankIdle, s.since, true
 	case x.stage == Read:
 		since := s.since
-		if x.inLen > 0 {
-			since = x.times[Read] / 1000
+		if x.request.inLen > 0 {
+			since = x.timing.stages[Read] / 1000
 		}
 		return engine.RankBeginning, since, true
 	case x.isStalled():
-		return engine.RankStalled, max(x.moved, x.times[Read]/1000), true
+		return engine.RankStalled, max(x.timing.moved, x.timing.stages[Read]/1000), true
 	}
 	return 0, 0, false
 }
 
 // isStalled reports whether the exchange waits for more of the request's body, which is not a stream's.
 func (x *Exchange) isStalled() bool {
-	if x.inTunnel || x.streams {
+	if x.client.inTunnel || x.response.streams {
 		return false
 	}
-	return x.bodyIsArriving() || x.stage == Request && x.kept != nil && !x.kept.whole
+	return x.bodyIsArriving() || x.stage == Request && x.request.kept != nil && !x.request.kept.whole
 }
 
 // MakeRoom ends the connection so that a new client gets in.

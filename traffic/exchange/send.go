@@ -15,34 +15,34 @@ import (
 // send writes the request's head anew and sends it with what is there of the body in one piece.
 func (x *Exchange) send() Stage {
 	x.stamp(Send)
-	x.begun, x.times[Receive] = x.times[Send], 0
+	x.timing.asked, x.timing.stages[Receive] = x.timing.stages[Send], 0
 	if x.setup.Log != nil {
-		x.ownPort = x.conn.LocalAddr().Port() // the system is asked once for each connection
+		x.attempt.ownPort = x.attempt.conn.LocalAddr().Port() // the system is asked once for each connection
 	}
 	data, whole := x.inBuffer()
-	need := x.req.Raw.Len() + len(x.forward) + headRoom
-	if x.body.isOpen() {
-		need += len(data) + len(x.body.trailers)
+	need := x.request.head.Raw.Len() + len(x.request.forward) + headRoom
+	if x.request.body.isOpen() {
+		need += len(data) + len(x.request.body.trailers)
 	}
-	if x.out == nil || len(x.out) < need {
-		x.at.loop.Release(x.out)
-		x.out = x.at.loop.Buffer(need + min(len(data), copyMost))
+	if x.attempt.out == nil || len(x.attempt.out) < need {
+		x.at.loop.Release(x.attempt.out)
+		x.attempt.out = x.at.loop.Buffer(need + min(len(data), copyMost))
 	}
-	head := x.appendRequest(x.out[:0], int64(len(data)), whole)
-	c := x.conn
-	if v := x.req.Get(message.FieldAuthorization); v != nil && authenticates(v) {
+	head := x.appendRequest(x.attempt.out[:0], int64(len(data)), whole)
+	c := x.attempt.conn
+	if v := x.request.head.Get(message.FieldAuthorization); v != nil && authenticates(v) {
 		c.MakePrivate()
 	}
-	x.own.Terms.Limits, x.own.Terms.Tolerant, x.own.Terms.Trailers = &x.setup.Limits, x.destination.Transport.Tolerant, x.stream.TakesTrailers()
-	c.Use(&x.own)
-	target := http2.Target{Secure: x.destination.Transport.TLS != nil}
+	x.attempt.own.Terms.Limits, x.attempt.own.Terms.Tolerant, x.attempt.own.Terms.Trailers = &x.setup.Limits, x.request.destination.Transport.Tolerant, x.client.stream.TakesTrailers()
+	c.Use(&x.attempt.own)
+	target := http2.Target{Secure: x.request.destination.Transport.TLS != nil}
 	isConnect := c.IsShared() && x.wantsUpgrade()
 	if isConnect {
 		target.Protocol = "websocket"
 		head = withoutLine(head, webSocketKey)
 	}
 	c.SetWriteTimeout(x.answerPause())
-	sent, err := c.Stream.WriteRequest(head, x.req.Method, target, x.isOpenToServer(whole))
+	sent, err := c.Stream.WriteRequest(head, x.request.head.Method, target, x.isOpenToServer(whole))
 	if err == nil {
 		var n int
 		n, err = c.Stream.Send(message.Piece{Buf: data, End: len(data), Ended: whole && !isConnect}, x.requestTrailers())
@@ -51,24 +51,24 @@ func (x *Exchange) send() Stage {
 	if err != nil {
 		return x.sendFailed(err)
 	}
-	x.load.BytesSent += uint64(sent)
+	x.attempt.load.BytesSent += uint64(sent)
 	x.asked()
 	if !whole && !isConnect {
-		x.up.begin(c, x.req.Expect && len(data) == 0)
+		x.attempt.up.begin(c, x.request.head.Expect && len(data) == 0)
 	}
 	return Receive
 }
 
 // isOpenToServer reports whether the server gets content whose length its head does not say. whole says that the content ends with what is here.
 func (x *Exchange) isOpenToServer(whole bool) bool {
-	return x.body.isOpen() && !x.keptLength() && (!whole || len(x.body.trailers) > 0)
+	return x.request.body.isOpen() && !x.keptLength() && (!whole || len(x.request.body.trailers) > 0)
 }
 
 // asked notes that the server has more of the request. How long it takes to answer counts from the last part that it got before: a client that sends slowly makes no
 // server slow.
 func (x *Exchange) asked() {
-	if x.times[Receive] == 0 {
-		x.begun = x.at.loop.Micros()
+	if x.timing.stages[Receive] == 0 {
+		x.timing.asked = x.at.loop.Micros()
 	}
 }
 
@@ -81,7 +81,7 @@ const headRoom = 1024
 // sendFailed: the server may have answered before it closed, so the answer is looked for; a connection that was reused and has
 // nothing to say was closed by the server before the request came.
 func (x *Exchange) sendFailed(err error) Stage {
-	if x.ended != reason.Done && !x.left {
+	if x.attempt.ended != reason.Done && !x.client.left {
 		return x.serverEnded()
 	}
 	if err == engine.ErrInterrupted {
@@ -90,21 +90,21 @@ func (x *Exchange) sendFailed(err error) Stage {
 	if err == engine.ErrTimeout {
 		return x.attemptFailed(504, reason.SendCut, pool.Timeout, false)
 	}
-	if !x.conn.Reused {
+	if !x.attempt.conn.Reused {
 		return Receive
 	}
 	return x.attemptFailed(502, reason.SendCut, pool.Cancelled, false)
 }
 
 func (x *Exchange) clientHungUp() Stage {
-	x.outcome = pool.Cancelled
-	x.isClean = false
+	x.attempt.outcome = pool.Cancelled
+	x.attempt.isClean = false
 	return x.abandon(reason.ClientGone)
 }
 
 // appendRequest appends the head that the server gets: untouched runs of field lines are copied as they came.
 func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
-	r := &x.req
+	r := &x.request.head
 	b = append(b, r.MethodName.Of(r.Buf)...)
 	b = append(b, ' ')
 	b = x.appendTarget(b)
@@ -113,19 +113,19 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	b = x.appendFields(b)
 	b = x.appendForwarded(b)
 	b = x.appendTraces(b)
-	if x.by != 0 && !x.route.HidesTimeLeft {
+	if x.timing.by != 0 && !x.request.route.HidesTimeLeft {
 		b = x.appendTimeLeft(b)
 	}
 	switch {
 	case x.keptLength():
-		b = appendLength(b, x.kept.length())
+		b = appendLength(b, x.request.kept.length())
 	case x.isOpenToServer(whole):
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 		b = x.appendAnnounced(b)
-	case x.body.isOpen():
+	case x.request.body.isOpen():
 		b = appendLength(b, have)
-	case x.body.framing == message.FramingLength:
-		b = appendLength(b, x.body.length)
+	case x.request.body.framing == message.FramingLength:
+		b = appendLength(b, x.request.body.length)
 	case r.Has(message.FieldContentLength):
 		b = append(b, "Content-Length: 0\r\n"...)
 	}
@@ -138,7 +138,7 @@ func (x *Exchange) appendRequest(b []byte, have int64, whole bool) []byte {
 	if r.Expect && !whole && have == 0 {
 		b = append(b, "Expect: 100-continue\r\n"...)
 	}
-	if e := x.route.RequestHeaders; e != nil {
+	if e := x.request.route.RequestHeaders; e != nil {
 		b = e.Append(b, x.gather())
 	}
 	return append(b, "\r\n"...)
@@ -152,13 +152,13 @@ func appendLength(b []byte, n int64) []byte {
 
 // appendTarget appends path and query: byte for byte those that came, or what the route's rewrite has made of them.
 func (x *Exchange) appendTarget(b []byte) []byte {
-	if x.forward != nil {
-		return append(b, x.forward...)
+	if x.request.forward != nil {
+		return append(b, x.request.forward...)
 	}
 	b = append(b, x.rawPath()...)
-	if x.req.HasQuery {
+	if x.request.head.HasQuery {
 		b = append(b, '?')
-		b = append(b, x.req.Query.Of(x.req.Buf)...)
+		b = append(b, x.request.head.Query.Of(x.request.head.Buf)...)
 	}
 	return b
 }
@@ -166,12 +166,12 @@ func (x *Exchange) appendTarget(b []byte) []byte {
 func (x *Exchange) appendHost(b []byte) []byte {
 	b = append(b, "Host: "...)
 	switch {
-	case x.route.Host == site.HostNamed:
-		b = append(b, x.route.HostName...)
-	case x.route.Host == site.HostServer || x.req.Authority.Len() == 0:
-		b = append(b, x.server.Name...)
+	case x.request.route.Host == site.HostNamed:
+		b = append(b, x.request.route.HostName...)
+	case x.request.route.Host == site.HostServer || x.request.head.Authority.Len() == 0:
+		b = append(b, x.attempt.server.Name...)
 	default:
-		b = append(b, x.req.Authority.Of(x.req.Buf)...)
+		b = append(b, x.request.head.Authority.Of(x.request.head.Buf)...)
 	}
 	return append(b, "\r\n"...)
 }
@@ -205,14 +205,14 @@ var untrustedFates = func() [256]fate {
 func (x *Exchange) appendFields(b []byte) []byte {
 	fates := &untrustedFates
 	switch {
-	case x.told.IsTrusted && x.route.MapsURLs():
+	case x.client.told.IsTrusted && x.request.route.MapsURLs():
 		fates = &mappedFates
-	case x.told.IsTrusted:
+	case x.client.told.IsTrusted:
 		fates = &requestFates
-	case x.route.MapsURLs():
+	case x.request.route.MapsURLs():
 		fates = &untrustedMappedFates
 	}
-	return x.appendLines(b, &x.req.Head, fates, x.route.RequestHeaders)
+	return x.appendLines(b, &x.request.head.Head, fates, x.request.route.RequestHeaders)
 }
 
 // fate is what becomes of a field.
@@ -255,7 +255,7 @@ func (x *Exchange) appendLinesBut(b []byte, h *message.Head, fates *[256]fate, e
 		run = f.Line.End
 		switch {
 		case fate != rewritten:
-		case h == &x.req.Head:
+		case h == &x.request.head.Head:
 			b = x.appendOwnURL(b, f)
 		default:
 			b = x.appendHiding(b, h, f)
@@ -266,9 +266,9 @@ func (x *Exchange) appendLinesBut(b []byte, h *message.Head, fates *[256]fate, e
 
 // appendForwarded says who the client is.
 func (x *Exchange) appendForwarded(b []byte) []byte {
-	h := &x.hop
-	h.Fields, h.Peer, h.PeerText = &x.req.Fields, x.session.peer, x.session.peerText[:x.session.peerLen]
-	h.Source, h.Told, h.Edit, h.Scheme = x.setup.Source, &x.told, x.route.RequestHeaders, x.scheme()
-	h.Authority, h.HostStays = x.req.Authority.Of(x.req.Buf), x.route.Host == site.HostPreserve
+	h := &x.request.hop
+	h.Fields, h.Peer, h.PeerText = &x.request.head.Fields, x.session.peer, x.session.peerText[:x.session.peerLen]
+	h.Source, h.Told, h.Edit, h.Scheme = x.setup.Source, &x.client.told, x.request.route.RequestHeaders, x.scheme()
+	h.Authority, h.HostStays = x.request.head.Authority.Of(x.request.head.Buf), x.request.route.Host == site.HostPreserve
 	return x.setup.Forwarded.Append(b, h)
 }

@@ -54,16 +54,16 @@ func (s *session) Serve(c engine.Conn) {
 	for n := 1; ; n++ {
 		x.reset(s)
 		x.run()
-		if x.other {
-			begun := append([]byte(nil), x.in[:x.inLen]...)
+		if x.client.other {
+			begun := append([]byte(nil), x.request.in[:x.request.inLen]...)
 			s.drop()
 			s.toHTTP2(c, begun)
 			return
 		}
-		if !x.keepAlive {
+		if !x.client.keepAlive {
 			break
 		}
-		if x.inLen == 0 {
+		if x.request.inLen == 0 {
 			s.rest()
 			return
 		}
@@ -72,7 +72,7 @@ func (s *session) Serve(c engine.Conn) {
 		}
 	}
 	// A client that was not told before may have its next request on the way.
-	linger, isCut := x.linger || x.sentAny && x.req.KeepAlive, x.lone.IsCut()
+	linger, isCut := x.client.linger || x.response.sentAny && x.request.head.KeepAlive, x.client.lone.IsCut()
 	s.drop()
 	if isCut {
 		c.Reset()

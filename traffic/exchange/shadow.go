@@ -26,7 +26,7 @@ func (s *shadow) Run() {
 	x := s.at.borrow()
 	s.session.x = x
 	x.reset(&s.session)
-	x.twin = s.twin
+	x.request.twin = s.twin
 	x.run()
 	s.session.closePrivate()
 	s.judge(x)
@@ -72,7 +72,7 @@ func (s *shadow) judge(x *Exchange) {
 	}
 	mine.Differs++
 	x.reason, x.detail = reason.MirrorDiffers, why
-	if x.setup.Log != nil && !x.route.Unlogged {
+	if x.setup.Log != nil && !x.request.route.Unlogged {
 		x.log()
 	}
 }

@@ -12,12 +12,12 @@ import (
 // silence in both directions is bounded, by Route.Stream.
 
 // beginStream notes whether the request says that the exchange is a stream.
-func (x *Exchange) beginStream() { x.streams = x.isGRPC() || x.isChannel() }
+func (x *Exchange) beginStream() { x.response.streams = x.isGRPC() || x.isChannel() }
 
 // answerStreams notes whether the exchange is a stream as its answer begins, whose body has more to come: the request's body is still arriving, so that the two go
 // on side by side, or the answer's type says so.
 func (x *Exchange) answerStreams() {
-	x.streams = x.streams || x.bodyIsArriving() || isStreamType(x.res.Get(message.FieldContentType))
+	x.response.streams = x.response.streams || x.bodyIsArriving() || isStreamType(x.response.head.Get(message.FieldContentType))
 	x.moves()
 	x.watchServer()
 }
@@ -27,14 +27,14 @@ const watchTime = time.Minute
 
 // watchServer has the system find out that the server has vanished, where weir waits long for it.
 func (x *Exchange) watchServer() {
-	if x.conn != nil && x.answerPause() > watchTime {
-		engine.WatchPeer(x.conn.Conn)
+	if x.attempt.conn != nil && x.answerPause() > watchTime {
+		engine.WatchPeer(x.attempt.conn.Conn)
 	}
 }
 
 // bodyIsArriving reports whether the client has not sent all of the request's body.
 func (x *Exchange) bodyIsArriving() bool {
-	return x.up.started && x.up.running && !x.up.arrived && !x.kept.isWhole()
+	return x.attempt.up.started && x.attempt.up.running && !x.attempt.up.arrived && !x.request.kept.isWhole()
 }
 
 // streamTypes are the media types of answers without an end: events, frames of a camera, records as they happen.
@@ -58,12 +58,12 @@ func isStreamType(kind []byte) bool {
 
 // isChannel reports whether the body is one of RPC over HTTP's channels, which are silent while there is nothing to say ([MS-RPCH] section 2.1.2.1.1).
 func (x *Exchange) isChannel() bool {
-	if x.req.Method != message.MethodOther {
+	if x.request.head.Method != message.MethodOther {
 		return false
 	}
-	switch string(x.req.MethodName.Of(x.req.Buf)) {
+	switch string(x.request.head.MethodName.Of(x.request.head.Buf)) {
 	case "RPC_IN_DATA":
-		return x.body.framing == message.FramingLength && x.body.length > channelLeast
+		return x.request.body.framing == message.FramingLength && x.request.body.length > channelLeast
 	case "RPC_OUT_DATA":
 		return true
 	}
@@ -76,41 +76,41 @@ const channelLeast = 64 << 20
 // bodyPause is how long the client may be silent within a body that goes on as it comes.
 func (x *Exchange) bodyPause() time.Duration {
 	switch {
-	case x.streams:
-		return x.route.Stream
-	case x.route != nil && x.route.Body > 0:
-		return x.route.Body
+	case x.response.streams:
+		return x.request.route.Stream
+	case x.request.route != nil && x.request.route.Body > 0:
+		return x.request.route.Body
 	}
 	return x.setup.Body
 }
 
 // answerPause is how long the server may be silent.
 func (x *Exchange) answerPause() time.Duration {
-	if x.streams {
-		return x.route.Stream
+	if x.response.streams {
+		return x.request.route.Stream
 	}
-	return x.route.Response
+	return x.request.route.Response
 }
 
 // moves notes that something has moved in one of the two directions.
-func (x *Exchange) moves() { x.moved = x.at.loop.Now() }
+func (x *Exchange) moves() { x.timing.moved = x.at.loop.Now() }
 
 // silenceLeft is how much longer one direction may be silent whose pause has ended: as long as the other one is not silent too.
 func (x *Exchange) silenceLeft() time.Duration {
-	if !x.streams {
+	if !x.response.streams {
 		return 0
 	}
-	return x.route.Stream - time.Duration(x.at.loop.Now()-x.moved)*time.Millisecond
+	return x.request.route.Stream - time.Duration(x.at.loop.Now()-x.timing.moved)*time.Millisecond
 }
 
 // readBody reads content of a body that goes on as it comes.
 func (x *Exchange) readBody(p []byte) (int, error) {
-	x.stream.SetReadTimeout(x.bodyPause())
+	x.client.stream.SetReadTimeout(x.bodyPause())
 	for {
-		n, err := x.stream.Read(p)
+		n, err := x.client.stream.Read(p)
 		if err == engine.ErrTimeout {
 			if left := x.silenceLeft(); left > 0 {
-				x.stream.SetReadTimeout(left)
+				x.client.stream.SetReadTimeout(left)
 				continue
 			}
 		}
@@ -121,7 +121,7 @@ func (x *Exchange) readBody(p []byte) (int, error) {
 
 // readMore reads content of an answer.
 func (x *Exchange) readMore(p []byte) (int, error) {
-	c := x.conn
+	c := x.attempt.conn
 	c.SetReadTimeout(x.answerPause())
 	for {
 		n, err := c.Stream.Read(p)

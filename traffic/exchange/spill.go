@@ -31,7 +31,7 @@ var errPanicked = errors.New("panicked")
 // Run fills the file until the body ends, or a side fails.
 func (s *spill) Run() {
 	x, l := s.x, s.x.at.loop
-	for !x.rest.ended && !s.full {
+	for !x.response.body.ended && !s.full {
 		if s.written-s.sent+int64(len(s.buf)) > s.most && !s.stopped {
 			l.Wait(&s.room, engine.DefaultTimeout) // the client's own deadline bounds it
 			continue
@@ -49,7 +49,7 @@ func (s *spill) Run() {
 		l.Fire(&s.more)
 	}
 	s.running = false
-	if x.rest.ended && s.err == nil {
+	if x.response.body.ended && s.err == nil {
 		x.freeServer()
 	}
 	l.Fire(&s.more)
@@ -86,7 +86,7 @@ func (s *spill) put(b []byte) bool {
 func (s *spill) stop() {
 	s.stopped = true
 	for s.running {
-		s.x.conn.Interrupt()
+		s.x.attempt.conn.Interrupt()
 		s.x.at.loop.Fire(&s.room)
 		s.x.at.loop.Wait(&s.more, engine.DefaultTimeout)
 	}
@@ -94,7 +94,7 @@ func (s *spill) stop() {
 
 // spillFile opens a file that has no name; nil when that cannot be.
 func (x *Exchange) spillFile() (f *os.File) {
-	dir := x.route.Buffer.Dir
+	dir := x.request.route.Buffer.Dir
 	var made *os.File
 	if x.at.loop.Block(x.spillDisk(), nil, func() {
 		file, err := os.CreateTemp(dir, "spill-*")
@@ -134,7 +134,7 @@ func (x *Exchange) closeFile(f *os.File) {
 // deliverSpilled delivers the answer, of which the beginning is held, by way of a file, which it closes.
 func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 	defer x.closeFile(file)
-	s := &spill{x: x, file: file, most: x.route.Buffer.Spill, buf: x.at.loop.Buffer(engine.Buffer64K), running: true}
+	s := &spill{x: x, file: file, most: x.request.route.Buffer.Spill, buf: x.at.loop.Buffer(engine.Buffer64K), running: true}
 	defer x.at.loop.Release(s.buf)
 	x.at.loop.Go(s)
 	if !x.toClientHeld(h, false) {
@@ -156,9 +156,9 @@ func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 		return x.bodyFailed(s.err)
 	case s.full && !x.sendPiece(s.last):
 		return x.clientFailed()
-	case s.full && x.rest.ended:
+	case s.full && x.response.body.ended:
 		return x.delivered()
-	case x.rest.ended:
+	case x.response.body.ended:
 		return x.endToClient()
 	}
 	return x.deliverCopy()
@@ -168,8 +168,8 @@ func (x *Exchange) deliverSpilled(file *os.File, h *held) Stage {
 func (s *spill) send() error {
 	x := s.x
 	at := s.sent % s.most
-	x.stream.SetWriteTimeout(x.setup.Send)
-	send := x.stream.SendFile
+	x.client.stream.SetWriteTimeout(x.setup.Send)
+	send := x.client.stream.SendFile
 	if s.isRing() {
 		send = s.copy
 	}
@@ -182,10 +182,10 @@ func (s *spill) send() error {
 
 // isRing reports whether a part of the file may be written again once it is sent.
 func (s *spill) isRing() bool {
-	r := &s.x.res
+	r := &s.x.response.head
 	return r.Framing != message.FramingLength || r.Length > s.most
 }
 
 func (s *spill) copy(w *engine.Workers, f *os.File, offset, n int64) (int64, error) {
-	return engine.CopyFile(s.x.stream, w, f, offset, n)
+	return engine.CopyFile(s.x.client.stream, w, f, offset, n)
 }

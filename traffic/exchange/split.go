@@ -19,7 +19,7 @@ func (x *Exchange) divide(s *site.Split) *site.Route {
 	if !isKnown {
 		point = rand.Uint32N(site.Points)
 		if s.Cookie != "" {
-			x.division = division{s, point}
+			x.request.division = division{s, point}
 		}
 	}
 	return s.At(point).Route
@@ -34,7 +34,7 @@ func (x *Exchange) pointOf(s *site.Split) (uint32, bool) {
 		key, isKnown := x.stayKey(&s.Key)
 		return s.PointOf(key), isKnown
 	}
-	v := cookie(&x.req.Fields, s.Cookie)
+	v := cookie(&x.request.head.Fields, s.Cookie)
 	n := uint32(0)
 	for _, c := range v {
 		if c < '0' || c > '9' || n >= site.Points/10 {
@@ -47,7 +47,7 @@ func (x *Exchange) pointOf(s *site.Split) (uint32, bool) {
 
 // appendDivision appends the cookie that keeps the client where it is.
 func (x *Exchange) appendDivision(b []byte) []byte {
-	d := &x.division
+	d := &x.request.division
 	b = append(b, "Set-Cookie: "...)
 	b = append(b, d.split.Cookie...)
 	b = append(b, '=')

@@ -190,7 +190,7 @@ func (o *openStream) Run() {
 	o.session.x = x
 	x.reset(&o.session)
 	if o.IsGivenUp() {
-		x.from = o.session.peer
+		x.client.ip = o.session.peer
 		x.readStream()
 		x.abandon(reason.ClientGone)
 		x.finish()
@@ -198,7 +198,7 @@ func (o *openStream) Run() {
 		x.run()
 	}
 	o.session.drop()
-	o.end(x.code)
+	o.end(x.client.code)
 }
 
 // Panicked ends an exchange that panicked.
@@ -229,15 +229,15 @@ func (o *openStream) end(code http2.Code) {
 // readStream is read where the head is complete before the exchange begins.
 func (x *Exchange) readStream() Stage {
 	x.stamp(Read)
-	head, n, fault := x.session.stream.TakeHead(&x.req)
+	head, n, fault := x.session.stream.TakeHead(&x.request.head)
 	if fault != nil {
 		return x.refuse(fault, reason.ClientMalformed)
 	}
-	x.in, x.inLen, x.headLen = head, n, n
+	x.request.in, x.request.inLen, x.request.headLen = head, n, n
 	x.received += int64(n)
-	x.keepAlive = true
-	x.body.start(&x.req)
-	if x.body.framing != message.FramingNone {
+	x.client.keepAlive = true
+	x.request.body.start(&x.request.head)
+	if x.request.body.framing != message.FramingNone {
 		x.takeArrived()
 	}
 	return Match
@@ -245,10 +245,10 @@ func (x *Exchange) readStream() Stage {
 
 // takeArrived takes what of the content is here already, for it to go on with the head. Of content that is here as a whole the length is known.
 func (x *Exchange) takeArrived() {
-	n, ended := x.session.stream.Arrived(x.in[x.headLen:])
-	x.inLen += n
+	n, ended := x.session.stream.Arrived(x.request.in[x.request.headLen:])
+	x.request.inLen += n
 	x.received += int64(n)
-	b := &x.body
+	b := &x.request.body
 	b.have, b.got = n, int64(n)
 	if !b.isOpen() {
 		b.whole = b.got == b.length
@@ -257,7 +257,7 @@ func (x *Exchange) takeArrived() {
 	if b.whole = ended; !ended {
 		return
 	}
-	if b.trailers = x.stream.Trailers(); len(b.trailers) == 0 {
+	if b.trailers = x.client.stream.Trailers(); len(b.trailers) == 0 {
 		b.framing, b.length = message.FramingLength, b.got
 	}
 	if b.length == 0 && b.framing == message.FramingLength {
@@ -268,20 +268,20 @@ func (x *Exchange) takeArrived() {
 // sendPiece sends a part of the answer: head, content and end, as far as p has them.
 func (x *Exchange) sendPiece(p message.Piece) bool {
 	x.takeClient()
-	x.stream.SetWriteTimeout(x.setup.Send)
+	x.client.stream.SetWriteTimeout(x.setup.Send)
 	var trailers []byte
 	if p.Ended {
 		trailers = x.responseTrailers()
 	}
-	n, err := x.stream.Send(p, trailers)
+	n, err := x.client.stream.Send(p, trailers)
 	x.sent += int64(n)
 	return x.tookIt(err)
 }
 
 // wholeToClient sends an answer of weir's own, head and body.
 func (x *Exchange) wholeToClient(b []byte) bool {
-	x.stream.Frame(false)
-	x.rest.trailers = nil
+	x.client.stream.Frame(false)
+	x.response.body.trailers = nil
 	return x.sendPiece(message.Piece{Buf: b, Head: endOfHead(b), End: len(b), Ended: true})
 }
 
@@ -297,6 +297,6 @@ func endOfHead(b []byte) int {
 
 // interimToClient sends a 1xx answer; false when the client is gone.
 func (x *Exchange) interimToClient(b []byte) bool {
-	x.stream.SetWriteTimeout(x.setup.Send)
-	return x.stream.WriteHead(b) == nil
+	x.client.stream.SetWriteTimeout(x.setup.Send)
+	return x.client.stream.WriteHead(b) == nil
 }

@@ -8,34 +8,34 @@ import (
 
 // arrivedTrailers are those of an answer whose content has ended, if the client wants to see them.
 func (x *Exchange) arrivedTrailers() []byte {
-	if !x.stream.TakesTrailers() {
+	if !x.client.stream.TakesTrailers() {
 		return nil
 	}
-	return x.conn.Stream.Trailers()
+	return x.attempt.conn.Stream.Trailers()
 }
 
 // requestTrailers are those of the request's trailers that may pass.
 func (x *Exchange) requestTrailers() []byte {
-	if len(x.body.trailers) == 0 {
+	if len(x.request.body.trailers) == 0 {
 		return nil
 	}
-	named := message.NamesIn(&x.req.Fields, message.FieldConnection)
-	return http1.AppendTrailers(nil, x.body.trailers, func(name []byte) bool { return mayPass(&named, x.route.RequestHeaders, name) })
+	named := message.NamesIn(&x.request.head.Fields, message.FieldConnection)
+	return http1.AppendTrailers(nil, x.request.body.trailers, func(name []byte) bool { return mayPass(&named, x.request.route.RequestHeaders, name) })
 }
 
 // responseTrailers are those of the answer's trailers that may pass.
 func (x *Exchange) responseTrailers() []byte {
-	if len(x.rest.trailers) == 0 {
+	if len(x.response.body.trailers) == 0 {
 		return nil
 	}
 	var named message.Names
-	named.Add(x.rest.hop)
-	return http1.AppendTrailers(nil, x.rest.trailers, func(name []byte) bool { return mayPass(&named, x.route.ResponseHeaders, name) })
+	named.Add(x.response.body.hop)
+	return http1.AppendTrailers(nil, x.response.body.trailers, func(name []byte) bool { return mayPass(&named, x.request.route.ResponseHeaders, name) })
 }
 
 // announcedTrailers are the names of the trailers that the request has announced.
 func (x *Exchange) announcedTrailers() message.Names {
-	return message.NamesIn(&x.req.Fields, message.FieldTrailer)
+	return message.NamesIn(&x.request.head.Fields, message.FieldTrailer)
 }
 
 // connectionNames is what the Connection fields of a head name, which will be written over by its successor before the trailers come.
@@ -55,7 +55,7 @@ func mayPass(named *message.Names, edit *filter.HeaderEdit, name []byte) bool {
 
 // appendAnnounced passes the announcement of the request's trailers on.
 func (x *Exchange) appendAnnounced(b []byte) []byte {
-	return appendTrailerField(b, &x.req.Fields, x.route.RequestHeaders)
+	return appendTrailerField(b, &x.request.head.Fields, x.request.route.RequestHeaders)
 }
 
 // appendTrailerField announces those of the trailers that a head announces which may pass.

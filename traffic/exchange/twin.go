@@ -33,15 +33,15 @@ func newTwin() *twin {
 // side is the digest of x's own answer.
 func (x *Exchange) side() *digest {
 	if x.session.shadow != nil {
-		return &x.twin.sides[1]
+		return &x.request.twin.sides[1]
 	}
-	return &x.twin.sides[0]
+	return &x.request.twin.sides[0]
 }
 
 // noteHead begins with the answer's head and the part of its body that came along.
 func (x *Exchange) noteHead(data []byte) {
 	d := x.side()
-	d.status, d.kind, d.size = x.status, string(x.res.Get(message.FieldContentType)), 0
+	d.status, d.kind, d.size = x.response.status, string(x.response.head.Get(message.FieldContentType)), 0
 	d.hash.Reset()
 	x.noteBody(data)
 }
@@ -54,10 +54,10 @@ func (x *Exchange) noteBody(data []byte) {
 
 // endTwin tells the shadow that the client's answer is over.
 func (x *Exchange) endTwin() {
-	t := x.twin
-	x.twin = nil
+	t := x.request.twin
+	x.request.twin = nil
 	t.ended = true
-	t.isWhole = x.rest.ended
+	t.isWhole = x.response.body.ended
 	x.at.loop.Fire(&t.end)
 }
 

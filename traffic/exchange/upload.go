@@ -46,21 +46,21 @@ func (u *upload) Run() {
 	x := u.x
 	l := x.at.loop
 	if u.waiting {
-		if !l.Wait(&u.goAhead, continueAfter) && !x.sentAny {
+		if !l.Wait(&u.goAhead, continueAfter) && !x.response.sentAny {
 			u.tellToGoOn()
 		}
 		u.waiting = false
 	}
-	if k := x.kept; u.why == reason.Done && k != nil && k.behind() > 0 {
+	if k := x.request.kept; u.why == reason.Done && k != nil && k.behind() > 0 {
 		u.why = u.sendKept(k)
 	}
-	if u.why == reason.Done && !x.kept.isWhole() {
+	if u.why == reason.Done && !x.request.kept.isWhole() {
 		u.why = u.relay()
 	}
-	if u.why == reason.SendCut && x.stage >= Response && x.keepAlive {
+	if u.why == reason.SendCut && x.stage >= Response && x.client.keepAlive {
 		u.drain()
 	}
-	if x.tee != nil && u.why == reason.Done {
+	if x.request.tee != nil && u.why == reason.Done {
 		x.endTee()
 	}
 	u.finished, u.endedAt = u.why == reason.Done, l.Now()
@@ -71,7 +71,7 @@ func (u *upload) Run() {
 	u.buf = nil
 	u.running = false
 	l.Fire(&u.done)
-	if u.finished && x.finished {
+	if u.finished && x.client.finished {
 		x.judgeFinished()
 	}
 	if !u.finished && u.why != reason.SendCut {
@@ -105,12 +105,12 @@ func (u *upload) Panicked() {
 
 func (u *upload) relay() reason.Reason {
 	x := u.x
-	from, left := x.stream.BareIn()
-	if to := u.conn.Stream.BareOut(); to != nil && left >= spliceFrom && x.tee == nil && engine.CanSplice(to, from) {
+	from, left := x.client.stream.BareIn()
+	if to := u.conn.Stream.BareOut(); to != nil && left >= spliceFrom && x.request.tee == nil && engine.CanSplice(to, from) {
 		if why := u.splice(to, from); why != reason.Done {
 			return why
 		}
-		if x.stream.Ended() {
+		if x.client.stream.Ended() {
 			return u.end()
 		}
 	}
@@ -120,25 +120,25 @@ func (u *upload) relay() reason.Reason {
 		room := u.buf[p.From : len(u.buf)-message.FrameRoom]
 		n, err := x.readBody(room)
 		if err != nil && err != io.EOF {
-			x.received += int64(x.stream.Around())
+			x.received += int64(x.client.stream.Around())
 			u.fault, _ = err.(*wire.Fault)
 			return bodyFailure(err)
 		}
-		p.End, p.Ended = p.From+n, err == io.EOF || x.stream.Ended()
-		x.received += int64(n + x.stream.Around())
+		p.End, p.Ended = p.From+n, err == io.EOF || x.client.stream.Ended()
+		x.received += int64(n + x.client.stream.Around())
 		x.took(n, p.Ended)
-		if x.tee != nil {
+		if x.request.tee != nil {
 			x.addToTee(p.Content())
 		}
 		u.arrived = p.Ended
-		if limit := x.route.BodyLimit; limit > 0 && x.announced() > limit {
+		if limit := x.request.route.BodyLimit; limit > 0 && x.announced() > limit {
 			u.fault = wire.FaultBodyTooLarge
 			return reason.ClientBodyTooLarge
 		}
 		u.conn.SetWriteTimeout(x.answerPause())
 		x.asked() // the answer may come before Send returns
 		sent, err := u.conn.Stream.Send(p, x.requestTrailers())
-		if x.load.BytesSent += uint64(sent); err != nil {
+		if x.attempt.load.BytesSent += uint64(sent); err != nil {
 			return reason.SendCut
 		}
 		x.asked()
@@ -160,22 +160,22 @@ func (u *upload) drain() {
 		u.buf = x.at.loop.Buffer(engine.Buffer16K)
 	}
 	began := x.at.loop.Now()
-	for read := int64(0); read < drainMost && x.stream.Owed() != 0; {
-		x.stream.SetReadTimeout(x.rateTimeout(began, read))
-		n, err := x.stream.Read(u.buf)
+	for read := int64(0); read < drainMost && x.client.stream.Owed() != 0; {
+		x.client.stream.SetReadTimeout(x.rateTimeout(began, read))
+		n, err := x.client.stream.Read(u.buf)
 		x.moves()
-		x.received += int64(n + x.stream.Around())
+		x.received += int64(n + x.client.stream.Around())
 		if read += int64(n); err != nil && err != io.EOF {
 			return
 		}
 	}
-	u.drained = x.stream.Owed() == 0
+	u.drained = x.client.stream.Owed() == 0
 }
 
 // end ends the request.
 func (u *upload) end() reason.Reason {
 	n, err := u.conn.Stream.Send(message.Piece{Ended: true}, u.x.requestTrailers())
-	if u.x.load.BytesSent += uint64(n); err != nil {
+	if u.x.attempt.load.BytesSent += uint64(n); err != nil {
 		return reason.SendCut
 	}
 	return reason.Done
@@ -185,14 +185,14 @@ func (u *upload) end() reason.Reason {
 func (u *upload) splice(to, from engine.Conn) reason.Reason {
 	x := u.x
 	pause := x.bodyPause()
-	for _, left := x.stream.BareIn(); left > 0; _, left = x.stream.BareIn() {
-		x.stream.SetReadTimeout(pause)
+	for _, left := x.client.stream.BareIn(); left > 0; _, left = x.client.stream.BareIn() {
+		x.client.stream.SetReadTimeout(pause)
 		u.conn.SetWriteTimeout(x.answerPause())
 		n, err := engine.Splice(to, from, min(left, splicePiece))
-		x.stream.Skip(n)
-		x.body.got += n
+		x.client.stream.Skip(n)
+		x.request.body.got += n
 		x.received += n
-		x.load.BytesSent += uint64(n)
+		x.attempt.load.BytesSent += uint64(n)
 		x.asked()
 		u.conn.SetReadTimeout(x.answerPause())
 		var write *engine.SpliceWriteError
@@ -233,12 +233,12 @@ func bodyFailure(err error) reason.Reason {
 // loses its connection.
 func (u *upload) wait() {
 	x := u.x
-	x.streams = false
+	x.response.streams = false
 	x.moves()
 	for u.running {
-		left := x.bodyPause() - time.Duration(x.at.loop.Now()-x.moved)*time.Millisecond
+		left := x.bodyPause() - time.Duration(x.at.loop.Now()-x.timing.moved)*time.Millisecond
 		if left <= 0 {
-			x.keepAlive = false
+			x.client.keepAlive = false
 			return
 		}
 		x.at.loop.Wait(&u.done, left)
@@ -255,22 +255,22 @@ func (u *upload) answerTime(d time.Duration) time.Duration {
 
 // stop ends an upload that still runs, as when the answer was complete before the body was.
 func (u *upload) stop() {
-	isKept := u.x.kept.isWhole()
+	isKept := u.x.request.kept.isWhole()
 	if u.running {
 		if !isKept {
-			u.x.client.Interrupt()
+			u.x.client.conn.Interrupt()
 		}
 		u.conn.Interrupt()
 		u.x.at.loop.Fire(&u.goAhead)
 		u.x.at.loop.Wait(&u.done, engine.DefaultTimeout)
-		u.x.client.ClearInterrupt()
+		u.x.client.conn.ClearInterrupt()
 	}
 	u.started = false
-	u.x.body.relayed = u.finished || u.drained || isKept
+	u.x.request.body.relayed = u.finished || u.drained || isKept
 	if !u.finished {
-		u.x.isClean = false
+		u.x.attempt.isClean = false
 	}
-	if !u.x.body.relayed {
-		u.x.keepAlive, u.x.linger = false, true
+	if !u.x.request.body.relayed {
+		u.x.client.keepAlive, u.x.client.linger = false, true
 	}
 }

@@ -18,7 +18,7 @@ func (x *Exchange) want(s *pool.Server, t *transport.Config) (w transport.Want) 
 		w.Name = x.nameForServer()
 	}
 	if t.Version != transport.HTTP1 {
-		v := x.req.Get(message.FieldAuthorization)
+		v := x.request.head.Get(message.FieldAuthorization)
 		w.HTTP1 = v != nil && authenticates(v)
 	}
 	return w
@@ -26,20 +26,20 @@ func (x *Exchange) want(s *pool.Server, t *transport.Config) (w transport.Want) 
 
 // nameForServer is the name that the server gets as its Host; "" if it is an address.
 func (x *Exchange) nameForServer() string {
-	switch x.route.Host {
+	switch x.request.route.Host {
 	case site.HostServer:
 		return ""
 	case site.HostNamed:
-		name, _, _ := strings.Cut(x.route.HostName, ":")
+		name, _, _ := strings.Cut(x.request.route.HostName, ":")
 		return name
 	}
-	if isAddress(x.host) {
+	if isAddress(x.request.host) {
 		return ""
 	}
-	if x.lastName != string(x.host) {
-		x.lastName = string(x.host) // the next request is mostly for the same, and allocates nothing
+	if x.request.lastName != string(x.request.host) {
+		x.request.lastName = string(x.request.host) // the next request is mostly for the same, and allocates nothing
 	}
-	return x.lastName
+	return x.request.lastName
 }
 
 // isAddress reports whether a host is an IP address and no name.
@@ -60,5 +60,5 @@ func isAddress(host []byte) bool {
 func (x *Exchange) isNameUnknown(s *pool.Server, err error) bool {
 	var refused interface{ RefusesName() bool }
 	var name x509.HostnameError
-	return x.destination.Transport.ByName && s.Host == "" && (errors.As(err, &name) || errors.As(err, &refused) && refused.RefusesName())
+	return x.request.destination.Transport.ByName && s.Host == "" && (errors.As(err, &name) || errors.As(err, &refused) && refused.RefusesName())
 }

@@ -30,17 +30,17 @@ func acceptOf(key []byte) []byte {
 // appendUpgrade says what is to be spoken instead. A client whose version has no key gets one made for the server.
 func (x *Exchange) appendUpgrade(b []byte) []byte {
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	b = message.AppendUpgrade(b, &x.req.Fields)
+	b = message.AppendUpgrade(b, &x.request.head.Fields)
 	b = append(b, "\r\n"...)
-	if x.req.Major < 2 {
+	if x.request.head.Major < 2 {
 		return b
 	}
 	var nonce [16]byte
 	rand.Read(nonce[:])
-	x.madeKey = base64.StdEncoding.AppendEncode(nil, nonce[:])
+	x.attempt.madeKey = base64.StdEncoding.AppendEncode(nil, nonce[:])
 	b = append(b, webSocketKey...)
 	b = append(b, ": "...)
-	b = append(b, x.madeKey...)
+	b = append(b, x.attempt.madeKey...)
 	return append(b, "\r\n"...)
 }
 
@@ -63,13 +63,13 @@ func (x *Exchange) hasSwitched() bool {
 	if !x.wantsUpgrade() {
 		return false
 	}
-	if x.conn.IsShared() {
+	if x.attempt.conn.IsShared() {
 		return true // any 2xx says so (RFC 8441 section 5)
 	}
-	if !x.hasChosen(x.res.Get(message.FieldUpgrade)) {
+	if !x.hasChosen(x.response.head.Get(message.FieldUpgrade)) {
 		return false
 	}
-	return x.req.Major < 2 || bytes.Equal(x.res.Lookup(webSocketAccept), acceptOf(x.madeKey))
+	return x.request.head.Major < 2 || bytes.Equal(x.response.head.Lookup(webSocketAccept), acceptOf(x.attempt.madeKey))
 }
 
 // hasChosen reports whether each protocol of a server's list was offered to it.
@@ -78,7 +78,7 @@ func (x *Exchange) hasChosen(list []byte) bool {
 	for len(list) > 0 {
 		var item []byte
 		item, list = message.NextItem(list)
-		if !message.OffersProtocol(&x.req.Fields, item) {
+		if !message.OffersProtocol(&x.request.head.Fields, item) {
 			return false
 		}
 		any = true
@@ -88,39 +88,39 @@ func (x *Exchange) hasChosen(list []byte) bool {
 
 // isSwitched reports whether an answer's status says that another protocol is spoken from here on.
 func (x *Exchange) isSwitched() bool {
-	if !x.conn.IsShared() {
-		return x.status == 101
+	if !x.attempt.conn.IsShared() {
+		return x.response.status == 101
 	}
-	return x.status/100 == 2 && x.wantsUpgrade()
+	return x.response.status/100 == 2 && x.wantsUpgrade()
 }
 
 // looksSwitched reports whether an answer that switches nothing would tell the client that it does, who knows only 2xx.
 func (x *Exchange) looksSwitched() bool {
-	return x.req.Major >= 2 && x.status/100 == 2 && x.wantsUpgrade()
+	return x.request.head.Major >= 2 && x.response.status/100 == 2 && x.wantsUpgrade()
 }
 
 // switchClient tells the client that its protocol is spoken from here on, with the first bytes of it.
 func (x *Exchange) switchClient(early []byte) bool {
 	b := x.scratch()
-	x.stream.Frame(false)
-	if x.req.Major >= 2 {
-		x.status = 200
+	x.client.stream.Frame(false)
+	if x.request.head.Major >= 2 {
+		x.response.status = 200
 		b = append(b, "HTTP/1.1 200 OK\r\n"...)
 		b = withoutLine(append(x.appendResponseFields(b), "\r\n"...), webSocketAccept)
 		return x.sendPiece(message.Piece{Buf: b, Head: len(b), End: len(b), More: early})
 	}
-	x.status = 101
+	x.response.status = 101
 	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
 	b = x.appendResponseFields(b)
 	b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
-	if x.conn.IsShared() {
+	if x.attempt.conn.IsShared() {
 		b = append(b, webSocket...)
 	} else {
-		b = append(b, x.res.Get(message.FieldUpgrade)...)
+		b = append(b, x.response.head.Get(message.FieldUpgrade)...)
 	}
 	b = append(b, "\r\n"...)
-	if x.conn.IsShared() {
-		if key := x.req.Lookup(webSocketKey); key != nil {
+	if x.attempt.conn.IsShared() {
+		if key := x.request.head.Lookup(webSocketKey); key != nil {
 			b = append(b, webSocketAccept...)
 			b = append(b, ": "...)
 			b = append(b, acceptOf(key)...)
@@ -134,7 +134,7 @@ func (x *Exchange) switchClient(early []byte) bool {
 // connectUpgrade is connect for a request that wants to speak another protocol, where the servers speak HTTP/2: one that does not understand extended CONNECT is asked by
 // HTTP/1.1, on a connection of its own.
 func (x *Exchange) connectUpgrade() Stage {
-	c := x.conn
+	c := x.attempt.conn
 	if !c.IsShared() {
 		return Send
 	}
@@ -142,18 +142,18 @@ func (x *Exchange) connectUpgrade() Stage {
 		return Send
 	}
 	c.Close()
-	x.conn, x.asHTTP1 = nil, true
-	if x.left {
+	x.attempt.conn, x.attempt.asHTTP1 = nil, true
+	if x.client.left {
 		return x.clientHungUp()
 	}
-	d := attempt.Dialing(x.server, x.inTime(x.connectTimeout()), &x.place.Held)
+	d := attempt.Dialing(x.attempt.server, x.inTime(x.connectTimeout()), &x.attempt.place.Held)
 	d.Heavy = x.session.hasMuch()
-	d.Opaque, d.Cancel, d.Asked = true, &x.cancel, x.want(x.server, x.destination.Transport).Name
-	conn, err := attempt.Dial(x.at.loop, x.server, x.destination.Transport, d)
+	d.Opaque, d.Cancel, d.Asked = true, &x.attempt.cancel, x.want(x.attempt.server, x.request.destination.Transport).Name
+	conn, err := attempt.Dial(x.at.loop, x.attempt.server, x.request.destination.Transport, d)
 	if err != nil {
 		return x.connectFailed(err)
 	}
-	x.load.ConnectionsOpened++
-	x.conn = conn
+	x.attempt.load.ConnectionsOpened++
+	x.attempt.conn = conn
 	return Send
 }
