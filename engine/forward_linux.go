@@ -66,6 +66,7 @@ func (c *epollConn) forward() bool {
 	if l.poller.uring == nil {
 		s := sending{conn: to, src: c, p: p}
 		s.n, s.errno = sendto(to.fd, p)
+		to.keepFailure(s.errno)
 		l.forwarded(&s)
 		return true
 	}
@@ -83,7 +84,6 @@ func (l *Loop) forwarded(s *sending) {
 	if s.errno == syscall.EAGAIN {
 		s.conn.writable = false
 	}
-	s.conn.keepFailure(s.errno)
 	l.tell(c, n, s.p[n:])
 	if c.handler != nil && (n < len(s.p) || c.readable && !c.isDrained()) {
 		l.spawned = append(l.spawned, spawn{h: c.handler, c: c.outer})
