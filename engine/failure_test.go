@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ type readerOf struct{ Conn }
 // Two at a time: who reads may be woken before who writes has been told.
 func TestAResetIsNoEndWhileAnotherWrites(t *testing.T) {
 	both(t, func(t *testing.T, e *Engine) {
-		got := make(chan error, 1)
+		got := make(chan error, 16)
 		address := listen(t, e, handlerFunc(func(c Conn) {
 			defer c.Close()
 			var s Signal
@@ -105,13 +106,21 @@ func TestAResetIsNoEndWhileAnotherWrites(t *testing.T) {
 			got <- err
 			c.Loop().Wait(&s, 5*time.Second)
 		}))
-		for range 40 {
-			c := dial(t, address)
-			c.SetLinger(0)
-			io.CopyN(io.Discard, c, 1000)
-			c.Close()
-			if err := <-got; !errors.Is(err, syscall.ECONNRESET) {
-				t.Fatal(err)
+		for range 20 { // several at once, whose sends leave together
+			var all sync.WaitGroup
+			for range 16 {
+				c := dial(t, address)
+				c.SetLinger(0)
+				all.Go(func() {
+					io.CopyN(io.Discard, c, 1000)
+					c.Close()
+				})
+			}
+			all.Wait()
+			for range 16 {
+				if err := <-got; !errors.Is(err, syscall.ECONNRESET) {
+					t.Fatal(err)
+				}
 			}
 		}
 	})
