@@ -50,9 +50,13 @@ func ListenQUIC(l *Listener, e *engine.Engine, at netip.AddrPort, passed *QUICPa
 		return nil, err
 	}
 	q := &QUIC{listener: l, loops: e.Loops(), engine: e, socket: socket}
+	key := resetKeyAt(l.setup.Load().Resets, socket.LocalAddr())
+	if key != nil {
+		socket.resets = &quicResets{key: *key}
+	}
 	q.transport = &quicgo.Transport{Conn: q.socket, ConnectionIDGenerator: q.socket, ConnContext: q.begin,
 		VerifySourceAddress: func(net.Addr) bool { return q.pending.Load() > pendingMost },
-		StatelessResetKey:   (*quicgo.StatelessResetKey)(l.setup.Load().Resets)}
+		StatelessResetKey:   (*quicgo.StatelessResetKey)(key)}
 	if err := q.Resume(); err != nil {
 		q.socket.Close()
 		return nil, err

@@ -26,8 +26,9 @@ type quicSocket struct {
 	before  atomic.Pointer[predecessor]    // nil: there is none, or it has ended
 	after   atomic.Pointer[quicSuccession] // nil: this process reads the socket
 	closing atomic.Bool
-	passed  []byte     // scratch of the reader
-	reading sync.Mutex // held while this process reads the socket itself
+	resets  *quicResets // answers packets of connections that are nobody's; nil: they are left to quic-go
+	passed  []byte      // scratch of the reader
+	reading sync.Mutex  // held while this process reads the socket itself
 }
 
 // quicTag begins all connection IDs of a process. A client chooses its first one itself: that it has the tag of a process which goes happens once in 16 million.
@@ -118,18 +119,11 @@ func (s *quicSocket) readOwn(ms []ipv4.Message, flags int) (int, error) {
 	return s.batch.ReadBatch(ms, flags)
 }
 
-// passOn gives what is of connections of the process before to that, and keeps the rest together.
+// passOn gives what is of connections of the process before to that, answers what is nobody's, and keeps the rest together.
 func (s *quicSocket) passOn(ms []ipv4.Message) (kept int) {
-	b := s.before.Load()
-	if b == nil {
-		return len(ms)
-	}
 	for i := range ms {
 		m := &ms[i]
-		if tag, ok := tagOf(m.Buffers[0][:m.N]); ok && slices.Contains(b.tags, tag) {
-			if b.write(m, s.passed) != nil && s.before.CompareAndSwap(b, nil) {
-				b.conn.Close()
-			}
+		if tag, ok := tagOf(m.Buffers[0][:m.N]); ok && tag != s.tag && s.isOthers(m, tag) {
 			continue
 		}
 		if kept != i {
@@ -141,11 +135,29 @@ func (s *quicSocket) passOn(ms []ipv4.Message) (kept int) {
 	return kept
 }
 
+// isOthers deals with a packet that has the tag of another process, and reports whether it did: what begins a connection has any.
+func (s *quicSocket) isOthers(m *ipv4.Message, tag quicTag) bool {
+	if b := s.before.Load(); b != nil && slices.Contains(b.tags, tag) {
+		if b.write(m, s.passed) != nil && s.before.CompareAndSwap(b, nil) {
+			b.conn.Close()
+		}
+		return true
+	}
+	if s.resets == nil || m.Buffers[0][0]&longHeader != 0 {
+		return false
+	}
+	s.reset(m)
+	return true
+}
+
+// longHeader is the bit of a packet's first byte that says which header it has (RFC 8999 section 5).
+const longHeader = 0x80
+
 // tagOf is the tag of a packet's connection ID (RFC 8999 section 5): after the first byte, or after version and length in one with a long header.
 func tagOf(packet []byte) (tag quicTag, ok bool) {
-	const long, lengthAt = 0x80, 5
+	const lengthAt = 5
 	at := 1
-	if len(packet) > lengthAt && packet[0]&long != 0 {
+	if len(packet) > lengthAt && packet[0]&longHeader != 0 {
 		if packet[lengthAt] != quicIDSize {
 			return tag, false
 		}

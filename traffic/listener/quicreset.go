@@ -1,0 +1,88 @@
+package listener
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"net"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// quicResets answers packets of connections that are nobody's: of a process that has crashed, since the ones before that are alive have theirs passed on (RFC 9000 section 10.3). quic-go does so
+// too, but not for packets that are as small as clients' PINGs.
+type quicResets struct {
+	key  [32]byte
+	in   int64 // the second of which sent is
+	sent int
+}
+
+const (
+	resetLeast   = 21 // bytes of the smallest one (RFC 9000 section 10.3)
+	resetMost    = 42 // looks like any other packet
+	resetsPerSec = 10_000
+)
+
+// resetKeyAt is the key of an address: a packet that comes to another one is not answered by the token of a connection that is alive at this one.
+// RFC 9000 section 21.11: "servers MUST NOT generate a stateless reset if a connection with the corresponding connection ID could be active on any endpoint using the same static key."
+func resetKeyAt(key *[32]byte, at net.Addr) *[32]byte {
+	if key == nil {
+		return nil
+	}
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte(at.String()))
+	return (*[32]byte)(h.Sum(nil))
+}
+
+// token proves that a connection ID was given out by who has the key, as quic-go's do.
+func (r *quicResets) token(id []byte) []byte {
+	h := hmac.New(sha256.New, r.key[:])
+	h.Write(id)
+	return h.Sum(nil)[:16]
+}
+
+// answer makes the stateless reset for a packet with a short header; nil for one that is none, or too small, or where there were too many.
+// RFC 9000 section 10.3: "An endpoint that sends a Stateless Reset in response to a packet that is 43 bytes or shorter SHOULD send a Stateless Reset that is one byte shorter than the packet it
+// responds to."
+func (r *quicResets) answer(packet []byte, now time.Time) []byte {
+	if len(packet) <= resetLeast || packet[0]&longHeader != 0 {
+		return nil
+	}
+	if r.in != now.Unix() {
+		r.in, r.sent = now.Unix(), 0
+	}
+	if r.sent++; r.sent > resetsPerSec {
+		return nil
+	}
+	b := make([]byte, min(len(packet)-1, resetMost))
+	rand.Read(b)
+	b[0] = b[0]&0x3f | 0x40
+	copy(b[len(b)-16:], r.token(packet[1:1+quicIDSize]))
+	return b
+}
+
+// reset answers a packet of a connection that is nobody's, from the address to which it came.
+func (s *quicSocket) reset(m *ipv4.Message) {
+	to, ok := m.Addr.(*net.UDPAddr)
+	if !ok {
+		return
+	}
+	if b := s.resets.answer(m.Buffers[0][:m.N], time.Now()); b != nil {
+		s.UDPConn.WriteMsgUDP(b, fromWhereItCame(m.OOB[:m.NN]), to)
+	}
+}
+
+// fromWhereItCame makes of what the system said of a packet what makes it send from that address; nil where it said nothing.
+func fromWhereItCame(oob []byte) []byte {
+	var four ipv4.ControlMessage
+	if four.Parse(oob) == nil && four.Dst != nil {
+		return (&ipv4.ControlMessage{Src: four.Dst, IfIndex: four.IfIndex}).Marshal()
+	}
+	var six ipv6.ControlMessage
+	if six.Parse(oob) == nil && six.Dst != nil {
+		return (&ipv6.ControlMessage{Src: six.Dst, IfIndex: six.IfIndex}).Marshal()
+	}
+	return nil
+}
