@@ -22,6 +22,7 @@ type relay struct {
 	idle       int64          // ms of silence in both directions after which it ends
 	until      int64          // ms of the loop's clock at which it ends whatever happens; 0: never
 	halfClosed int64          // ms that idle is at most once one direction has ended; 0: as before
+	strict     bool           // an end of TLS that its peer has not said cuts the other side
 	linger     int64          // ms that the other direction may last after the first has ended; 0: no such limit
 	ended      bool
 	why        reason.Reason // of the end
@@ -221,8 +222,10 @@ func (d *direction) failed(err error) bool {
 	case r.ended:
 	case errors.As(err, &w):
 		d.cannotWrite(w.error)
-	case err == io.EOF, err == io.ErrUnexpectedEOF: // a wrapped one is the end of a connection that carried more than this: see package stream
-		d.finish()
+	case err == io.EOF:
+		d.finish(nil)
+	case err == io.ErrUnexpectedEOF: // a wrapped one is the end of a connection that carried more than this: see package stream
+		d.finishUnsaid()
 	case err == engine.ErrTimeout: // a wrapped one is the end of the connection: see package stream
 		return !r.isOverdue()
 	case errors.Is(err, engine.ErrInterrupted):
@@ -233,16 +236,42 @@ func (d *direction) failed(err error) bool {
 	return false
 }
 
-// finish tells dst that nothing more will come from src.
-func (d *direction) finish() {
-	r := d.r
-	d.isDone = true
-	other := r.other(d)
-	if other.isDone {
-		r.end(reason.Done) // which tells dst
+// deliverWithin is how long what was sent may be on its way to a peer whose connection is to be reset.
+const deliverWithin = 3 * time.Second
+
+// finishUnsaid tells dst of the end of TLS without close_notify, which anybody on the way could have made. Where dst has TLS too, it ends in the same way.
+// RFC 8446 section 6.1: "If a transport-level close is received prior to a "close_notify", the receiver cannot know that all the data that was sent has been received."
+func (d *direction) finishUnsaid() {
+	if to, hasTLS := d.dst().(interface{ CloseWriteUnsaid() error }); hasTLS {
+		d.finish(to.CloseWriteUnsaid)
 		return
 	}
-	if d.dst().CloseWrite() != nil {
+	if !d.r.strict {
+		d.finish(nil)
+		return
+	}
+	engine.AwaitSent(d.dst(), deliverWithin)
+	if !d.r.ended {
+		d.r.resetBy(d.src())
+	}
+}
+
+// finish tells dst that nothing more will come from src; unsaid does so without saying that this was all.
+func (d *direction) finish(unsaid func() error) {
+	r, tell := d.r, unsaid
+	d.isDone = true
+	other := r.other(d)
+	if tell == nil {
+		tell = d.dst().CloseWrite
+	}
+	if other.isDone {
+		if unsaid != nil {
+			unsaid()
+		}
+		r.end(reason.Done) // which tells dst otherwise
+		return
+	}
+	if tell() != nil {
 		r.resetBy(d.dst())
 		return
 	}

@@ -100,7 +100,7 @@ func (t *Tunnel) open(o *Opened) {
 	}
 	t.conn, t.connected = conn, t.at.loop.Micros()
 	t.idle, t.owner = t.way.Idle.Milliseconds(), t
-	t.halfClosed = t.way.HalfClosed.Milliseconds()
+	t.halfClosed, t.strict = t.way.HalfClosed.Milliseconds(), true
 	if t.way.Lifetime > 0 {
 		t.until = t.at.loop.Now() + t.way.Lifetime.Milliseconds()
 	}

@@ -1,0 +1,15 @@
+package engine
+
+import "time"
+
+// AwaitSent parks until the peer's system has all that was written to a bare connection, at most for d: a connection that is reset loses what is still on the way.
+func AwaitSent(c Conn, d time.Duration) {
+	bare, ok := c.(interface{ unacknowledged() int })
+	if !ok {
+		return
+	}
+	l := c.Loop()
+	for by, pause := l.Now()+millis(d), time.Millisecond; bare.unacknowledged() > 0 && l.Now() < by; pause = min(2*pause, 50*time.Millisecond) {
+		l.Sleep(pause)
+	}
+}
