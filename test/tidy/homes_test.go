@@ -40,6 +40,7 @@ var homes = []home{
 		"connections and streams, sockets of listeners, checks on goroutines of their own; load"},
 	{"github.com/quic-go/qpack", []string{"wire/http3"}, "the decoder of heads"},
 	{"golang.org/x/net/ipv4", []string{"traffic/listener"}, "packets in batches, in quic-go's own words for them"},
+	{"golang.org/x/net/ipv6", []string{"traffic/listener"}, "the own address of a datagram, as a socket of both families says it"},
 	{"golang.org/x/net/http2/hpack", []string{"traffic/stream"}, "what a peer's tables hold is a connection's state"},
 	{"golang.org/x/net/http2", []string{"traffic/pool/health"}, "health checks ask on goroutines of their own; requests in traffic go through traffic/stream"},
 	{"golang.org/x/sys/unix", []string{"engine", "control/systemd", "control/confine", "kernel/netfilter", "kernel/routing", "kernel/doctor", "test/peers"}, "system calls that package syscall does not have"},
