@@ -312,10 +312,13 @@ func (c *epollConn) arm(by int64) {
 func (c *epollConn) expire(now int64) {
 	by := int64(0)
 	if c.reader != nil || c.handler != nil {
-		if c.readBy <= now {
-			c.wakeReader(wakeTimeout)
-		} else {
+		switch {
+		case c.readBy > now:
 			by = c.readBy
+		case c.hasCome():
+			c.wakeReader(wakeReady)
+		default:
+			c.wakeReader(wakeTimeout)
 		}
 	}
 	if c.writer != nil {
@@ -427,6 +430,12 @@ func (c *epollConn) isDrained() bool {
 	}
 	c.readable = false
 	return true
+}
+
+// hasCome looks once more when the time is over: it may be the loop that is late, before it has taken the event.
+func (c *epollConn) hasCome() bool {
+	c.readable = c.readable || !c.isDrained()
+	return c.readable
 }
 
 // HasArrived reports whether bytes, or the end, wait in the socket of a connection that nobody reads from. It looks at bare sockets only;

@@ -82,7 +82,6 @@ func (l *Loop) run() {
 	lastEvent, more := l.now, false
 	for !l.stopped {
 		n := l.wait(lastEvent, more)
-		l.readClock()
 		l.letDial()
 		l.letStart()
 		if n > 0 {
@@ -106,17 +105,28 @@ func (l *Loop) run() {
 	}
 }
 
-// wait returns the number of events.
-func (l *Loop) wait(lastEvent int64, more bool) int {
+// wait returns the number of events, and reads the clock. A loop that was stopped, or got no processor, finds its timers due before it has been told what
+// came meanwhile: it looks once more, so that nobody is taken for silent who is not.
+func (l *Loop) wait(lastEvent int64, more bool) (n int) {
 	if more {
-		return l.epollWait(0, true)
+		n = l.epollWait(0, true)
+		l.readClock()
+		return n
 	}
-	due := l.wheel.nextDue(l.now, idleMax)
+	before, due := l.now, l.wheel.nextDue(l.now, idleMax)
 	if l.now-lastEvent < busyFor {
-		return l.epollWait(min(due, rawWait), true)
+		due = min(due, rawWait)
+		n = l.epollWait(due, true)
+	} else {
+		n = l.epollWait(due, false)
 	}
-	return l.epollWait(due, false)
+	if l.readClock(); n == 0 && l.now-before > due+lateBy {
+		n = l.epollWait(0, true)
+	}
+	return n
 }
+
+const lateBy = 20 // ms: more than that after its time, a loop is late
 
 func (l *Loop) epollWait(ms int64, raw bool) int {
 	events := unsafe.Pointer(&l.poller.events[0])

@@ -127,16 +127,35 @@ func (c *netConn) read(p []byte) (int, error) {
 	if err := c.refuse(); err != nil {
 		return 0, err
 	}
-	c.nc.SetReadDeadline(c.readBy)
-	c.reading = true
-	c.loop.portable.release()
-	n, err := c.nc.Read(p)
-	c.loop.portable.acquire()
-	c.reading = false
+	n, err := c.readUntil(c.readBy, p)
+	if c.isLate(err) {
+		n, err = c.readUntil(time.Now().Add(lookFor), p)
+	}
 	if n > 0 {
 		return n, nil
 	}
 	return 0, c.reason(c.end(err))
+}
+
+func (c *netConn) readUntil(deadline time.Time, p []byte) (n int, err error) {
+	c.nc.SetReadDeadline(deadline)
+	c.reading = true
+	c.loop.portable.release()
+	n, err = c.nc.Read(p)
+	c.loop.portable.acquire()
+	c.reading = false
+	return n, err
+}
+
+// A read that ends lateRead after its deadline looks once more: it may be weir that is late, and package net says that the time is over before it looks.
+const (
+	lateRead = 5 * time.Millisecond
+	lookFor  = time.Millisecond
+)
+
+// isLate reports whether a read that ended with err is to look once more.
+func (c *netConn) isLate(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.refuse() == nil && time.Since(c.readBy) > lateRead
 }
 
 // keepFailure keeps what the system says once. EPIPE says that the peer's end was there before.
@@ -275,6 +294,12 @@ func (c *netConn) await(h Handler, outer Conn) {
 		var ahead [aheadMost]byte
 		n, err := c.nc.Read(ahead[:])
 		c.loop.portable.acquire()
+		if c.handler != nil && c.isLate(err) {
+			c.nc.SetReadDeadline(time.Now().Add(lookFor)) // who reclaims it moves that
+			c.loop.portable.release()
+			n, err = c.nc.Read(ahead[:])
+			c.loop.portable.acquire()
+		}
 		err = c.end(err)
 		close(done)
 		run := c.handler != nil && !c.closed

@@ -137,7 +137,7 @@ func (l *Listener) answer(c engine.Conn, setup *Setup, request []byte, asks snif
 }
 
 // speaksTLS reports whether the client's first byte is that of a handshake. One that says nothing waits for the server to speak, which none does
-// in TLS.
+// in TLS. It is weir that may be late, and not the client: the engine looks once more when the time is over.
 func speaksTLS(c engine.Conn) bool {
 	var first [1]byte
 	c.SetReadTimeout(plainAfter)
