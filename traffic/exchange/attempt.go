@@ -29,6 +29,7 @@ type attemptState struct {
 
 	up      upload
 	begun   bool // Begin was called and End was not
+	heard   bool // the server has begun to answer, if only with a 1xx
 	outcome pool.Outcome
 	isClean bool          // the connection can be kept
 	ended   reason.Reason // the operator ended the connection; Done: nobody did
@@ -41,7 +42,7 @@ func (a *attemptState) reset() {
 	a.tried.Reset()
 	a.stay, a.count, a.stale, a.hedge = stay{}, 0, 0, nil
 	a.asHTTP1, a.madeKey = false, nil
-	a.up.started, a.begun, a.outcome, a.isClean = false, false, pool.OK, false
+	a.up.started, a.begun, a.heard, a.outcome, a.isClean = false, false, false, pool.OK, false
 	a.ended, a.cancel = reason.Done, transport.Cancel{}
 }
 

@@ -69,3 +69,52 @@ func TestHintsAreThoseOfOneServer(t *testing.T) {
 		c.Close()
 	})
 }
+
+// The same server, asked a second time, is another attempt: what it hints then is not passed on, whatever 1xx it is.
+func TestHintsAreThoseOfOneAttempt(t *testing.T) {
+	var asked atomic.Int64
+	serving := func(c net.Conn) {
+		for r := bufio.NewReader(c); ; {
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			n := asked.Add(1)
+			if n == 1 {
+				fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+				continue // and the connection is kept
+			}
+			fmt.Fprintf(c, "HTTP/1.1 103 Early Hints\r\nLink: </%[1]d>; rel=preload\r\n\r\nHTTP/1.1 110 Whatever\r\nLink: </%[1]d-more>\r\n\r\n", n)
+			time.Sleep(10 * time.Millisecond)
+			return
+		}
+	}
+	inWorld(t, servers(serving), func(w *world) {
+		c := w.client()
+		c.send(getting("/"))
+		c.answer("GET")
+		c.send(getting("/"))
+		var got []string
+		for status := 0; status < 200; {
+			var head http.Header
+			status, _, head = c.answer("GET")
+			got = append(got, fmt.Sprint(status, " ", head.Get("Link")))
+		}
+		if got, want := strings.Join(got, ", "), "103 </2>; rel=preload, 110 </2-more>, 502 "; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("the server was asked %d times: a connection on which it has begun to answer was not closed before", n)
+		}
+		c.Close()
+	})
+}
+
+func TestOneServerAskedTwiceHintsOnce(t *testing.T) {
+	var x Exchange
+	for i, attempt := range []int{2, 2, 3, 2} {
+		x.attempt.count = attempt
+		if got, want := x.mayPassHint(), attempt == 2; got != want {
+			t.Errorf("hint %d, of attempt %d: %v", i, attempt, got)
+		}
+	}
+}

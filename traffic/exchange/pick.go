@@ -57,7 +57,7 @@ func (x *Exchange) pick() Stage {
 	}
 	x.attempt.server, x.attempt.load = s, s.Load(x.at.loop.Index)
 	x.attempt.count++
-	x.attempt.outcome = pool.OK
+	x.attempt.outcome, x.attempt.heard = pool.OK, false
 	x.attempt.begun = true
 	if x.session.private != nil && x.attempt.count == 1 && x.resumePrivate(d) {
 		return Send

@@ -84,6 +84,7 @@ func (x *Exchange) gotHead() Stage {
 
 // gotInterim deals with a 1xx answer; Receive goes on.
 func (x *Exchange) gotInterim(head []byte) Stage {
+	x.attempt.heard = true
 	if !x.response.interims.Take(len(head), x.at.loop.Now()) {
 		return x.badResponse(wire.FaultStatusLine)
 	}
@@ -104,7 +105,7 @@ func (x *Exchange) passInterim(head []byte) bool {
 			return true
 		}
 	}
-	if x.request.head.Minor == 0 || x.response.head.Status == 103 && !x.mayHintFor(x.attempt.server) {
+	if x.request.head.Minor == 0 || x.saysOfAnswer() && !x.mayPassHint() {
 		return true
 	}
 	x.waitTold()
@@ -118,13 +119,19 @@ func (x *Exchange) passInterim(head []byte) bool {
 	return x.interimToClient(b)
 }
 
-// mayHintFor reports whether the client gets early hints of this server: it is the first that has sent some. RFC 8297 section 2: 103 "indicates to the client that the server is likely
-// to send a final response with the header fields included in the informational response". Hints of a server that has failed since cannot be taken back, but those of two must not be mixed.
-func (x *Exchange) mayHintFor(s *pool.Server) bool {
-	if x.response.hintedBy == nil {
-		x.response.hintedBy = s
+// saysOfAnswer reports whether a 1xx answer may tell what the final one is like: all do but 100 and 102, which tell that it will come.
+func (x *Exchange) saysOfAnswer() bool {
+	return x.response.head.Status != 100 && x.response.head.Status != 102
+}
+
+// mayPassHint reports whether the client gets early hints of this attempt: it is the first in which some came. RFC 8297 section 2: 103 "indicates to the client that the server is likely
+// to send a final response with the header fields included in the informational response". Hints of an attempt that has failed since cannot be taken back, but those of two must not be mixed,
+// be it of one server. A hedge ends with the first head of either server, so that only one of the two ever hints.
+func (x *Exchange) mayPassHint() bool {
+	if x.response.hintedIn == 0 {
+		x.response.hintedIn = x.attempt.count
 	}
-	return x.response.hintedBy == s
+	return x.response.hintedIn == x.attempt.count
 }
 
 func (x *Exchange) badResponse(f *wire.Fault) Stage {
@@ -167,8 +174,8 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.attemptFailed(504, reason.ResponseTimeout, outcome, false)
 	}
 	outcome := pool.Reset
-	if x.attempt.conn.Reused && x.response.reply.End == message.Room {
-		outcome = pool.Cancelled
+	if x.attempt.conn.Reused && x.response.reply.End == message.Room && !x.attempt.heard {
+		outcome = pool.Cancelled // it was closed before the request came
 	}
 	if !errors.Is(err, io.EOF) {
 		x.detail = endOf(err)

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/pool"
 	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/message"
 )
@@ -16,10 +15,10 @@ type responseState struct {
 	status    int
 	local     localAnswer
 	interims  wire.Interims
-	hintedBy  *pool.Server // whose early hints the client has got; nil: nobody's
-	streams   bool         // both sides may be silent for as long as Route.Stream
-	sentAny   bool         // a byte of it reached the client
-	searching engine.Wait  // for a file
+	hintedIn  int         // the attempt whose hints the client has got, by its count; 0: none's
+	streams   bool        // both sides may be silent for as long as Route.Stream
+	sentAny   bool        // a byte of it reached the client
+	searching engine.Wait // for a file
 }
 
 // reset keeps a buffer. fields are for a head, in place of those that were made for a response of very many.
@@ -31,7 +30,7 @@ func (r *responseState) reset(fields []message.Field) {
 	r.reply, r.holding = message.Piece{Buf: r.reply.Buf}, nil
 	r.head = message.Response{Head: message.Head{Fields: message.Fields{List: list[:0]}}}
 	r.body, r.status, r.local = responseBody{}, 0, localAnswer{}
-	r.interims, r.hintedBy = wire.Interims{}, nil
+	r.interims, r.hintedIn = wire.Interims{}, 0
 	r.streams, r.sentAny = false, false
 }
 
