@@ -354,3 +354,43 @@ func TestContentBesideALengthOfNothingIsAFault(t *testing.T) {
 		}
 	}
 }
+
+// A server that sends interim responses without end keeps nobody waiting: the next request goes by another connection at once, and the flood is cut.
+func TestAFloodOfInterimResponsesConcernsItsRequestAlone(t *testing.T) {
+	var asked atomic.Int32
+	cut := make(chan error, 1)
+	s := newRawServer(t, func(c *rawConn, id uint32) {
+		if asked.Add(1) > 1 {
+			c.answer(id, "done")
+			return
+		}
+		go func() {
+			var err error
+			for i := 0; i < 200_000 && err == nil; i++ {
+				err = c.locked(func() error {
+					c.block.Reset()
+					c.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: "103"})
+					return c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndHeaders: true})
+				})
+			}
+			cut <- err
+		}()
+	})
+	w := proxyTo(t, s.address, "")
+	if status, body := w.post(t); status != 502 {
+		t.Errorf("the flood is answered by %d, %q", status, body)
+	}
+	began := time.Now()
+	if status, body := w.post(t); status != 200 || body != "done" {
+		t.Errorf("the next one is answered by %d, %q", status, body)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the next one took %v", took)
+	}
+	if err := <-cut; err == nil {
+		t.Error("the server could send all of it")
+	}
+	if n := s.conns.Load(); n < 2 {
+		t.Errorf("%d connections", n)
+	}
+}

@@ -109,6 +109,9 @@ func (c *Conn) moreData(p []byte) *http2.ConnError {
 	}
 	if d.refused {
 		c.endLingering(d)
+		if d.length == 0 && !d.ends {
+			return c.spend(http2.GlitchEmpty)
+		}
 		return nil
 	}
 	if s == nil {

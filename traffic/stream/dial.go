@@ -89,7 +89,10 @@ func (s *Stream) takeResponse(ends bool) (malformed string) {
 		if s.length, malformed = http2.FrameResponse(r, s.method, ends); malformed != "" {
 			return malformed
 		}
-	} else if ends || !s.interims.Take(len(l.Buf), s.conn.loop.Now()) {
+	} else if ends {
+		return "bad_interim_response"
+	} else if !s.interims.Take(len(l.Buf), s.conn.loop.Now()) {
+		s.conn.Leave(http2.EnhanceYourCalm) // a server that goes on with them would have every further request wait behind
 		return "bad_interim_response"
 	} else if len(s.answers) >= interimsWaiting {
 		return ""

@@ -244,7 +244,7 @@ func (c *Conn) rst(h http2.Header, code http2.Code) *http2.ConnError {
 		if c.isIdle(h.Stream) {
 			return &http2.ConnError{Code: http2.ProtocolError, Why: "rst_stream_when_idle"}
 		}
-		return nil
+		return c.spend(http2.GlitchTiny)
 	}
 	s.state.On(http2.RecvReset)
 	s.loseBy(code)
@@ -429,7 +429,7 @@ func (c *Conn) requestHead(h http2.Header, block []byte) *http2.ConnError {
 	}
 	if !c.mayHold(len(c.layout.Buf)) {
 		// Section 8.7: REFUSED_STREAM "indicate[s] that the stream is being closed prior to any processing having occurred": the client may ask again.
-		c.noteAs(h.Stream, true)
+		c.noteRefused(h.Stream)
 		c.room(13)
 		c.out = http2.AppendRST(c.out, h.Stream, http2.RefusedStream)
 		c.flushLater()
@@ -463,7 +463,7 @@ func (c *Conn) requestHead(h http2.Header, block []byte) *http2.ConnError {
 
 // refuse resets a stream that was not opened.
 func (c *Conn) refuse(id uint32, code http2.Code) *http2.ConnError {
-	c.noteAs(id, true)
+	c.noteRefused(id)
 	c.room(13)
 	c.out = http2.AppendRST(c.out, id, code)
 	c.flushLater()

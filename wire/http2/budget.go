@@ -17,6 +17,7 @@ const (
 	GlitchUnknown      // a frame of a type that nobody knows
 	GlitchTiny         // DATA of a few bytes
 	GlitchExpansion    // a head that is much larger than what was received for it
+	GlitchLate         // a frame on a stream that weir has reset, beyond what may have been on its way
 	GlitchCount
 )
 
@@ -37,6 +38,7 @@ var glitches = [GlitchCount]struct {
 	GlitchUnknown:      {"unknown", 20},
 	GlitchTiny:         {"tiny", 1}, // a program that writes byte by byte may send thousands at once, and they cost little more than their bytes
 	GlitchExpansion:    {"expansion", 1},
+	GlitchLate:         {"late", 20},
 }
 
 // String is the glitch's name in the words of logs.
