@@ -38,9 +38,6 @@ pools:
 admin: "ADMIN"
 logs: { access: off }
 `, fronts[0], fronts[1], fronts[2], terms, server, certificate.Cert), fronts...)
-	for len(accepted) > 0 { // looks whether the addresses are listened on
-		(<-accepted).Close()
-	}
 	for at, name := range []string{"ends", "begins", "both"} {
 		for _, fromServer := range []bool{false, true} {
 			for _, isSaid := range []bool{false, true} {
@@ -65,10 +62,16 @@ logs: { access: off }
 						t.Fatal(err)
 					}
 				}
-				other := <-accepted
-				ends[1] = other
-				if isSecure[1] {
-					ends[1] = tls.Server(alerts.by(other, receiver == 1), &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12})
+				io.WriteString(ends[0], "hello")
+				var other *net.TCPConn
+				for hello := make([]byte, 5); string(hello) != "hello"; { // the looks whether the addresses are listened on say nothing
+					other = <-accepted
+					other.SetDeadline(time.Now().Add(10 * time.Second))
+					ends[1] = other
+					if isSecure[1] {
+						ends[1] = tls.Server(alerts.by(other, receiver == 1), &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tls.VersionTLS12})
+					}
+					io.ReadFull(ends[1], hello)
 				}
 				sent := bytes.Repeat([]byte("0123456789"), 30_000)
 				go func() {
@@ -103,7 +106,7 @@ func (a *alertSeer) by(c net.Conn, isReceiver bool) net.Conn {
 	if !isReceiver {
 		return c
 	}
-	a.Conn = c
+	*a = alertSeer{Conn: c}
 	return a
 }
 
