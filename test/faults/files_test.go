@@ -180,3 +180,50 @@ func TestFilesThatChange(t *testing.T) {
 		return !strings.Contains(string(out), www)
 	})
 }
+
+// A small file that is written to in place is so for all clients a moment later, whatever they know of it and whichever loop serves them.
+func TestSmallFilesThatAreWrittenToInPlace(t *testing.T) {
+	www := t.TempDir()
+	s := start(t, "listeners:\n  front: \"FRONT\"\nsites:\n  \"*\": { files: "+www+" }\nadmin: \"ADMIN\"\nlogs: { access: off }\n")
+	var clients []*conn
+	for range 6 {
+		clients = append(clients, dial(t, s.address["FRONT"]))
+	}
+	ask := func(c *conn, fields string) (int, string, string) {
+		c.header = fields
+		response, text, err := c.get("/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode, text, response.Header.Get("ETag")
+	}
+	etag := ""
+	for round := range 10 {
+		text := strings.Repeat(string(rune('a'+round)), 1000+100*round)
+		if err := os.WriteFile(filepath.Join(www, "f"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		next := ""
+		for i, c := range clients {
+			if status, got, tag := ask(c, ""); status != 200 || got != text {
+				t.Errorf("round %d, client %d: %d, %d bytes that begin with %.1q", round, i, status, len(got), got)
+			} else {
+				next = tag
+			}
+			if etag == "" {
+				continue
+			}
+			if status, _, _ := ask(c, "If-None-Match: "+etag+"\r\n"); status != 200 {
+				t.Errorf("round %d, client %d: %d for a tag of before", round, i, status)
+			}
+			if status, got, _ := ask(c, "Range: bytes=0-9\r\nIf-Range: "+etag+"\r\n"); status != 200 || got != text {
+				t.Errorf("round %d, client %d: %d, %d bytes for a range of before", round, i, status, len(got))
+			}
+			if status, got, _ := ask(c, fmt.Sprintf("Range: bytes=%d-\r\n", len(text)-100)); status != 206 || len(got) != 100 {
+				t.Errorf("round %d, client %d: %d, %d bytes of what is behind", round, i, status, len(got))
+			}
+		}
+		etag = next
+	}
+}

@@ -57,6 +57,7 @@ func (x *Exchange) findFile() (*openFile, error) {
 	}
 	key := fileKey{root, accept, string(path)}
 	var found *files.File
+	asked := x.at.loop.Now()
 	err := errors.New("the search for the file failed")
 	x.client.conn.Watch(x) // one that leaves gives its place up
 	if stuck := x.at.loop.Block(x.disk(root.Root), &x.response.searching, func() { found, err = root.Find(key.path, accept) }, func() {
@@ -73,7 +74,7 @@ func (x *Exchange) findFile() (*openFile, error) {
 		}
 		return nil, err
 	}
-	return cache.put(key, found, x.at.loop.Now()), nil
+	return cache.put(key, found, asked, x.at.loop.Now()), nil
 }
 
 // filePath is what is looked up: the rewritten path, or what follows the route's prefix.
@@ -294,12 +295,15 @@ func (x *Exchange) tookIt(err error) bool {
 	return err == nil
 }
 
-// fileFresh is how long a file is taken to be as it was found, in ms; filesMost and wholesMost bound what a loop remembers.
+// fileFresh is how long a name is taken to lead to the file that was found, in ms, and wholeFresh how long one that is sent from memory is taken to be as it was read: a look is a system call.
+// filesMost, wholesMost and handlesPart bound what a loop remembers.
 const (
-	fileFresh  = int64(time.Second / time.Millisecond)
-	fileKept   = 10 * fileFresh
-	filesMost  = 256
-	wholesMost = 4 << 20 // bytes
+	fileFresh   = int64(time.Second / time.Millisecond)
+	fileKept    = 10 * fileFresh
+	wholeFresh  = 10
+	filesMost   = 256
+	wholesMost  = 4 << 20 // bytes
+	handlesPart = 64      // of the descriptors there are, one in so many is for files that are in memory, so that looks at them wait for nothing
 )
 
 // fileKey is what a file is remembered by.
@@ -314,6 +318,7 @@ type openFile struct {
 	*files.File
 	key   fileKey
 	at    int64 // found, ms
+	seen  int64 // as it is, ms
 	users int
 	known bool // in the cache
 }
@@ -324,6 +329,7 @@ type fileCache struct {
 	known map[fileKey]*openFile
 	order []*openFile
 	bytes int // of those in memory
+	open  int // descriptors of those in memory
 }
 
 // get returns a fresh file for use.
@@ -332,24 +338,42 @@ func (c *fileCache) get(root *files.Root, accept files.Accept, path []byte, now 
 	if f == nil || now-f.at >= fileFresh {
 		return nil
 	}
-	if h := f.Handle(); h != nil && engine.HasChanged(h, f.Size, f.Modified) { // its length and its validators are not those of what would be sent
-		c.forget(f)
+	if !f.isAsSeen(now) {
+		c.forget(f) // its length and its validators are not those of what would be sent
 		return nil
 	}
 	f.users++
 	return f
 }
 
-// put remembers a file that was found, for use.
-func (c *fileCache) put(key fileKey, found *files.File, now int64) *openFile {
-	f := &openFile{File: found, key: key, at: now, users: 1, known: true}
+// isAsSeen looks whether the file was written to in place since it was found. One that is sent from memory, and hot, is looked at now and then only. Without a descriptor, or where the time
+// does not tell, it is to be found anew: a look by name may wait for the disk, which only a worker may.
+func (f *openFile) isAsSeen(now int64) bool {
+	if f.Whole != nil {
+		switch {
+		case now-f.seen < wholeFresh:
+			return true
+		case f.IsRecent, f.Handle() == nil:
+			return false
+		}
+	}
+	f.seen = now
+	return !engine.HasChanged(f.Handle(), f.Size, f.Modified)
+}
+
+// put remembers a file that was found, for use. asked is when the search began: it may have been read as early as that.
+func (c *fileCache) put(key fileKey, found *files.File, asked, now int64) *openFile {
+	f := &openFile{File: found, key: key, at: now, seen: asked, users: 1, known: true}
 	if c.known == nil {
 		c.known = map[fileKey]*openFile{}
 	}
 	if old := c.known[key]; old != nil {
 		c.forget(old)
 	}
-	c.loop.HoldDescriptors(f.Descriptors())
+	if f.Whole != nil && int64(c.open) >= c.loop.DescriptorsMost()/handlesPart {
+		f.LetGo()
+	}
+	c.hold(f, 1)
 	c.known[key] = f
 	c.order = append(c.order, f)
 	c.bytes += len(f.Whole)
@@ -357,6 +381,15 @@ func (c *fileCache) put(key fileKey, found *files.File, now int64) *openFile {
 		c.forget(c.oldest())
 	}
 	return f
+}
+
+// hold counts the descriptor of a file, by 1 or -1.
+func (c *fileCache) hold(f *openFile, n int) {
+	n *= f.Descriptors()
+	c.loop.HoldDescriptors(n)
+	if f.Whole != nil {
+		c.open += n
+	}
 }
 
 // sweep forgets what nobody has asked for lately: a file that was removed takes its room on the disk for as long as it is open.
@@ -404,6 +437,6 @@ func (c *fileCache) release(f *openFile) {
 }
 
 func (c *fileCache) close(f *openFile) {
-	c.loop.HoldDescriptors(-f.Descriptors())
+	c.hold(f, -1)
 	f.Close()
 }

@@ -40,7 +40,7 @@ var (
 // wholeMost is the size up to which a file is read when it is found, and sent from memory.
 const wholeMost = 32 << 10
 
-// File is a file that was found open, or as a whole in memory. Immutable; its owner closes it.
+// File is a file that was found, open, and in memory as a whole where it is small. Immutable; its owner closes it.
 type File struct {
 	Size     int64
 	Modified time.Time
@@ -49,11 +49,20 @@ type File struct {
 	Varies   bool // by what the client accepts
 	ETag     string
 	Whole    []byte // nil for a larger file
+	IsRecent bool   // written to so shortly before it was read that its time would be the same if it were written to again
 	handle   *os.File
 }
 
-// Handle is the open file of one that is not whole.
+// Handle is the open file; nil for one that is whole and was let go.
 func (f *File) Handle() *os.File { return f.handle }
+
+// LetGo closes a file that is whole, which is sent from memory as before.
+func (f *File) LetGo() {
+	if f.Whole != nil {
+		f.Close()
+		f.handle = nil
+	}
+}
 
 // Descriptors is how many descriptors the file holds.
 func (f *File) Descriptors() int {
@@ -169,22 +178,44 @@ func (s *search) openOne(name, kind string, e Encoding) (*File, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	info, err := h.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		h.Close()
-		return nil, ErrNotFound
+	f := &File{Type: kind, Encoding: e, handle: h}
+	for try := 1; ; try++ {
+		switch err := f.read(); {
+		case err == nil:
+			return f, nil
+		case try < readTries && (err == io.EOF || err == io.ErrUnexpectedEOF):
+		default:
+			h.Close()
+			return nil, ErrNotFound // no regular file, or it is being changed
+		}
 	}
-	f := &File{Size: info.Size(), Modified: info.ModTime(), Type: kind, Encoding: e, handle: h}
+}
+
+// readTries is how often a file is read that becomes shorter meanwhile; recent is more than the steps in which the system notes when a file was written to.
+const (
+	readTries = 3
+	recent    = 20 * time.Millisecond
+)
+
+// read learns what is known of the open file, and reads a small one.
+func (f *File) read() error {
+	info, err := f.handle.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return ErrNotFound
+	}
+	f.Size, f.Modified = info.Size(), info.ModTime()
 	f.ETag = etag(f)
 	if f.Size > wholeMost {
-		return f, nil
+		f.Whole = nil
+		return nil
 	}
-	defer h.Close()
-	f.handle, f.Whole = nil, make([]byte, f.Size)
-	if _, err := io.ReadFull(h, f.Whole); err != nil {
-		return nil, ErrNotFound // it is being changed
+	f.IsRecent = time.Since(f.Modified).Abs() < recent
+	f.Whole = make([]byte, f.Size)
+	_, err = f.handle.ReadAt(f.Whole, 0)
+	if err == io.EOF && f.Size == 0 {
+		return nil
 	}
-	return f, nil
+	return err
 }
 
 // isPlain reports whether no part of a path is hidden: names that begin with a dot hold what nobody meant to publish, but for .well-known
