@@ -27,6 +27,8 @@ type Listener struct {
 	close       func()
 	start       func()          // nil once it was called
 	leave       func()          // gives the sockets up without a word to who waits in their queues
+	closeLeft   func()          // closes what leave has left open; nil: nothing
+	last        func(l *Loop)   // of CloseWith
 	sockets     func() []int    // nil: they cannot be given away
 	packets     []*PacketSocket // of datagrams, by the order of sockets
 	netl        net.Listener    // portable
@@ -59,6 +61,24 @@ func (ln *Listener) Leave() {
 		ln.closed = true
 		ln.leave()
 	}
+}
+
+// CloseLeft closes sockets for datagrams that were left: until then, answers can be sent by them. Not from a loop.
+func (ln *Listener) CloseLeft() {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.closed && ln.closeLeft != nil {
+		ln.closeLeft()
+	}
+	ln.closeLeft = nil
+}
+
+// CloseWith is Close of a listener for datagrams; last runs on each loop right after its socket was closed, before anything else does.
+func (ln *Listener) CloseWith(last func(l *Loop)) {
+	ln.mu.Lock()
+	ln.last = last
+	ln.mu.Unlock()
+	ln.Close()
 }
 
 // Close stops accepting. Connections that were accepted stay; those still in the system's queue of this socket are accepted first. Of sockets of

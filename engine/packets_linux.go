@@ -134,12 +134,16 @@ func (e *Engine) ListenPackets(address Address, config ListenConfig, handler fun
 	}
 	ln.start = func() { each(func(s *PacketSocket) { s.register() }) }
 	ln.leave = func() { each((*PacketSocket).stopReading) }
+	ln.closeLeft = func() { each((*PacketSocket).Close) }
 	ln.sockets = func() []int { return fds }
 	ln.packets = sockets
 	ln.close = func() {
 		each(func(s *PacketSocket) {
 			s.readable() // what has come is for this process
 			s.Close()
+			if ln.last != nil {
+				ln.last(s.loop)
+			}
 		})
 	}
 	if !config.Paused {

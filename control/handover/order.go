@@ -130,6 +130,18 @@ func (o *Orders) awaitTaking(late <-chan time.Time) error {
 	return ErrSilent
 }
 
+// Settle waits until the old process takes orders: until then it has its listening sockets, too. It does not wait for one that has ended or is of an earlier version, nor after stop.
+func (o *Orders) Settle(stop <-chan struct{}) {
+	enough := time.NewTimer(time.Until(o.begun.Add(takesWithin)))
+	defer enough.Stop()
+	select {
+	case <-o.takes:
+	case <-o.ended:
+	case <-stop:
+	case <-enough.C:
+	}
+}
+
 // Hear takes a message of the old process. It reports whether it belongs to orders.
 func (o *Orders) Hear(m Message) bool {
 	o.mu.Lock()

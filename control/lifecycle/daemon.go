@@ -59,6 +59,7 @@ type Daemon struct {
 	running    atomic.Pointer[snapshot.Snapshot]
 	warnings   atomic.Pointer[config.Problems] // of the running configuration
 	open       map[string]*openListener        // by address
+	ending     map[*openListener]bool          // dropped, and not at their end yet; guarded by mu
 	reloads    int
 	refused    int
 	stopping   atomic.Bool
@@ -82,10 +83,13 @@ type Daemon struct {
 
 // openListener is an address that is listened on.
 type openListener struct {
+	key     string // its address, as configured
 	name    string
 	socket  *engine.Listener
 	handler *listener.Listener
-	quic    *listener.QUIC // nil: HTTP/3 is not spoken
+	quic    *listener.QUIC          // nil: HTTP/3 is not spoken
+	isGone  bool                    // nothing of its socket is left here
+	hurry   context.CancelCauseFunc // ends its end, once it was dropped
 }
 
 // Refused is a configuration that was not taken.
@@ -109,7 +113,7 @@ func Start(options Options) (*Daemon, config.Problems, error) {
 	}
 	memory := memoryLimit()
 	tune(options.Loops, memory)
-	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1), wasteNow: make(chan struct{}, 1)}
+	d := &Daemon{options: options, log: options.Log, started: time.Now(), paused: options.Paused, open: map[string]*openListener{}, ending: map[*openListener]bool{}, quit: make(chan struct{}), forwardNow: make(chan struct{}, 1), warmNow: make(chan struct{}, 1), wasteNow: make(chan struct{}, 1)}
 	e, err := engine.New(engine.Config{Loops: options.Loops, Memory: heldMost(memory), SingleSends: options.SingleSends, Log: func(f string, a ...any) { d.log.Error(fmt.Sprintf(f, a...)) }})
 	if err != nil {
 		return nil, nil, err
@@ -158,6 +162,9 @@ func tune(loops int, memory int64) {
 // Reload loads the configuration and makes it the running one. On an error nothing has changed. The plan says what did; at the start
 // there is none.
 func (d *Daemon) Reload() (*api.Plan, config.Problems, error) {
+	if before := d.before.Load(); before != nil {
+		before.Settle(d.quit)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping.Load() {
@@ -225,7 +232,7 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	}
 	for i := range next.Listeners {
 		for _, a := range next.Listeners[i].Addresses {
-			if d.open[a.String()] != nil || overlaps(a, d.open) {
+			if d.open[a.String()] != nil || overlaps(a, d.open) || d.endingAt(a.String()) != nil || d.isBesideOthers(a) {
 				continue
 			}
 			if err := engine.CanListen(a); err != nil {
@@ -270,14 +277,12 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 		return err
 	}
 	if err := d.mayFail(next, previous); err != nil {
-		for _, o := range opened {
-			o.close()
-			o.end()
-		}
+		d.closeUnused(opened)
 		return err
 	}
 	for address, o := range opened {
 		d.open[address] = o
+		d.bringBack(o)
 	}
 	for _, s := range next.Stores {
 		s.Refresh()
@@ -357,49 +362,17 @@ func (d *Daemon) openNew(next *snapshot.Snapshot) (map[string]*openListener, err
 			if d.open[key] != nil || opened[key] != nil {
 				continue
 			}
-			handler := listener.New(listener.Drivers{Exchanges: d.driver, Tunnels: d.tunnels, Flows: d.flows}, l.Setup, d.options.Loops)
-			socket, err := d.listen(a, engine.ListenConfig{DeferAccept: l.Setup.Defers(), Transparent: l.Transparent, Sockets: d.inherited(key),
-				Beside: overlaps(a, d.open) || overlaps(a, opened), Paused: d.paused}, handler)
-			o := &openListener{name: l.Name, socket: socket, handler: handler}
-			if err == nil {
+			o, err := d.openOne(l, a, overlaps(a, opened))
+			if o != nil {
 				opened[key] = o
-				err = d.openQUIC(o, a)
 			}
 			if err != nil {
-				for _, o := range opened {
-					o.close()
-					o.end()
-				}
+				d.closeUnused(opened)
 				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 			}
 		}
 	}
 	return opened, nil
-}
-
-// overlaps reports whether an address that is open already takes some of the connections of a: one of the two has a host, and the other takes all of the machine's.
-func overlaps(a engine.Address, open map[string]*openListener) bool {
-	for _, o := range open {
-		b := o.socket.Address
-		takesDatagrams := b.IsDatagram || o.quic != nil
-		if a.Path != "" || b.Path != "" || a.IsDatagram && !takesDatagrams || !a.IsDatagram && b.IsDatagram || a.IP.Port() != b.IP.Port() {
-			continue
-		}
-		if isWildcard(a) != isWildcard(b) || isWildcard(a) && a.IP.Addr().Is4() != b.IP.Addr().Is4() {
-			return true
-		}
-	}
-	return false
-}
-
-func isWildcard(a engine.Address) bool { return !a.IP.Addr().IsValid() || a.IP.Addr().IsUnspecified() }
-
-// listen opens an address for what comes to it.
-func (d *Daemon) listen(a engine.Address, config engine.ListenConfig, handler *listener.Listener) (*engine.Listener, error) {
-	if a.IsDatagram {
-		return d.engine.ListenPackets(a, config, handler.Flows().On)
-	}
-	return d.engine.Listen(a, config, handler)
 }
 
 // swapSetups gives open addresses their new setup and closes those that are not listened on any more.
@@ -419,21 +392,11 @@ func (d *Daemon) swapSetups(next *snapshot.Snapshot) {
 		}
 	}
 	for key, o := range d.open {
-		if wanted[key] {
-			continue
+		if !wanted[key] {
+			d.drop(key, o, d.endOf(next, o))
 		}
-		delete(d.open, key)
-		o.handler.Close()
-		o.close()
-		end := d.endListener
-		if f := kernelTakes(next, o.socket.Address); f != nil && f.Device == "" && o.handler.Setup().Tunnel != nil {
-			end = d.awaitTunnels
-		}
-		d.done.Go(func() {
-			end(o)
-			o.end()
-		})
 	}
+	d.moveEnding()
 }
 
 // retire tells pools that have been replaced, so that connections to servers that are gone end.

@@ -36,16 +36,19 @@ func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Tim
 		o.stopQUIC()
 		if slices.Contains(adopted, key) {
 			o.socket.Leave()
-		} else {
-			o.socket.Close()
+			continue
 		}
+		o.socket.Close()
+		d.drop(key, o, d.endListener)
 	}
+	d.closeSilent()
 	return nil
 }
 
 func (d *Daemon) handOver(c *handover.Channel, state handover.State, by time.Time) (adopted []string, err error) {
 	// A reload that is under way ends first; another does not begin.
 	d.mu.Lock()
+	d.endDatagrams()
 	state.Listeners = map[string][]int{}
 	for key, o := range d.open {
 		if sockets := o.socket.Sockets(); len(sockets) > 0 {
@@ -183,6 +186,7 @@ func (d *Daemon) Leave(ctx context.Context, c *handover.Channel, progress func(e
 			left.AddTunnels(d.tunnels.Count(l.Index, nil) + d.flows.Busy(l.Index, nil))
 		})
 		progress(left)
+		d.letGo()
 		// What the process before this one still passes on has to go through here.
 		if quiet++; left.Connections > 0 || d.receiving.Load() {
 			quiet = 0

@@ -21,6 +21,8 @@ const (
 	orderCount  = "count"
 	orderServer = "server"
 	orderKill   = "kill"
+
+	orderRelease = "release"
 )
 
 // orderWithin is how long the answer to an order may take; each process in a row has a part of it.
@@ -76,6 +78,16 @@ func (d *Daemon) carryOut(by time.Time, what string, body []byte) ([]byte, error
 		}
 		d.killBefore(before, k, killed)
 		return json.Marshal(killed)
+	case orderRelease:
+		var r release
+		if err := json.Unmarshal(body, &r); err != nil {
+			return nil, err
+		}
+		d.release(r)
+		if err := d.releaseBefore(before, r); err != nil {
+			return nil, err
+		}
+		return []byte("{}"), nil
 	}
 	return nil, fmt.Errorf("this version does not know the order %q", what)
 }

@@ -52,6 +52,7 @@ func (o *openListener) stopQUIC() {
 func (o *openListener) end() {
 	if o.socket.Address.IsDatagram {
 		o.socket.Close()
+		o.socket.CloseLeft()
 	}
 	o.endQUIC()
 }

@@ -85,6 +85,9 @@ func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress fu
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), errIsBack) {
+				return exchange.Left{}, true
+			}
 			d.cut(only)
 			return left, false
 		case <-tick.C:
@@ -116,44 +119,6 @@ func (d *Daemon) cut(only *listener.Listener) {
 	for by := time.Now().Add(cutWithin); time.Now().Before(by); time.Sleep(drainEvery) {
 		if left := d.endIdle(only); left.IsNothing() {
 			return
-		}
-	}
-}
-
-// endListener ends the connections of a listener that a reload has dropped.
-func (d *Daemon) endListener(o *openListener) {
-	ctx, cancel := context.WithTimeout(context.Background(), o.handler.Setup().Drain)
-	defer cancel()
-	go func() {
-		select {
-		case <-d.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	left, ended := d.drain(ctx, o.handler, nil)
-	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, o.handler.Flows()) })
-	if wereCut(left, ended) != nil {
-		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
-	}
-}
-
-// awaitEvery is the time between two looks at tunnels that may go on for days.
-const awaitEvery = time.Second
-
-// awaitTunnels waits until the tunnels of a listener have ended that a reload has given to the kernel: the kernel takes new connections at the address, and those that weir carries
-// already stay where they are, for as long as they last. A stop of weir ends them, like all others.
-func (d *Daemon) awaitTunnels(o *openListener) {
-	tick := time.NewTicker(awaitEvery)
-	defer tick.Stop()
-	for quiet := 0; quiet < 2; quiet++ { // twice, so that a connection that was in the socket when listening ended is not missed
-		select {
-		case <-d.quit:
-			return
-		case <-tick.C:
-		}
-		if left := d.endIdle(o.handler); !left.IsNothing() {
-			quiet = -1
 		}
 	}
 }

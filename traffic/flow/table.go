@@ -126,10 +126,15 @@ func (t *table) begin(setup *Setup, who client) *Flow {
 }
 
 func (t *table) add(f *Flow, to *list) {
-	t.known[f.client] = f
-	to.add(f)
 	t.at.Open++
 	t.at.Opened++
+	t.put(f, to)
+}
+
+// put has the flow be found, and end when it is silent.
+func (t *table) put(f *Flow, to *list) {
+	t.known[f.client] = f
+	to.add(f)
 	if !t.isSweeping {
 		t.isSweeping = true
 		t.at.loop.Go(&sweep{t})

@@ -46,6 +46,9 @@ func (q *QUIC) Keep() {
 	}
 }
 
+// PassesOn reports whether a process before this one still gets packets of its connections from here.
+func (q *QUIC) PassesOn() bool { return q.socket.before.Load() != nil }
+
 // open makes a socket of what was passed on, whose descriptors are consumed; nil of nothing.
 func (p *QUICPassed) open() (*quicSocket, error) {
 	if p == nil {

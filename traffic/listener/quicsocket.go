@@ -63,11 +63,24 @@ func newQUICSocket(c *net.UDPConn, before *predecessor) *quicSocket {
 	s := &quicSocket{UDPConn: c, batch: ipv4.NewPacketConn(c), passed: make([]byte, passedMost)}
 	if before != nil {
 		s.before.Store(before)
+		go s.awaitEnd(before)
 	}
 	for s.tag == (quicTag{}) || before != nil && slices.Contains(before.tags, s.tag) {
 		rand.Read(s.tag[:])
 	}
 	return s
+}
+
+// awaitEnd forgets the process before once it has closed its end: it says nothing by it.
+func (s *quicSocket) awaitEnd(b *predecessor) {
+	b.conn.Read(make([]byte, 1))
+	s.forget(b)
+}
+
+func (s *quicSocket) forget(b *predecessor) {
+	if s.before.CompareAndSwap(b, nil) {
+		b.conn.Close()
+	}
 }
 
 // GenerateConnectionID makes one that says whose it is.
@@ -138,8 +151,8 @@ func (s *quicSocket) passOn(ms []ipv4.Message) (kept int) {
 // isOthers deals with a packet that has the tag of another process, and reports whether it did: what begins a connection has any.
 func (s *quicSocket) isOthers(m *ipv4.Message, tag quicTag) bool {
 	if b := s.before.Load(); b != nil && slices.Contains(b.tags, tag) {
-		if b.write(m, s.passed) != nil && s.before.CompareAndSwap(b, nil) {
-			b.conn.Close()
+		if b.write(m, s.passed) != nil {
+			s.forget(b)
 		}
 		return true
 	}

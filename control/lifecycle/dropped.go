@@ -1,0 +1,168 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
+)
+
+// A listener that a reload has dropped comes to its end while what is under way does. Where it takes datagrams or HTTP/3, its address stays bound until then, as answers are sent
+// from there: a reload that wants the address again brings the listener back, with all that it still has.
+
+// errIsBack ends the end of a listener.
+var errIsBack = errors.New("a reload has brought the listener back")
+
+// drop closes a listener, and has end bring what is under way to its end. The caller holds mu.
+func (d *Daemon) drop(key string, o *openListener, end func(context.Context, *openListener)) {
+	delete(d.open, key)
+	d.ending[o] = true
+	ctx, hurry := context.WithCancelCause(context.Background())
+	o.hurry = hurry
+	d.moveFlows(o)
+	o.handler.Close()
+	o.close()
+	d.done.Go(func() {
+		defer hurry(nil)
+		end(ctx, o)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.ending[o] && context.Cause(ctx) != errIsBack {
+			d.endNow(o)
+		}
+	})
+}
+
+// endNow ends what a dropped listener still has. The caller holds mu.
+func (d *Daemon) endNow(o *openListener) {
+	delete(d.ending, o)
+	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, o.handler.Flows()) })
+	o.end()
+}
+
+// endingAt is the listener that has listened on an address and can come back; nil: there is none.
+func (d *Daemon) endingAt(key string) *openListener {
+	for o := range d.ending {
+		if o.key == key && !o.isGone && (o.socket.Address.IsDatagram || o.quic != nil) {
+			return o
+		}
+	}
+	return nil
+}
+
+// bringBack has a listener that was ending go on. It gets another setup next.
+func (d *Daemon) bringBack(o *openListener) {
+	if d.ending[o] {
+		delete(d.ending, o)
+		o.hurry(errIsBack)
+	}
+}
+
+// endOf is how what a dropped listener has comes to its end.
+func (d *Daemon) endOf(next *snapshot.Snapshot, o *openListener) func(context.Context, *openListener) {
+	if f := kernelTakes(next, o.socket.Address); f != nil && f.Device == "" && o.handler.Setup().Tunnel != nil {
+		return d.awaitTunnels
+	}
+	return d.endListener
+}
+
+// endListener ends the connections of a listener that was dropped, here and in the processes before this one.
+func (d *Daemon) endListener(ctx context.Context, o *openListener) {
+	ctx, cancel := context.WithTimeout(ctx, o.handler.Setup().Drain)
+	defer cancel()
+	go func() {
+		select {
+		case <-d.quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	d.done.Go(func() {
+		if err := d.releaseBefore(time.Now().Add(orderWithin), release{Address: o.key}); err != nil {
+			d.log.Warn("the process before keeps what it has of a dropped listener", "listener", o.name, "error", err)
+		}
+	})
+	left, ended := d.drain(ctx, o.handler, nil)
+	if wereCut(left, ended) != nil {
+		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
+	}
+	// The packets of the processes before this one come by its socket.
+	for o.quic != nil && o.quic.PassesOn() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(drainEvery):
+		}
+	}
+}
+
+// awaitEvery is the time between two looks at tunnels that may go on for days.
+const awaitEvery = time.Second
+
+// awaitTunnels waits until the tunnels of a listener have ended that a reload has given to the kernel: the kernel takes new connections at the address, and those that weir carries
+// already stay where they are, for as long as they last. A stop of weir ends them, like all others.
+func (d *Daemon) awaitTunnels(_ context.Context, o *openListener) {
+	tick := time.NewTicker(awaitEvery)
+	defer tick.Stop()
+	for quiet := 0; quiet < 2; quiet++ { // twice, so that a connection that was in the socket when listening ended is not missed
+		select {
+		case <-d.quit:
+			return
+		case <-tick.C:
+		}
+		if left := d.endIdle(o.handler); !left.IsNothing() {
+			quiet = -1
+		}
+	}
+}
+
+// moveEnding has the flows of dropped listeners go on with those that now listen on all addresses.
+func (d *Daemon) moveEnding() {
+	for o := range d.ending {
+		if d.moveFlows(o) {
+			o.handler.Close()
+		}
+	}
+}
+
+// moveFlows has the flows of a listener go on with the one that listens on all addresses now, if there is one, and reports whether it has: as long as the socket with the more
+// specific address is there, the system gives that one all that comes. The replies
+// that they wait for come for sure: but the system spreads clients over the sockets of the other in another way, and one that comes to another loop begins another flow there.
+func (d *Daemon) moveFlows(o *openListener) bool {
+	to := d.takerOf(o)
+	if to == nil || o.isGone {
+		return false
+	}
+	sockets := map[int]*engine.PacketSocket{}
+	for _, s := range to.socket.PacketSockets() {
+		sockets[s.Loop().Index] = s
+	}
+	from, into, local := o.handler.Flows(), to.handler.Flows(), o.socket.Address.IP.Addr().Unmap()
+	from.Swap(into.Setup()) // for what waits in the socket
+	o.isGone = true
+	o.socket.CloseWith(func(l *engine.Loop) {
+		if s := sockets[l.Index]; s != nil {
+			from.MoveTo(l.Index, into, s, local)
+		}
+	})
+	return true
+}
+
+// takerOf is the listener that takes the datagrams for the address of another once that is closed; nil: none does.
+func (d *Daemon) takerOf(o *openListener) (taker *openListener) {
+	a := o.socket.Address
+	if !a.IsDatagram || isWildcard(a) {
+		return nil
+	}
+	for _, other := range d.open {
+		b := other.socket.Address
+		if !b.IsDatagram || !isWildcard(b) || b.IP.Port() != a.IP.Port() || b.IP.Addr().Is4() && !a.IP.Addr().Unmap().Is4() {
+			continue
+		}
+		if taker == nil || b.IP.Addr().Is4() {
+			taker = other
+		}
+	}
+	return taker
+}
