@@ -39,7 +39,9 @@ func (d *Daemon) HandOver(c *handover.Channel, state handover.State, by time.Tim
 			continue
 		}
 		o.socket.Close()
-		d.drop(key, o, d.endListener)
+		if o.quic != nil { // the socket of that stays until it is at its end
+			d.drop(key, o, d.endListener)
+		}
 	}
 	d.closeSilent()
 	return nil
