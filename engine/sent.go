@@ -9,7 +9,7 @@ func AwaitSent(c Conn, d time.Duration) {
 		return
 	}
 	l := c.Loop()
-	for by, pause := l.Now()+millis(d), time.Millisecond; bare.unacknowledged() > 0 && l.Now() < by; pause = min(2*pause, 50*time.Millisecond) {
+	for by, pause := l.Now()+int64(d/time.Millisecond), time.Millisecond; bare.unacknowledged() > 0 && l.Now() < by; pause = min(2*pause, 50*time.Millisecond) {
 		l.Sleep(pause)
 	}
 }

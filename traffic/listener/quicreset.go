@@ -14,9 +14,9 @@ import (
 // quicResets answers packets of connections that are nobody's: of a process that has crashed, since the ones before that are alive have theirs passed on (RFC 9000 section 10.3). quic-go does so
 // too, but not for packets that are as small as clients' PINGs.
 type quicResets struct {
-	key  [32]byte
-	in   int64 // the second of which sent is
-	sent int
+	key   [32]byte
+	since time.Time // of the second in which so many were sent
+	sent  int
 }
 
 const (
@@ -50,8 +50,8 @@ func (r *quicResets) answer(packet []byte, now time.Time) []byte {
 	if len(packet) <= resetLeast || packet[0]&longHeader != 0 {
 		return nil
 	}
-	if r.in != now.Unix() {
-		r.in, r.sent = now.Unix(), 0
+	if now.Sub(r.since) >= time.Second {
+		r.since, r.sent = now, 0
 	}
 	if r.sent++; r.sent > resetsPerSec {
 		return nil
