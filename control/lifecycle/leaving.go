@@ -25,8 +25,8 @@ const (
 	orderRelease = "release"
 )
 
-// orderWithin is how long the answer to an order may take; each process in a row has a part of it.
-const orderWithin = 2 * time.Second
+// orderWithin is how long the answer to an order may take; each process in a row has a part of it. The one before this obeys once the probation is over.
+const orderWithin = probation + time.Second
 
 // askBefore sends an order to the process before this one, if there is one. found says that there was, whatever came of it.
 func (d *Daemon) askBefore(by time.Time, what string, order, answer any) (found bool, err error) {

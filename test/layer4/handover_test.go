@@ -53,7 +53,6 @@ logs: { access: off }
 	if err := os.Symlink(self, s.program()); err != nil {
 		t.Fatal(err)
 	}
-	s.status() // it answers once the listener is open
 	var stop atomic.Bool
 	var all sync.WaitGroup
 	var sent, lost atomic.Int64

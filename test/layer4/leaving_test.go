@@ -139,7 +139,6 @@ logs: { access: off }
 `, front, secure, certificate.Cert, certificate.Key, tunnels, packets, server, server, datagrams)
 	}
 	s := start(t, dir, config(packets))
-	s.status() // it answers once the listeners are open
 	tunnel, socket := open(t, tunnels), open(t, front)
 	requests := make(chan error, 2)
 	h2 := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}

@@ -128,7 +128,6 @@ pools: { packets: { servers: [%q] } }
 admin: "ADMIN"
 logs: { access: { file: DIR/access.log, format: "{client} {received} {reason} {detail}" } }
 `, packets, server))
-	s.status() // it answers once the listener is open
 	c, err := net.Dial("udp", packets)
 	if err != nil {
 		t.Fatal(err)

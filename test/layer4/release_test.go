@@ -75,7 +75,6 @@ pools: { echo: { servers: [%q] }, packets: { servers: [%q] } }
 admin: "ADMIN"
 logs: { access: off }
 `, front, packets, peers.Serve(t, echoAndEnd), seenFrom(t)), front)
-	s.status() // it answers once the listeners are open
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

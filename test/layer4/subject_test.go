@@ -61,6 +61,7 @@ func start(t *testing.T, dir, config string, addresses ...string) *subject {
 			t.Logf("weir said:\n%s", log[max(0, len(log)-6000):])
 		}
 	})
+	s.status() // it answers once the listeners are open
 	return s
 }
 
