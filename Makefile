@@ -48,7 +48,7 @@ setup:
 test: setup build
 	$(GO) vet ./...
 	$(GO) test -timeout 10m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(TIMED))")
-	$(GO) test -timeout 10m -p 1 $(TIMED)
+	$(GO) test -timeout 20m -p 1 $(TIMED)
 
 test-peers: newer build hostile
 	$(GO) test -timeout 30m -count 1 -v -run 'Early' ./test/http2
