@@ -91,8 +91,8 @@ func (l *Loop) HoldDescriptors(n int) {
 	l.saysOpen()
 }
 
-// DescriptorsMost is how many may be in use, by all loops.
-func (l *Loop) DescriptorsMost() int64 { return l.engine.connsMost }
+// DescriptorsMost is how many descriptors may be in use, by all loops.
+func (e *Engine) DescriptorsMost() int64 { return e.connsMost }
 
 // saysOpen lets other loops know how many descriptors this one holds.
 func (l *Loop) saysOpen() { l.openSeen.Store(l.Stats.Open + l.others) }

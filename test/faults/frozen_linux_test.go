@@ -18,7 +18,7 @@ import (
 	"github.com/weir-proxy/weir/control/admin/api"
 )
 
-// frozenDir is an empty directory whose file system, FUSE with this test as its server, can be made to answer nothing any more, as one of a network whose server is gone.
+// frozenDir is a directory with two files whose file system, FUSE with this test as its server, can be made to answer nothing any more, as one of a network whose server is gone.
 type frozenDir struct {
 	path   string
 	device int
@@ -31,10 +31,20 @@ const (
 	fuseLookup    = 1
 	fuseForget    = 2
 	fuseGetattr   = 3
+	fuseOpen      = 14
+	fuseRead      = 15
+	fuseRelease   = 18
+	fuseFlush     = 25
 	fuseInit      = 26
 	fuseInterrupt = 36
 	fuseHead      = 40
 )
+
+// frozenFiles are the files of the directory, by name; the number of the first is 2.
+var frozenFiles = []struct {
+	name string
+	size int
+}{{"small.txt", 100}, {"large.bin", 64 << 10}}
 
 func newFrozenDir(t *testing.T) *frozenDir {
 	dir := t.TempDir()
@@ -77,27 +87,60 @@ func (d *frozenDir) serve() {
 			return
 		}
 		operation, id := binary.NativeEndian.Uint32(buf[4:]), binary.NativeEndian.Uint64(buf[8:])
-		switch {
-		case operation == fuseInit:
-			out := make([]byte, 64)
-			binary.NativeEndian.PutUint32(out, 7)
-			binary.NativeEndian.PutUint32(out[4:], 31)
-			binary.NativeEndian.PutUint32(out[20:], 4096) // the largest write
-			d.reply(id, 0, out)
-		case d.frozen.Load() || operation == fuseForget || operation == fuseInterrupt:
-		case operation == fuseGetattr:
-			out := make([]byte, 104)
-			binary.NativeEndian.PutUint64(out[16:], 1)       // the inode
-			binary.NativeEndian.PutUint32(out[76:], 0o40755) // a directory
-			binary.NativeEndian.PutUint32(out[80:], 2)       // its links
-			binary.NativeEndian.PutUint32(out[96:], 4096)    // the size of blocks
-			d.reply(id, 0, out)
-		case operation == fuseLookup:
-			d.reply(id, syscall.ENOENT, nil)
-		default:
-			d.reply(id, syscall.ENOSYS, nil)
+		if operation == fuseInit || !d.frozen.Load() {
+			d.answer(operation, id, binary.NativeEndian.Uint64(buf[16:]), buf[fuseHead:n])
 		}
 	}
+}
+
+// answer answers a request about the file of a number, 1 for the directory.
+func (d *frozenDir) answer(operation uint32, id, node uint64, body []byte) {
+	switch operation {
+	case fuseInit:
+		out := make([]byte, 64)
+		binary.NativeEndian.PutUint32(out, 7)
+		binary.NativeEndian.PutUint32(out[4:], 31)
+		binary.NativeEndian.PutUint32(out[20:], 4096) // the largest write
+		d.reply(id, 0, out)
+	case fuseForget, fuseInterrupt:
+	case fuseGetattr:
+		d.reply(id, 0, append(make([]byte, 16), attributes(node)...))
+	case fuseLookup:
+		name, _, _ := strings.Cut(string(body), "\x00")
+		for i, f := range frozenFiles {
+			if f.name == name {
+				out := binary.NativeEndian.AppendUint64(nil, uint64(i+2))
+				d.reply(id, 0, append(append(out, make([]byte, 32)...), attributes(uint64(i+2))...))
+				return
+			}
+		}
+		d.reply(id, syscall.ENOENT, nil)
+	case fuseOpen:
+		d.reply(id, 0, make([]byte, 16))
+	case fuseRead:
+		from, size := binary.NativeEndian.Uint64(body[8:]), binary.NativeEndian.Uint32(body[16:])
+		d.reply(id, 0, make([]byte, max(0, min(int(size), frozenFiles[node-2].size-int(from)))))
+	case fuseFlush, fuseRelease:
+		d.reply(id, 0, nil)
+	default:
+		d.reply(id, syscall.ENOSYS, nil)
+	}
+}
+
+// attributes is struct fuse_attr.
+func attributes(node uint64) []byte {
+	out := make([]byte, 88)
+	binary.NativeEndian.PutUint64(out, node)
+	mode, links := uint32(0o40755), uint32(2)
+	if node > 1 {
+		mode, links = 0o100644, 1
+		binary.NativeEndian.PutUint64(out[8:], uint64(frozenFiles[node-2].size))
+		binary.NativeEndian.PutUint64(out[32:], 1_000_000_000) // when it was written to
+	}
+	binary.NativeEndian.PutUint32(out[60:], mode)
+	binary.NativeEndian.PutUint32(out[64:], links)
+	binary.NativeEndian.PutUint32(out[80:], 4096) // the size of blocks
+	return out
 }
 
 func (d *frozenDir) reply(id uint64, errno syscall.Errno, body []byte) {
@@ -212,4 +255,42 @@ func threads(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// Files that were open when their directory froze are closed without making anybody wait: to close one may ask its file system.
+func TestFilesOfAFrozenDirectoryAreClosedByNobodyWhoIsNeeded(t *testing.T) {
+	d := newFrozenDir(t)
+	www := t.TempDir()
+	os.WriteFile(filepath.Join(www, "a.txt"), []byte("a"), 0o644)
+	s := start(t, strings.NewReplacer("FROZEN", d.path, "WWW", www).Replace(`
+listeners: { front: "FRONT" }
+sites:
+  frozen.test: { /*: { files: FROZEN } }
+  "*": { /*: { files: WWW } }
+admin: "ADMIN"
+logs: { access: off }
+`))
+	t.Cleanup(d.thaw) // before weir's end
+	for range 20 {    // of both loops
+		for _, f := range frozenFiles {
+			c := dial(t, s.address["FRONT"])
+			fmt.Fprintf(c, "GET /%s HTTP/1.1\r\nHost: frozen.test\r\nConnection: close\r\n\r\n", f.name)
+			if status, err := c.answer(); err != nil || status != 200 {
+				t.Fatalf("%s before it froze: %d, %v", f.name, status, err)
+			}
+			c.Close()
+		}
+	}
+	d.frozen.Store(true)
+	beside := run(8, 5*time.Millisecond, keepAlive(t, s.address["FRONT"], "/a.txt"))
+	time.Sleep(13 * time.Second) // longer than files are kept that nobody asks for
+	if p := beside.p99(); p > time.Second {
+		t.Errorf("requests for another directory took %v", p)
+	}
+	beside.end(t)
+	if b := diskWork(s); b.Running == 0 {
+		t.Errorf("no file is being closed: %+v", b)
+	}
+	d.thaw()
+	within(t, 3*time.Second, "what hung to end", func() bool { return diskWork(s).Running == 0 })
 }

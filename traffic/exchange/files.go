@@ -303,7 +303,7 @@ const (
 	wholeFresh  = 10
 	filesMost   = 256
 	wholesMost  = 4 << 20 // bytes
-	handlesPart = 64      // of the descriptors there are, one in so many is for files that are in memory, so that looks at them wait for nothing
+	handlesPart = 32      // one in so many of the process's descriptors is for small files, so that a look at one does not wait for the disk
 )
 
 // fileKey is what a file is remembered by.
@@ -370,8 +370,8 @@ func (c *fileCache) put(key fileKey, found *files.File, asked, now int64) *openF
 	if old := c.known[key]; old != nil {
 		c.forget(old)
 	}
-	if f.Whole != nil && int64(c.open) >= c.loop.DescriptorsMost()/handlesPart {
-		f.LetGo()
+	if f.Whole != nil && c.open >= c.handlesMost() {
+		c.closeLater(f, f.LetGo())
 	}
 	c.hold(f, 1)
 	c.known[key] = f
@@ -381,6 +381,12 @@ func (c *fileCache) put(key fileKey, found *files.File, asked, now int64) *openF
 		c.forget(c.oldest())
 	}
 	return f
+}
+
+// handlesMost is how many small files the loop may have open.
+func (c *fileCache) handlesMost() int {
+	e := c.loop.Engine()
+	return int(e.DescriptorsMost()) / handlesPart / len(e.Loops())
 }
 
 // hold counts the descriptor of a file, by 1 or -1.
@@ -436,7 +442,12 @@ func (c *fileCache) release(f *openFile) {
 	}
 }
 
+// close has a worker close the file, since the file system may be asked for that.
 func (c *fileCache) close(f *openFile) {
 	c.hold(f, -1)
-	f.Close()
+	c.closeLater(f, f.File.Close)
+}
+
+func (c *fileCache) closeLater(f *openFile, close func()) {
+	c.loop.Later(c.loop.Workers(engine.DiskWork, f.key.root.Root), close)
 }

@@ -56,12 +56,11 @@ type File struct {
 // Handle is the open file; nil for one that is whole and was let go.
 func (f *File) Handle() *os.File { return f.handle }
 
-// LetGo closes a file that is whole, which is sent from memory as before.
-func (f *File) LetGo() {
-	if f.Whole != nil {
-		f.Close()
-		f.handle = nil
-	}
+// LetGo takes the descriptor from a file that is whole, which is sent from memory as before. The caller closes it.
+func (f *File) LetGo() (close func()) {
+	h := f.handle
+	f.handle = nil
+	return func() { h.Close() }
 }
 
 // Descriptors is how many descriptors the file holds.
