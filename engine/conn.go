@@ -9,7 +9,8 @@ import (
 // Conn is a byte stream as handlers see it, in the shape of net.Conn. All methods are called on the connection's loop.
 type Conn interface {
 	// Read reads at least one byte into p, which must not be empty; it parks until there is one. io.EOF when the peer has
-	// finished, ErrTimeout at the read deadline, ErrInterrupted after Interrupt.
+	// finished, ErrTimeout at the read deadline, ErrInterrupted after Interrupt. After the connection has failed, reads return that error and
+	// never io.EOF, even if another call reported it first.
 	Read(p []byte) (int, error)
 	// Write writes all of p or fails; it parks while the peer does not read. It borrows p. The write deadline bounds each pause in which the
 	// peer takes nothing: it moves on with every part of p that is taken.

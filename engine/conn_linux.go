@@ -37,7 +37,7 @@ type epollConn struct {
 	outer   Conn // what handler is called with: this, or a layer around it
 	watcher Watcher
 	closer  Closer        // nil: nobody counts the connection
-	failure syscall.Errno // why the connection has failed, told once by the system: reads find what looks like the peer's end after it
+	failure syscall.Errno // of the connection; the system reports it once, and later reads would take it for the peer's end
 
 	readBy, writeBy int64 // deadlines in ms of the loop's clock
 	since           int64 // ms: when it was accepted
@@ -142,7 +142,8 @@ func (c *epollConn) peek(p []byte, seen int) (int, error) {
 	}
 }
 
-// keepFailure keeps what the system says once: the next call, whichever it is, finds an end. EPIPE says that the peer's end was there before.
+// keepFailure records a failure of the connection. The system reports it to one call only; the next read returns no bytes, as at the peer's end. EPIPE is not recorded: the peer had
+// finished before.
 func (c *epollConn) keepFailure(errno syscall.Errno) {
 	switch errno {
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN:
@@ -150,13 +151,13 @@ func (c *epollConn) keepFailure(errno syscall.Errno) {
 	}
 }
 
-// failed is the error of a call that failed.
+// failed records errno and makes an error of it.
 func (c *epollConn) failed(call string, errno syscall.Errno) error {
 	c.keepFailure(errno)
 	return os.NewSyscallError(call, errno)
 }
 
-// end is the error of a call that found no more to read: io.EOF where the peer has ended, and not the connection.
+// end is the error of a read that returned no bytes: the recorded failure, or io.EOF if the peer has finished.
 func (c *epollConn) end(call string) error {
 	if c.failure != 0 {
 		return os.NewSyscallError(call, c.failure)
@@ -432,7 +433,7 @@ func (c *epollConn) isDrained() bool {
 	return true
 }
 
-// hasCome looks once more when the time is over: it may be the loop that is late, before it has taken the event.
+// hasCome looks at the socket once more when the read deadline has passed: the loop may be late and have an event that it has not taken yet.
 func (c *epollConn) hasCome() bool {
 	c.readable = c.readable || !c.isDrained()
 	return c.readable

@@ -105,8 +105,8 @@ func (l *Loop) run() {
 	}
 }
 
-// wait returns the number of events, and reads the clock. A loop that was stopped, or got no processor, finds its timers due before it has been told what
-// came meanwhile: it looks once more, so that nobody is taken for silent who is not.
+// wait returns the number of events, and reads the clock. After a suspension, or a time without CPU, timers are due although the loop has not seen the events of
+// that time. It polls once more then, so that no peer is taken for silent whose bytes have arrived.
 func (l *Loop) wait(lastEvent int64, more bool) (n int) {
 	if more {
 		n = l.epollWait(0, true)
@@ -126,7 +126,7 @@ func (l *Loop) wait(lastEvent int64, more bool) (n int) {
 	return n
 }
 
-const lateBy = 20 // ms: more than that after its time, a loop is late
+const lateBy = 20 // ms after the time for which it waited, a loop counts as late
 
 func (l *Loop) epollWait(ms int64, raw bool) int {
 	events := unsafe.Pointer(&l.poller.events[0])

@@ -23,8 +23,8 @@ type netConn struct {
 	reclaiming  bool // Reclaim waits for reads to end
 	writing     bool // a write is in progress without the lock
 
-	failure error         // why the connection has failed, told once by the system: reads find what looks like the peer's end after it
-	settled chan struct{} // closed when the write in progress has told what it was told; nil: nobody waits for that
+	failure error         // of the connection; the system reports it once, and later reads would take it for the peer's end
+	settled chan struct{} // closed when the write in progress has returned; nil: nobody waits for that
 
 	local  netip.AddrPort // in place of the socket's; invalid: those
 	remote netip.AddrPort
@@ -147,18 +147,18 @@ func (c *netConn) readUntil(deadline time.Time, p []byte) (n int, err error) {
 	return n, err
 }
 
-// A read that ends lateRead after its deadline looks once more: it may be weir that is late, and package net says that the time is over before it looks.
+// A read that returns more than lateRead after its deadline is tried once more, for lookFor: weir itself may be late, and package net checks the deadline before the socket.
 const (
 	lateRead = 5 * time.Millisecond
 	lookFor  = time.Millisecond
 )
 
-// isLate reports whether a read that ended with err is to look once more.
+// isLate reports whether a read that returned err is to be tried once more.
 func (c *netConn) isLate(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && c.refuse() == nil && time.Since(c.readBy) > lateRead
 }
 
-// keepFailure keeps what the system says once. EPIPE says that the peer's end was there before.
+// keepFailure records a failure of the connection, which the system reports only once. EPIPE is not recorded: the peer had finished before.
 func (c *netConn) keepFailure(err error) {
 	var errno syscall.Errno
 	if errors.As(err, &errno) && errno != syscall.EPIPE {
@@ -166,7 +166,8 @@ func (c *netConn) keepFailure(err error) {
 	}
 }
 
-// end is what a read is to say that ended with err: io.EOF where the peer has ended, and not the connection. A write in progress may just have been told which.
+// end is what a read returns that ended with err: in place of io.EOF the recorded failure, if there is one. A write in progress may just have got that failure, so it is waited for; its
+// deadline is moved so that it returns at once, and it goes on afterwards.
 func (c *netConn) end(err error) error {
 	if err != io.EOF {
 		c.keepFailure(err)
@@ -205,7 +206,7 @@ func (c *netConn) Write(p []byte) (int, error) {
 	}
 }
 
-// writeSome writes until the deadline. isAsked says that a read has moved it, to hear what the write is told.
+// writeSome writes until the deadline. isAsked reports that a read has moved the deadline, to wait for this write.
 func (c *netConn) writeSome(p []byte) (n int, err error, isAsked bool) {
 	c.nc.SetWriteDeadline(c.writeBy)
 	c.writing = true

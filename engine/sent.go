@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-// AwaitSent parks until the peer's system has all that was written to a bare connection, at most for d: a connection that is reset loses what is still on the way.
+// AwaitSent parks until the peer's system has acknowledged everything that was written to a bare connection, at most for d. A reset discards what is still in the send buffer.
 func AwaitSent(c Conn, d time.Duration) {
 	bare, ok := c.(interface{ unacknowledged() int })
 	if !ok {

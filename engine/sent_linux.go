@@ -2,7 +2,7 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-// unacknowledged is how many bytes the system still has for the peer; 0 where it does not say, and of a connection that has failed.
+// unacknowledged is how many bytes are in the send buffer; 0 if the system does not say, or the connection has failed.
 func (c *epollConn) unacknowledged() int {
 	if c.closed || c.hungUp || c.failure != 0 {
 		return 0

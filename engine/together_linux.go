@@ -71,7 +71,7 @@ func (l *Loop) sendTogether() {
 	for i := range list {
 		s := &list[i]
 		s.conn.sending = false
-		s.conn.keepFailure(s.errno) // who reads from it may run before who has written
+		s.conn.keepFailure(s.errno) // now: a coroutine that reads from it may run before the one that has written
 		if s.co == nil {
 			l.forwarded(s)
 		} else {

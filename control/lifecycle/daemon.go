@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -347,7 +348,8 @@ func (d *Daemon) keepOwn(previous, next *snapshot.Snapshot) {
 	}
 	for _, k := range next.Keys() {
 		if err := k.Save(); err != nil {
-			d.log.Warn("a key cannot be kept: when weir starts again, "+k.Lost+", or make data writable", "data", next.Config.Data, "error", err)
+			file, _ := k.Kept()
+			d.log.Warn("cannot save "+filepath.Base(file)+": make the data directory writable, else after a restart "+k.Lost, "data", next.Config.Data, "error", err)
 		}
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/weir-proxy/weir/engine"
 )
 
-// A listener that a reload has dropped comes to its end while what is under way does. Where it takes datagrams or HTTP/3, its address stays bound until then, as answers are sent
-// from there: a reload that wants the address again brings the listener back, with all that it still has.
+// A listener that a reload has dropped drains: its connections and flows go on until they end, or timeouts.drain is over. A listener of UDP or HTTP/3 keeps its address bound until then, since
+// replies are sent from it. A reload that has the address again brings the listener back, with everything that it still carries.
 
 // errIsBack ends the end of a listener.
 var errIsBack = errors.New("a reload has brought the listener back")
 
-// drop closes a listener, and has end bring what is under way to its end. The caller holds mu.
+// drop closes a listener and drains it by end, in the background. The caller holds mu.
 func (d *Daemon) drop(key string, o *openListener, end func(context.Context, *openListener)) {
 	delete(d.open, key)
 	d.ending[o] = true
@@ -35,14 +35,14 @@ func (d *Daemon) drop(key string, o *openListener, end func(context.Context, *op
 	})
 }
 
-// endNow ends what a dropped listener still has. The caller holds mu.
+// endNow ends everything that a dropped listener still carries. The caller holds mu.
 func (d *Daemon) endNow(o *openListener) {
 	delete(d.ending, o)
-	d.engine.Each(func(l *engine.Loop) { d.flows.Cut(l.Index, o.handler.Flows()) })
+	d.engine.Each(func(l *engine.Loop) { d.flows.Remove(l.Index, o.handler.Flows()) })
 	o.end()
 }
 
-// endingAt is the listener that has listened on an address and can come back; nil: there is none.
+// endingAt is the draining listener of an address that can be brought back; nil if there is none.
 func (d *Daemon) endingAt(key string) *openListener {
 	for o := range d.ending {
 		if o.key == key && !o.isGone && (o.socket.Address.IsDatagram || o.quic != nil) {
@@ -52,7 +52,7 @@ func (d *Daemon) endingAt(key string) *openListener {
 	return nil
 }
 
-// bringBack has a listener that was ending go on. It gets another setup next.
+// bringBack ends the draining of a listener. The caller gives it a new setup next.
 func (d *Daemon) bringBack(o *openListener) {
 	if d.ending[o] {
 		delete(d.ending, o)
@@ -60,7 +60,7 @@ func (d *Daemon) bringBack(o *openListener) {
 	}
 }
 
-// endOf is how what a dropped listener has comes to its end.
+// endOf is how a dropped listener is drained.
 func (d *Daemon) endOf(next *snapshot.Snapshot, o *openListener) func(context.Context, *openListener) {
 	if f := kernelTakes(next, o.socket.Address); f != nil && f.Device == "" && o.handler.Setup().Tunnel != nil {
 		return d.awaitTunnels
@@ -68,7 +68,7 @@ func (d *Daemon) endOf(next *snapshot.Snapshot, o *openListener) func(context.Co
 	return d.endListener
 }
 
-// endListener ends the connections of a listener that was dropped, here and in the processes before this one.
+// endListener drains a dropped listener, here and in the processes before this one.
 func (d *Daemon) endListener(ctx context.Context, o *openListener) {
 	ctx, cancel := context.WithTimeout(ctx, o.handler.Setup().Drain)
 	defer cancel()
@@ -88,7 +88,7 @@ func (d *Daemon) endListener(ctx context.Context, o *openListener) {
 	if wereCut(left, ended) != nil {
 		d.log.Info("connections of a dropped listener were cut", "listener", o.name, "requests", left.Exchanges, "tunnels", left.Tunnels)
 	}
-	// The packets of the processes before this one come by its socket.
+	// The processes before this one get their packets through its socket.
 	for o.quic != nil && o.quic.PassesOn() && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -126,9 +126,8 @@ func (d *Daemon) moveEnding() {
 	}
 }
 
-// moveFlows has the flows of a listener go on with the one that listens on all addresses now, if there is one, and reports whether it has: as long as the socket with the more
-// specific address is there, the system gives that one all that comes. The replies
-// that they wait for come for sure: but the system spreads clients over the sockets of the other in another way, and one that comes to another loop begins another flow there.
+// moveFlows hands the flows of a listener to the one that now listens on all addresses, if there is one, and reports whether it did: the system delivers to the socket with the more specific
+// address as long as it is open. Replies to the flows still arrive. The system may deliver a client's next datagram to another loop, where it begins another flow.
 func (d *Daemon) moveFlows(o *openListener) bool {
 	to := d.takerOf(o)
 	if to == nil || o.isGone {

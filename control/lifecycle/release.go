@@ -6,22 +6,22 @@ import (
 	"github.com/weir-proxy/weir/engine"
 )
 
-// A process that leaves may still have the addresses of listeners that the new one has, too: of UDP while flows have stayed with it, which answer from there, and of HTTP/3 while it has
-// connections. It gives them up once these have ended, and when the new process says so, which drops a listener, or opens one.
+// A process that is leaving keeps sockets of UDP whose flows have stayed with it, and sockets of HTTP/3 with connections: replies are sent from them. It closes a socket when the last flow or
+// connection has ended, or when the new process orders it to, because a reload drops the listener there or opens one.
 
-// release is the order to give an address up.
+// release is the order to close the sockets of an address.
 type release struct {
 	Address     string `json:"address"`
 	Overlapping bool   `json:"overlapping,omitempty"` // at once, and so are those that overlap it: the new process wants to bind it
 }
 
-// releaseBefore has the processes before this one give an address up.
+// releaseBefore has the processes before this one close their sockets of an address.
 func (d *Daemon) releaseBefore(by time.Time, r release) error {
 	_, err := d.askBefore(by, orderRelease, r, &struct{}{})
 	return err
 }
 
-// release gives up what this process has of an address. Connections of HTTP/3 end as those of any listener that is dropped.
+// release closes the sockets of an address. Connections of HTTP/3 are drained as those of a dropped listener.
 func (d *Daemon) release(r release) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -48,7 +48,7 @@ func (d *Daemon) release(r release) {
 	}
 }
 
-// endDatagrams ends the dropped listeners for datagrams, which would be in the way of a process that wants their address. The caller holds mu.
+// endDatagrams ends draining UDP listeners before a takeover, so that the new process can bind their addresses. The caller holds mu.
 func (d *Daemon) endDatagrams() {
 	for o := range d.ending {
 		if o.socket.Address.IsDatagram {
@@ -58,22 +58,32 @@ func (d *Daemon) endDatagrams() {
 	}
 }
 
-// letGo closes the sockets for datagrams that another process has and by which no flow of this one answers any more.
+// letGo closes UDP sockets that have been passed to the new process and that no flow of this process uses any more.
 func (d *Daemon) letGo() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closeSilent()
 }
 
-// closeSilent is letGo for who holds mu.
+// closeSilent is letGo for a caller that holds mu.
 func (d *Daemon) closeSilent() {
+	var left []*openListener
 	for _, o := range d.open {
-		if !o.socket.Address.IsDatagram || o.isGone {
-			continue
+		if o.socket.Address.IsDatagram && !o.isGone {
+			left = append(left, o)
 		}
-		flows := int64(0)
-		d.engine.Each(func(l *engine.Loop) { flows += o.handler.Flows().Open(l.Index) })
-		if flows == 0 {
+	}
+	if len(left) == 0 {
+		return
+	}
+	flows := make([]int64, len(left))
+	counted := d.onEachLoop(func(l *engine.Loop) {
+		for i, o := range left {
+			flows[i] += o.handler.Flows().Open(l.Index)
+		}
+	})
+	for i, o := range left {
+		if counted && flows[i] == 0 {
 			o.isGone = true
 			o.socket.CloseLeft()
 		}

@@ -10,13 +10,13 @@ import (
 
 // Key is a secret that weir has made for itself and keeps in the data directory. Building a snapshot only reads it, since a check and a dry run build too.
 type Key struct {
-	Lost    string // what becomes of clients at the next start, unless it is kept; and what to do
+	Lost    string // what happens after a restart if the key cannot be saved, and what to do besides making the directory writable
 	file    string
 	text    []byte
 	isSaved bool
 }
 
-// openKey takes the key of the process before, among what that has kept of files, reads the one that an earlier start has made, or makes one.
+// openKey takes the key from kept, the files of the process before; or reads it from its file; or makes one.
 func openKey(kept map[string][]byte, file string) *Key {
 	if text := kept[file]; len(text) >= 32 {
 		return &Key{file: file, text: text}
@@ -29,10 +29,10 @@ func openKey(kept map[string][]byte, file string) *Key {
 	return &Key{file: file, text: []byte(hex.EncodeToString(made) + "\n")}
 }
 
-// Kept is the file and its text, for a process that takes over: the disk may not have taken it.
+// Kept is the file and its text, for a process that takes over: saving may have failed.
 func (k *Key) Kept() (file string, text []byte) { return k.file, k.text }
 
-// Save keeps a key that was made for the next start.
+// Save writes a key that was made to its file.
 func (k *Key) Save() error {
 	if k.isSaved {
 		return nil
@@ -62,7 +62,7 @@ func (s *Snapshot) Keys() (list []*Key) {
 	return list
 }
 
-// resetKey is what stateless resets of QUIC are made by. It is kept, so that a weir that is started after a crash can tell clients that their connections are gone.
+// resetKey is the key of QUIC's stateless resets. It is saved, so that after a crash the next process can tell clients that their connections are gone.
 // RFC 9000 section 10.3.2: "A single static key can be used across all connections to the same endpoint".
 func (b *builder) resetKey() *[32]byte {
 	if b.out.resets == nil {
@@ -71,7 +71,7 @@ func (b *builder) resetKey() *[32]byte {
 			b.out.resets = b.previous.resets
 		} else {
 			b.out.resets = openKey(b.keeper.kept, file)
-			b.out.resets.Lost = "HTTP/3 clients wait for connections of the weir before until they time out; turn HTTP/3 off"
+			b.out.resets.Lost = "HTTP/3 clients wait for their idle timeout"
 		}
 	}
 	key := sha256.Sum256(b.out.resets.text)

@@ -126,7 +126,7 @@ func (b *siteBuilder) secret(path string, c *config.Persistence) []byte {
 	}
 	if b.keeper.key == nil {
 		b.keeper.key = openKey(b.keeper.kept, filepath.Join(b.cfg.Data, "persistence.key"))
-		b.keeper.key.Lost = "clients lose their servers; give persistence a secret"
+		b.keeper.key.Lost = "clients lose their sticky servers; or set persistence.secret"
 	}
 	return b.keeper.key.text
 }

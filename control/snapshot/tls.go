@@ -133,7 +133,8 @@ func (b *builder) policyOf(of map[*site.Site]*wiretls.Policy) func(string) *wire
 	}
 }
 
-// policies is what sites need of the connections of a listener; nil where nothing is asked for. What the listener asks for is among it: connections that are kept may be from before it asked.
+// policies is what sites need of the connections of a listener; nil if nothing is asked for. It includes what the listener itself asks for: a connection may have been opened before a reload that
+// asks for more.
 func (b *builder) policies(l *config.Listener) *site.Policies {
 	ofListener := asks(b.cfg, l)
 	of := map[*site.Site]*filter.Policy{}

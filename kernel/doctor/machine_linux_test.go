@@ -3,28 +3,18 @@ package doctor
 import (
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // inNetwork runs f in a network namespace of its own, with an interface for each size of packets: d0 with 10.1.0.1/24, d1 with 10.1.1.1/24, and so on.
 func inNetwork(t *testing.T, sizes []int, f func()) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("needs root: sudo make test")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and the namespace with it
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
-			return
-		}
+	peers.InOwnNetwork(t, func() {
 		for i, size := range sizes {
 			name := "d" + string(rune('0'+i))
 			d := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name, MTU: size}, PeerName: "p" + name}
@@ -43,8 +33,7 @@ func inNetwork(t *testing.T, sizes []int, f func()) {
 			}
 		}
 		f()
-	}()
-	<-done
+	})
 }
 
 // says are the findings, one a line: verdict, words, repair.

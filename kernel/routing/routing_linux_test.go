@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,22 +15,14 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/weir-proxy/weir/test/peers"
 )
 
 // inNetwork runs f in a network namespace of its own, with lo up and the interface d0, which has 10.1.0.1/24.
 func inNetwork(t *testing.T, f func()) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Fatal("needs root: sudo make test")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, and the namespace with it
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Error(err)
-			return
-		}
+	peers.InOwnNetwork(t, func() {
 		for _, command := range []string{"link set lo up", "link add d0 type veth peer name d1", "address add 10.1.0.1/24 dev d0", "link set d0 up", "link set d1 up"} {
 			if out, err := exec.Command("ip", strings.Fields(command)...).CombinedOutput(); err != nil {
 				t.Errorf("ip %s: %v\n%s", command, err, out)
@@ -39,8 +30,7 @@ func inNetwork(t *testing.T, f func()) {
 			}
 		}
 		f()
-	}()
-	<-done
+	})
 }
 
 func TestMarkedPacketsHaveTheirWayAsLongAsItIsAsked(t *testing.T) {

@@ -1,8 +1,12 @@
 package faults
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,5 +62,39 @@ logs: { access: off }
 	}
 	if n := s.status().Loops; len(n) != 2 || n[0].AcceptPauses+n[1].AcceptPauses == 0 {
 		t.Errorf("accept pauses are not counted: %+v", n)
+	}
+}
+
+// Small files are open while they are in memory, as far as there are descriptors for that: they never take those of clients.
+func TestSmallFilesTakeFewDescriptors(t *testing.T) {
+	const limit, files = 256, 200
+	www := t.TempDir()
+	for i := range files {
+		os.WriteFile(filepath.Join(www, fmt.Sprint(i)), []byte(fmt.Sprint("file ", i)), 0o644)
+	}
+	s := startUnder(t, `{ listeners: { front: "FRONT" }, sites: { "*": { /*: { files: "`+www+`" } } }, admin: "ADMIN", logs: { access: off } }`, []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, limit), "sh"})
+	for range 4 { // connections, over both loops
+		c := dial(t, s.address["FRONT"])
+		for i := range files {
+			fmt.Fprintf(c, "GET /%d HTTP/1.1\r\nHost: a.test\r\n\r\n", i)
+			response, err := http.ReadResponse(c.r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(response.Body); err != nil || string(body) != fmt.Sprint("file ", i) {
+				t.Fatalf("file %d: %d %q %v", i, response.StatusCode, body, err)
+			}
+		}
+		c.Close()
+	}
+	open := 0
+	list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.Pid()))
+	for _, fd := range list {
+		if to, _ := os.Readlink(fd); strings.HasPrefix(to, www+"/") {
+			open++
+		}
+	}
+	if open == 0 || open > limit/32 {
+		t.Errorf("%d files are open", open)
 	}
 }

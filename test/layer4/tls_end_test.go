@@ -123,3 +123,47 @@ func (a *alertSeer) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// A server that does not read what came before such an end keeps its tunnel for a few seconds, and not for as long as a tunnel may be idle.
+func TestAReaderThatReadsNothingDoesNotKeepATruncatedTunnel(t *testing.T) {
+	dir := t.TempDir()
+	certificate, err := peers.NewCertificate(dir, "a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan *net.TCPConn, 8)
+	server := peers.Serve(t, func(c *net.TCPConn) { accepted <- c })
+	front := free(t)
+	s := start(t, dir, fmt.Sprintf(`
+listeners: { ends: { address: %q, protocol: tcp, pool: clear, tls: { certificates: [{ cert: %q, key: %q }] } } }
+pools: { clear: { servers: [%q], health: off } }
+admin: "ADMIN"
+logs: { access: off }
+`, front, certificate.Cert, certificate.Key, server), front)
+	raw, err := net.Dial("tcp", front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(make([]byte, 1<<20)); err != nil { // as much as the systems take on the way, and more than the server's takes
+		t.Fatal(err)
+	}
+	raw.(*net.TCPConn).CloseWrite()
+	began := time.Now()
+	eventually(t, "the tunnel ends", func() bool { return s.status().Tunnels.Open == 0 })
+	if took := time.Since(began); took < 2*time.Second || took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for len(accepted) > 0 {
+		other := <-accepted
+		other.SetDeadline(time.Now().Add(time.Second))
+		if n, err := io.Copy(io.Discard, other); err == nil && n > 0 {
+			t.Errorf("%d bytes, and a clean end", n)
+		}
+		other.Close()
+	}
+}

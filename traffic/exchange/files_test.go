@@ -47,7 +47,7 @@ func TestSmallFilesAreLookedAtAgain(t *testing.T) {
 		}
 		found.IsRecent = c.recent
 		if c.letGo {
-			found.LetGo()
+			found.LetGo()()
 		}
 		f := cache.put(fileKey{root, 0, "/f"}, found, 1000, 1005)
 		if c.then == "" {

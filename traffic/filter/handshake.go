@@ -32,7 +32,7 @@ type Policy struct {
 	Require bool   // with Auth: the client must have shown one; else it must have been asked
 
 	AllowsClear bool // any connection will do
-	LetsInClear bool // clear text is let in if its listener takes it
+	LetsInClear bool // clear text is enough: whether it is accepted is the listener's choice
 }
 
 // Allows reports whether a connection is good enough; nil is one in clear text.

@@ -224,10 +224,7 @@ func takeWalk(t *testing.T, e *engine.Engine, most int64, steps []step, rng *ran
 	}
 	l.Call(func() {
 		w.flows.Wake(0)
-		closing := *w.flows.Setup()
-		closing.Closing = true
-		w.flows.Swap(&closing)
-		w.driver.Cut(0, nil)
+		w.driver.Remove(0, w.flows)
 		w.isRight(names)
 		panics = l.Stats.Panics
 	})

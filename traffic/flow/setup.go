@@ -157,11 +157,9 @@ func (d *Driver) Busy(loop int, only *Flows) (n int64) {
 	return n
 }
 
-// Cut ends the flows of a loop, and forgets a listener that is closing. On that loop, outside of any coroutine.
+// Cut ends the flows of a loop. On that loop, outside of any coroutine.
 func (d *Driver) Cut(loop int, only *Flows) {
-	p := d.loops[loop]
-	defer func() { p.tables = slices.DeleteFunc(p.tables, (*table).isClosed) }()
-	for _, t := range p.tables {
+	for _, t := range d.loops[loop].tables {
 		if only != nil && t.flows != only {
 			continue
 		}
@@ -171,10 +169,11 @@ func (d *Driver) Cut(loop int, only *Flows) {
 	}
 }
 
-// isClosed reports whether no flow is there, and none will be.
-func (t *table) isClosed() bool {
-	setup := t.flows.setup.Load()
-	return setup != nil && setup.Closing && len(t.known) == 0
+// Remove ends the flows of a listener on a loop, and forgets the listener. On that loop, outside of any coroutine.
+func (d *Driver) Remove(loop int, h *Flows) {
+	d.Cut(loop, h)
+	p := d.loops[loop]
+	p.tables = slices.DeleteFunc(p.tables, func(t *table) bool { return t.flows == h })
 }
 
 // End ends the flows of a loop that are meant, and says how many they were. On that loop, outside of any coroutine.

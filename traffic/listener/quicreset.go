@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// quicResets answers packets of connections that are nobody's: of a process that has crashed, since the ones before that are alive have theirs passed on (RFC 9000 section 10.3). quic-go does so
-// too, but not for packets that are as small as clients' PINGs.
+// quicResets makes stateless resets (RFC 9000 section 10.3) for packets of connections that no process has any more, as after a crash. Packets of a process that is leaving are passed on to
+// it before. quic-go sends stateless resets too, but not for packets as small as a client's PING.
 type quicResets struct {
 	key   [32]byte
 	since time.Time // of the second in which so many were sent
@@ -25,7 +25,7 @@ const (
 	resetsPerSec = 10_000
 )
 
-// resetKeyAt is the key of an address: a packet that comes to another one is not answered by the token of a connection that is alive at this one.
+// resetKeyAt derives the key of a local address, so that a packet sent to one address is never answered with the token of a live connection at another.
 // RFC 9000 section 21.11: "servers MUST NOT generate a stateless reset if a connection with the corresponding connection ID could be active on any endpoint using the same static key."
 func resetKeyAt(key *[32]byte, at net.Addr) *[32]byte {
 	if key == nil {
@@ -36,14 +36,14 @@ func resetKeyAt(key *[32]byte, at net.Addr) *[32]byte {
 	return (*[32]byte)(h.Sum(nil))
 }
 
-// token proves that a connection ID was given out by who has the key, as quic-go's do.
+// token is the stateless reset token of a connection ID, the same as quic-go's.
 func (r *quicResets) token(id []byte) []byte {
 	h := hmac.New(sha256.New, r.key[:])
 	h.Write(id)
 	return h.Sum(nil)[:16]
 }
 
-// answer makes the stateless reset for a packet with a short header; nil for one that is none, or too small, or where there were too many.
+// answer makes the stateless reset for a packet; nil if the packet has a long header or is too small, or the limit of this second is reached.
 // RFC 9000 section 10.3: "An endpoint that sends a Stateless Reset in response to a packet that is 43 bytes or shorter SHOULD send a Stateless Reset that is one byte shorter than the packet it
 // responds to."
 func (r *quicResets) answer(packet []byte, now time.Time) []byte {
@@ -63,7 +63,7 @@ func (r *quicResets) answer(packet []byte, now time.Time) []byte {
 	return b
 }
 
-// reset answers a packet of a connection that is nobody's, from the address to which it came.
+// reset sends the stateless reset for a packet, from the address to which it came.
 func (s *quicSocket) reset(m *ipv4.Message) {
 	to, ok := m.Addr.(*net.UDPAddr)
 	if !ok {
@@ -74,7 +74,7 @@ func (s *quicSocket) reset(m *ipv4.Message) {
 	}
 }
 
-// fromWhereItCame makes of what the system said of a packet what makes it send from that address; nil where it said nothing.
+// fromWhereItCame turns the control message of a received packet into one that sends from the same local address; nil if it has none.
 func fromWhereItCame(oob []byte) []byte {
 	var four ipv4.ControlMessage
 	if four.Parse(oob) == nil && four.Dst != nil {

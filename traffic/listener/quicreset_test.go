@@ -15,13 +15,9 @@ import (
 	"github.com/weir-proxy/weir/test/peers"
 )
 
-// resetting opens a socket that answers what is nobody's, with a server of QUIC behind it.
-func resetting(t *testing.T, at string, key *[32]byte) (*quicSocket, *quicgo.Transport) {
+// keyPair is a certificate for localhost, with its key.
+func keyPair(t *testing.T) tls.Certificate {
 	t.Helper()
-	s, err := openQUICSocket(netip.MustParseAddrPort(at))
-	if err != nil {
-		t.Fatal(err)
-	}
 	certificate, err := peers.NewCertificate(t.TempDir(), "localhost")
 	if err != nil {
 		t.Fatal(err)
@@ -30,10 +26,20 @@ func resetting(t *testing.T, at string, key *[32]byte) (*quicSocket, *quicgo.Tra
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pair
+}
+
+// resetting opens a socket that answers what is nobody's, with a server of QUIC behind it.
+func resetting(t *testing.T, at string, key *[32]byte) (*quicSocket, *quicgo.Transport) {
+	t.Helper()
+	s, err := openQUICSocket(netip.MustParseAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
 	own := resetKeyAt(key, s.LocalAddr())
 	s.resets = &quicResets{key: *own}
 	tr := &quicgo.Transport{Conn: s, ConnectionIDGenerator: s, StatelessResetKey: (*quicgo.StatelessResetKey)(own)}
-	if _, err := tr.Listen(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"x"}}, &quicgo.Config{MaxIdleTimeout: time.Minute}); err != nil {
+	if _, err := tr.Listen(&tls.Config{Certificates: []tls.Certificate{keyPair(t)}, NextProtos: []string{"x"}}, &quicgo.Config{MaxIdleTimeout: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tr.Close(); s.Close() })

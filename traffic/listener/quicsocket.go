@@ -132,7 +132,7 @@ func (s *quicSocket) readOwn(ms []ipv4.Message, flags int) (int, error) {
 	return s.batch.ReadBatch(ms, flags)
 }
 
-// passOn gives what is of connections of the process before to that, answers what is nobody's, and keeps the rest together.
+// passOn passes packets of the previous process's connections on to it, answers those of connections that no process has, and moves the rest together.
 func (s *quicSocket) passOn(ms []ipv4.Message) (kept int) {
 	for i := range ms {
 		m := &ms[i]
@@ -148,7 +148,7 @@ func (s *quicSocket) passOn(ms []ipv4.Message) (kept int) {
 	return kept
 }
 
-// isOthers deals with a packet that has the tag of another process, and reports whether it did: what begins a connection has any.
+// isOthers handles a packet with the tag of another process. It reports false for a packet that may begin a connection: the client has chosen its connection ID.
 func (s *quicSocket) isOthers(m *ipv4.Message, tag quicTag) bool {
 	if b := s.before.Load(); b != nil && slices.Contains(b.tags, tag) {
 		if b.write(m, s.passed) != nil {

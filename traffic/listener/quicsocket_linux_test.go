@@ -12,23 +12,13 @@ import (
 
 	quicgo "github.com/quic-go/quic-go"
 	"golang.org/x/net/ipv4"
-
-	"github.com/weir-proxy/weir/test/peers"
 )
 
 // echoing has a socket serve connections of QUIC that begin with the name of who has them and send back what comes.
 func echoing(t *testing.T, s *quicSocket, name string) {
 	t.Helper()
-	certificate, err := peers.NewCertificate(t.TempDir(), "localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.LoadX509KeyPair(certificate.Cert, certificate.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	tr := &quicgo.Transport{Conn: s, ConnectionIDGenerator: s}
-	ln, err := tr.Listen(&tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"echo"}}, nil)
+	ln, err := tr.Listen(&tls.Config{Certificates: []tls.Certificate{keyPair(t)}, NextProtos: []string{"echo"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,19 +232,7 @@ func (k *connecting) Serve(c engine.Conn) {
 func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			e, err := engine.New(engine.Config{Loops: 1, Portable: true, Log: t.Logf})
-			if err != nil {
-				t.Fatal(err)
-			}
-			near, far := net.Pipe()
-			k := &connecting{owner: &owner{}}
-			p := &peer{Framer: http2.NewFramer(far, far), conn: far}
-			go func() {
-				io.ReadFull(far, make([]byte, len(http2.ClientPreface)))
-				p.read()
-			}()
-			e.ServeConn(near, e.Loops()[0], k)
-			pass(0)
+			p, k := meetServer(t)
 			p.WriteSettings()
 			pass(16 * time.Second)
 			if len(p.pings) != 1 {
@@ -260,9 +248,6 @@ func TestAServerThatFallsSilentIsAskedForASignOfLife(t *testing.T) {
 			if !answers && (!errors.Is(k.err, engine.ErrTimeout) || k.err == engine.ErrTimeout) {
 				t.Errorf("the stream's error is %v: it must be a timeout, and not one of the stream's own, after which its reader may go on", k.err)
 			}
-			far.Close()
-			pass(0)
-			e.Close()
 		})
 	}
 }

@@ -22,7 +22,7 @@ type relay struct {
 	idle       int64          // ms of silence in both directions after which it ends
 	until      int64          // ms of the loop's clock at which it ends whatever happens; 0: never
 	halfClosed int64          // ms that idle is at most once one direction has ended; 0: as before
-	strict     bool           // an end of TLS that its peer has not said cuts the other side
+	strict     bool           // an end of TLS without close_notify resets the other side
 	linger     int64          // ms that the other direction may last after the first has ended; 0: no such limit
 	ended      bool
 	why        reason.Reason // of the end
@@ -223,9 +223,9 @@ func (d *direction) failed(err error) bool {
 	case errors.As(err, &w):
 		d.cannotWrite(w.error)
 	case err == io.EOF:
-		d.finish(nil)
+		d.finish()
 	case err == io.ErrUnexpectedEOF: // a wrapped one is the end of a connection that carried more than this: see package stream
-		d.finishUnsaid()
+		d.truncated()
 	case err == engine.ErrTimeout: // a wrapped one is the end of the connection: see package stream
 		return !r.isOverdue()
 	case errors.Is(err, engine.ErrInterrupted):
@@ -236,42 +236,46 @@ func (d *direction) failed(err error) bool {
 	return false
 }
 
-// deliverWithin is how long what was sent may be on its way to a peer whose connection is to be reset.
+// finish tells dst that nothing more will come from src.
+func (d *direction) finish() {
+	if d.r.other(d).isDone {
+		d.isDone = true
+		d.r.end(reason.Done) // closes dst
+		return
+	}
+	d.halfClose(d.dst().CloseWrite)
+}
+
+// deliverWithin bounds the wait for dst to take what was sent, before its connection is reset.
 const deliverWithin = 3 * time.Second
 
-// finishUnsaid tells dst of the end of TLS without close_notify, which anybody on the way could have made. Where dst has TLS too, it ends in the same way.
+// truncated handles the end of src, which has TLS, without close_notify. If dst has TLS, it ends in the same way. If dst is clear text, only a reset can tell it.
 // RFC 8446 section 6.1: "If a transport-level close is received prior to a "close_notify", the receiver cannot know that all the data that was sent has been received."
-func (d *direction) finishUnsaid() {
-	if to, hasTLS := d.dst().(interface{ CloseWriteUnsaid() error }); hasTLS {
-		d.finish(to.CloseWriteUnsaid)
-		return
-	}
-	if !d.r.strict {
-		d.finish(nil)
-		return
-	}
-	engine.AwaitSent(d.dst(), deliverWithin)
-	if !d.r.ended {
-		d.r.resetBy(d.src())
+func (d *direction) truncated() {
+	to, hasTLS := d.dst().(interface{ CloseWriteMute() error })
+	switch {
+	case hasTLS:
+		d.halfClose(to.CloseWriteMute)
+	case !d.r.strict:
+		d.finish()
+	default:
+		engine.AwaitSent(d.dst(), deliverWithin)
+		if !d.r.ended {
+			d.r.resetBy(d.src())
+		}
 	}
 }
 
-// finish tells dst that nothing more will come from src; unsaid does so without saying that this was all.
-func (d *direction) finish(unsaid func() error) {
-	r, tell := d.r, unsaid
+// halfClose ends the direction; closeWrite tells dst.
+func (d *direction) halfClose(closeWrite func() error) {
+	r := d.r
 	d.isDone = true
 	other := r.other(d)
-	if tell == nil {
-		tell = d.dst().CloseWrite
-	}
-	if other.isDone {
-		if unsaid != nil {
-			unsaid()
-		}
-		r.end(reason.Done) // which tells dst otherwise
+	switch err := closeWrite(); {
+	case other.isDone:
+		r.end(reason.Done)
 		return
-	}
-	if tell() != nil {
+	case err != nil:
 		r.resetBy(d.dst())
 		return
 	}

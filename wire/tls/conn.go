@@ -30,7 +30,7 @@ type Conn struct {
 	outLen  int
 	sending bool // a flush is under way
 	closing bool
-	unsaid  bool // its own end is there without close_notify
+	mute    bool // the write side was closed without close_notify
 	watcher engine.Watcher
 	reading bool          // a coroutine is in Read
 	looking bool          // what came is being looked at, for the watcher
@@ -260,15 +260,15 @@ func (c *Conn) CloseWrite() error {
 	return err
 }
 
-// CloseWriteUnsaid is CloseWrite without close_notify: the peer sees that what it has may not be all.
-func (c *Conn) CloseWriteUnsaid() error {
-	c.unsaid = true
+// CloseWriteMute is CloseWrite without close_notify, so that the peer can see that the data may be truncated.
+func (c *Conn) CloseWriteMute() error {
+	c.mute = true
 	return c.raw.CloseWrite()
 }
 
 // Close ends the connection; the peer is told by close_notify when that needs no waiting.
 func (c *Conn) Close() error {
-	if c.tls.ConnectionState().HandshakeComplete && !c.closing && !c.unsaid {
+	if c.tls.ConnectionState().HandshakeComplete && !c.closing && !c.mute {
 		c.closing = true
 		c.tls.CloseWrite()
 		c.raw.SetWriteTimeout(0)
