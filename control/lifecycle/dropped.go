@@ -72,13 +72,7 @@ func (d *Daemon) endOf(next *snapshot.Snapshot, o *openListener) func(context.Co
 func (d *Daemon) endListener(ctx context.Context, o *openListener) {
 	ctx, cancel := context.WithTimeout(ctx, o.handler.Setup().Drain)
 	defer cancel()
-	go func() {
-		select {
-		case <-d.quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	d.cancelAtQuit(ctx, cancel)
 	d.done.Go(func() {
 		if err := d.releaseBefore(time.Now().Add(orderWithin), release{Address: o.key}); err != nil {
 			d.log.Warn("the process before keeps what it has of a dropped listener", "listener", o.name, "error", err)

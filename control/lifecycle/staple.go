@@ -8,10 +8,8 @@ import (
 // stapleEvery is how often it is looked whether an authority's word on a certificate is due.
 const stapleEvery = time.Minute
 
-// staple asks the authorities of certificates from files whether these are good; it is said in handshakes.
-func (d *Daemon) staple() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+// cancelAtQuit calls cancel, which ends ctx, when weir ends.
+func (d *Daemon) cancelAtQuit(ctx context.Context, cancel func()) {
 	go func() {
 		select {
 		case <-d.quit:
@@ -19,6 +17,13 @@ func (d *Daemon) staple() {
 		case <-ctx.Done():
 		}
 	}()
+}
+
+// staple asks the authorities of certificates from files whether these are good; it is said in handshakes.
+func (d *Daemon) staple() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d.cancelAtQuit(ctx, cancel)
 	for wait := time.Second; ; wait = stapleEvery {
 		select {
 		case <-d.quit:

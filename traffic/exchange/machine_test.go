@@ -27,6 +27,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
+	"github.com/weir-proxy/weir/test/walk"
 )
 
 // event is something that a client does, or the server that was connected to last.
@@ -279,9 +280,9 @@ var modes = []mode{
 	{"time limits", func(w *world) { w.route.Request, w.route.Response = 20*time.Second, 5*time.Second }},
 }
 
-// walk has the events happen one after the other. Whatever they are, weir's own code may not panic; and once the client has closed its connection, everything that was held for it is
+// take has the events happen one after the other. Whatever they are, weir's own code may not panic; and once the client has closed its connection, everything that was held for it is
 // given back within a bound, although no server does anything further.
-func walk(t *testing.T, m mode, isHTTP2 bool, serve func(net.Conn), events []event) {
+func take(t *testing.T, m mode, isHTTP2 bool, serve func(net.Conn), events []event) {
 	p := &players{connects: func() error { return nil }}
 	isPolite := serve != nil
 	if serve == nil {
@@ -450,32 +451,9 @@ func TestEveryEventInEveryState(t *testing.T) {
 	for _, isHTTP2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("to a server of HTTP/2 %v", isHTTP2), func(t *testing.T) {
 			t.Parallel()
-			all := slices.Concat(clientEvents(), serverEvents(isHTTP2))
-			named := make(map[string]event)
-			for _, e := range all {
-				named[e.name] = e
-			}
 			r := rand.New(rand.NewPCG(1, 2))
-			for _, way := range ways {
-				var before []event
-				for name := range strings.SplitSeq(way, "; ") {
-					e, ok := named[name]
-					if !ok {
-						t.Fatalf("no event %q", name)
-					}
-					before = append(before, e)
-				}
-				for _, next := range all {
-					walk(t, modes[r.IntN(len(modes))], isHTTP2, nil, append(before[:len(before):len(before)], next, all[r.IntN(len(all))]))
-				}
-			}
-			for range 300 {
-				var some []event
-				for range 3 + r.IntN(8) {
-					some = append(some, all[r.IntN(len(all))])
-				}
-				walk(t, modes[r.IntN(len(modes))], isHTTP2, nil, some)
-			}
+			walks := walk.Walks[event]{Events: slices.Concat(clientEvents(), serverEvents(isHTTP2)), Name: func(e event) string { return e.name }, Ways: ways, Random: 300, Longest: 10}
+			walks.Each(t, r, func(events []event) { take(t, modes[r.IntN(len(modes))], isHTTP2, nil, events) })
 		})
 	}
 }
@@ -493,7 +471,7 @@ func TestNoServerIsBlamedForWhatItsClientDoes(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
 			for _, first := range all {
 				for _, second := range all {
-					walk(t, modes[r.IntN(len(modes))], isHTTP2, serve, []event{first, second, all[r.IntN(len(all))]})
+					take(t, modes[r.IntN(len(modes))], isHTTP2, serve, []event{first, second, all[r.IntN(len(all))]})
 				}
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/telemetry/accesslog"
 	"github.com/weir-proxy/weir/telemetry/reason"
+	"github.com/weir-proxy/weir/test/walk"
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/filter"
 	"github.com/weir-proxy/weir/traffic/persistence"
@@ -268,7 +269,9 @@ func TestEveryStepInEveryState(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Close()
-			walkAll(t, e, descriptorsOf(e.Loops()[0]))
+			most, rng := descriptorsOf(e.Loops()[0]), rand.New(rand.NewPCG(1, 2))
+			walks := walk.Walks[step]{Events: steps(), Name: func(s step) string { return s.name }, Ways: machineWays, Random: 500, Longest: 12}
+			walks.Each(t, rng, func(steps []step) { takeWalk(t, e, most, steps, rng) })
 		})
 	}
 }
@@ -284,37 +287,4 @@ func descriptorsOf(l *engine.Loop) (most int64) {
 		}
 	})
 	return most
-}
-
-func walkAll(t *testing.T, e *engine.Engine, most int64) {
-	all, named := steps(), map[string]step{}
-	for _, s := range all {
-		named[s.name] = s
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, way := range machineWays {
-		var before []step
-		for name := range strings.SplitSeq(way, "; ") {
-			s, ok := named[name]
-			if !ok && name != "" {
-				t.Fatalf("no step %q", name)
-			}
-			if ok {
-				before = append(before, s)
-			}
-		}
-		for _, next := range all {
-			takeWalk(t, e, most, append(before[:len(before):len(before)], next, all[rng.IntN(len(all))]), rng)
-		}
-	}
-	for range 500 {
-		var some []step
-		for range 3 + rng.IntN(10) {
-			some = append(some, all[rng.IntN(len(all))])
-		}
-		takeWalk(t, e, most, some, rng)
-		if t.Failed() {
-			return
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/tunnel"
+	"github.com/weir-proxy/weir/test/walk"
 )
 
 // event is something that a session's client or server does, or a machine on a data connection.
@@ -130,8 +131,8 @@ var ways = []string{
 	"server: 220 Ours; client: QUIT",
 }
 
-// walk has the events happen one after the other. Whatever they are, weir's own code may not panic, and once both have closed their connections nothing is left of the session.
-func walk(t *testing.T, events []event, greets bool) {
+// take has the events happen one after the other. Whatever they are, weir's own code may not panic, and once both have closed their connections nothing is left of the session.
+func take(t *testing.T, events []event, greets bool) {
 	p := &players{}
 	in(t, func(w *world, s *Setup) {
 		p.w = w
@@ -173,32 +174,7 @@ func walk(t *testing.T, events []event, greets bool) {
 }
 
 func TestEveryEventInEveryState(t *testing.T) {
-	all := events()
-	named := make(map[string]event)
-	for _, e := range all {
-		named[e.name] = e
-	}
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, way := range ways {
-		var before []event
-		for name := range strings.SplitSeq(way, "; ") {
-			e, ok := named[name]
-			if !ok && name != "" {
-				t.Fatalf("no event %q", name)
-			}
-			if ok {
-				before = append(before, e)
-			}
-		}
-		for _, next := range all {
-			walk(t, append(before[:len(before):len(before)], next, all[r.IntN(len(all))]), r.IntN(3) == 0)
-		}
-	}
-	for range 1500 {
-		var some []event
-		for range 3 + r.IntN(8) {
-			some = append(some, all[r.IntN(len(all))])
-		}
-		walk(t, some, r.IntN(2) == 0)
-	}
+	walks := walk.Walks[event]{Events: events(), Name: func(e event) string { return e.name }, Ways: ways, Random: 1500, Longest: 10}
+	walks.Each(t, r, func(events []event) { take(t, events, r.IntN(2) == 0) })
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/http3"
 	"github.com/weir-proxy/weir/wire/message"
+	"github.com/weir-proxy/weir/test/walk"
 )
 
 // step is something that happens to a stream or its connection: an exchange does it, or the peer.
@@ -411,9 +412,9 @@ func meet(t *testing.T, l *engine.Loop, identity *tls.Config, toServer bool, own
 	}
 }
 
-// walk has the steps happen one after the other to a new stream. Whatever they are, weir's own code may not panic, and once the exchange has ended and weir leaves the connection, it ends
+// take has the steps happen one after the other to a new stream. Whatever they are, weir's own code may not panic, and once the exchange has ended and weir leaves the connection, it ends
 // within a bound, without anything that the peer would have to do, and holds nothing any more.
-func walk(t *testing.T, identity *tls.Config, toServer bool, steps []step) {
+func take(t *testing.T, identity *tls.Config, toServer bool, steps []step) {
 	synctest.Test(t, func(t *testing.T) {
 		e, err := engine.New(engine.Config{Loops: 1, Portable: true, Log: t.Logf})
 		if err != nil {
@@ -500,30 +501,11 @@ func TestEveryEventInEveryState(t *testing.T) {
 			all := steps(toServer)
 			for _, first := range all {
 				for _, second := range all {
-					walk(t, identity, toServer, []step{first, second})
+					take(t, identity, toServer, []step{first, second})
 				}
 			}
-			named := make(map[string]step)
-			for _, step := range all {
-				named[step.name] = step
-			}
-			for _, way := range ways(toServer) {
-				var before []step
-				for name := range strings.SplitSeq(way, "; ") {
-					before = append(before, named[name])
-				}
-				for _, next := range all {
-					walk(t, identity, toServer, append(before[:len(before):len(before)], next))
-				}
-			}
-			r := rand.New(rand.NewPCG(1, 2))
-			for range 200 {
-				var some []step
-				for range 3 + r.IntN(6) {
-					some = append(some, all[r.IntN(len(all))])
-				}
-				walk(t, identity, toServer, some)
-			}
+			walks := walk.Walks[step]{Events: all, Name: func(s step) string { return s.name }, Ways: ways(toServer), Random: 200, Longest: 8}
+			walks.Each(t, rand.New(rand.NewPCG(1, 2)), func(steps []step) { take(t, identity, toServer, steps) })
 		})
 	}
 }
