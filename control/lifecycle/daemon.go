@@ -90,7 +90,8 @@ type openListener struct {
 	handler *listener.Listener
 	quic    *listener.QUIC          // nil: HTTP/3 is not spoken
 	isGone  bool                    // nothing of its socket is left here
-	hurry   context.CancelCauseFunc // ends its end, once it was dropped
+	hurry   context.CancelCauseFunc // ends its draining, once it was dropped
+	drained chan struct{}           // closed when nothing drains it any more
 }
 
 // Refused is a configuration that was not taken.
@@ -233,7 +234,7 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	}
 	for i := range next.Listeners {
 		for _, a := range next.Listeners[i].Addresses {
-			if d.open[a.String()] != nil || overlaps(a, d.open) || d.endingAt(a.String()) != nil || d.isBesideOthers(a) {
+			if d.open[a.String()] != nil || overlaps(a, d.open) || a.IsDatagram && d.endingAt(a.String()) != nil || d.isBesideOthers(a) {
 				continue
 			}
 			if err := engine.CanListen(a); err != nil {
@@ -293,6 +294,7 @@ func (d *Daemon) commit(next *snapshot.Snapshot) error {
 	}
 	prepareStays(next)
 	d.swapSetups(next)
+	d.startBack(opened)
 	d.running.Store(next)
 	d.limitMemory(int64(next.Config.Limits.Memory))
 	if previous != nil {

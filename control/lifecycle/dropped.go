@@ -9,8 +9,8 @@ import (
 	"github.com/weir-proxy/weir/engine"
 )
 
-// A listener that a reload has dropped drains: its connections and flows go on until they end, or timeouts.drain is over. A listener of UDP or HTTP/3 keeps its address bound until then, since
-// replies are sent from it. A reload that has the address again brings the listener back, with everything that it still carries.
+// A listener that a reload has dropped drains: its connections and flows go on until they end, or timeouts.drain is over. A listener of UDP or HTTP/3 keeps its UDP socket bound until then,
+// since replies are sent from it. A reload that has the address again brings the listener back, with everything that it still carries.
 
 // errIsBack ends the end of a listener.
 var errIsBack = errors.New("a reload has brought the listener back")
@@ -20,13 +20,15 @@ func (d *Daemon) drop(key string, o *openListener, end func(context.Context, *op
 	delete(d.open, key)
 	d.ending[o] = true
 	ctx, hurry := context.WithCancelCause(context.Background())
-	o.hurry = hurry
+	drained := make(chan struct{})
+	o.hurry, o.drained = hurry, drained
 	d.moveFlows(o)
 	o.handler.Close()
 	o.close()
 	d.done.Go(func() {
 		defer hurry(nil)
 		end(ctx, o)
+		close(drained)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if d.ending[o] && context.Cause(ctx) != errIsBack {
@@ -45,18 +47,19 @@ func (d *Daemon) endNow(o *openListener) {
 // endingAt is the draining listener of an address that can be brought back; nil if there is none.
 func (d *Daemon) endingAt(key string) *openListener {
 	for o := range d.ending {
-		if o.key == key && !o.isGone && (o.socket.Address.IsDatagram || o.quic != nil) {
+		if o.key == key && !o.isGone {
 			return o
 		}
 	}
 	return nil
 }
 
-// bringBack ends the draining of a listener. The caller gives it a new setup next.
+// bringBack ends the draining of a listener: when it returns, none of its connections will be ended for that. The caller gives it a new setup next, and starts it.
 func (d *Daemon) bringBack(o *openListener) {
 	if d.ending[o] {
 		delete(d.ending, o)
 		o.hurry(errIsBack)
+		<-o.drained
 	}
 }
 
@@ -96,12 +99,14 @@ const awaitEvery = time.Second
 
 // awaitTunnels waits until the tunnels of a listener have ended that a reload has given to the kernel: the kernel takes new connections at the address, and those that weir carries
 // already stay where they are, for as long as they last. A stop of weir ends them, like all others.
-func (d *Daemon) awaitTunnels(_ context.Context, o *openListener) {
+func (d *Daemon) awaitTunnels(ctx context.Context, o *openListener) {
 	tick := time.NewTicker(awaitEvery)
 	defer tick.Stop()
 	for quiet := 0; quiet < 2; quiet++ { // twice, so that a connection that was in the socket when listening ended is not missed
 		select {
 		case <-d.quit:
+			return
+		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}

@@ -20,7 +20,9 @@ func (d *Daemon) openOne(l *snapshot.Listener, a engine.Address, beside bool) (*
 		return o, nil
 	}
 	isBack := o != nil
-	if !isBack {
+	if isBack {
+		config.Paused = true // until it has its new setup
+	} else {
 		o = &openListener{key: a.String(), handler: listener.New(listener.Drivers{Exchanges: d.driver, Tunnels: d.tunnels, Flows: d.flows}, l.Setup, d.options.Loops)}
 	}
 	socket, err := d.listenPatiently(a, config, o.handler)
@@ -32,6 +34,15 @@ func (d *Daemon) openOne(l *snapshot.Listener, a engine.Address, beside bool) (*
 		return o, nil // its side for HTTP/3 follows when it has its new setup
 	}
 	return o, d.openQUIC(o, a)
+}
+
+// startBack has listeners accept that were brought back. The caller has given them their setup, and holds mu.
+func (d *Daemon) startBack(opened map[string]*openListener) {
+	for _, o := range opened {
+		if !d.paused {
+			o.socket.Start()
+		}
+	}
 }
 
 // listenPatiently is listen, for which a process that was replaced makes room if it has to.

@@ -73,6 +73,9 @@ func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress fu
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	for quiet := 0; ; {
+		if errors.Is(context.Cause(ctx), errIsBack) {
+			return exchange.Left{}, true
+		}
 		left = d.endIdle(only)
 		if progress != nil {
 			progress(left)
@@ -86,7 +89,7 @@ func (d *Daemon) drain(ctx context.Context, only *listener.Listener, progress fu
 		select {
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errIsBack) {
-				return exchange.Left{}, true
+				continue
 			}
 			d.cut(only)
 			return left, false

@@ -28,7 +28,7 @@ func offered(l *config.Listener) (protocols []string) {
 		protocols = append(protocols, "h2")
 	}
 	if speaks(l, "http1") {
-		protocols = append(protocols, "http/1.1")
+		protocols = append(protocols, "http/1.1", "http/1.0")
 	}
 	return protocols
 }

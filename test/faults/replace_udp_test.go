@@ -100,11 +100,22 @@ func packetClient(t *testing.T, to string) func() (from string, err error) {
 // late asks for what is answered after a while. What is returned waits for that.
 func late(t *testing.T, when, to string) (await func()) {
 	t.Helper()
+	return lateOf(t, when, lateClient(t, to))
+}
+
+func lateClient(t *testing.T, to string) net.Conn {
+	t.Helper()
 	c, err := net.Dial("udp", to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// lateOf is late of a client that may have asked before.
+func lateOf(t *testing.T, when string, c net.Conn) (await func()) {
+	t.Helper()
 	if _, err := c.Write([]byte("late")); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +200,8 @@ func TestAListenerOfUDPMayChangeWhileReplacedProcessesLeave(t *testing.T) {
 			asked()
 			goesOn("back again")
 
+			both := lateClient(t, at) // has a flow of either move
+			lateOf(t, "before a move", both)()
 			asked = late(t, "moved to all addresses", at)
 			r.edit(listener(at), listener(everywhere))
 			r.reload()
@@ -198,7 +211,17 @@ func TestAListenerOfUDPMayChangeWhileReplacedProcessesLeave(t *testing.T) {
 			r.edit(listener(everywhere), listener(at))
 			r.reload()
 			asked()
+			lateOf(t, "moved back", both)()
 			answered(t, "moved back", at, known)
+
+			asked = lateOf(t, "moved to all addresses again", both)
+			r.edit(listener(at), listener(everywhere))
+			r.reload()
+			asked()
+			answered(t, "moved to all addresses again", at, known)
+			r.edit(listener(everywhere), listener(at))
+			r.reload()
+			answered(t, "moved back again", at, known)
 
 			r.edit(listener(at), "\npools:")
 			r.reload()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestOnlyNegotiableProtocolsAreNegotiated(t *testing.T) {
 	for _, c := range []struct {
 		offered []string
 		want    string
-	}{{[]string{"h2c"}, ""}, {[]string{"h2c", "http/1.1"}, "http/1.1"}, {[]string{"h2c", "h2"}, "h2"}, {nil, ""}} {
+	}{{[]string{"h2c"}, ""}, {[]string{"h2c", "http/1.1"}, "http/1.1"}, {[]string{"h2c", "h2"}, "h2"}, {[]string{"http/1.0"}, "http/1.0"}, {[]string{"http/1.0", "http/1.1"}, "http/1.1"}, {nil, ""}} {
 		conn, err := tls.Dial("tcp", w.secure, &tls.Config{RootCAs: w.roots, ServerName: "localhost", NextProtos: c.offered})
 		if err != nil {
 			if c.want != "" {
@@ -28,6 +29,13 @@ func TestOnlyNegotiableProtocolsAreNegotiated(t *testing.T) {
 		}
 		if got := conn.ConnectionState().NegotiatedProtocol; got != c.want {
 			t.Errorf("offered %q: negotiated %q, want %q", c.offered, got, c.want)
+		}
+		if c.want == "http/1.0" {
+			conn.SetDeadline(time.Now().Add(5 * time.Second))
+			io.WriteString(conn, "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+			if answer, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(answer), "\r\n\r\nhello") {
+				t.Errorf("HTTP/1.0: %q, %v", answer, err)
+			}
 		}
 		if c.want == "" { // a preface that was not agreed on begins nothing
 			conn.SetDeadline(time.Now().Add(5 * time.Second))

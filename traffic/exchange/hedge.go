@@ -225,6 +225,10 @@ func (x *Exchange) takeHedge() {
 	p.End(x.attempt.server, l.Index, l.Now(), 0, pool.Cancelled)
 	x.attempt.place.Settle(l, p, x.attempt.server)
 	l.Release(x.response.reply.Buf)
+	x.attempt.heard = false
+	if x.response.hintedIn != 0 {
+		x.response.hintedIn = hintedBefore
+	}
 	x.attempt.server, x.attempt.load, x.attempt.conn, x.timing.asked = h.server, h.load, h.conn, h.began
 	x.attempt.place.Held = h.held
 	x.response.reply = h.reply

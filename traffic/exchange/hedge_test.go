@@ -21,6 +21,7 @@ type pausing struct {
 	name  string
 	pause atomic.Int64
 	asked atomic.Int64
+	hints atomic.Bool // says its name in an early hint at once
 }
 
 func (p *pausing) serve(c net.Conn) {
@@ -30,6 +31,9 @@ func (p *pausing) serve(c net.Conn) {
 			return
 		}
 		p.asked.Add(1)
+		if p.hints.Load() {
+			fmt.Fprintf(c, "HTTP/1.1 103 Early Hints\r\nLink: <%s>; rel=preload\r\n\r\n", p.name)
+		}
 		time.Sleep(time.Duration(p.pause.Load()))
 		if _, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(p.name), p.name); err != nil {
 			return
@@ -86,6 +90,30 @@ func TestSlowAnswerIsOvertakenByItsCopy(t *testing.T) {
 			t.Errorf("%d requests", w.driver.loops[0].Stats.Requests)
 		}
 	})
+}
+
+// A server that has hinted may be overtaken by a copy, whose hints the client does not get then. Where the first has not, it gets those of the copy.
+func TestHintsAreThoseOfTheRequestOrOfItsCopy(t *testing.T) {
+	for want, firstHints := range map[string]bool{"103 <first>; rel=preload, 200 second": true, "103 <second>; rel=preload, 200 second": false} {
+		hedged(t, 0.5, func(w *world, first, second *pausing) {
+			first.pause.Store(int64(5 * time.Second))
+			first.hints.Store(firstHints)
+			second.hints.Store(true)
+			c := w.client()
+			c.send(getting("/"))
+			var got []string
+			for status := 0; status < 200; {
+				var body string
+				var head http.Header
+				status, body, head = c.answer("GET")
+				got = append(got, fmt.Sprint(status, " ", head.Get("Link"), body))
+			}
+			if got := strings.Join(got, ", "); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			c.Close()
+		})
+	}
 }
 
 func TestCopyThatIsOvertakenDisturbsNobody(t *testing.T) {

@@ -118,3 +118,21 @@ func TestOneServerAskedTwiceHintsOnce(t *testing.T) {
 		}
 	}
 }
+
+// A server may not send interim responses without end.
+func TestEndlessHintsBecomeA502(t *testing.T) {
+	serving := func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
+		for err := error(nil); err == nil; {
+			_, err = fmt.Fprint(c, "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")
+		}
+	}
+	inWorld(t, servers(serving), func(w *world) {
+		c := w.client()
+		c.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n") // which gets none of them
+		c.want("too many", 502, "*")
+		c.Close()
+	})
+}

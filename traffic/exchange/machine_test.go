@@ -22,12 +22,12 @@ import (
 
 	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/test/memory"
+	"github.com/weir-proxy/weir/test/walk"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/site"
 	"github.com/weir-proxy/weir/traffic/stream"
 	"github.com/weir-proxy/weir/traffic/transport"
 	"github.com/weir-proxy/weir/wire/http1"
-	"github.com/weir-proxy/weir/test/walk"
 )
 
 // event is something that a client does, or the server that was connected to last.

@@ -86,7 +86,7 @@ func (x *Exchange) gotHead() Stage {
 func (x *Exchange) gotInterim(head []byte) Stage {
 	x.attempt.heard = true
 	if !x.response.interims.Take(len(head), x.at.loop.Now()) {
-		return x.badResponse(wire.FaultStatusLine)
+		return x.badResponse(wire.FaultInterims)
 	}
 	if !x.passInterim(head) {
 		return x.abandon(reason.ClientCut)
@@ -126,7 +126,7 @@ func (x *Exchange) saysOfAnswer() bool {
 
 // mayPassHint reports whether the client gets early hints of this attempt: it is the first in which some came. RFC 8297 section 2: 103 "indicates to the client that the server is likely
 // to send a final response with the header fields included in the informational response". Hints of an attempt that has failed since cannot be taken back, but those of two must not be mixed,
-// be it of one server. A hedge ends with the first head of either server, so that only one of the two ever hints.
+// be it of one server. A copy that answers in place of the first server counts as another attempt.
 func (x *Exchange) mayPassHint() bool {
 	if x.response.hintedIn == 0 {
 		x.response.hintedIn = x.attempt.count

@@ -21,6 +21,9 @@ type responseState struct {
 	searching engine.Wait // for a file
 }
 
+// hintedBefore is a responseState.hintedIn of no attempt that is still to come: the client has got hints of a server whose place a copy has taken.
+const hintedBefore = -1
+
 // reset keeps a buffer. fields are for a head, in place of those that were made for a response of very many.
 func (r *responseState) reset(fields []message.Field) {
 	list := r.head.List

@@ -30,9 +30,13 @@ func (f *Flow) moveTo(t *table, in *list, by *engine.PacketSocket, local netip.A
 	if f.told.proxy.IsValid() {
 		who.proxy = t.markOf(f.told.proxy)
 	}
-	if t.known[who] != nil {
-		f.end(reason.Stopping)
-		return
+	if other := t.known[who]; other != nil {
+		// The listener came back with it, and the client has gone on with this one since, or the other way round.
+		if other.last > f.last {
+			f.end(reason.FlowEvicted)
+			return
+		}
+		other.end(reason.FlowEvicted)
 	}
 	f.in.remove(f)
 	delete(f.table.known, f.client)

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/engine"
-	"github.com/weir-proxy/weir/traffic/tunnel"
 	"github.com/weir-proxy/weir/test/walk"
+	"github.com/weir-proxy/weir/traffic/tunnel"
 )
 
 // event is something that a session's client or server does, or a machine on a data connection.

@@ -19,11 +19,11 @@ import (
 	quicgo "github.com/quic-go/quic-go"
 
 	"github.com/weir-proxy/weir/engine"
+	"github.com/weir-proxy/weir/test/walk"
 	"github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/http3"
 	"github.com/weir-proxy/weir/wire/message"
-	"github.com/weir-proxy/weir/test/walk"
 )
 
 // step is something that happens to a stream or its connection: an exchange does it, or the peer.

@@ -21,6 +21,7 @@ var (
 	FaultPathAmbiguous = &Fault{400, "ambiguous_path"}
 	FaultVersion       = &Fault{505, "version_not_supported"}
 	FaultStatusLine    = &Fault{502, "bad_status_line"}
+	FaultInterims      = &Fault{502, "too_many_interim_responses"}
 	FaultLineEnd       = &Fault{400, "bare_cr_or_lf"}
 	FaultFold          = &Fault{400, "folded_line"}
 	FaultFieldName     = &Fault{400, "bad_field_name"}
