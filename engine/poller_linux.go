@@ -85,7 +85,9 @@ func (l *Loop) run() {
 		l.letDial()
 		l.letStart()
 		if n > 0 {
-			lastEvent = l.now
+			if !l.isCalledAtRest(n, lastEvent) {
+				lastEvent = l.now
+			}
 			l.turnAt.Store(l.now)
 		}
 		l.Stats.Turns++
@@ -103,6 +105,11 @@ func (l *Loop) run() {
 			l.turnAt.Store(0)
 		}
 	}
+}
+
+// isCalledAtRest reports whether nothing has happened but that another goroutine calls an idle loop, as those do that look after it every few seconds: it stays idle.
+func (l *Loop) isCalledAtRest(n int, lastEvent int64) bool {
+	return n == 1 && l.now-lastEvent >= busyFor && int(l.poller.events[0].Fd) == l.poller.eventFD
 }
 
 // wait returns the number of events, and reads the clock. After a suspension, or a time without CPU, timers are due although the loop has not seen the events of
