@@ -87,7 +87,8 @@ type Conn struct {
 	closing  bool // what is in out is the last
 	ended    bool
 	waitsFor bool  // an acknowledgement of a PING
-	heard    int64 // ms: when the peer last sent something
+	quiet    int64 // ms: since when nothing has come, no stream has begun and the last one has not ended
+	pings    int   // PINGs since the server last sent a part of a response
 	err      error // why it ended
 	Why      string
 
@@ -111,7 +112,7 @@ func newConn(raw engine.Conn, config *Config, owner Owner, toServer bool) *Conn 
 			c.decoder.SetEmitEnabled(false) // the rest is decoded for the sake of the table alone
 		}
 	})
-	c.heard = c.loop.Now()
+	c.quiet = c.loop.Now()
 	return c
 }
 
@@ -162,7 +163,7 @@ func Connect(raw engine.Conn, config *Config, owner Owner, maxStreams uint32) *C
 
 // Serve reads and handles what has come, and gives the connection back to its loop.
 func (c *Conn) Serve(engine.Conn) {
-	for !c.ended && !c.closing {
+	for isFirst := true; !c.ended && !c.closing; isFirst = false {
 		if c.in == nil {
 			c.in = c.loop.Buffer(engine.Buffer16K)
 			c.inFrom, c.inTo = 0, 0
@@ -175,8 +176,8 @@ func (c *Conn) Serve(engine.Conn) {
 		}
 		if c.began != 0 {
 			c.raw.SetReadTimeout(max(0, c.config.Header-time.Duration(c.loop.Now()-c.began)*time.Millisecond))
-		} else {
-			c.raw.SetReadTimeout(c.silence())
+		} else if !isFirst { // else rest has, and its time may be over
+			c.raw.SetReadTimeout(c.patient())
 		}
 		c.reading = true
 		n, err := c.raw.Read(c.in[c.inTo:])
@@ -190,7 +191,7 @@ func (c *Conn) Serve(engine.Conn) {
 		}
 		filled := c.inTo+n == len(c.in)
 		c.inTo += n
-		c.heard = c.loop.Now()
+		c.quiet = c.loop.Now()
 		if err := c.frames(); err != nil {
 			c.fail(err)
 			return
@@ -220,7 +221,7 @@ func (c *Conn) rest() {
 	if c.IsIdle() {
 		c.spares = nil
 	}
-	c.raw.SetReadTimeout(c.silence())
+	c.raw.SetReadTimeout(c.patient())
 	c.raw.Await(c)
 }
 
@@ -243,14 +244,17 @@ func (c *Conn) dropIn() {
 	c.in, c.inFrom, c.inTo = nil, 0, 0
 }
 
-// Liveness of a server's connection: after pingAfter without a byte, while answers are waited for, it is asked for a sign of life, and has pingFor to
-// give one.
+// Liveness of a server's connection: after pingAfter without a byte, while answers are waited for, it is asked for a sign of life, and has pingFor to give one. A server that is well and has
+// nothing to say is asked pingsMost times, and from then on every pingRest: servers of gRPC end a connection with too_many_pings at the third PING that comes within five minutes of
+// the one before, unless they have sent something meanwhile. TCP finds out in the meantime that a server has vanished.
 const (
 	pingAfter = 15 * time.Second
 	pingFor   = 10 * time.Second
+	pingsMost = 2
+	pingRest  = 6 * time.Minute
 )
 
-// silence is how long nothing may come.
+// silence is how long the connection may be quiet as it is now.
 func (c *Conn) silence() time.Duration {
 	switch {
 	case c.asked:
@@ -259,41 +263,66 @@ func (c *Conn) silence() time.Duration {
 		return c.config.Idle
 	case c.waitsFor:
 		return pingFor
-	case c.toServer:
+	case c.toServer && c.pings < pingsMost:
 		return pingAfter
+	case c.toServer:
+		return pingRest
 	}
 	return engine.DefaultTimeout
 }
 
-// readFailed: the peer is gone, or was silent for too long.
-func (c *Conn) readFailed(err error) {
-	if err == engine.ErrTimeout && c.began == 0 {
-		switch {
-		case c.asked:
-			c.leaveNow(http2.NoError)
-			c.rest()
-			return
-		case c.IsIdle():
-			c.Leave(http2.NoError)
-			c.rest()
-			return
-		case c.toServer && !c.waitsFor:
-			c.waitsFor = true
-			c.room(17)
-			c.out = http2.AppendPing(c.out, false, [8]byte{'w', 'e', 'i', 'r'})
-			c.flushLater()
-			c.rest()
-			return
-		case !c.toServer:
-			c.rest() // the exchanges have deadlines of their own
-			return
+// patient is how long to wait until the connection is looked at again. Streams begin and end without a word to who waits, so it is not waited for longer than what a change of that kind would
+// leave.
+func (c *Conn) patient() time.Duration {
+	left := c.silence() - c.sinceQuiet()
+	if !c.asked && !c.waitsFor {
+		left = min(left, c.config.Idle)
+		if c.toServer {
+			left = min(left, pingAfter)
 		}
 	}
-	if err == engine.ErrTimeout && c.began != 0 {
+	return left
+}
+
+func (c *Conn) sinceQuiet() time.Duration {
+	return time.Duration(c.loop.Now()-c.quiet) * time.Millisecond
+}
+
+// readFailed: the peer is gone, or was silent for too long.
+func (c *Conn) readFailed(err error) {
+	switch {
+	case err != engine.ErrTimeout:
+		c.end(err)
+	case c.began != 0:
 		c.fail(&http2.ConnError{Code: http2.EnhanceYourCalm, Why: "head_timeout"})
-		return
+	case c.sinceQuiet() < c.silence():
+		c.rest()
+	case c.asked:
+		c.leaveNow(http2.NoError)
+		c.rest()
+	case c.IsIdle():
+		c.Leave(http2.NoError)
+		c.rest()
+	case c.toServer && c.waitsFor:
+		c.end(err)
+	default:
+		if c.toServer {
+			c.askForLife()
+		}
+		c.quiet = c.loop.Now()
+		c.rest() // clients' exchanges have deadlines of their own
 	}
-	c.end(err)
+}
+
+// askForLife asks a server for a sign of life.
+func (c *Conn) askForLife() {
+	c.waitsFor = true
+	if c.pings++; c.pings >= pingsMost {
+		engine.WatchPeer(c.raw)
+	}
+	c.room(17)
+	c.out = http2.AppendPing(c.out, false, [8]byte{'w', 'e', 'i', 'r'})
+	c.flushLater()
 }
 
 // Panicked ends a connection that panicked.
@@ -345,6 +374,7 @@ func (c *Conn) Leave(code http2.Code) {
 		c.room(34)
 		c.out = http2.AppendGoAway(c.out, 1<<31-1, http2.NoError, "")
 		c.out = http2.AppendPing(c.out, false, leavePing)
+		c.quiet = c.loop.Now()
 		c.flushLater()
 		if c.raw.Reclaim() {
 			c.rest() // with another deadline
@@ -372,6 +402,13 @@ func (c *Conn) sayGoAway(code http2.Code) {
 
 // closeIfDone closes a connection that is left once nothing is under way. RFC 9113 section 6.8: "Endpoints SHOULD always send a GOAWAY frame before closing a connection so that the
 // remote peer can know whether a stream has been partially processed or not", also where it was the peer that began to leave.
+func (c *Conn) streamEnded() {
+	if c.IsIdle() {
+		c.quiet = c.loop.Now()
+	}
+	c.closeIfDone()
+}
+
 func (c *Conn) closeIfDone() {
 	if c.leaving && len(c.streams) == 0 && c.running == 0 && !c.closing {
 		if !c.hasLeft {

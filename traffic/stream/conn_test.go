@@ -267,3 +267,55 @@ func TestAClientThatLeavesIsToldWhatWasTaken(t *testing.T) {
 		}
 	})
 }
+
+// A server that is well and has nothing to say for hours is asked so seldom that one of gRPC does not end the connection for it: at most twice at first, then not within five minutes of
+// the last time. What it sends of a response begins the count anew.
+func TestAQuietServerIsAskedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, k := meetServer(t)
+		p.WriteSettings()
+		var at []time.Time
+		for range 3500 {
+			pass(time.Second)
+			seen.Lock()
+			for ; len(at) < len(p.pings); at = append(at, time.Now()) {
+				p.WritePing(true, p.pings[len(at)])
+			}
+			seen.Unlock()
+		}
+		if k.owner.ended || k.waited {
+			t.Fatalf("the connection has ended: %v", k.err)
+		}
+		if len(at) < 9 || len(at) > 14 {
+			t.Errorf("%d PINGs in nearly an hour", len(at))
+		}
+		for i := 2; i < len(at); i++ {
+			if pause := at[i].Sub(at[i-1]); pause < 5*time.Minute {
+				t.Errorf("PING %d comes %v after the one before", i+1, pause)
+			}
+		}
+	})
+}
+
+// Of a connection that was idle the silence counts from its next request on, and from its last response until it is idle for too long.
+func TestSilenceCountsFromTheLastChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a := meet(t)
+		p.begin()
+		pass(50 * time.Second) // of a minute
+		p.post(1)
+		pass(30 * time.Second)
+		if len(p.goAway) != 0 {
+			t.Fatal("a connection with a request is left")
+		}
+		a.owner.opened[0].conn.loop.Call(func() { a.owner.opened[0].Close() })
+		pass(58 * time.Second)
+		if len(p.goAway) != 0 {
+			t.Error("left within a minute after its last request")
+		}
+		pass(2500 * time.Millisecond)
+		if len(p.goAway) != 1 {
+			t.Errorf("not left a minute after its last request: ended %v, %v", a.owner.ended, a.owner.err)
+		}
+	})
+}

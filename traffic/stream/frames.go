@@ -127,8 +127,10 @@ func (c *Conn) frame(h http2.Header, p []byte) *http2.ConnError {
 	}
 	switch h.Type {
 	case http2.FrameData:
+		c.pings = 0
 		return c.beginData(h, p)
 	case http2.FrameHeaders:
+		c.pings = 0
 		return c.headers(h, p)
 	case http2.FrameContinuation:
 		return c.continuation(h, p)

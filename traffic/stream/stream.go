@@ -326,7 +326,7 @@ func (s *Stream) finish(code http2.Code) bool {
 	}
 	s.conn.running--
 	s.free()
-	s.conn.closeIfDone()
+	s.conn.streamEnded()
 	return true
 }
 

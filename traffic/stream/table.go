@@ -15,7 +15,9 @@ func (c *Conn) find(id uint32) *Stream {
 func (c *Conn) add(s *Stream) {
 	c.ids = append(c.ids, s.id)
 	c.streams = append(c.streams, s)
-	c.running++
+	if c.running++; c.running == 1 {
+		c.quiet = c.loop.Now()
+	}
 	c.served++
 	c.most = max(c.most, len(c.ids))
 }
@@ -33,7 +35,7 @@ func (c *Conn) forget(s *Stream) {
 		c.note(s)
 		break
 	}
-	c.closeIfDone()
+	c.streamEnded()
 }
 
 // past is how the latest streams ended, to tell what is late from what is wrong. Owned by their connection.
