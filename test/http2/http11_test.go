@@ -128,6 +128,71 @@ func TestServerThatRequiresHTTP11GetsIt(t *testing.T) {
 	}
 }
 
+// A server that speaks nothing but HTTP/2 and resets one request with HTTP_1_1_REQUIRED has no other request sent by HTTP/1.1: those go on.
+func TestOneResetDoesNotTakeHTTP2FromAllRequests(t *testing.T) {
+	files, err := peers.NewCertificate(t.TempDir(), "app.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, protocol := range map[string]string{"h2c": "h2c", "http2": "http2", "auto": "auto"} {
+		t.Run(name, func(t *testing.T) {
+			var l net.Listener
+			var err error
+			security := fmt.Sprintf("tls: { ca: %s, server_name: app.test }, ", files.Cert)
+			if protocol == "h2c" {
+				security = ""
+				l, err = net.Listen("tcp", "127.0.0.1:0")
+			} else {
+				l, err = tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &rawServer{head: func(c *rawConn, f *http2.MetaHeadersFrame) {
+				if f.PseudoValue("path") == "/odd" {
+					reset(http2.ErrCodeHTTP11Required)(c, f.StreamID)
+					return
+				}
+				c.answer(f.StreamID, "well")
+			}}
+			go func() {
+				for {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go s.run(c)
+				}
+			}()
+			t.Cleanup(func() { l.Close() })
+			w := newWorld(t, fmt.Sprintf("pools:\n  app: { servers: [%q], %sprotocol: %s, health: off }\nsites:\n  \"*\": app\n", l.Addr(), security, protocol))
+			get := func(path string) int {
+				response, err := http.Get("http://" + w.clear + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer response.Body.Close()
+				io.Copy(io.Discard, response.Body)
+				return response.StatusCode
+			}
+			for range 4 {
+				if status := get("/odd"); status != 502 {
+					t.Errorf("the request that is reset: %d", status)
+				}
+				for i := range 20 {
+					if status := get("/even"); status != 200 {
+						t.Fatalf("request %d after it: %d", i, status)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Who authenticates a connection must have one alone.
 func TestConnectionAuthenticationIsNeverSentByHTTP2(t *testing.T) {
 	s := newBothServer(t, func(c *rawConn, id uint32) { c.answer(id, "by HTTP/2") }, "app.test")

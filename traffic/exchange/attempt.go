@@ -25,6 +25,7 @@ type attemptState struct {
 	stale   int    // of them: those that met a closing idle connection
 	hedge   *hedge // the copy that is on its way to another server; nil: none is
 	asHTTP1 bool   // the request, and not the server, is why it goes by HTTP/1.1 to a server of another version
+	wants1  bool   // a server has reset the request with HTTP_1_1_REQUIRED: it goes by HTTP/1.1 from here on
 	madeKey []byte // with which the server proves that it speaks WebSocket, where the client's version has none
 
 	up      upload
@@ -41,7 +42,7 @@ func (a *attemptState) reset() {
 	a.server, a.load, a.conn, a.ownPort = nil, nil, nil, 0
 	a.tried.Reset()
 	a.stay, a.count, a.stale, a.hedge = stay{}, 0, 0, nil
-	a.asHTTP1, a.madeKey = false, nil
+	a.asHTTP1, a.wants1, a.madeKey = false, false, nil
 	a.up.started, a.begun, a.heard, a.outcome, a.isClean = false, false, false, pool.OK, false
 	a.ended, a.cancel = reason.Done, transport.Cancel{}
 }

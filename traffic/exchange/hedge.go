@@ -164,7 +164,6 @@ func (h *hedge) failed(err error) pool.Outcome {
 	case !h.isWanted(), errors.Is(err, engine.ErrInterrupted), errors.Is(err, http2.ErrRefused):
 		return pool.Cancelled
 	case errors.Is(err, stream.ErrHTTP11):
-		attempt.Conns(h.at.loop, h.server).RequireHTTP1()
 		return pool.Cancelled
 	case errors.As(err, &fault):
 		return pool.BadResponse

@@ -9,6 +9,7 @@ import (
 	"github.com/weir-proxy/weir/traffic/attempt"
 	"github.com/weir-proxy/weir/traffic/pool"
 	"github.com/weir-proxy/weir/traffic/stream"
+	"github.com/weir-proxy/weir/traffic/transport"
 	wire "github.com/weir-proxy/weir/wire/http1"
 	"github.com/weir-proxy/weir/wire/http2"
 	"github.com/weir-proxy/weir/wire/message"
@@ -63,6 +64,10 @@ func (x *Exchange) receive() Stage {
 func (x *Exchange) gotHead() Stage {
 	x.stamp(Receive)
 	x.noteAnswer()
+	if x.attempt.wants1 && x.request.destination.Transport.Version == transport.Auto {
+		// It could have been this request alone. But the server speaks HTTP/1.1, and further requests need not be tried twice.
+		attempt.Conns(x.at.loop, x.attempt.server).RequireHTTP1()
+	}
 	x.response.status = x.response.head.Status
 	if x.attempt.count > 1 {
 		x.reason, x.detail = reason.Done, "" // how an attempt before it failed is not how the exchange ends
@@ -151,8 +156,7 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.Is(err, stream.ErrHTTP11):
 		// RFC 9113 section 7: "HTTP_1_1_REQUIRED (0x0d): The endpoint requires that HTTP/1.1 be used instead of HTTP/2." It has done nothing with the request.
-		attempt.Conns(x.at.loop, x.attempt.server).RequireHTTP1()
-		x.attempt.conn.Reused = true
+		x.attempt.wants1, x.attempt.conn.Reused = true, true
 		x.detail = err.Error()
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.As(err, &fault):

@@ -129,7 +129,7 @@ func (s *Conns) Take(w Want) *Conn {
 // http1For is how long a server that has refused a request by HTTP/2 is spoken to in HTTP/1.1.
 const http1For = 10 * 60 * 1000 // ms
 
-// RequireHTTP1 remembers that the server wants HTTP/1.1 (RFC 9113 section 7, HTTP_1_1_REQUIRED: "The endpoint requires that HTTP/1.1 be used instead of HTTP/2").
+// RequireHTTP1 remembers that the server wants HTTP/1.1, which it has spoken (RFC 9113 section 7, HTTP_1_1_REQUIRED: "The endpoint requires that HTTP/1.1 be used instead of HTTP/2").
 func (s *Conns) RequireHTTP1() { s.http1Until = s.loop.Now() + http1For }
 
 func (s *Conns) wantsHTTP1() bool { return s.http1Until > 0 && s.loop.Now() < s.http1Until }
