@@ -43,7 +43,8 @@ func (b *builder) setQUIC(s *listener.Setup, l *config.Listener) {
 
 // setVersions gives a listener's exchanges what they need for the versions it offers.
 func setVersions(s *exchange.Setup, l *config.Listener) {
-	if !speaks(l, "http2") {
+	s.Without[3] = !l.SpeaksHTTP3()
+	if s.Without[2] = !speaks(l, "http2"); s.Without[2] {
 		return
 	}
 	s.Streams = &stream.Config{Limits: &s.Limits, Header: s.Header, Send: s.Send, Idle: s.Idle}

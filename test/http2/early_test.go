@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"github.com/weir-proxy/weir/test/peers"
 )
 
@@ -93,5 +95,31 @@ func TestEarlyResponsesArrive(t *testing.T) {
 		if strings.TrimSpace(string(out)) != "fine" {
 			t.Errorf("Node, %s: %s %v", path, out, err)
 		}
+	}
+}
+
+// Clients reset requests that were answered before their end, as RFC 9113 section 8.1 has it, and servers do. However many there are, that is no flood, and their connections go on.
+func TestResetsOfAnsweredRequestsAreNoFlood(t *testing.T) {
+	server := newRawServer(t, func(c *rawConn, id uint32) {
+		c.answer(id, "no more")
+		c.locked(func() error { return c.WriteRSTStream(id, http2.ErrCodeNo) })
+	})
+	w := newWorld(t, fmt.Sprintf("pools: { early: { servers: [%q], protocol: h2c, health: off } }\nsites: { \"*\": { /early: early, /own: { respond: { status: 403, body: \"no more\" } } } }\n", server.address))
+	for path, status := range map[string]string{"/own": "403", "/early": "200"} {
+		c := w.dial(w.clear)
+		for i := range 400 {
+			id, err := c.open(false, ":method: POST", ":scheme: http", ":authority: localhost", ":path: "+path)
+			if err != nil {
+				t.Fatalf("%s, request %d: %v", path, i, err)
+			}
+			a, err := c.await(id)
+			if err != nil || a.status != status || string(a.body) != "no more" {
+				t.Fatalf("%s, request %d: %+v, %v", path, i, a, err)
+			}
+			c.WriteRSTStream(id, http2.ErrCodeCancel)
+		}
+	}
+	if n := server.conns.Load(); n > 2 { // one for each loop
+		t.Errorf("%d connections to the server", n)
 	}
 }

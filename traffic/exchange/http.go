@@ -36,6 +36,7 @@ type Setup struct {
 	Log           *accesslog.Filter // of the ended exchanges that go to the access log; nil: none
 	Streams       *stream.Config    // of connections of HTTP/2; nil: it is not spoken
 	ClearHTTP2    bool              // also where nothing has been agreed on
+	Without       [4]bool           // by version of HTTP, 2 and 3: it is not spoken, and connections from before a reload take no further request
 	CapturedAt    uint16            // the listener's own port, if clients come to it that wanted to go elsewhere; 0: none do
 	Closing       bool              // the listener is gone: connections end with their next answer
 	AltSvc        []byte            // the field line that tells clients of HTTP/3 (RFC 7838); nil: it is not spoken

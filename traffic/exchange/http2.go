@@ -45,6 +45,13 @@ func (h *HTTP) ServeHTTP2(c engine.Conn, handshake *filter.Handshake, told proxy
 		c.Close()
 		return
 	}
+	if setup.Streams == nil { // since a reload, which came in the middle of the handshake
+		c.SetWriteTimeout(time.Second)
+		c.Write(http2.AppendGoAway(http2.AppendSettings(nil), 0, http2.NoError, "not_spoken"))
+		lingerClose(c)
+		c.Close()
+		return
+	}
 	client := &http2Client{}
 	client.conn = stream.Accept(c, setup.Streams, client, begun)
 	client.streams = h.NewStreams(2, c, handshake, client.conn)

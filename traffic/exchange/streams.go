@@ -98,7 +98,7 @@ func (s *Streams) Open(stream OneOfMany) {
 	s.link(o)
 	s.exchanges++
 	from.requests++
-	if setup := from.http.setup.Load(); setup.Closing || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {
+	if setup := from.http.setup.Load(); setup.Closing || setup.Without[s.major] || setup.MaxRequests > 0 && from.requests >= setup.MaxRequests || from.isLast() {
 		s.via.Leave(http2.NoError)
 	}
 	p.loop.GoInTurn(o)

@@ -162,7 +162,7 @@ func (s *Stream) lose(err error) {
 	if s.err == nil {
 		s.err = err
 		var reset *ResetError
-		if errors.As(err, &reset) || err == http2.ErrRefused {
+		if (errors.As(err, &reset) || err == http2.ErrRefused) && !(s.conn.toServer && s.ended) { // a server that has answered may end the request
 			s.conn.spend(http2.GlitchReset)
 		}
 	}

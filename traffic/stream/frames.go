@@ -248,10 +248,23 @@ func (c *Conn) rst(h http2.Header, code http2.Code) *http2.ConnError {
 		}
 		return c.spend(http2.GlitchTiny)
 	}
+	answered := s.isAnswered()
 	s.state.On(http2.RecvReset)
 	s.loseBy(code)
 	c.forget(s)
+	if answered {
+		return nil
+	}
 	return c.spend(http2.GlitchReset)
+}
+
+// isAnswered reports whether all of the response has been sent, or has come, while the request goes on. Who resets such a stream only ends a request of which nobody needs more: clients do
+// so with uploads that are answered early, and servers that answer early.
+func (s *Stream) isAnswered() bool {
+	if s.conn.toServer {
+		return s.state == http2.StateHalfClosedRemote
+	}
+	return s.state == http2.StateHalfClosedLocal
 }
 
 func (c *Conn) goaway(last uint32, code http2.Code) *http2.ConnError {
