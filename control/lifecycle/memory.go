@@ -58,7 +58,8 @@ func (d *Daemon) limitMemory(limit int64) {
 
 // After a rush, of handshakes above all, most of the heap is garbage that nobody collects: the collector comes when the heap has grown to up to five times what
 // lives (garbage.go), and with little to do it does not grow. What thousands of idle connections of TLS need would be doubled by it. So it is collected and given back
-// when there is nothing else to do: never under load, where it would cost what rare collections save.
+// when there is nothing else to do: never under load, where it would cost what rare collections save. What peers had weir hold at the last collection, and do not any more, is garbage of
+// which the collector does not know: without work it would never learn of it.
 const (
 	calmEvery = time.Second           // how often it is looked at, seldomer and seldomer while it stays calm: each look of an idle weir costs
 	calmMost  = 20 * time.Millisecond // of processor time in a second: there is nothing to do
@@ -81,6 +82,7 @@ func (d *Daemon) giveMemoryBack() {
 	before := cpuTime()
 	var rush time.Duration // for how long much was not in use
 	settled, _ := heap()   // what lived when memory was given back last
+	then, _ := d.inUse()   // and what peers had weir hold
 	for {
 		select {
 		case <-d.quit:
@@ -100,12 +102,14 @@ func (d *Daemon) giveMemoryBack() {
 			rush = 0
 		}
 		now := cpuTime()
+		use, spare := d.inUse()
 		switch isCalm := now-before < calmMost*(wait/calmEvery); {
-		case isCalm && (other > live/4+wasteMost || live > settled+settled/4+wasteMost/2 || d.hasSpare()), rush >= rushEvery:
+		case isCalm && (other > live/4+wasteMost || live > settled+settled/4+wasteMost/2 || spare > spareMost || use < then/4*3-wasteMost), rush >= rushEvery:
 			// What lived at the last collection, in a rush, may be garbage since.
 			d.engine.Each((*engine.Loop).Trim)
 			debug.FreeOSMemory()
 			settled, _ = heap()
+			then, _ = d.inUse()
 			now, rush, wait = cpuTime(), 0, calmEvery
 		case isCalm:
 			wait = min(2*wait, calmRest)
@@ -117,12 +121,17 @@ func (d *Daemon) giveMemoryBack() {
 	}
 }
 
-// hasSpare reports whether the loops keep more buffers than are worth keeping.
-func (d *Daemon) hasSpare() bool {
-	spare := int64(0)
-	d.engine.Each(func(l *engine.Loop) { spare += l.Spare() })
-	return spare > spareMost
+// inUse is about how many bytes the loops hold for their peers, and how many of buffers they keep that nobody needs.
+func (d *Daemon) inUse() (held, spare int64) {
+	d.engine.Each(func(l *engine.Loop) {
+		held += l.Held()
+		spare += l.Spare()
+	})
+	return held + perDescriptor*d.engine.Open(), spare
 }
+
+// perDescriptor is what comes along with a connection, and is not counted.
+const perDescriptor = 8 << 10
 
 // spareMost is how much of buffers the loops may keep while nobody needs them.
 const spareMost = 4 << 20
