@@ -23,6 +23,7 @@ type operator struct {
 	file   string                     // "": none is kept
 	kept   map[string][]byte          // of files, from the process before: it counts, and not what the disk has
 	isLate bool                       // the file does not say yet what said does
+	isTold bool                       // the operator was told that the disk has not taken it
 	saving sync.Mutex                 // one write at a time, and the last one wins
 }
 
@@ -142,8 +143,16 @@ func (w word) put(o *pool.Override) {
 	}
 }
 
-// save writes the file, and returns once it is there, or with an error after saveWithin: a disk that hangs delays no command for longer, and the write goes on.
+// save writes the file, and returns once it is there, or with an error, which the operator is told, after saveWithin: a disk that hangs delays no command for longer, and the write goes on.
 func (o *operator) save() error {
+	err := o.writeWithin()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isTold = err != nil
+	return err
+}
+
+func (o *operator) writeWithin() error {
 	done := make(chan error, 1)
 	go func() { done <- o.write() }()
 	select {
@@ -154,16 +163,22 @@ func (o *operator) save() error {
 	}
 }
 
-// saveLate tries again what the disk has not taken, and reports whether it has now.
+// saveLate writes what is not in the file yet, and reports whether that ends a failure that the operator was told of.
 func (o *operator) saveLate() bool {
 	o.mu.Lock()
-	isLate := o.isLate
+	isLate, isTold := o.isLate, o.isTold
 	o.mu.Unlock()
 	if !isLate || !o.saving.TryLock() { // a write that hangs is not joined by others
 		return false
 	}
 	o.saving.Unlock()
-	return o.save() == nil
+	if o.writeWithin() != nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.isTold = false
+	return isTold
 }
 
 // text is the file's name, and what belongs into it; empty if nothing has been said.
