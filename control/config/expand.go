@@ -112,7 +112,7 @@ func (r *reader) secret(n *node, path string, isCredential bool) (Secret, bool) 
 	name = relativeTo(n.file(), name)
 	info, err := textfile.Stat(name)
 	if err == nil && (!info.Mode().IsRegular() || info.Size() > 64<<10) {
-		err = problemf("%s: want a regular file of at most 64KiB", name)
+		err = problemf("%s is not a regular file of at most 64KiB", name)
 	}
 	var data []byte
 	if err == nil {

@@ -116,7 +116,7 @@ func (r *reader) readMoved(path, file string) ([]byte, bool) {
 	case err != nil:
 		r.wrong(path, "%v", err)
 	case !info.Mode().IsRegular():
-		r.wrong(path, "%s: want a regular file", file)
+		r.wrong(path, "%s is not a regular file", file)
 	case info.Size() > sizeMax:
 		r.wrong(path, "%s is larger than %v", file, Size(sizeMax))
 	default:

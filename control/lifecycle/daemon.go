@@ -351,7 +351,7 @@ func (d *Daemon) keepOwn(previous, next *snapshot.Snapshot) {
 	for _, k := range next.Keys() {
 		if err := k.Save(); err != nil {
 			file, _ := k.Kept()
-			d.log.Warn("cannot save "+filepath.Base(file)+": make the data directory writable, else after a restart "+k.Lost, "data", next.Config.Data, "error", err)
+			d.log.Warn("cannot save "+filepath.Base(file)+": make the data directory writable"+k.Instead+", else after a restart "+k.Lost, "data", next.Config.Data, "error", err)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/control/textfile"
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
@@ -59,7 +60,7 @@ func (o *operator) follow(data string) error {
 	o.kept = nil // only the first file is that of the process before
 	if !isKept {
 		var err error
-		if text, err = readAtMost(file, operatorMost); errors.Is(err, os.ErrNotExist) {
+		if text, err = textfile.ReadMost(file, operatorMost); errors.Is(err, os.ErrNotExist) {
 			return nil
 		} else if err != nil {
 			return err
@@ -75,17 +76,6 @@ func (o *operator) follow(data string) error {
 	}
 	o.said = said
 	return nil
-}
-
-func readAtMost(file string, most int64) ([]byte, error) {
-	st, err := os.Stat(file)
-	if err == nil && st.Size() > most {
-		err = fmt.Errorf("%s has %d bytes, and at most %d are read", file, st.Size(), most)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(file)
 }
 
 // note takes over what has been said of a server of a pool.

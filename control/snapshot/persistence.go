@@ -126,7 +126,8 @@ func (b *siteBuilder) secret(path string, c *config.Persistence) []byte {
 	}
 	if b.keeper.key == nil {
 		b.keeper.key = openKey(b.keeper.kept, filepath.Join(b.cfg.Data, "persistence.key"))
-		b.keeper.key.Lost = "clients lose their sticky servers; or set persistence.secret"
+		b.keeper.key.Lost, b.keeper.key.Instead = "clients lose their sticky servers", ", or set persistence.secret"
+		b.problems = append(b.problems, b.keeper.key.warning(b.cfg)...)
 	}
 	return b.keeper.key.text
 }

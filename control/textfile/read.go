@@ -15,21 +15,24 @@ const Most = 64 << 20
 // pipeMost bounds the wait for what a pipe brings.
 const pipeMost = 3 * time.Second
 
-// Read reads a regular file. The error names it.
-func Read(name string) ([]byte, error) {
-	return answer(name, answerMost, func() ([]byte, error) { return read(name) })
+// Read reads a regular file of at most Most bytes. The error names it.
+func Read(name string) ([]byte, error) { return ReadMost(name, Most) }
+
+// ReadMost is Read for a file that has at most so many bytes.
+func ReadMost(name string, most int64) ([]byte, error) {
+	return answer(name, answerMost, func() ([]byte, error) { return read(name, most) })
 }
 
-func read(name string) ([]byte, error) {
+func read(name string, most int64) ([]byte, error) {
 	f, err := open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err == nil && !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: want a regular file", name)
+		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
-	return readAll(f, name, Most)
+	return readAll(f, name, most)
 }
 
 // ReadAny reads a file, or what a pipe brings within a few seconds; of more than most bytes it returns one more than that.
@@ -57,7 +60,7 @@ func open(name string) (*os.File, error) { return os.OpenFile(name, os.O_RDONLY|
 func readAll(f *os.File, name string, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("%s is larger than %d MiB", name, most>>20)
+		err = fmt.Errorf("%s has more than %d bytes", name, most)
 	}
 	return data, err
 }

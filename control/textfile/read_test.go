@@ -19,9 +19,12 @@ func TestPipesAndDevicesAreNoFiles(t *testing.T) {
 	os.WriteFile(file, []byte("text"), 0o600)
 	began := time.Now()
 	for _, name := range []string{pipe, "/dev/zero", dir} {
-		if _, err := Read(name); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Read(name); err == nil || err.Error() != name+" is not a regular file" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if _, err := ReadMost(file, 3); err == nil || err.Error() != file+" has more than 3 bytes" {
+		t.Errorf("a file that is too large: %v", err)
 	}
 	if text, err := Read(file); string(text) != "text" || err != nil {
 		t.Errorf("%q, %v", text, err)

@@ -67,7 +67,7 @@ func New(c Config) (*Client, error) {
 		RenewCheckInterval: c.Check, Logger: log,
 	})
 	client.magic = certmagic.New(client.cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: c.Directory},
+		Storage: storage{&certmagic.FileStorage{Path: c.Directory}},
 		Logger:  log,
 		OnEvent: func(_ context.Context, event string, _ map[string]any) error {
 			if c.OnChange != nil && (event == "cached_managed_cert" || event == "cert_obtained") {

@@ -2,12 +2,13 @@ package authority
 
 import (
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/weir-proxy/weir/control/textfile"
 )
 
 // The certificates that are kept, each with its key.
@@ -20,7 +21,7 @@ const (
 func RootFile(dir string) string { return filepath.Join(dir, rootName+".pem") }
 
 func (a *Authority) read(name string) (*signer, error) {
-	pair, err := tls.LoadX509KeyPair(filepath.Join(a.dir, name+".pem"), filepath.Join(a.dir, name+".key"))
+	pair, err := textfile.KeyPair(filepath.Join(a.dir, name+".pem"), filepath.Join(a.dir, name+".key"))
 	if err != nil {
 		return nil, err
 	}
