@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 )
@@ -100,7 +101,11 @@ func (ln *Listener) take(config ListenConfig, count int, open func() (int, error
 
 // CanListen reports why Listen would fail for the address, as far as that can be known without listening.
 func CanListen(address Address) error {
-	if err := probe(address); err != nil {
+	try := probe
+	if address.Path != "" {
+		try = probeUnix
+	}
+	if err := try(address); err != nil {
 		return fmt.Errorf("listen %s: %w", address, err)
 	}
 	return nil
@@ -126,6 +131,23 @@ func probe(address Address) error {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
 	}
 	return os.NewSyscallError("bind", syscall.Bind(fd, sa))
+}
+
+// probeUnix finds out whether a Unix socket could be made, and makes none.
+func probeUnix(address Address) error {
+	const write, search = 2, 1
+	st, err := os.Lstat(address.Path)
+	if err == nil && (st.Mode()&os.ModeSocket == 0 || !isStale(address.Path)) {
+		return os.NewSyscallError("bind", syscall.EADDRINUSE)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	directory := filepath.Dir(address.Path)
+	if err := syscall.Access(directory, write|search); err != nil {
+		return &os.PathError{Op: "access", Path: directory, Err: err}
+	}
+	return nil
 }
 
 func listenSocket(address Address, config ListenConfig) (int, error) {
@@ -217,19 +239,21 @@ const (
 	notsentFast   = 1 << 20
 )
 
-// removeStale removes a Unix socket that a dead process left behind: nobody answers there.
+// removeStale removes a Unix socket that a dead process left behind.
 func removeStale(path string) {
-	if st, err := os.Stat(path); err != nil || st.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer syscall.Close(fd)
-	if errors.Is(syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}), syscall.ECONNREFUSED) {
+	if st, err := os.Stat(path); err == nil && st.Mode()&os.ModeSocket != 0 && isStale(path) {
 		os.Remove(path)
 	}
+}
+
+// isStale reports whether nobody answers at a Unix socket.
+func isStale(path string) bool {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer syscall.Close(fd)
+	return errors.Is(syscall.Connect(fd, &syscall.SockaddrUnix{Name: path}), syscall.ECONNREFUSED)
 }
 
 func (a *acceptor) open() {

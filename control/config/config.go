@@ -55,7 +55,7 @@ type Config struct {
 	// Requests and what must come of them, run by `weir check`.
 	Tests []Test `yaml:"tests" example:"[{ request: GET https://app.example.com/api/users, expect: { pool: api } }]"`
 
-	// The directory in which weir keeps what must survive a restart.
+	// The directory in which weir keeps what must survive a restart. It is made when something is kept. Where that cannot be done weir serves all the same, and says what is lost.
 	Data string `yaml:"data,file" default:"/var/lib/weir" example:"/var/lib/weir"`
 
 	pools     map[string]int // in Pools, by name

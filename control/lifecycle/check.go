@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -25,7 +24,7 @@ func Check(cfg *config.Config) config.Problems {
 	if built != nil && len(problems.Errors()) == 0 {
 		problems = append(problems, checkKernel(cfg, built)...)
 	}
-	return append(problems, checkLog(cfg)...)
+	return append(append(problems, checkData(cfg)...), checkLog(cfg)...)
 }
 
 // checkInterfaces looks for interfaces that this machine does not have, or that cannot do what is asked of them. A start and a reload refuse what it refuses.
@@ -110,6 +109,8 @@ func checkAddresses(cfg *config.Config, built *snapshot.Snapshot) (problems conf
 			case err == nil || l.Transparent:
 			case errors.Is(err, syscall.EADDRINUSE):
 				problems = append(problems, cfg.WarningAt(path, "%s is in use now; unless by the weir that this configuration is for, weir will not start", a))
+			case a.Path != "": // its directory may be made by who starts weir, as systemd's RuntimeDirectory is
+				problems = append(problems, cfg.WarningAt(path, "%v; unless that changes, weir will not start", err))
 			case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 				problems = append(problems, cfg.WarningAt(path, "you may not open %s: weir needs root or CAP_NET_BIND_SERVICE for ports below 1024", a))
 			default:
@@ -118,57 +119,4 @@ func checkAddresses(cfg *config.Config, built *snapshot.Snapshot) (problems conf
 		}
 	}
 	return problems
-}
-
-// checkLog finds out whether the access log could be opened, without making it.
-func checkLog(cfg *config.Config) config.Problems {
-	a := &cfg.Logs.Access
-	if a.Off || a.File == "stdout" || a.File == "stderr" {
-		return nil
-	}
-	err := canAppend(a.File)
-	if err == nil && a.Rotate != nil {
-		err = canMakeIn(filepath.Dir(a.File)) // where the old files stay
-	}
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, os.ErrPermission) {
-		return config.Problems{cfg.WarningAt("logs.access", "you may not write it: %v", err)}
-	}
-	return config.Problems{cfg.ProblemAt("logs.access", "cannot be written: %v", err)}
-}
-
-// canAppend reports why the file could not be opened for writing at its end, or made.
-func canAppend(file string) error {
-	st, err := os.Stat(file)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return canMakeIn(filepath.Dir(file))
-	case err != nil:
-		return err
-	case st.IsDir():
-		return fmt.Errorf("%s is a directory", file)
-	}
-	const write = 2
-	return access(file, write)
-}
-
-func canMakeIn(directory string) error {
-	st, err := os.Stat(directory)
-	if err == nil && !st.IsDir() {
-		err = fmt.Errorf("%s is not a directory", directory)
-	}
-	if err != nil {
-		return err
-	}
-	const write, search = 2, 1
-	return access(directory, write|search)
-}
-
-func access(path string, how uint32) error {
-	if err := syscall.Access(path, how); err != nil {
-		return &os.PathError{Op: "access", Path: path, Err: err}
-	}
-	return nil
 }

@@ -225,6 +225,9 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	if d.stopping.Load() {
 		return nil, nil, errStopping
 	}
+	if d.handing.Load() {
+		return nil, nil, api.ErrHanding
+	}
 	next, problems, err := d.build()
 	if err != nil {
 		return nil, problems, err
@@ -232,15 +235,10 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	if problems, err = ask(d.options.Probe, next.Config, problems); err != nil {
 		return nil, problems, err
 	}
-	for i := range next.Listeners {
-		for _, a := range next.Listeners[i].Addresses {
-			if d.open[a.String()] != nil || overlaps(a, d.open) || a.IsDatagram && d.endingAt(a.String()) != nil || d.isBesideOthers(a) {
-				continue
-			}
-			if err := engine.CanListen(a); err != nil {
-				return nil, problems, fmt.Errorf("listener %s: %w", next.Listeners[i].Name, err)
-			}
-		}
+	more, err := d.try(next)
+	problems = append(problems, more...)
+	if err != nil {
+		return nil, problems, err
 	}
 	return newPlan(d.running.Load(), next), problems, nil
 }
@@ -262,6 +260,9 @@ func (d *Daemon) build() (*snapshot.Snapshot, config.Problems, error) {
 	}
 	next, more := snapshot.BuildAfter(kept, cfg, d.running.Load(), d.options.Loops)
 	problems = append(append(problems, more...), checkInterfaces(cfg)...)
+	if running := d.running.Load(); running != nil && running.Config.Data != cfg.Data { // a start says what it cannot keep
+		problems = append(problems, checkData(cfg)...)
+	}
 	if next == nil || len(problems.Errors()) > 0 {
 		return nil, problems, &Refused{problems}
 	}
@@ -431,12 +432,10 @@ func (d *Daemon) retire(previous, next *snapshot.Snapshot) {
 	}
 }
 
-func (d *Daemon) configureLog(cfg *config.Config) error {
+// logConfig is how the access log is written.
+func (d *Daemon) logConfig(cfg *config.Config) (accesslog.WriterConfig, error) {
 	a := &cfg.Logs.Access
 	line, head, err := snapshot.LogFormat(a)
-	if err != nil {
-		return err // the configuration has been checked
-	}
 	c := accesslog.WriterConfig{File: a.File, Format: line, Head: head,
 		Log: func(level slog.Level, f string, args ...any) {
 			d.log.Log(context.Background(), level, fmt.Sprintf(f, args...))
@@ -446,6 +445,14 @@ func (d *Daemon) configureLog(cfg *config.Config) error {
 	}
 	if a.Off {
 		c.File = ""
+	}
+	return c, err
+}
+
+func (d *Daemon) configureLog(cfg *config.Config) error {
+	c, err := d.logConfig(cfg)
+	if err != nil {
+		return err // the configuration has been checked
 	}
 	return d.access.Configure(c)
 }

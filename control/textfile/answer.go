@@ -28,6 +28,12 @@ func ReadDir(name string) ([]os.DirEntry, error) {
 	return answer(name, answerMost, func() ([]os.DirEntry, error) { return os.ReadDir(name) })
 }
 
+// Ask runs f, which asks the file system of name, and gives it up if it does not answer.
+func Ask(name string, f func() error) error {
+	_, err := answer(name, answerMost, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
 // answer runs f, which asks the file system of name, and waits for it for so long at most.
 func answer[T any](name string, most time.Duration, f func() (T, error)) (T, error) {
 	type result struct {

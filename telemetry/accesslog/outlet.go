@@ -69,7 +69,7 @@ func openOutlet(c *WriterConfig) (*outlet, error) {
 	case "stderr":
 		o.out = os.Stderr
 	default:
-		f, err := openWithin(c.File, openMost)
+		f, err := within(c.File, openMost, open)
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,8 @@ func openOutlet(c *WriterConfig) (*outlet, error) {
 	return o, nil
 }
 
-// openWithin is open, which may hang where a file is on a network.
-func openWithin(name string, d time.Duration) (*os.File, error) {
+// within opens a file, which may hang where it is on a network.
+func within(name string, d time.Duration, open func(name string) (*os.File, error)) (*os.File, error) {
 	type opened struct {
 		file *os.File
 		err  error

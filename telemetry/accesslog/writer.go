@@ -81,15 +81,20 @@ func (w *Writer) Configure(c WriterConfig) error {
 	return nil
 }
 
-// keepStuck reports whether the outlet stays, because it is stuck and has the name of the new configuration.
+// keepStuck reports whether the outlet stays.
 func (w *Writer) keepStuck(c WriterConfig) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.outlet == nil || w.outlet.name != c.File || !w.outlet.pen.IsStuck() {
+	if !w.stays(c) {
 		return false
 	}
 	w.config = c
 	return true
+}
+
+// stays reports whether the outlet is stuck and has the name of the new configuration. The caller holds mu.
+func (w *Writer) stays(c WriterConfig) bool {
+	return w.outlet != nil && w.outlet.name == c.File && w.outlet.pen.IsStuck()
 }
 
 // retire closes an outlet that gets no more lines.
