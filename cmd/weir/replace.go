@@ -124,6 +124,7 @@ func (s *server) handOver(d *lifecycle.Daemon, c *handover.Channel, by time.Time
 
 // leave passes on what the process has and ends it. The new one serves already.
 func (s *server) leave(d *lifecycle.Daemon, r *replacement) error {
+	s.replaced = true
 	s.tell(systemd.Replaced(r.process.Pid))
 	s.log.Info("the new binary has taken over", "pid", r.process.Pid)
 	s.admin.Leave()

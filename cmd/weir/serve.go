@@ -46,6 +46,8 @@ type server struct {
 	signals chan os.Signal
 	wanted  chan struct{} // a reload that was asked for while a new binary takes over; holds one
 	process atomic.Pointer[api.Process]
+
+	replaced bool // another process has taken over; owned by serve
 }
 
 // reloaded reports what came of a reload, whoever asked for it.
@@ -86,9 +88,7 @@ func (s *server) run() error {
 		before.refuse(err)
 		return err
 	}
-	if err := s.writePid(); err != nil {
-		s.log.Warn("no pid file", "error", err)
-	}
+	s.notePid()
 	defer s.removePid()
 	s.log.Info("serving", "pid", os.Getpid(), "listeners", len(d.Config().Listeners), "sites", len(d.Config().Sites), "pools", len(d.Config().Pools))
 	s.tell(systemd.Ready(s.summary()))
@@ -159,9 +159,7 @@ func (s *server) serve(d *lifecycle.Daemon, saved <-chan struct{}) error {
 				return s.leave(d, replacing)
 			}
 			s.log.Error("the new binary did not take over; this process goes on", "error", replacing.err)
-			if err := s.writePid(); err != nil { // the new one may have written its own
-				s.log.Warn("no pid file", "error", err)
-			}
+			s.notePid()
 			replacing = nil
 		case sig := <-s.signals:
 			switch {
@@ -174,6 +172,9 @@ func (s *server) serve(d *lifecycle.Daemon, saved <-chan struct{}) error {
 			case replacing.abandon():
 				return s.leave(d, replacing)
 			default:
+				if replacing != nil {
+					s.notePid() // to be removed
+				}
 				return s.stop(d)
 			}
 		}

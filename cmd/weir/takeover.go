@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weir-proxy/weir/console/cli"
@@ -104,22 +101,5 @@ func (s *server) petWatchdog(tookOver bool, ended <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-	}
-}
-
-func (s *server) writePid() error {
-	if s.pidFile == "" {
-		return nil
-	}
-	return os.WriteFile(s.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
-}
-
-// removePid leaves the file alone that the process which took over has written.
-func (s *server) removePid() {
-	if s.pidFile == "" {
-		return
-	}
-	if text, err := os.ReadFile(s.pidFile); err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(os.Getpid()) {
-		os.Remove(s.pidFile)
 	}
 }

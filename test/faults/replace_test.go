@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -185,6 +186,9 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 		"pipelining":           run(2, 3*time.Millisecond, pipelined(t, r.front)),
 		"new, then thoughtful": run(2, 30*time.Millisecond, hesitant(t, r.front)),
 	}
+	pid := filepath.Join(r.dir, "weir.pid")
+	within(t, 5*time.Second, "the pid file", func() bool { return pidReader(pid)()() == nil })
+	readers := run(2, 50*time.Microsecond, pidReader(pid))
 	good := 0
 	for i := range n {
 		kind := replacements[i%len(replacements)]
@@ -193,6 +197,7 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 			good++
 		}
 	}
+	readers.end(t)
 	asked := 0
 	for name, l := range loads {
 		some := l.end(t)
@@ -204,11 +209,24 @@ func TestBinaryReplacementsUnderLoadLoseNothing(t *testing.T) {
 		t.Errorf("%d requests prove less than %d", asked, atLeast)
 	}
 	within(t, 40*time.Second, "the old processes to end", func() bool { return strings.Count(r.said.String(), "msg=stopped") == good })
-	if text, err := os.ReadFile(filepath.Join(r.dir, "weir.pid")); err != nil || strings.TrimSpace(string(text)) != fmt.Sprint(r.pid()) {
+	if text, err := os.ReadFile(pid); err != nil || strings.TrimSpace(string(text)) != fmt.Sprint(r.pid()) {
 		t.Errorf("the pid file says %q, %d serves: %v", text, r.pid(), err)
 	}
 	if said := r.said.String(); strings.Contains(said, "panic") || strings.Contains(said, "BUG") {
 		t.Errorf("weir panicked:\n%s", said)
+	}
+}
+
+// pidReader finds a process id in the file at every moment.
+func pidReader(file string) func() func() error {
+	return func() func() error {
+		return func() error {
+			text, err := os.ReadFile(file)
+			if id, _ := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && id == 0 {
+				err = fmt.Errorf("the pid file says %q", text)
+			}
+			return err
+		}
 	}
 }
 
