@@ -202,7 +202,7 @@ func (d *Daemon) reload() (*api.Plan, config.Problems, error) {
 	d.restoreKernel()
 	var plan *api.Plan
 	if running := d.running.Load(); running != nil {
-		plan = newPlan(running, next)
+		plan = newPlan(running, next, d.drains)
 	}
 	return plan, problems, d.commit(next)
 }
@@ -240,7 +240,7 @@ func (d *Daemon) Plan() (*api.Plan, config.Problems, error) {
 	if err != nil {
 		return nil, problems, err
 	}
-	return newPlan(d.running.Load(), next), problems, nil
+	return newPlan(d.running.Load(), next, d.drains), problems, nil
 }
 
 // build loads the configuration and builds what would run; nothing of it runs yet.

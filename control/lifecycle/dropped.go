@@ -54,6 +54,9 @@ func (d *Daemon) endingAt(key string) *openListener {
 	return nil
 }
 
+// drains reports whether the address has a draining listener that can be brought back.
+func (d *Daemon) drains(a engine.Address) bool { return d.endingAt(a.String()) != nil }
+
 // bringBack ends the draining of a listener: when it returns, none of its connections will be ended for that. The caller gives it a new setup next, and starts it.
 func (d *Daemon) bringBack(o *openListener) {
 	if d.ending[o] {

@@ -16,12 +16,13 @@ import (
 // planner compares two snapshots, by the objects of their configurations.
 type planner struct {
 	before, after *snapshot.Snapshot
+	drains        func(a engine.Address) bool // whether a listener of the address drains, and can be brought back
 	plan          *api.Plan
 }
 
 // newPlan is what becomes of each object when after takes the place of before.
-func newPlan(before, after *snapshot.Snapshot) *api.Plan {
-	p := &planner{before, after, &api.Plan{Changes: []api.Change{}, Operator: []string{}}}
+func newPlan(before, after *snapshot.Snapshot, drains func(a engine.Address) bool) *api.Plan {
+	p := &planner{before, after, drains, &api.Plan{Changes: []api.Change{}, Operator: []string{}}}
 	p.listeners()
 	p.pools()
 	p.sites()
@@ -75,6 +76,10 @@ func settled(before, after *config.Listener) (details []string) {
 		switch {
 		case after.Protocol == "udp":
 			from = ": for new flows"
+		case before.IsHTTP() && !after.IsHTTP():
+			from = ": for new connections; those of HTTP end with their next answer"
+		case !before.IsHTTP() && before.Protocol != "udp" && after.IsHTTP():
+			from = ": for new connections; tunnels go on as they are"
 		case !after.IsHTTP():
 			from = ": for new connections"
 		}
@@ -99,6 +104,8 @@ func (p *planner) opened(l, old *snapshot.Listener) (details []string) {
 			say("takes ", a, " over from the kernel: connections that went to servers directly are reset")
 		} else if f != nil {
 			say("takes ", a, " over from the kernel: connections that the kernel carries stay with it until they end")
+		} else if p.drains(a) {
+			say("opens ", a, " again: what it still carries goes on")
 		} else {
 			say("opens ", a, "")
 		}
@@ -157,7 +164,7 @@ func endOf(l *config.Listener) string {
 	case !l.IsHTTP():
 		return fmt.Sprintf("its tunnels may go on for %v, and are reset then", l.Timeouts.Drain)
 	}
-	return "its connections end with their next answer"
+	return fmt.Sprintf("its idle connections are closed, requests under way may go on for %v, and are cut then", l.Timeouts.Drain)
 }
 
 // keptOf is what becomes of the connections of a listener whose address the kernel takes over.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/weir-proxy/weir/control/config"
 	"github.com/weir-proxy/weir/control/snapshot"
+	"github.com/weir-proxy/weir/engine"
 	"github.com/weir-proxy/weir/traffic/pool"
 )
 
@@ -34,7 +35,7 @@ func TestPlans(t *testing.T) {
 		before := built(t, file, parts[0], nil)
 		after := built(t, file, parts[1], before)
 		var got strings.Builder
-		newPlan(before, after).Write(&got)
+		newPlan(before, after, nothingDrains).Write(&got)
 		if *update {
 			parts[2] = got.String()
 			if err := os.WriteFile(file, []byte(strings.Join(parts, "---\n")), 0o644); err != nil {
@@ -43,6 +44,23 @@ func TestPlans(t *testing.T) {
 		} else if got.String() != parts[2] {
 			t.Errorf("%s; go test -update writes it anew\n--- got\n%s--- want\n%s", file, got.String(), parts[2])
 		}
+	}
+}
+
+func nothingDrains(engine.Address) bool { return false }
+
+// A listener that is brought back goes on with what it still carries.
+func TestPlansNameWhatStillDrains(t *testing.T) {
+	const one = "listeners: { a: \"127.0.0.1:80\" }\nsites: { \"*\": { respond: 404 } }\nadmin: off\n"
+	before := built(t, "before", one, nil)
+	after := built(t, "after", strings.Replace(one, "a:", "b: \"127.0.0.1:81\", c: \"127.0.0.1:83\", a:", 1), before)
+	plan := newPlan(before, after, func(a engine.Address) bool { return a.String() == "127.0.0.1:81" })
+	var got []string
+	for _, c := range plan.Changes {
+		got = append(got, c.Details...)
+	}
+	if want := []string{"opens 127.0.0.1:81 again: what it still carries goes on", "opens 127.0.0.1:83"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -77,7 +95,7 @@ func TestPlansNameWhatTheReloadEnds(t *testing.T) {
 			"pools.app: server 10.0.0.2:80 was given the weight 3 by the operator, until this reload, which ends that",
 			"pools.app: server 10.0.0.3:80 was drained by the operator, and stays so; 'weir enable 10.0.0.3:80' ends that",
 		}
-		if got := newPlan(before, after).Operator; !slices.Equal(got, want) {
+		if got := newPlan(before, after, nothingDrains).Operator; !slices.Equal(got, want) {
 			t.Errorf("every %d s: got\n%s\nwant\n%s", seconds, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
@@ -98,7 +116,7 @@ func TestPlansCountRedirects(t *testing.T) {
 		{"/a /1\n/b /5\n/c /3 301\n/e /6\n/%66 /7\n/g /8\n", "redirects: 3 added, 2 changed, 1 removed"},
 		{"/a /1\n/b /2\n", "redirects: 2 removed"},
 	} {
-		plan := newPlan(before, with(c.lines, before))
+		plan := newPlan(before, with(c.lines, before), nothingDrains)
 		var got []string
 		for _, change := range plan.Changes {
 			got = append(got, change.Details...)

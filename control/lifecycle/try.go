@@ -45,11 +45,11 @@ func (d *Daemon) try(next *snapshot.Snapshot) (warnings config.Problems, err err
 
 // isCarried reports whether an address is open, or its listener drains and would be brought back: failing to speak HTTP/3 there is no reason to refuse a reload.
 func (d *Daemon) isCarried(a engine.Address) bool {
-	return d.open[a.String()] != nil || d.endingAt(a.String()) != nil
+	return d.open[a.String()] != nil || d.drains(a)
 }
 
 func (d *Daemon) tryAddress(l *snapshot.Listener, a engine.Address) error {
-	if d.open[a.String()] != nil || overlaps(a, d.open) || a.IsDatagram && d.endingAt(a.String()) != nil || d.isBesideOthers(a) {
+	if d.open[a.String()] != nil || overlaps(a, d.open) || a.IsDatagram && d.drains(a) || d.isBesideOthers(a) {
 		return nil
 	}
 	err := engine.CanListen(a)
