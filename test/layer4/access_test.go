@@ -89,6 +89,9 @@ logs: { access: off }
 	if n := st.Tunnels.Reasons["weir.read.refused"]; n != 2 {
 		t.Errorf("%d tunnels were counted as refused, want 2", n)
 	}
+	if n := st.Exchanges.Reasons["weir.read.refused"]; n < 4 {
+		t.Errorf("%d connections to HTTP listeners were counted as refused, want at least 4", n)
+	}
 	if n := st.Flows.Reasons["weir.read.refused"]; n != 2 {
 		t.Errorf("%d datagrams were counted as refused, want 2", n)
 	}

@@ -65,7 +65,7 @@ func (l *Listener) drop(c engine.Conn, why reason.Reason, err error) {
 		l.tunnels.Refuse(c, why, detail)
 		return
 	}
-	if why == reason.ClientFull || why == reason.MadeRoom {
+	if why == reason.ClientFull || why == reason.MadeRoom || why == reason.Refused {
 		l.http.Refused(c.Loop(), why)
 	}
 	l.loops[c.Loop().Index].Dropped++
