@@ -24,7 +24,7 @@ const attempts = 100_000
 // An attacker is to be cut off within so many frames, or so much time.
 const (
 	cutFrames = 1000
-	cutTime   = time.Second
+	cutTime   = 1500 * time.Millisecond // a connection that is cut is read on for up to a second, so that its client gets to know why
 )
 
 // flood is something that costs the server work for nothing. attempt does it once and says how many frames that took.
