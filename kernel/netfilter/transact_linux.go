@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bring makes the kernel's tables be as planned, by one transaction that changes what differs; changed reports whether anything did. A second transaction removes maps that no rule
-// reads any more: a packet that is in an old rule while the first is committed still finds its map. Flows that tables remember are taken along; drop are tables that go.
+// bring makes the kernel's tables be as planned, by one transaction that changes what differs; changed reports whether anything did. A transaction before it makes the maps that its rules will
+// read, see makeMaps. One after it removes maps that no rule reads any more, once all packets that were in an old rule while the first was committed have found their map. Flows that tables remember are taken along; drop are tables that go.
 func (f *Forwarding) bring(next []planned, drop []tableHead) (changed bool, err error) {
 	return f.transact(next, drop, drop)
 }
@@ -25,6 +25,24 @@ func (f *Forwarding) transact(next []planned, old, drop []tableHead) (changed bo
 	if err := f.refresh(next, nil); err != nil {
 		return false, err
 	}
+	made, err := f.makeMaps(next)
+	if err != nil {
+		return false, err
+	}
+	changed, err = f.write(next, old, drop)
+	if err != nil {
+		f.unmakeMaps(made)
+		return changed, err
+	}
+	if !changed {
+		return false, nil
+	}
+	letPass()
+	return true, explain(f.dropMaps())
+}
+
+// write is the transaction that changes rules, and reads back what the kernel has made of it.
+func (f *Forwarding) write(next []planned, old, drop []tableHead) (changed bool, err error) {
 	b := newBatch(unix.NFPROTO_INET, "")
 	before := map[*forwardTable]*state{}
 	for i := range next {
@@ -75,7 +93,7 @@ func (f *Forwarding) transact(next []planned, old, drop []tableHead) (changed bo
 			return true, fmt.Errorf("table %s: %w", p.table.name, err)
 		}
 	}
-	return true, explain(f.dropMaps())
+	return true, nil
 }
 
 // mark has a process that keeps tables own an empty one besides: it is there for as long as the process is, see RunningWith.
@@ -121,16 +139,7 @@ func (f *Forwarding) dropMaps() (err error) {
 	if b.isEmpty() {
 		return nil
 	}
-	was := f.generation
-	if err = f.socket.commit(b); err == nil {
-		f.generation, err = f.socket.generation()
-	}
-	if err != nil || f.generation != was+1 { // else somebody else was at work as well
-		for _, t := range f.tables {
-			t.have = nil
-		}
-	}
-	return err
+	return f.commitAside(b)
 }
 
 // refresh learns what the kernel has, if somebody may have changed it since it was last known. before is what the tables had before a transaction of weir's, if that has

@@ -120,7 +120,7 @@ func TestRunAndReloadRefuseTheInterfacesThatCheckRefuses(t *testing.T) {
 	_, weir, _ := farm(t)
 	good := strings.ReplaceAll(keptDirect, ", on_stop: keep", "")
 	w := weir.weir(good)
-	for _, c := range []struct{ from, to, says string }{
+	for i, c := range []struct{ from, to, says string }{
 		{"interface: outside", "interface: nosuch", `this machine has no interface "nosuch"`},
 		{"interface: outside", "interface: lo", "interface lo has no Ethernet address"},
 		{"pools: {", `pools: { unused: { servers: ["10.2.0.9:8080"], mode: direct, interface: nosuch }, `, `this machine has no interface "nosuch"`},
@@ -140,10 +140,9 @@ func TestRunAndReloadRefuseTheInterfacesThatCheckRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Process.Signal(syscall.SIGHUP)
-		within(t, 5*time.Second, "the reload to be refused", func() bool { return strings.Count(w.out.String(), c.says) > before })
-	}
-	if n := strings.Count(w.out.String(), "reload refused"); n != 3 {
-		t.Errorf("%d of 3 reloads were refused", n)
+		within(t, 5*time.Second, "the reload to be refused", func() bool {
+			return strings.Count(w.out.String(), c.says) > before && strings.Count(w.out.String(), "reload refused") == i+1
+		})
 	}
 	w.stop()
 	weir.isClean(t)
