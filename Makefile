@@ -61,7 +61,7 @@ hostile: newer
 soak: setup
 	$(GO) test -timeout 6h -count 1 -p 1 -v -run 'Reloads|Replacements|Soak|AllServersDown|ThreeTimes' ./test/faults -args -soak
 	$(GO) test -timeout 1h -count 1 -v -run 'Changes|Replaced' ./test/layer4 -args -soak
-	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients' ./test/http2 -args -soak
+	$(GO) test -timeout 1h -count 1 -v -run 'WebSocketClients|QuietGRPC' ./test/http2 -args -soak
 	$(GO) test -timeout 2h -count 1 -v -run 'Model' ./kernel/netfilter -args -soak
 	$(GO) test -timeout 6h -count 20 -p 1 $(TIMED)
 

@@ -34,7 +34,7 @@ func (s *server) writePid() error {
 	if st, err := os.Lstat(file); err == nil && !st.Mode().IsRegular() { // a device, which must not be replaced
 		return writeOver(file, text)
 	}
-	err := replaceFile(file, text)
+	err := textfile.Replace(file, text, 0o644)
 	if err == nil {
 		return nil
 	}
@@ -43,24 +43,6 @@ func (s *server) writePid() error {
 		return errors.Join(err, over)
 	}
 	return nil
-}
-
-// replaceFile writes beside and renames.
-func replaceFile(file string, text []byte) error {
-	next := file + ".next"
-	os.Remove(next) // of a process that was killed
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(next, file)
-	}
-	if err != nil {
-		os.Remove(next)
-	}
-	return err
 }
 
 // writeOver writes in place, and cuts off what was longer: the file is never empty.

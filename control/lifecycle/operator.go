@@ -205,27 +205,13 @@ func (o *operator) write() (err error) {
 		return err
 	}
 	if len(text) > 0 {
-		return writeWhole(file, text)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return err
+		}
+		return textfile.Replace(file, text, 0o600)
 	}
 	if err = os.Remove(file); errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		err = nil
 	}
 	return err
-}
-
-// writeWhole replaces a file: whoever reads it, after a crash too, finds the old text or the new one.
-func writeWhole(file string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(file+".next", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(file+".next", file)
 }

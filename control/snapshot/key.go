@@ -85,12 +85,7 @@ func (k *Key) Save() error {
 	if err := os.MkdirAll(filepath.Dir(k.file), 0o700); err != nil {
 		return err
 	}
-	next := k.file + ".next"
-	if err := os.WriteFile(next, k.text, 0o600); err != nil {
-		os.Remove(next)
-		return err
-	}
-	if err := os.Rename(next, k.file); err != nil {
+	if err := textfile.Replace(k.file, k.text, 0o600); err != nil {
 		return err
 	}
 	k.isSaved = true

@@ -68,6 +68,9 @@ logs: { access: off }
 		s.write(without.String())
 		s.reload(reloaded)
 		time.Sleep(300 * time.Millisecond)
+		// One that is refused after it has opened the addresses leaves the listeners draining.
+		s.write(strings.Replace(with, "access: off", "access: DIR/nowhere/access.log", 1))
+		s.reload(refused)
 		s.write(with)
 		s.reload(reloaded)
 		for i := range 50 {

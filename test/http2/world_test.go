@@ -190,7 +190,11 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 		}
 	}
 	cmd := exec.Command(program, args...)
-	timer := time.AfterFunc(60*time.Second, func() { cmd.Process.Kill() })
+	most := time.Minute
+	if *soak {
+		most = 20 * time.Minute
+	}
+	timer := time.AfterFunc(most, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -18,15 +18,15 @@ type attemptState struct {
 	out     []byte       // the head, and what fits of the body, as sent to the server; later what weir itself says to the client
 	ownPort uint16       // of the connection, for the log
 
-	tried   pool.Tried
-	place   attempt.Place
-	stay    stay
-	count   int
-	stale   int    // of them: those that met a closing idle connection
-	hedge   *hedge // the copy that is on its way to another server; nil: none is
-	asHTTP1 bool   // the request, and not the server, is why it goes by HTTP/1.1 to a server of another version
-	wants1  bool   // a server has reset the request with HTTP_1_1_REQUIRED: it goes by HTTP/1.1 from here on
-	madeKey []byte // with which the server proves that it speaks WebSocket, where the client's version has none
+	tried      pool.Tried
+	place      attempt.Place
+	stay       stay
+	count      int
+	stale      int    // of them: those that met a closing idle connection
+	hedge      *hedge // the copy that is on its way to another server; nil: none is
+	asHTTP1    bool   // the request, and not the server, is why it goes by HTTP/1.1 to a server of another version
+	needsHTTP1 bool   // a server has reset the request with HTTP_1_1_REQUIRED: it goes by HTTP/1.1 from here on
+	madeKey    []byte // with which the server proves that it speaks WebSocket, where the client's version has none
 
 	up      upload
 	begun   bool // Begin was called and End was not
@@ -42,7 +42,7 @@ func (a *attemptState) reset() {
 	a.server, a.load, a.conn, a.ownPort = nil, nil, nil, 0
 	a.tried.Reset()
 	a.stay, a.count, a.stale, a.hedge = stay{}, 0, 0, nil
-	a.asHTTP1, a.wants1, a.madeKey = false, false, nil
+	a.asHTTP1, a.needsHTTP1, a.madeKey = false, false, nil
 	a.up.started, a.begun, a.heard, a.outcome, a.isClean = false, false, false, pool.OK, false
 	a.ended, a.cancel = reason.Done, transport.Cancel{}
 }

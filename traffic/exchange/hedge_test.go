@@ -101,14 +101,7 @@ func TestHintsAreThoseOfTheRequestOrOfItsCopy(t *testing.T) {
 			second.hints.Store(true)
 			c := w.client()
 			c.send(getting("/"))
-			var got []string
-			for status := 0; status < 200; {
-				var body string
-				var head http.Header
-				status, body, head = c.answer("GET")
-				got = append(got, fmt.Sprint(status, " ", head.Get("Link"), body))
-			}
-			if got := strings.Join(got, ", "); got != want {
+			if got := c.answers(); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 			c.Close()

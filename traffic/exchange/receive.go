@@ -64,7 +64,7 @@ func (x *Exchange) receive() Stage {
 func (x *Exchange) gotHead() Stage {
 	x.stamp(Receive)
 	x.noteAnswer()
-	if x.attempt.wants1 && x.request.destination.Transport.Version == transport.Auto {
+	if x.attempt.needsHTTP1 && x.request.destination.Transport.Version == transport.Auto {
 		// It could have been this request alone. But the server speaks HTTP/1.1, and further requests need not be tried twice.
 		attempt.Conns(x.at.loop, x.attempt.server).RequireHTTP1()
 	}
@@ -156,7 +156,7 @@ func (x *Exchange) receiveFailed(err error) Stage {
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.Is(err, stream.ErrHTTP11):
 		// RFC 9113 section 7: "HTTP_1_1_REQUIRED (0x0d): The endpoint requires that HTTP/1.1 be used instead of HTTP/2." It has done nothing with the request.
-		x.attempt.wants1, x.attempt.conn.Reused = true, true
+		x.attempt.needsHTTP1, x.attempt.conn.Reused = true, true
 		x.detail = err.Error()
 		return x.attemptFailed(502, reason.StreamRefused, pool.Cancelled, true)
 	case errors.As(err, &fault):

@@ -19,7 +19,7 @@ func (x *Exchange) want(s *pool.Server, t *transport.Config) (w transport.Want) 
 	}
 	if t.Version != transport.HTTP1 {
 		v := x.request.head.Get(message.FieldAuthorization)
-		w.HTTP1 = x.attempt.wants1 || v != nil && authenticates(v)
+		w.HTTP1 = x.attempt.needsHTTP1 || v != nil && authenticates(v)
 	}
 	return w
 }

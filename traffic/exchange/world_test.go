@@ -146,6 +146,19 @@ func (c *client) answer(method string) (status int, body string, head http.Heade
 	return res.StatusCode, string(b), res.Header
 }
 
+// answers reads up to the final response: the status, Link and body of each.
+func (c *client) answers() string {
+	c.t.Helper()
+	var all []string
+	for status := 0; status < 200 && !c.t.Failed(); {
+		var body string
+		var head http.Header
+		status, body, head = c.answer("GET")
+		all = append(all, fmt.Sprint(status, " ", head.Get("Link"), body))
+	}
+	return strings.Join(all, ", ")
+}
+
 // want reads one response and compares.
 func (c *client) want(what string, status int, body string) http.Header {
 	c.t.Helper()

@@ -83,9 +83,12 @@ func (q *QUIC) Resume() error {
 // config is what holds for a new connection's transport.
 func (q *QUIC) config() *quicgo.Config {
 	setup := q.listener.setup.Load()
-	streams := int64(quicStreams)
-	return &quicgo.Config{Allow0RTT: true, HandshakeIdleTimeout: setup.Handshake, MaxIdleTimeout: setup.HTTP.Idle, MaxIncomingStreams: streams,
+	config := &quicgo.Config{Allow0RTT: true, HandshakeIdleTimeout: setup.Handshake, MaxIncomingStreams: quicStreams,
 		MaxIncomingUniStreams: quicUnidirectional, MaxStreamReceiveWindow: quicWindow, MaxConnectionReceiveWindow: 2 * quicWindow, AllowConnectionWindowIncrease: q.mayWiden}
+	if setup.HTTP != nil { // else a reload has just given the address another protocol, and nothing is taken
+		config.MaxIdleTimeout = setup.HTTP.Idle
+	}
+	return config
 }
 
 // mayWiden reports whether a connection's window may grow by so much: windows together may do so by an eighth of what peers may have weir hold. A client that sends fast to a server which
@@ -206,7 +209,7 @@ func (q *QUIC) serve(raw *quicgo.Conn) {
 	}()
 	policy := a.policy.Load()
 	setup := q.listener.setup.Load()
-	if policy == nil || setup.HTTP.Closing {
+	if policy == nil || setup.HTTP == nil || setup.HTTP.Closing {
 		raw.CloseWithError(0x100, "")
 		return
 	}

@@ -80,17 +80,18 @@ type Conn struct {
 	served  int       // streams opened in all
 	budget  http2.Budget
 
-	leaving  bool // no further stream is opened: GOAWAY was sent or has come
-	hasLeft  bool // the peer was told which of its streams was the last
-	asked    bool // the client has been asked to open no further ones, and may not know it yet
-	reading  bool // Serve is in a read
-	closing  bool // what is in out is the last
-	ended    bool
-	waitsFor bool  // an acknowledgement of a PING
-	quiet    int64 // ms: since when nothing has come, no stream has begun and the last one has not ended
-	pings    int   // PINGs since the server last sent a part of a response
-	err      error // why it ended
-	Why      string
+	leaving    bool // no further stream is opened: GOAWAY was sent or has come
+	hasLeft    bool // the peer was told which of its streams was the last
+	asked      bool // the client has been asked to open no further ones, and may not know it yet
+	reading    bool // Serve is in a read
+	closing    bool // what is in out is the last
+	ended      bool
+	waitsFor   bool  // an acknowledgement of a PING
+	quietSince int64 // ms: since when nothing has come, no stream has begun and the last one has not ended
+	pings      int   // PINGs at short intervals since the server last sent a part of a response
+	asksMore   bool  // a stream has begun since the last PING
+	err        error // why it ended
+	Why        string
 
 	acked     bool         // the peer has acknowledged weir's settings
 	lingering []*Stream    // whose response is complete and whose request is not, in the order of their end
@@ -112,7 +113,7 @@ func newConn(raw engine.Conn, config *Config, owner Owner, toServer bool) *Conn 
 			c.decoder.SetEmitEnabled(false) // the rest is decoded for the sake of the table alone
 		}
 	})
-	c.quiet = c.loop.Now()
+	c.quietSince = c.loop.Now()
 	return c
 }
 
@@ -177,7 +178,7 @@ func (c *Conn) Serve(engine.Conn) {
 		if c.began != 0 {
 			c.raw.SetReadTimeout(max(0, c.config.Header-time.Duration(c.loop.Now()-c.began)*time.Millisecond))
 		} else if !isFirst { // else rest has, and its time may be over
-			c.raw.SetReadTimeout(c.patient())
+			c.raw.SetReadTimeout(c.readTimeout())
 		}
 		c.reading = true
 		n, err := c.raw.Read(c.in[c.inTo:])
@@ -191,7 +192,7 @@ func (c *Conn) Serve(engine.Conn) {
 		}
 		filled := c.inTo+n == len(c.in)
 		c.inTo += n
-		c.quiet = c.loop.Now()
+		c.quietSince = c.loop.Now()
 		if err := c.frames(); err != nil {
 			c.fail(err)
 			return
@@ -221,7 +222,7 @@ func (c *Conn) rest() {
 	if c.IsIdle() {
 		c.spares = nil
 	}
-	c.raw.SetReadTimeout(c.patient())
+	c.raw.SetReadTimeout(c.readTimeout())
 	c.raw.Await(c)
 }
 
@@ -245,8 +246,8 @@ func (c *Conn) dropIn() {
 }
 
 // Liveness of a server's connection: after pingAfter without a byte, while answers are waited for, it is asked for a sign of life, and has pingFor to give one. A server that is well and has
-// nothing to say is asked pingsMost times, and from then on every pingRest: servers of gRPC end a connection with too_many_pings at the third PING that comes within five minutes of
-// the one before, unless they have sent something meanwhile. TCP finds out in the meantime that a server has vanished.
+// nothing to say is asked pingsMost times, once more when another request has begun, and from then on every pingRest. Servers of gRPC bear three PINGs that come within five minutes of the one
+// before; at the next they end the connection with too_many_pings, unless they have sent a part of a response meanwhile. TCP, too, finds out that a server has vanished, but later.
 const (
 	pingAfter = 15 * time.Second
 	pingFor   = 10 * time.Second
@@ -263,7 +264,7 @@ func (c *Conn) silence() time.Duration {
 		return c.config.Idle
 	case c.waitsFor:
 		return pingFor
-	case c.toServer && c.pings < pingsMost:
+	case c.toServer && c.mayPingSoon():
 		return pingAfter
 	case c.toServer:
 		return pingRest
@@ -271,10 +272,10 @@ func (c *Conn) silence() time.Duration {
 	return engine.DefaultTimeout
 }
 
-// patient is how long to wait until the connection is looked at again. Streams begin and end without a word to who waits, so it is not waited for longer than what a change of that kind would
-// leave.
-func (c *Conn) patient() time.Duration {
-	left := c.silence() - c.sinceQuiet()
+// readTimeout is how long to wait until the connection is looked at again. A stream that begins or ends does not change a wait under way, so no wait is longer than the shortest that could hold after
+// such a change.
+func (c *Conn) readTimeout() time.Duration {
+	left := c.silence() - c.quietFor()
 	if !c.asked && !c.waitsFor {
 		left = min(left, c.config.Idle)
 		if c.toServer {
@@ -284,8 +285,8 @@ func (c *Conn) patient() time.Duration {
 	return left
 }
 
-func (c *Conn) sinceQuiet() time.Duration {
-	return time.Duration(c.loop.Now()-c.quiet) * time.Millisecond
+func (c *Conn) quietFor() time.Duration {
+	return time.Duration(c.loop.Now()-c.quietSince) * time.Millisecond
 }
 
 // readFailed: the peer is gone, or was silent for too long.
@@ -295,7 +296,7 @@ func (c *Conn) readFailed(err error) {
 		c.end(err)
 	case c.began != 0:
 		c.fail(&http2.ConnError{Code: http2.EnhanceYourCalm, Why: "head_timeout"})
-	case c.sinceQuiet() < c.silence():
+	case c.quietFor() < c.silence():
 		c.rest()
 	case c.asked:
 		c.leaveNow(http2.NoError)
@@ -307,19 +308,27 @@ func (c *Conn) readFailed(err error) {
 		c.end(err)
 	default:
 		if c.toServer {
-			c.askForLife()
+			c.sendPing()
 		}
-		c.quiet = c.loop.Now()
+		c.quietSince = c.loop.Now()
 		c.rest() // clients' exchanges have deadlines of their own
 	}
 }
 
-// askForLife asks a server for a sign of life.
-func (c *Conn) askForLife() {
-	c.waitsFor = true
-	if c.pings++; c.pings >= pingsMost {
+// mayPingSoon reports whether the server bears another PING shortly after the last.
+func (c *Conn) mayPingSoon() bool {
+	return c.pings < pingsMost || c.pings == pingsMost && c.asksMore
+}
+
+// sendPing asks a server for a sign of life.
+func (c *Conn) sendPing() {
+	if c.mayPingSoon() {
+		c.pings++
+	}
+	if c.pings >= pingsMost {
 		engine.WatchPeer(c.raw)
 	}
+	c.waitsFor, c.asksMore = true, false
 	c.room(17)
 	c.out = http2.AppendPing(c.out, false, [8]byte{'w', 'e', 'i', 'r'})
 	c.flushLater()
@@ -374,7 +383,7 @@ func (c *Conn) Leave(code http2.Code) {
 		c.room(34)
 		c.out = http2.AppendGoAway(c.out, 1<<31-1, http2.NoError, "")
 		c.out = http2.AppendPing(c.out, false, leavePing)
-		c.quiet = c.loop.Now()
+		c.quietSince = c.loop.Now()
 		c.flushLater()
 		if c.raw.Reclaim() {
 			c.rest() // with another deadline
@@ -404,7 +413,7 @@ func (c *Conn) sayGoAway(code http2.Code) {
 // remote peer can know whether a stream has been partially processed or not", also where it was the peer that began to leave.
 func (c *Conn) streamEnded() {
 	if c.IsIdle() {
-		c.quiet = c.loop.Now()
+		c.quietSince = c.loop.Now()
 	}
 	c.closeIfDone()
 }

@@ -275,7 +275,7 @@ func TestAQuietServerIsAskedSeldom(t *testing.T) {
 		p, k := meetServer(t)
 		p.WriteSettings()
 		var at []time.Time
-		for range 3500 {
+		for range 3400 {
 			pass(time.Second)
 			seen.Lock()
 			for ; len(at) < len(p.pings); at = append(at, time.Now()) {
@@ -293,6 +293,21 @@ func TestAQuietServerIsAskedSeldom(t *testing.T) {
 			if pause := at[i].Sub(at[i-1]); pause < 5*time.Minute {
 				t.Errorf("PING %d comes %v after the one before", i+1, pause)
 			}
+		}
+		before := len(at)
+		for range 2 { // another request may be the one for which a server that has vanished must be found out, a third must not be
+			k.conn.loop.Call(func() { k.conn.Open() })
+			for range 31 {
+				pass(time.Second)
+				seen.Lock()
+				for ; len(at) < len(p.pings); at = append(at, time.Now()) {
+					p.WritePing(true, p.pings[len(at)])
+				}
+				seen.Unlock()
+			}
+		}
+		if n := len(at) - before; n != 1 {
+			t.Errorf("%d PINGs after further requests, want one", n)
 		}
 	})
 }

@@ -15,8 +15,9 @@ func (c *Conn) find(id uint32) *Stream {
 func (c *Conn) add(s *Stream) {
 	c.ids = append(c.ids, s.id)
 	c.streams = append(c.streams, s)
+	c.asksMore = true
 	if c.running++; c.running == 1 {
-		c.quiet = c.loop.Now()
+		c.quietSince = c.loop.Now()
 	}
 	c.served++
 	c.most = max(c.most, len(c.ids))

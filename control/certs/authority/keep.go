@@ -51,11 +51,9 @@ func (a *Authority) keep(name string, s *signer) error {
 }
 
 func write(file, kind string, der []byte, mode os.FileMode) error {
-	next := file + ".next"
-	if err := os.WriteFile(next, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode); err != nil {
-		os.Remove(next)
-		return err
+	err := textfile.Replace(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), mode)
+	if err == nil {
+		own(file)
 	}
-	own(next)
-	return os.Rename(next, file)
+	return err
 }

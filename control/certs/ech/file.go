@@ -58,8 +58,5 @@ func (k key) write(file string) error {
 		return err
 	}
 	text := append(pem.EncodeToMemory(&pem.Block{Type: blockKey, Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: blockConfig, Bytes: listOf(k.config)})...)
-	if err := os.WriteFile(file+".next", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".next", file)
+	return textfile.Replace(file, text, 0o600)
 }
