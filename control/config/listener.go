@@ -189,9 +189,14 @@ func (l *Listener) pools() map[string]string {
 // IsHTTP reports whether requests come on the listener.
 func (l *Listener) IsHTTP() bool { return l.Protocol == "http" }
 
+// Offers reports whether the listener offers a version of HTTP by its word in the file: all that are built, unless the file says which.
+func (l *Listener) Offers(version string) bool {
+	return len(l.HTTP.Versions) == 0 || slices.Contains(l.HTTP.Versions, version)
+}
+
 // SpeaksHTTP3 reports whether the listener offers HTTP/3, over UDP on the ports of its TLS.
 func (l *Listener) SpeaksHTTP3() bool {
-	return l.IsHTTP() && l.TLS != nil && (len(l.HTTP.Versions) == 0 || slices.Contains(l.HTTP.Versions, "http3")) &&
+	return l.IsHTTP() && l.TLS != nil && l.Offers("http3") &&
 		slices.ContainsFunc(l.Address, func(a Address) bool { return a.Unix == "" })
 }
 

@@ -71,6 +71,9 @@ func settled(before, after *config.Listener) (details []string) {
 		keys = slices.Delete(keys, i, i+1)
 		details = append(details, "tls: for new connections")
 	}
+	if gone := versionsGone(before, after); len(gone) > 0 {
+		details = append(details, strings.Join(gone, ", ")+": its connections take one more request each")
+	}
 	if len(keys) > 0 {
 		from := ": from the next request of each connection on"
 		switch {
@@ -86,6 +89,17 @@ func settled(before, after *config.Listener) (details []string) {
 		details = append(details, strings.Join(keys, ", ")+from)
 	}
 	return details
+}
+
+// versionsGone are the versions of HTTP that a listener does not offer any more, and whose connections last.
+func versionsGone(before, after *config.Listener) (gone []string) {
+	if before.IsHTTP() && after.IsHTTP() && before.Offers("http2") && !after.Offers("http2") {
+		gone = append(gone, "http2")
+	}
+	if after.IsHTTP() && before.SpeaksHTTP3() && !after.SpeaksHTTP3() {
+		gone = append(gone, "http3")
+	}
+	return gone
 }
 
 // opened says which addresses of l are new to it.

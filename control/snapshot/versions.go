@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/weir-proxy/weir/control/config"
@@ -14,20 +13,15 @@ import (
 	"github.com/weir-proxy/weir/wire/http1"
 )
 
-// speaks reports whether a listener offers a version of HTTP; it offers all that are built unless it says which.
-func speaks(l *config.Listener, version string) bool {
-	return len(l.HTTP.Versions) == 0 || slices.Contains(l.HTTP.Versions, version)
-}
-
 // offered is what a listener's clients may choose in a TLS handshake, the best first.
 func offered(l *config.Listener) (protocols []string) {
 	if !l.IsHTTP() && !l.Terminates() {
 		return nil // what is spoken inside is not weir's to say
 	}
-	if speaks(l, "http2") {
+	if l.Offers("http2") {
 		protocols = append(protocols, "h2")
 	}
-	if speaks(l, "http1") {
+	if l.Offers("http1") {
 		protocols = append(protocols, "http/1.1", "http/1.0")
 	}
 	return protocols
@@ -44,7 +38,7 @@ func (b *builder) setQUIC(s *listener.Setup, l *config.Listener) {
 // setVersions gives a listener's exchanges what they need for the versions it offers.
 func setVersions(s *exchange.Setup, l *config.Listener) {
 	s.Without[3] = !l.SpeaksHTTP3()
-	if s.Without[2] = !speaks(l, "http2"); s.Without[2] {
+	if s.Without[2] = !l.Offers("http2"); s.Without[2] {
 		return
 	}
 	s.Streams = &stream.Config{Limits: &s.Limits, Header: s.Header, Send: s.Send, Idle: s.Idle}

@@ -67,6 +67,33 @@ func untilClosed(c net.Conn, f *http2.Framer) error {
 	return err
 }
 
+// A reload that changes the time holds for connections that are there, from their next request on.
+func TestAnotherIdleTimeHoldsFromTheNextRequestOn(t *testing.T) {
+	web := origin(t, "web")
+	config := func(idle time.Duration) string {
+		return fmt.Sprintf(`
+listeners: { front: { address: "FRONT", timeouts: { idle: %v } } }
+pools: { web: { servers: [%q] } }
+sites: { "*": web }
+admin: "ADMIN"
+logs: { access: off }
+`, idle, web)
+	}
+	s := start(t, config(time.Minute))
+	byHTTP1, _ := oneByHTTP1(t, plainly(t, s.address["FRONT"]))
+	byHTTP2, f := oneByHTTP2(t, plainly(t, s.address["FRONT"]))
+	s.write(config(time.Second))
+	s.reload(reloaded)
+	oneByHTTP1(t, byHTTP1)
+	askByHTTP2(t, f, 3)
+	began := time.Now()
+	for name, err := range map[string]error{"HTTP/1.1": untilClosed(byHTTP1, nil), "HTTP/2": untilClosed(byHTTP2, f)} {
+		if took := time.Since(began); err != nil || took > 2500*time.Millisecond {
+			t.Errorf("%s: closed after %v (%v), want a second", name, took, err)
+		}
+	}
+}
+
 func plainly(t *testing.T, address string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -105,7 +132,14 @@ func oneByHTTP2(t *testing.T, c net.Conn) (net.Conn, *http2.Framer) {
 	io.WriteString(c, http2.ClientPreface)
 	f := http2.NewFramer(c, c)
 	f.WriteSettings()
-	f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, EndHeaders: true, EndStream: true, BlockFragment: []byte{0x82, 0x86, 0x84, 0x01, 1, 'a'}})
+	askByHTTP2(t, f, 1)
+	return c, f
+}
+
+// askByHTTP2 has a request answered on a stream.
+func askByHTTP2(t *testing.T, f *http2.Framer, id uint32) {
+	t.Helper()
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true, EndStream: true, BlockFragment: []byte{0x82, 0x86, 0x84, 0x01, 1, 'a'}})
 	for {
 		frame, err := f.ReadFrame()
 		if err != nil {
@@ -114,8 +148,8 @@ func oneByHTTP2(t *testing.T, c net.Conn) (net.Conn, *http2.Framer) {
 		if s, is := frame.(*http2.SettingsFrame); is && !s.IsAck() {
 			f.WriteSettingsAck()
 		}
-		if frame.Header().StreamID == 1 && frame.Header().Flags.Has(http2.FlagDataEndStream) {
-			return c, f
+		if frame.Header().StreamID == id && frame.Header().Flags.Has(http2.FlagDataEndStream) {
+			return
 		}
 	}
 }

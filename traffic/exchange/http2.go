@@ -18,8 +18,13 @@ type http2Client struct {
 	conn    *stream.Conn
 }
 
-// Open begins the exchange of a stream.
-func (c *http2Client) Open(s *stream.Stream) { c.streams.Open(s) }
+// Open begins the exchange of a stream. It is a request, so that what a reload has changed holds from here on.
+func (c *http2Client) Open(s *stream.Stream) {
+	if config := c.streams.session.http.setup.Load().Streams; config != nil {
+		c.conn.Configure(config)
+	}
+	c.streams.Open(s)
+}
 
 // Ended settles the connection. One that was ended because of what the client has done is told of, though it is no exchange.
 func (c *http2Client) Ended(conn *stream.Conn) {

@@ -162,6 +162,9 @@ func Connect(raw engine.Conn, config *Config, owner Owner, maxStreams uint32) *C
 	return c
 }
 
+// Configure has what follows on the connection go by another configuration than that with which it began. What the peer was told of that, such as MaxStreams, stays.
+func (c *Conn) Configure(config *Config) { c.config = config }
+
 // Serve reads and handles what has come, and gives the connection back to its loop.
 func (c *Conn) Serve(engine.Conn) {
 	for isFirst := true; !c.ended && !c.closing; isFirst = false {
