@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,9 +75,9 @@ func TestManyErrorsAreFoundInLinearTime(t *testing.T) {
 				var b strings.Builder
 				write(&b, n)
 				for range times {
-					began := time.Now()
+					began := used(t)
 					_, problems := Parse("weir.yaml", []byte(b.String()))
-					if took := time.Since(began); shortest == 0 || took < shortest {
+					if took := used(t) - began; shortest == 0 || took < shortest {
 						shortest = took
 					}
 					if got := len(problems.Errors()); got < n {
@@ -91,6 +92,16 @@ func TestManyErrorsAreFoundInLinearTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// used is how much processor time the process has had: what others on the machine do does not count.
+func used(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestManyProblemsArePrintedInPart(t *testing.T) {
